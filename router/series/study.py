@@ -63,7 +63,7 @@ def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rul
             groups[group] = one.series_uid, own.image_orientation, own.image_type, own.slice_thickness
         if one.position is not None:
             positions[groups[group]].append(one.position)
-    stacks = {stack: distance_of(places) for stack, places in positions.items()}
+    stacks = {stack: distance_of(values) for stack, values in positions.items()}
     return {
         group: _verdict(facts[group[1]], sizes[group[0]], stacks.get(stack, (None, None)), book)
         for group, stack in groups.items()

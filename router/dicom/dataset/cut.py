@@ -128,24 +128,24 @@ def _require_items(read: DataSet, size: int) -> None:
         _, start, stop = read.spans.get(tag, _NOWHERE)
         if not data.startswith(item, start, stop) or data.startswith(end, stop):
             continue  # one of undefined length was followed to its end
-        place = start
-        while place + 8 <= stop and data.startswith(item, place):
-            (length,) = length_at(data, place + 4)
+        at = start
+        while at + 8 <= stop and data.startswith(item, at):
+            (length,) = length_at(data, at + 4)
             if length == tags.UNDEFINED:
                 break
-            place += 8 + length
-            if place > size:
+            at += 8 + length
+            if at > size:
                 raise _Cut(f"an item of the sequence {tags.named(tag)} is longer than the rest of the data set")
 
 
 def _perhaps_sequences(read: DataSet, size: int) -> Iterable[int]:
     """The tags that may be sequences, without VRs: all when anything looks like an overlong item, which is rare."""
     data, item, length_at = read.data, _ITEM_HEAD[read.encoding.order], _LENGTH[read.encoding.order]
-    place = data.find(item, 0, read.stopped)
-    while 0 <= place <= len(data) - 8:
-        if size < place + 8 + length_at(data, place + 4)[0] < tags.UNDEFINED:
+    at = data.find(item, 0, read.stopped)
+    while 0 <= at <= len(data) - 8:
+        if size < at + 8 + length_at(data, at + 4)[0] < tags.UNDEFINED:
             return read.spans
-        place = data.find(item, place + 4, read.stopped)
+        at = data.find(item, at + 4, read.stopped)
     return ()
 
 
@@ -216,7 +216,7 @@ class _Following:
         """Length and position of each value behind a head of pixel data, be it an icon's or other bytes."""
         order, explicit = self.read.encoding.order, self.read.encoding.explicit
         size = _LONGEST_HEAD if explicit else 8
-        for found in self._places(_PIXEL_HEAD[order], start):
+        for found in self._positions(_PIXEL_HEAD[order], start):
             written = self.window(found, size + 8)
             if len(written) < size or (explicit and written[4:8] not in _PIXEL_VRS):
                 continue
@@ -227,13 +227,13 @@ class _Following:
             elif explicit or pixel_bytes(self.read) > 0:
                 yield length, found + size
 
-    def _places(self, pattern: bytes, start: int) -> Iterator[int]:
+    def _positions(self, pattern: bytes, start: int) -> Iterator[int]:
         for begin in range(start, self.end, _SEARCHED):
             part = self.window(begin, min(_SEARCHED + len(pattern) - 1, self.end - begin))
-            place = part.find(pattern)
-            while place >= 0:
-                yield begin + place
-                place = part.find(pattern, place + 1)
+            at = part.find(pattern)
+            while at >= 0:
+                yield begin + at
+                at = part.find(pattern, at + 1)
 
     def _past(self, tag: int, vr: bytes, length: int, value: int) -> int:
         if tag == _PADDING:

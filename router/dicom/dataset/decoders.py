@@ -56,8 +56,8 @@ def look_again() -> None:
     try:
         importlib.invalidate_caches()
         _find_numpy()
-        for place in _PLUGINS.values():
-            importlib.reload(importlib.import_module(place))
+        for module in _PLUGINS.values():
+            importlib.reload(importlib.import_module(module))
         for syntax in AllTransferSyntaxes:
             if syntax.is_encapsulated:
                 with suppress(NotImplementedError):  # pydicom decodes none such
@@ -70,11 +70,11 @@ def look_again() -> None:
 
 
 def _find_plugins(decoder: object) -> None:
-    for label, place in _PLUGINS.items():
+    for label, module in _PLUGINS.items():
         if label not in decoder.available_plugins:  # type: ignore[attr-defined]
             with suppress(ValueError):  # the plug-in is not for this syntax
                 decoder.remove_plugin(label)  # type: ignore[attr-defined]
-                decoder.add_plugin(label, (place, "_decode_frame"))  # type: ignore[attr-defined]
+                decoder.add_plugin(label, (module, "_decode_frame"))  # type: ignore[attr-defined]
 
 
 def _find_numpy() -> None:

@@ -69,8 +69,8 @@ def certain(found: Followed, wanted: Collection[int], data: bytes, order: str) -
 def _values(data: bytes, tag: int, order: str) -> set[bytes]:
     """All values behind this tag and VR UI, wherever they are."""
     head = struct.pack(order + "HH", tag >> 16, tag & 0xFFFF) + b"UI"
-    places = (place.start() for place in re.finditer(re.escape(head), data))
-    lengths = ((at + 8, struct.unpack_from(order + "H", data, at + 6)[0]) for at in places if at + 8 <= len(data))
+    starts = (match.start() for match in re.finditer(re.escape(head), data))
+    lengths = ((at + 8, struct.unpack_from(order + "H", data, at + 6)[0]) for at in starts if at + 8 <= len(data))
     return {data[at : at + length].strip(b"\0 ") for at, length in lengths}
 
 
@@ -171,7 +171,7 @@ class _Reading:
         """The next position of regular elements; -1 when there is none, or none near."""
         for begin in range(position + 1, min(self._end, position + _SEARCHED), _PIECE):
             part = self._window(begin, _PIECE + 6)
-            for place in _HEAD.finditer(part):
-                if place.start() < _PIECE and self._follower.begins(begin + place.start(), before):
-                    return begin + place.start()
+            for match in _HEAD.finditer(part):
+                if match.start() < _PIECE and self._follower.begins(begin + match.start(), before):
+                    return begin + match.start()
         return -1

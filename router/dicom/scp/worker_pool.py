@@ -41,7 +41,7 @@ _READY_SECONDS = 20.0
 _BEAT_SECONDS = 2.0
 _BEATS = 30  # a minute without an answer
 _SILENT_BEATS = 3  # so many without an answer: others get the connections
-_STILL_SECONDS = 15.0  # without a beat this process admits nobody
+_STILL_SECONDS = 15.0  # without a beat this process admits no one
 _TRIAL_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class WorkerPool:
         connection.close()
 
     def serving(self) -> int:
-        """How many workers are up and answer; 0 while this process admits nobody to them. Waits for nothing."""
+        """How many workers are up and answer; 0 while this process admits no one to them. Waits for nothing."""
         if not self._listening.is_alive() or time.monotonic() - self._last_beat >= _STILL_SECONDS:
             return 0
         return sum(worker.serves for worker in list(self._workers))

@@ -238,8 +238,8 @@ class Requestor:
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
         if rejection(result, source, reason) is Cause.CONFIGURATION:
-            told = hint(source, reason, self._peer, self._destination.calling_ae_title)
-            return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=told)
+            remedy = hint(source, reason, self._peer, self._destination.calling_ae_title)
+            return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=remedy)
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
     def _response(self, context_id: int, operation: Operation) -> int:

@@ -27,14 +27,14 @@ class PduType(IntEnum):
 
 
 class AbortSource(IntEnum):
-    """Who aborts (PS3.8 9.3.8)."""
+    """The side that aborts (PS3.8 9.3.8)."""
 
     SERVICE_USER = 0
     SERVICE_PROVIDER = 2
 
 
 class AbortReason(IntEnum):
-    """Why the service provider aborts (PS3.8 Table 9-26)."""
+    """The reason of an abort by the service provider (PS3.8 Table 9-26)."""
 
     NOT_SPECIFIED = 0
     UNRECOGNIZED_PDU = 1
