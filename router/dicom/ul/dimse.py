@@ -35,6 +35,7 @@ _DESTINATION, _PRIORITY, _DATA_SET_TYPE, _STATUS = 0x0600, 0x0700, 0x0800, 0x090
 _AFFECTED_INSTANCE, _REQUESTED_INSTANCE = 0x1000, 0x1001
 _EVENT_TYPE, _ACTION_TYPE = 0x1002, 0x1008
 _COMPLETED, _FAILED, _WARNING = 0x1021, 0x1022, 0x1023
+_OF_A_RESPONSE = frozenset({_FIELD, _RESPONDED_TO, _STATUS})
 
 _HEAD = struct.Struct("<HHL")
 _SHORT = struct.Struct("<HHLH")
@@ -111,21 +112,26 @@ def read_request(command: bytes | bytearray) -> Request:
 def read_response(command: bytes) -> Response:
     """The response in a command set; InvalidData when it is none."""
     found = _elements(command)
-    if not found.keys() >= {_FIELD, _RESPONDED_TO, _STATUS} or not _us(found, _FIELD) & _RESPONSE:
+    if not found.keys() >= _OF_A_RESPONSE or not (field := _us(found, _FIELD)) & _RESPONSE:
         raise InvalidData("the command set is no response")
+    operation, counts = field & ~_RESPONSE, (0, 0, 0)
+    if operation == Operation.C_MOVE:
+        counts = _count(found, _COMPLETED), _count(found, _FAILED), _count(found, _WARNING)
+    completed, failed, warning = counts
     return Response(
-        operation=_us(found, _FIELD) & ~_RESPONSE,
+        operation=operation,
         message_id=_us(found, _RESPONDED_TO),
         status=_us(found, _STATUS),
-        completed=_count(found, _COMPLETED),
-        failed=_count(found, _FAILED),
-        warning=_count(found, _WARNING),
+        completed=completed,
+        failed=failed,
+        warning=warning,
     )
 
 
 def _elements(command: bytes | bytearray) -> dict[int, bytes]:
     """The values of group 0000 by element number; of other groups, which do not belong here, none."""
     found: dict[int, bytes] = {}
+    command = bytes(command)
     at, end = 0, len(command)
     while at < end:
         if end - at < _HEAD.size:
@@ -136,7 +142,7 @@ def _elements(command: bytes | bytearray) -> dict[int, bytes]:
         if at > end:
             raise InvalidData("the command set ends inside an element", tag=f"{group:04X}{element:04X}")
         if not group:
-            found[element] = bytes(command[start:at])
+            found[element] = command[start:at]
     return found
 
 
