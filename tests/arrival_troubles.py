@@ -118,12 +118,25 @@ class Refusing(Trouble):
 
 @of(Alarm.REFUSED_SENDER)
 class WrongTitle(Refusing):
-    what = Refused("PACS2", "10.1.2.4", "called AE title not recognised", why=Why.CALLED, called_ae="ROUTR")
+    what = Refused(
+        calling_ae="PACS2",
+        address="10.1.2.4",
+        reason="called AE title not recognised",
+        why=Why.CALLED,
+        called_ae="ROUTR",
+    )
 
 
 @of(Alarm.REFUSED_IMAGES)
 class WithoutStudy(Refusing):
-    what = Refused("CT01", "10.1.2.3", "the data set lacks (0020,000D)", 0xA900, called_ae="ROUTER", sop="1.2.1.1")
+    what = Refused(
+        calling_ae="CT01",
+        address="10.1.2.3",
+        reason="the data set lacks (0020,000D)",
+        status=0xA900,
+        called_ae="ROUTER",
+        sop="1.2.1.1",
+    )
 
 
 class EarlyHouse(House):

@@ -485,7 +485,14 @@ def send(
     destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", port=port, associations=1, tls=tls)
     client = StorageClient(destination)
     items = [
-        Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax) for n, file in enumerate(files)
+        Outgoing(
+            key=n,
+            path=file.path,
+            sop_class=file.sop_class,
+            sop_instance=file.sop_instance,
+            transfer_syntax=file.transfer_syntax,
+        )
+        for n, file in enumerate(files)
     ]
     for result in client.send(items, stop):
         if result.verdict is Verdict.LOST:

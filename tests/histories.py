@@ -119,14 +119,14 @@ class Cloud:
     def _store(self, items: Sequence[Outgoing]) -> Iterator[Result]:
         for item in items:
             if item.sop_instance in self.refuses:
-                yield Result(item.key, 0xC000, Verdict.REFUSED, "a1")
+                yield Result(key=item.key, status=0xC000, verdict=Verdict.REFUSED, association="a1")
                 continue
             if item.sop_instance in self.puts_off:
-                yield Result(item.key, 0xA700, Verdict.LATER, "a1")
+                yield Result(key=item.key, status=0xA700, verdict=Verdict.LATER, association="a1")
                 continue
             self.images.append(item.sop_instance)
             self.files.append((self.exam, "/".join(item.path.parts[-3:])))
-            yield Result(item.key, 0, Verdict.STORED, "a1")
+            yield Result(key=item.key, status=0, verdict=Verdict.STORED, association="a1")
 
     def _take(self, upload: Upload) -> Receipt:
         self.idems.append(upload.idem)

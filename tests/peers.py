@@ -44,7 +44,14 @@ def read_header(path: Path) -> Header:
 def stored(path: Path, key: int = 0) -> Outgoing:
     with path.open("rb") as file:
         header, digests = read_instance(file)
-    return Outgoing(key, path, header.sop_class, header.uids.sop, header.transfer_syntax, digests.checksum)
+    return Outgoing(
+        key=key,
+        path=path,
+        sop_class=header.sop_class,
+        sop_instance=header.uids.sop,
+        transfer_syntax=header.transfer_syntax,
+        checksum=digests.checksum,
+    )
 
 
 def everything_shipped(folder: Path) -> list[Outgoing]:

@@ -273,10 +273,18 @@ class ImagesSender:
     ) -> dict[int, str]:
         """Send a batch; what is to be tried again later, and why."""
         outgoing = [
-            Outgoing(one.key, self.storage.studies.path(one.uids, one.version), one.sop_class, one.uids.sop,
-                     one.transfer_syntax, one.checksum, tried=one.tries > 0, sole=one.version == 1)
+            Outgoing(
+                key=one.key,
+                path=self.storage.studies.path(one.uids, one.version),
+                sop_class=one.sop_class,
+                sop_instance=one.uids.sop,
+                transfer_syntax=one.transfer_syntax,
+                checksum=one.checksum,
+                tried=one.tries > 0,
+                sole=one.version == 1,
+            )
             for one in batch
-        ]  # fmt: skip
+        ]
         later: dict[int, str] = {}
         taken = Fate.STORED if self.asker is not None else Fate.SENT
         write = LedgerWriter(self.catalogue.ledger, self.unwritten, delivery.destination, batch)

@@ -1,4 +1,4 @@
-"""What the libraries must not do: print what they read."""
+"""Settings of pydicom and pynetdicom, which must not print the values they read."""
 
 import logging
 import warnings
@@ -10,10 +10,10 @@ from pynetdicom import _config
 
 @cache
 def settle() -> None:
-    """Settings of pydicom and pynetdicom, the same for every user of them in the process.
+    """Apply the settings, once in a process.
 
-    Their messages below ERROR, and pydicom's Python warnings, quote values as they are read, so patient data.
-    pynetdicom's errors quote what a peer sent, with a traceback each: a hostile one could fill the log.
+    Messages of both below ERROR, and pydicom's Python warnings, quote values, so patient data. pynetdicom's errors
+    quote bytes of a peer, with a traceback each: a hostile peer could fill the log.
     """
     config.settings.reading_validation_mode = config.IGNORE
     _config.LOG_HANDLER_LEVEL = "none"

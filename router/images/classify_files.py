@@ -76,7 +76,7 @@ def _member(key: int, one: Seen, numbers: dict[SeriesFacts, int]) -> Member:
     number = numbers.setdefault(one.glimpse.facts, len(numbers))
     # A file without a series is one of its own.
     series = f"{one.glimpse.study} {one.glimpse.series or one.path}"
-    return Member(key, series, one.glimpse.sop, number, one.glimpse.position)
+    return Member(key=key, series_uid=series, sop_uid=one.glimpse.sop, facts=number, position=one.glimpse.position)
 
 
 def _chosen(

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from router.dicom.scp.whole import WholeOnly
-from router.dicom.scp.worker_pool import WorkerCommands, work
+from router.dicom.scp.worker import work
+from router.dicom.scp.worker_pool import WorkerCommands
 from router.errors import ConfigurationError, hide_messages
 from router.process.logs import log_to_stderr
 from router.storage.durable import try_write

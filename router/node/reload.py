@@ -9,7 +9,7 @@ from router.config.file import ConfigFile, load
 from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import delivery_places
-from router.dicom.scu import decoders
+from router.dicom.dataset import decoders
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Kind
 from router.intake.exam_reader import ExamReader

@@ -1,4 +1,4 @@
-"""Which class an instance is, and the rule that says so. Pure."""
+"""The class of an instance, by the first rule that fits it. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _Value = str | tuple[str, ...] | float | None
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """Rules in their order, and up to where slices are thin."""
+    """Rules in order, and the limits up to which slices are thin."""
 
     rules: tuple[Rule, ...]
     limits: tuple[ThinLimit, ...] = DEFAULT_LIMITS
@@ -33,7 +33,7 @@ def classify(facts: SeriesFacts, book: Rulebook) -> Rule:
 
 
 def limit_for(facts: SeriesFacts, limits: Sequence[ThinLimit]) -> float | None:
-    """Up to which thickness these slices are thin: the first limit that fits; None when none does."""
+    """The thickness in mm up to which these slices are thin, by the first limit that fits; None when none does."""
     modality, body_part = facts.modality.casefold(), facts.body_part.casefold()
     for limit in limits:
         if limit.modality.casefold() == modality and limit.body_part.casefold() in {"", body_part}:
@@ -42,7 +42,7 @@ def limit_for(facts: SeriesFacts, limits: Sequence[ThinLimit]) -> float | None:
 
 
 def used(facts: SeriesFacts, rule: Rule) -> dict[str, object]:
-    """The facts that the rule asked about, by field."""
+    """The facts that the rule tests, by field."""
     return {condition.field: getattr(facts, condition.field) for condition in rule.conditions}
 
 

@@ -15,7 +15,7 @@ All conditions of a rule must hold; the first rule that holds decides. Text is c
     present          true or false
 
 The number "thin" is the configured limit for the instance's modality and body part; without one the condition fails.
-A rule may name a `kind`: stacks of different kinds do not stand in for each other when the thinnest is looked for.
+A rule may name a `kind`: the thinnest stack is chosen within each kind.
 """
 
 import re
@@ -53,7 +53,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named rule: all its conditions hold, so the class is this. `kind` tells reformats and projections apart."""
+    """A named rule: the class of an instance for which all conditions hold. `kind` separates reformats, projections."""
 
     name: str
     series_class: SeriesClass
@@ -62,7 +62,7 @@ class Rule:
 
 
 def load(path: Path) -> tuple[Rule, ...]:
-    """The rules of a file in their order. ConfigurationError lists every fault with line, rule and key."""
+    """The rules of a file, in order. ConfigurationError lists every fault with line, rule and key."""
     try:
         text = path.read_text(encoding="utf-8")
         raw = tomllib.loads(text)
@@ -95,7 +95,7 @@ def _rule_lines(text: str) -> tuple[int, ...]:
 
 
 def _rule(table: Mapping[str, Any], rules: list[Rule]) -> list[str]:
-    """Appends the rule and returns its faults."""
+    """Append the rule to `rules` unless it has faults, which are returned."""
     faults: list[str] = []
     name, series_class, kind = table.get("name"), table.get("class"), table.get("kind", "")
     if not isinstance(name, str) or not name:

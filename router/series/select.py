@@ -1,4 +1,4 @@
-"""Which instances of a study a destination gets (DB11 6.2). Pure."""
+"""Selection of the instances of a study for a destination (DB11 6.2). Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ REJECTED = "a rejection note refers to it"
 _NOTE = "a rejection note is not sent"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An instance that may go; `key` is the ledger's.
+    """An instance that may be sent; `key` is the ledger's.
 
-    `scan` is what was scanned, `kind` what kind of images of it these are. `thickness` in mm is None where there are
-    no slices; `has_limit` says whether thin means anything for the modality.
+    `scan` identifies the scan, `kind` the kind of its images. `thickness` in mm is None when there are no slices;
+    `has_limit`: the modality has a limit for thin slices.
     """
 
     key: int
@@ -34,7 +34,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whether the instance goes, and why."""
+    """Whether the instance is sent, and why."""
 
     key: int
     selected: bool
@@ -44,27 +44,33 @@ class Choice:
 def candidate(
     key: int, series_uid: str, sop_uid: str, verdict: Verdict, limits: Sequence[ThinLimit], marks: Marks
 ) -> Candidate:
-    """A judged instance as the selection sees it."""
+    """The candidate of an instance with its verdict."""
     facts = verdict.facts
     return Candidate(
-        key, series_uid, verdict.rule.series_class,
-        (facts.modality, facts.body_part.casefold(), "contrast" if facts.contrast_agent else ""),
-        (verdict.rule.kind, facts.orientation), extent(facts), limit_for(facts, limits) is not None,
-        is_note(facts), sop_uid in marks.key, sop_uid in marks.rejected,
-    )  # fmt: skip
+        key=key,
+        series_uid=series_uid,
+        series_class=verdict.rule.series_class,
+        scan=(facts.modality, facts.body_part.casefold(), "contrast" if facts.contrast_agent else ""),
+        kind=(verdict.rule.kind, facts.orientation),
+        thickness=extent(facts),
+        has_limit=limit_for(facts, limits) is not None,
+        note=is_note(facts),
+        referred=sop_uid in marks.key,
+        rejected=sop_uid in marks.rejected,
+    )
 
 
 def extent(facts: SeriesFacts) -> float | None:
-    """How thin slices are in mm: by their thickness and by their distance, whichever is larger. None without slices."""
+    """The larger of slice thickness and slice distance, in mm; None without slices."""
     known = [value for value in (facts.slice_thickness, facts.slice_distance) if value is not None]
     return max(known, default=facts.described_thickness)
 
 
 def select(candidates: Sequence[Candidate], wanted: frozenset[SeriesClass], *, complete: bool) -> tuple[Choice, ...]:
-    """The choices that can be made now; an instance that only the complete study decides is left out until then.
+    """The choices that can be made now; those that need the complete study are left out until it is.
 
-    Classes wanted go at once, and so do images of a modality for which thin means nothing, where thin slices are
-    wanted. Of a scan without thin slices the thinnest stack of each kind goes: never nothing in silence.
+    Instances of a wanted class are chosen at once. If thin slices are wanted, so are images of a modality without a
+    limit for thin. Of a scan without thin slices the thinnest stack of each kind is chosen, never nothing in silence.
     """
     choices: list[Choice] = []
     waiting: list[Candidate] = []
@@ -102,7 +108,7 @@ def _instead_of_thin(images: Sequence[Candidate], thin: set[tuple[str, ...]]) ->
 
 
 def _thinnest(images: Sequence[Candidate]) -> Iterable[Choice]:
-    """Series of equal thickness go together: they are phases or kernels, and none is better than the others."""
+    """Choose the thinnest series; those of equal thickness together, as they are phases or kernels of equal rank."""
     thickness: dict[str, float] = {}
     for one in images:
         if one.thickness is not None:

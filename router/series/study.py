@@ -1,4 +1,4 @@
-"""The instances of a study in the light of each other: stacks, key objects, rejection notes. Pure."""
+"""The instances of a study judged together: stacks, key objects, rejection notes. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
+from router.series.read import distance_of
 from router.series.rules import Rule
-from router.series.stack import distance_of
 
 REFERRED = Rule("a key object refers to it", SeriesClass.KEY)
 KEY, REJECTION = "key", "rejection"
 # PS3.16 CID 7011, Rejected for Quality Reasons, for Patient Safety, Incorrect Modality Worklist Entry.
 _REJECTIONS = ("113001|", "113037|", "113038|")
-# Data Retention Policy Expired: the PACS makes room, and the images are as good as before.
+# Data Retention Policy Expired: the PACS makes room; the images stay valid.
 _EXPIRED = "113039|"
-_KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An instance of a study; `facts` names its facts, which most instances of a series share."""
+    """An instance of a study; `facts` is the number of its facts, which most instances of a series share."""
 
     key: int
     series_uid: str
@@ -31,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The rule that decides, and the facts that it saw: the instance's own and its series'."""
+    """The rule that fits, and the facts it was given: the instance's own and its series'."""
 
     rule: Rule
     facts: SeriesFacts
@@ -41,17 +41,17 @@ Verdicts = Mapping[tuple[str, int], Verdict]
 
 
 def rejects(facts: SeriesFacts) -> bool:
-    """Whether this is a note that rejects what it refers to (IHE Imaging Object Change Management)."""
-    return facts.sop_class_uid == _KEY_OBJECT_SELECTION and facts.concept_name.startswith(_REJECTIONS)
+    """Whether this is a note that rejects the instances it refers to (IHE Imaging Object Change Management)."""
+    return facts.sop_class_uid == KEY_OBJECT_SELECTION and facts.concept_name.startswith(_REJECTIONS)
 
 
 def is_note(facts: SeriesFacts) -> bool:
-    """Whether this is between the PACS and its archives, and never sent: what rejects, and what tells of expiry."""
-    return rejects(facts) or (facts.sop_class_uid == _KEY_OBJECT_SELECTION and facts.concept_name.startswith(_EXPIRED))
+    """Whether this is a note for archives only, never sent: one that rejects, or one about expiry."""
+    return rejects(facts) or (facts.sop_class_uid == KEY_OBJECT_SELECTION and facts.concept_name.startswith(_EXPIRED))
 
 
 def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rulebook) -> Verdicts:
-    """What the rules say once the neighbours are known, by series and facts."""
+    """The verdict for each pair of series and facts, with the numbers of its series."""
     sizes: dict[str, int] = defaultdict(int)
     positions: dict[tuple[object, ...], list[float]] = defaultdict(list)
     groups: dict[tuple[str, int], tuple[object, ...]] = {}
@@ -59,10 +59,11 @@ def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rul
         sizes[one.series_uid] += 1
         group = one.series_uid, one.facts
         if group not in groups:
-            groups[group] = _stack(one, facts[one.facts])
+            own = facts[one.facts]  # slices of one series, plane, type and thickness are a stack
+            groups[group] = one.series_uid, own.image_orientation, own.image_type, own.slice_thickness
         if one.position is not None:
             positions[groups[group]].append(one.position)
-    stacks = {stack: distance_of(places) for stack, places in positions.items()}
+    stacks = {stack: distance_of(values) for stack, values in positions.items()}
     return {
         group: _verdict(facts[group[1]], sizes[group[0]], stacks.get(stack, (None, None)), book)
         for group, stack in groups.items()
@@ -71,14 +72,14 @@ def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rul
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """SOP instance UIDs that key objects and key presentation states refer to, and those that rejection notes do."""
+    """SOP instance UIDs in key objects and key presentation states, and those in rejection notes."""
 
     key: frozenset[str] = frozenset()
     rejected: frozenset[str] = frozenset()
 
 
 def purpose_of(facts: SeriesFacts, series_class: SeriesClass) -> str:
-    """Why a document refers to instances: KEY, REJECTION, or "" where it means nothing for sharing."""
+    """Why a document refers to instances: KEY, REJECTION, or "" when that does not matter here."""
     if rejects(facts):
         return REJECTION
     return KEY if series_class is SeriesClass.KEY else ""
@@ -91,18 +92,13 @@ def marks_of(references: Iterable[tuple[str, str]]) -> Marks:
 
 
 def outcome(one: Member, verdict: Verdict, marks: Marks) -> Rule:
-    """The rule for the instance itself: what a key object refers to is key, wherever it lies."""
+    """The rule for one instance: a key object's reference makes it key, in any series."""
     return REFERRED if one.sop_uid in marks.key and verdict.rule.series_class is not SeriesClass.KEY else verdict.rule
-
-
-def _stack(one: Member, facts: SeriesFacts) -> tuple[object, ...]:
-    """Slices of one series, plane and type lie in one stack, whatever else differs between their headers."""
-    return one.series_uid, facts.image_orientation, facts.image_type, facts.slice_thickness
 
 
 def _verdict(own: SeriesFacts, size: int, stack: tuple[int | None, float | None], book: Rulebook) -> Verdict:
     count, distance = stack
-    if own.slice_count is not None:  # the frames of a multi-frame instance have told
+    if own.slice_count is not None:  # known from the frames of a multi-frame instance
         count, distance = own.slice_count, own.slice_distance
     facts = replace(own, instance_count=size, slice_count=count, slice_distance=distance)
     return Verdict(classify(facts, book), facts)

@@ -5,10 +5,9 @@ from dataclasses import fields, replace
 from typing import get_type_hints
 
 from router.model import SeriesFacts
-from router.series.describe import described_thickness
-from router.series.read import length, number, values, whole
+from router.series.read import described_thickness, length, number, values, whole
 
-# A column that stands in for a fact whose own column is missing or empty, in this order.
+# Columns to use, in order, when a fact's own column is missing or empty.
 _ELSE = {
     "slice_thickness": ("fg_slice_thickness",),
     "spacing_between_slices": ("fg_spacing_between_slices",),

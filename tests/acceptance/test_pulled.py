@@ -20,7 +20,8 @@ def test_images_that_only_the_pacs_has_are_pulled_and_delivered(tmp_path: Path) 
             exam = make_exam(site, 1, instances=3)
             files = exam.study.files
             archive(archived, [
-                Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax)
+                Outgoing(key=n, path=file.path, sop_class=file.sop_class, sop_instance=file.sop_instance,
+                         transfer_syntax=file.transfer_syntax)
                 for n, file in enumerate(files)
             ])  # fmt: skip
             assert site.node.running

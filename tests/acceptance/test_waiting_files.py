@@ -16,14 +16,14 @@ from router.policy.states import Needs
 _DIES = """
 import os, sys
 from router import cli
-from router.intake.exam_reader import References
-read = References.read
+from router.intake.exam_reader import ExamReader
+read = ExamReader.read
 def dies(self, data):
     if b"POISON" in data:
         os.write(2, b"it dies of it\\n")
         os.abort()
     return read(self, data)
-References.read = dies
+ExamReader.read = dies
 cli.main(sys.argv[1:])
 """
 

@@ -111,7 +111,14 @@ class Stream:
 def _outgoing(key: int, path: Path) -> Outgoing:
     with path.open("rb") as file:
         meta = dataset_offset(file)
-    return Outgoing(key, path, meta.sop_class, meta.sop_instance, meta.transfer_syntax, _checksum(path, meta.offset))
+    return Outgoing(
+        key=key,
+        path=path,
+        sop_class=meta.sop_class,
+        sop_instance=meta.sop_instance,
+        transfer_syntax=meta.transfer_syntax,
+        checksum=_checksum(path, meta.offset),
+    )
 
 
 def _checksum(path: Path, offset: int) -> str:

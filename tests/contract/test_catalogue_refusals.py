@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -196,7 +197,8 @@ class Node:
         self.step()
 
     def store(self, sop: str = "1.9", who: tuple[str, str] = PACS2) -> None:
-        self.recorder.stored(Received(InstanceUids("1.2", "1.2.1", sop), "1.2.840", *who, 10))
+        uids = InstanceUids("1.2", "1.2.1", sop)
+        self.recorder.stored(Received(uids=uids, sop_class="1.2.840", calling_ae=who[0], address=who[1], size=10))
         self.step()
 
     def step(self, seconds: float = 11) -> None:
@@ -217,8 +219,12 @@ def node(database: Database) -> Iterator[Node]:
     made.end()
 
 
-WRONG = Refused(*PACS2, "called AE title not recognised", why=Why.CALLED, called_ae="ROUTR")
-BAD = Refused(*CT01, "the data set lacks (0020,000D)", 0xA900, called_ae="ROUTER", sop="1.2.1.1")
+def refused(who: tuple[str, str], reason: str, **more: Any) -> Refused:
+    return Refused(calling_ae=who[0], address=who[1], reason=reason, **more)
+
+
+WRONG = refused(PACS2, "called AE title not recognised", why=Why.CALLED, called_ae="ROUTR")
+BAD = refused(CT01, "the data set lacks (0020,000D)", status=0xA900, called_ae="ROUTER", sop="1.2.1.1")
 SUBJECT = "sender PACS2 (10.1.2.4)"
 
 
@@ -283,7 +289,11 @@ def test_a_sender_that_is_refused_and_let_in_by_turns_is_no_flutter(node: Node) 
 
 
 def test_a_peer_whose_name_tls_kept_from_us_is_known_by_its_address(node: Node) -> None:
-    node.refuse(Refused("", "10.1.2.4", "no TLS connection: the sender does not speak TLS", why=Why.TLS))
+    node.refuse(
+        Refused(
+            calling_ae="", address="10.1.2.4", reason="no TLS connection: the sender does not speak TLS", why=Why.TLS
+        )
+    )
     assert node.alarms() == {
         "sender 10.1.2.4": "10.1.2.4 is refused: no TLS connection: the sender does not speak TLS (1 so far)"
     }
@@ -294,7 +304,7 @@ def test_a_peer_whose_name_tls_kept_from_us_is_known_by_its_address(node: Node) 
 
 
 def test_too_many_associations_are_an_alarm_only_where_nothing_is_stored_for_ten_minutes(node: Node) -> None:
-    full = Refused(*PACS2, "too many associations", why=Why.FULL)
+    full = refused(PACS2, "too many associations", why=Why.FULL)
     for _ in range(60):
         node.refuse(full)
         node.store()
@@ -306,14 +316,14 @@ def test_too_many_associations_are_an_alarm_only_where_nothing_is_stored_for_ten
 
 def test_a_scan_is_fifty_alarms_and_one_of_the_others(node: Node) -> None:
     for n in range(300):
-        node.recorder.refused(Refused(f"X{n}\x1b", "10.6.6.6", "no", why=Why.SENDER))
+        node.recorder.refused(Refused(calling_ae=f"X{n}\x1b", address="10.6.6.6", reason="no", why=Why.SENDER))
     node.step()
     assert len(node.alarms()) == 51
     assert node.alarms()["other senders"] == "250 further senders are refused (250 so far)"
     assert r"sender X0\x1b (10.6.6.6)" in node.alarms()
     told = len(node.told)
     for n in range(300):
-        node.recorder.refused(Refused(f"Y{n}", "10.6.6.6", "no", why=Why.SENDER))
+        node.recorder.refused(Refused(calling_ae=f"Y{n}", address="10.6.6.6", reason="no", why=Why.SENDER))
     node.step()
     assert len(node.told) == told
     node.step(24 * 3600)

@@ -124,8 +124,16 @@ def test_an_old_day_that_cannot_be_removed_does_not_end_the_writing(
 def test_received_instances_are_counted_by_study_and_sender(site: Site) -> None:
     for n in range(5):
         uids = InstanceUids("1.2", "1.2.1", f"1.2.1.{n}")
-        site.audit.count(Received(uids, "1.2.840", "CT01", "10.1.1.1", 9))
-    site.audit.count(Received(InstanceUids("1.3", "1.3.1", "1.3.1.1"), "1.2.840", "CT01", "10.1.1.1", 9))
+        site.audit.count(Received(uids=uids, sop_class="1.2.840", calling_ae="CT01", address="10.1.1.1", size=9))
+    site.audit.count(
+        Received(
+            uids=InstanceUids("1.3", "1.3.1", "1.3.1.1"),
+            sop_class="1.2.840",
+            calling_ae="CT01",
+            address="10.1.1.1",
+            size=9,
+        )
+    )
     site.audit.write()
     assert list(site.trail.records()) == [], "for a minute they are counted"
     site.clock.advance(61)

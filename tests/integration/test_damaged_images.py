@@ -148,7 +148,7 @@ class Node:
 
     def send(self, port: int, paced: Paced = unbounded, **settings: object) -> SendResult:
         destination = DicomDestination.model_validate({"port": port, "associations": 1, **settings})
-        client = StorageClient(destination, Waits(2, 2, 5, 5, 1), paced)
+        client = StorageClient(destination, Waits(connect=2, association=2, write=5, response=5, release=1), paced)
         sender = ImagesSender(
             self.config, self.catalogue, self.storage, client, self.clock, None, lambda _: "", bus=self.bus
         )

@@ -306,7 +306,9 @@ def test_a_data_set_that_is_not_the_one_announced_is_refused(start: Start, tmp_p
     path = tmp_path / "other.dcm"
     with path.open("wb") as file:
         file.write(preamble_and_meta(CT_CLASS, "1.2.3.4.5", ExplicitVRLittleEndian, "X", "Y") + data_set(CT))
-    item = Outgoing(1, path, CT_CLASS, "1.2.3.4.5", str(ExplicitVRLittleEndian))
+    item = Outgoing(
+        key=1, path=path, sop_class=CT_CLASS, sop_instance="1.2.3.4.5", transfer_syntax=str(ExplicitVRLittleEndian)
+    )
     [result] = send(scp.port, [item])
     assert (result.status, result.verdict) == (0xA900, Verdict.REFUSED)
 
@@ -414,7 +416,13 @@ def test_an_instance_with_which_the_association_is_aborted_is_told_as_lost(tmp_p
 
 
 def test_a_missing_file_is_an_integrity_error_that_names_the_ledger_s_key(start: Start) -> None:
-    gone = Outgoing(42, Path("gone.dcm"), CT_CLASS, "1.2.3", str(ExplicitVRLittleEndian))
+    gone = Outgoing(
+        key=42,
+        path=Path("gone.dcm"),
+        sop_class=CT_CLASS,
+        sop_instance="1.2.3",
+        transfer_syntax=str(ExplicitVRLittleEndian),
+    )
     with pytest.raises(IntegrityError) as caught:
         send(start().port, [gone])
     assert caught.value.fields["key"] == 42

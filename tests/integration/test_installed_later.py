@@ -10,15 +10,14 @@ import pydicom
 import pytest
 
 from peers import SHIPPED
-from router.dicom.scu.decoders import look_again
+from router.dicom.dataset.decoders import look_again
 from router.errors import ConfigurationError
 
 PROGRAM = """
 import sys
 sys.path[:0] = sys.argv[1:3]
 import hashlib, pydicom
-from router.dicom.scu.decoders import look_again
-from router.dicom.scu.transcode import can_decompress, decodable
+from router.dicom.dataset.decoders import can_decompress, decodable, look_again
 from router.errors import ConfigurationError
 
 def usable():
@@ -80,7 +79,7 @@ def test_a_decoder_that_cannot_be_loaded_is_a_fault_of_the_configuration(monkeyp
     def broken(_: object) -> None:
         raise OSError("libjpeg.so.8: cannot open shared object file")
 
-    monkeypatch.setattr("router.dicom.scu.decoders.importlib.reload", broken)
+    monkeypatch.setattr("router.dicom.dataset.decoders.importlib.reload", broken)
     with pytest.raises(ConfigurationError, match=r"decoder.*OSError") as caught:
         look_again()
     assert "decompress" in caught.value.hint

@@ -20,7 +20,7 @@ from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
 from router.dicom.scp.store import Received, Refused
-from router.dicom.scu.session import Outgoing
+from router.dicom.scu.store import Outgoing
 from router.dicom.ul import pdu
 from router.dicom.ul.socket import Limits
 from router.events import Event, EventBus, Kind
@@ -88,7 +88,9 @@ def stored(port: int, data: bytes, sop: str, syntax: str = EXPLICIT) -> int:
 
 def outgoing(path: Path) -> Outgoing:
     found = read_head(path)
-    return Outgoing(1, path, found.sop_class, found.uids.sop, found.transfer_syntax)
+    return Outgoing(
+        key=1, path=path, sop_class=found.sop_class, sop_instance=found.uids.sop, transfer_syntax=found.transfer_syntax
+    )
 
 
 NUMBERS = ["30", "32", "33", "34", "40", "41", "401", "56", "58", "302", "306", "501"]

@@ -407,7 +407,7 @@ def test_a_blank_title_is_rejected_with_its_reason_where_senders_are_named(tmp_p
     finally:
         server.stop(2)
     text = "the calling AE title is blank, and senders are named"
-    assert outcomes == [Refused("", "127.0.0.1", text, why=Why.SENDER, called_ae="ROUTER")]
+    assert outcomes == [Refused(calling_ae="", address="127.0.0.1", reason=text, why=Why.SENDER, called_ae="ROUTER")]
 
 
 @pytest.mark.parametrize("numbers", [(2, 4), (0, 254), (1, 2)])

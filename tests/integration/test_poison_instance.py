@@ -143,7 +143,7 @@ def test_trouble_of_our_own_while_the_association_stands_is_no_loss(
     def disk_full(*_: object) -> int:
         raise TransientError("no other transfer syntax can be written")
 
-    monkeypatch.setattr("router.dicom.scu.session._store", disk_full)
+    monkeypatch.setattr("router.dicom.scu.store._store", disk_full)
     with pytest.raises(TransientError, match="can be written"):
         list(client(cloud.port).send(items(tmp_path, 2), never))
 

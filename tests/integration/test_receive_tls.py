@@ -272,7 +272,9 @@ def test_tls_to_a_node_without_it_is_aborted_and_told_of(tmp_path: Path, theirs:
         with pytest.raises((ssl.SSLError, ConnectionResetError)), secured(port, client_context(theirs)):
             pass
         wait_until(lambda: bool(outcomes))
-        assert outcomes == [Refused("", "127.0.0.1", "aborted: PDU of unknown type 16", why=Why.PROTOCOL)]
+        assert outcomes == [
+            Refused(calling_ae="", address="127.0.0.1", reason="aborted: PDU of unknown type 16", why=Why.PROTOCOL)
+        ]
     finally:
         server.stop(2)
 

@@ -119,7 +119,7 @@ def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_a
                 assert answer(fourth)[0] == pdu.PduType.RELEASE_RP
 
 
-def test_a_worker_that_is_killed_is_started_anew_and_its_associations_no_longer_count(
+def test_a_worker_that_is_killed_is_restarted_and_its_associations_no_longer_count(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     lost = [associated(node.port) for _ in range(4)]
@@ -132,7 +132,7 @@ def test_a_worker_that_is_killed_is_started_anew_and_its_associations_no_longer_
     for _ in range(4):
         with associated(node.port) as peer:
             assert store(peer) == 0
-    assert "started anew" in caplog.text
+    assert "restarted" in caplog.text
     for one in lost:
         one.__exit__(None, None, None)
 

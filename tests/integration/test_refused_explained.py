@@ -25,8 +25,18 @@ from router.upkeep.refusals import Gathering, RefusalWatch, subject_of
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"
 EXAM: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY], "Report__ApproveTime": APPROVED}
-NO_ROOM = Refused("CT1", "10.1.2.3", "no room: less than [receive] min_free is left", 0xA700, None, "ROUTER", STUDY)
-NOT_A_SENDER = Refused("PACS2", "10.1.2.4", "not among the senders", why=Why.SENDER, called_ae="ROUTER")
+NO_ROOM = Refused(
+    calling_ae="CT1",
+    address="10.1.2.3",
+    reason="no room: less than [receive] min_free is left",
+    status=0xA700,
+    why=None,
+    called_ae="ROUTER",
+    study=STUDY,
+)
+NOT_A_SENDER = Refused(
+    calling_ae="PACS2", address="10.1.2.4", reason="not among the senders", why=Why.SENDER, called_ae="ROUTER"
+)
 ROUTED = "whether it was routed"
 
 

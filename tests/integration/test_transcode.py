@@ -20,8 +20,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from peers import CT, SHIPPED, client, data_set, send, stored, storescp
+from router.dicom.dataset.decoders import can_decompress
 from router.dicom.dataset.part10 import preamble_and_meta
-from router.dicom.scu.transcode import can_decompress, offers, transcoded
+from router.dicom.scu.transcode import offers, transcoded
 from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 from router.errors import ConfigurationError, InvalidData
@@ -173,7 +174,7 @@ def test_offers_prefer_what_is_stored() -> None:
 
 
 def test_decompression_without_its_libraries_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("router.dicom.scu.transcode.get_decoder", lambda _: SimpleNamespace(is_available=False))
+    monkeypatch.setattr("router.dicom.dataset.decoders.get_decoder", lambda _: SimpleNamespace(is_available=False))
     with pytest.raises(ConfigurationError, match=r"nothing here decodes.*JPEG Baseline") as caught:
         client(11112, decompress=True)
     assert "[decompress]" in caught.value.hint

@@ -57,7 +57,7 @@ class Cloud:
             if len(self.got) > 2 * INSTANCES:
                 pytest.fail("everything goes again and again")
             verdict = Verdict.REFUSED if self.refuses else Verdict.STORED
-            yield Result(item.key, 0xC000 if self.refuses else 0, verdict, "a1")
+            yield Result(key=item.key, status=0xC000 if self.refuses else 0, verdict=verdict, association="a1")
 
 
 class Bench:

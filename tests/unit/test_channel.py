@@ -2,8 +2,8 @@
 
 from router.dicom.scp.admission import CALLED_AE, Rejection
 from router.dicom.scp.store import Parties, Received, Refused
+from router.dicom.scp.worker import MOST_OUTCOMES
 from router.dicom.scp.worker_pipe import Answer, Message, Outcomes, WorkerPipe
-from router.dicom.scp.worker_pool import _MOST_TOLD
 from router.model import InstanceUids
 from router.refusals import Why
 
@@ -25,14 +25,21 @@ def through(message: Message) -> object:
 
 def test_as_many_outcomes_as_are_told_together_fit_into_a_packet_at_their_longest() -> None:
     refused = WILD.refused("x" * 1000, 0xC000, None, (UID, UID))
-    stored = Received(InstanceUids(UID, UID, UID), UID, WILD.calling_ae, WILD.address, 2**40)
+    stored = Received(
+        uids=InstanceUids(UID, UID, UID), sop_class=UID, calling_ae=WILD.calling_ae, address=WILD.address, size=2**40
+    )
     for one in (refused, stored):
-        message = Outcomes((one,) * _MOST_TOLD)
+        message = Outcomes((one,) * MOST_OUTCOMES)
         assert through(message) == message
 
 
 def test_a_refusal_and_a_rejection_keep_their_cause() -> None:
-    told = Outcomes((Refused("A", "10.1.2.3", "no", why=Why.TLS), Refused("A", "10.1.2.3", "no", 0xA900)))
+    told = Outcomes(
+        (
+            Refused(calling_ae="A", address="10.1.2.3", reason="no", why=Why.TLS),
+            Refused(calling_ae="A", address="10.1.2.3", reason="no", status=0xA900),
+        )
+    )
     assert through(told) == told
     answer = through(Answer(7, CALLED_AE))
     assert answer == Answer(7, CALLED_AE)

@@ -18,7 +18,7 @@ from router.catalogue.queue.commitments import Settled, Uncommitted
 from router.delivery.commitment import settled_by
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.uid import random_uid, valid
-from router.dicom.ul import commands, commitment, dimse
+from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import MOST, TRANSFER_SYNTAXES, Reference, Report, answer, read_report, request_data_set
 from router.dicom.ul.status import Verdict, failure_reason, uncommitted
 from router.errors import InvalidData
@@ -73,7 +73,7 @@ def test_a_request_names_its_transaction_and_every_instance(syntax: str) -> None
 
 
 def test_the_request_s_command_is_an_n_action_on_the_well_known_instance() -> None:
-    command = commands.n_action_rq(7, commitment.SOP_CLASS, commitment.SOP_INSTANCE, 1)
+    command = dimse.n_action_rq(7, commitment.SOP_CLASS, commitment.SOP_INSTANCE, 1)
     data = read_dataset(BytesIO(command), True, True)
     assert data[0x00000000].value == len(command) - 12
     assert data[0x00000003].value == "1.2.840.10008.1.20.1"
@@ -174,7 +174,9 @@ def test_a_report_of_nothing_but_items_takes_little_memory() -> None:
 
 
 def request(event_type: int) -> dimse.Request:
-    return dimse.Request(dimse.Operation.N_EVENT_REPORT, 1, has_data_set=True, event_type=event_type)
+    return dimse.Request(
+        operation=dimse.Operation.N_EVENT_REPORT, message_id=1, has_data_set=True, event_type=event_type
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,14 +202,14 @@ def test_a_report_s_command_is_read_with_its_event_type() -> None:
         return struct.pack("<HHLH", 0, number, 2, value)
 
     command = element(0x0100, 0x0100) + element(0x0110, 9) + element(0x0800, 0) + element(0x1002, 2)
-    found = dimse.read(command)
+    found = dimse.read_request(command)
     assert (found.operation, found.message_id, found.has_data_set, found.event_type) == (0x0100, 9, True, 2)
     assert not dimse.is_response(command)
     assert dimse.has_data_set(command)
     assert dimse.is_response(dimse.response(found, 0))
     assert not dimse.has_data_set(dimse.response(found, 0))
     with pytest.raises(InvalidData):
-        dimse.read(command[:-10])
+        dimse.read_request(command[:-10])
 
 
 # -- what comes of it

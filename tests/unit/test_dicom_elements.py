@@ -154,7 +154,9 @@ def test_the_part_10_header_is_what_pydicom_reads() -> None:
     assert meta["SourceApplicationEntityTitle"].value == meta["SendingApplicationEntityTitle"].value == "CT01"
     assert meta["ReceivingApplicationEntityTitle"].value == "ROUTER"
     read = dataset_offset(io.BytesIO(header + b"rest"))
-    assert read == FileMeta(len(header), EXPLICIT, CT_CLASS, "1.2.3.5", "CT01")
+    assert read == FileMeta(
+        offset=len(header), transfer_syntax=EXPLICIT, sop_class=CT_CLASS, sop_instance="1.2.3.5", sending_ae="CT01"
+    )
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "192.168.1.10", "2001:db8::1"])
@@ -170,12 +172,14 @@ def test_the_address_of_the_sender_stands_in_the_file_and_is_read_from_it(addres
 @pytest.mark.parametrize("transfer_syntax", [IMPLICIT, EXPLICIT, BIG])
 def test_a_bare_data_set_is_understood(transfer_syntax: str) -> None:
     meta = dataset_offset(io.BytesIO(encoded(instance(), transfer_syntax)))
-    assert meta == FileMeta(0, transfer_syntax)
+    assert meta == FileMeta(offset=0, transfer_syntax=transfer_syntax)
 
 
 def test_group_0002_without_preamble_is_understood() -> None:
     header = preamble_and_meta(CT_CLASS, "1.2.3.5", BIG, "CT01", "ROUTER")[132:]
-    assert dataset_offset(io.BytesIO(header)) == FileMeta(len(header), BIG, CT_CLASS, "1.2.3.5", "CT01")
+    assert dataset_offset(io.BytesIO(header)) == FileMeta(
+        offset=len(header), transfer_syntax=BIG, sop_class=CT_CLASS, sop_instance="1.2.3.5", sending_ae="CT01"
+    )
 
 
 def strays(syntax: str) -> bytes:
@@ -196,7 +200,12 @@ def test_group_0002_inside_a_data_set_overrides_nothing(syntax: str, written: st
     data = strays(written) + plain
     meta = dataset_offset(io.BytesIO(header + data))
     assert meta == FileMeta(
-        len(header) + len(strays(written)), syntax, CT_CLASS, "1.2.3.5", "CT01", strays=(0x0003, 0x0010)
+        offset=len(header) + len(strays(written)),
+        transfer_syntax=syntax,
+        sop_class=CT_CLASS,
+        sop_instance="1.2.3.5",
+        sending_ae="CT01",
+        strays=(0x0003, 0x0010),
     )
     assert uids_of(data, syntax) == uids_of(plain, syntax)
     read = header_of(tmp_path, data, syntax)
@@ -219,7 +228,9 @@ def test_a_group_length_that_is_wrong_is_passed_over() -> None:
     for wrong in (0, 7, 90, 5000):
         header[140:144] = struct.pack("<L", wrong)
         meta = dataset_offset(io.BytesIO(bytes(header) + encoded(instance())))
-        assert meta == FileMeta(len(header), EXPLICIT, CT_CLASS, "1.2.3.5", "CT01")
+        assert meta == FileMeta(
+            offset=len(header), transfer_syntax=EXPLICIT, sop_class=CT_CLASS, sop_instance="1.2.3.5", sending_ae="CT01"
+        )
 
 
 @pytest.mark.parametrize("case", ["45", "46", "404", "461"])

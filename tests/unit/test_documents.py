@@ -13,10 +13,10 @@ from router.clock import SystemClock
 from router.config.file import load, shipped
 from router.config.sections import DicomDestination, Query, Receive
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.scp.negotiation import VERIFICATION
 from router.dicom.scu import query
 from router.dicom.scu.requestor import _LONGEST_PDU, _OUR_LONGEST, Waits
 from router.dicom.ul import commitment
+from router.dicom.ul.dimse import VERIFICATION
 from router.dicom.ul.status import _REFUSED, _STORED, DUPLICATE
 from router.exam.validate import validate
 from router.intake.exam_reader import ExamReader

@@ -44,10 +44,17 @@ def test_a_receive_worker_has_no_passphrase(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setenv(name, value)
     told = tmp_path / "told"
     program = (sys.executable, "-c", f"import os; open({str(told)!r}, 'w').write(repr(dict(os.environ)))")
-    workers = WorkerPool(WorkerCommands((program,)), Nobody(), Limits(), None, None, reports=False)  # type: ignore[arg-type]
-    workers._hire(program)
+    workers = WorkerPool(
+        WorkerCommands((program,)),
+        Nobody(),  # type: ignore[arg-type]
+        limits=Limits(),
+        receiving_ae=None,
+        tls=None,
+        reports=False,
+    )
+    workers._spawn(program)
     workers._workers[0].process.wait(20)
-    workers._workers[0].channel.close()
+    workers._workers[0].pipe.close()
     environment = told.read_text()
     assert "PATH" in environment
     assert not [value for value in SECRET.values() if value in environment]

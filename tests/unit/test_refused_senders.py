@@ -21,11 +21,19 @@ ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def image(status: int = 0xA900, sop: str = "1.2.9", study: str = "1.2", reason: str = "no series") -> Refused:
-    return Refused(*CT01, reason, status, called_ae="ROUTER", study=study, sop=sop)
+    return Refused(
+        calling_ae=CT01[0],
+        address=CT01[1],
+        reason=reason,
+        status=status,
+        called_ae="ROUTER",
+        study=study,
+        sop=sop,
+    )
 
 
 def association(why: Why = Why.CALLED, calling: str = "PACS2", address: str = "10.1.2.4") -> Refused:
-    return Refused(calling, address, "said so", why=why, called_ae="ROUTR")
+    return Refused(calling_ae=calling, address=address, reason="said so", why=why, called_ae="ROUTR")
 
 
 # -- adding up
@@ -86,7 +94,9 @@ def test_an_instance_without_a_uid_cannot_be_waited_for() -> None:
 
 def test_an_instance_that_is_refused_again_after_it_came_is_missing_again() -> None:
     gathering = Gathering(ZONE)
-    received = Received(InstanceUids("1.2", "1.2.1", "1.2.9"), "1.2.840", *CT01, 10)
+    received = Received(
+        uids=InstanceUids("1.2", "1.2.1", "1.2.9"), sop_class="1.2.840", calling_ae=CT01[0], address=CT01[1], size=10
+    )
     gathering.stored(received, NOW, awaited=True)
     gathering.refused(image(), NOW)
     assert gathering.batch().came == {}

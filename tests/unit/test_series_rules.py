@@ -10,7 +10,7 @@ from router.config.file import shipped
 from router.errors import ConfigurationError
 from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import NO_RULE, Rulebook, classify, used
-from router.series.describe import described_thickness
+from router.series.read import described_thickness
 from router.series.rules import Rule, load, parse
 from router.series.table import facts_of
 

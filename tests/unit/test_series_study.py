@@ -8,9 +8,9 @@ import pytest
 from router.config.file import shipped
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook
+from router.series.read import distance_of
 from router.series.rules import load
 from router.series.select import Candidate, Choice, candidate, select
-from router.series.stack import distance_of
 from router.series.study import Marks, Member, Verdict, judge, marks_of, outcome, purpose_of
 
 CT, KOS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.59"
@@ -24,7 +24,10 @@ FULL = frozenset({THIN, KEY, SCOUT, DOSE})
 
 
 def stack(facts: int, count: int, step: float, series: str = "1", start: int = 0) -> list[Member]:
-    return [Member(start + n, series, f"{series}.{start + n}", facts, n * step) for n in range(count)]
+    return [
+        Member(key=start + n, series_uid=series, sop_uid=f"{series}.{start + n}", facts=facts, position=n * step)
+        for n in range(count)
+    ]
 
 
 def named(members: list[Member], facts: dict[int, SeriesFacts]) -> dict[tuple[str, int], str]:
@@ -66,7 +69,7 @@ def test_thick_slices_that_overlap_stay_thick() -> None:
 
 def test_a_scout_inside_an_axial_series_is_told_apart_and_does_not_stretch_the_stack() -> None:
     scout = replace(AXIAL, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"), image_orientation="0\\1\\0\\0\\0\\-1")
-    members = [*stack(1, 40, 1.0), Member(99, "1", "1.99", 2, 512.0)]
+    members = [*stack(1, 40, 1.0), Member(key=99, series_uid="1", sop_uid="1.99", facts=2, position=512.0)]
     assert named(members, {1: AXIAL, 2: scout}) == {
         ("1", 1): "thin slices by their distance",
         ("1", 2): "ImageType LOCALIZER",
@@ -81,7 +84,7 @@ def test_headers_that_differ_elsewhere_still_make_one_stack() -> None:
 
 def test_the_frames_of_a_multi_frame_instance_are_its_stack() -> None:
     own = replace(AXIAL, sop_class_uid=CT + ".1", number_of_frames=90, slice_count=90, slice_distance=0.8)
-    verdict = judge([Member(1, "1", "1.1", 1, None)], {1: own}, BOOK)["1", 1]
+    verdict = judge([Member(key=1, series_uid="1", sop_uid="1.1", facts=1, position=None)], {1: own}, BOOK)["1", 1]
     assert verdict.rule.name == "thin slices by their distance"
     assert (verdict.facts.instance_count, verdict.facts.slice_count) == (1, 90)
 
@@ -107,7 +110,9 @@ def test_what_a_key_object_refers_to_is_key_wherever_it_lies() -> None:
 
 
 def one(key: int, series: str, cls: SeriesClass, thickness: float | None = None, **more: Any) -> Candidate:
-    return replace(Candidate(key, series, cls, ("CT",), ("",), thickness), **more)
+    return replace(
+        Candidate(key=key, series_uid=series, series_class=cls, scan=("CT",), kind=("",), thickness=thickness), **more
+    )
 
 
 def chosen(choices: tuple[Choice, ...]) -> dict[int, bool]:

@@ -6,12 +6,11 @@ from typing import BinaryIO
 
 import pytest
 
-from router.dicom.scp.negotiation import VERIFICATION
 from router.dicom.scp.services import serve
 from router.dicom.scp.store import IncomingFile, Parties, Refused
 from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import Report
-from router.dicom.ul.dimse import Operation, Request
+from router.dicom.ul.dimse import VERIFICATION, Operation, Request
 from router.errors import CutOff
 from router.model import InstanceUids
 from router.refusals import Why
@@ -35,7 +34,7 @@ def never(report: Report) -> int:
 
 
 def answer(operation: int, sop_class: str, data: bytes = b"") -> tuple[int, object]:
-    request = Request(operation, 1, has_data_set=True, event_type=1)
+    request = Request(operation=operation, message_id=1, has_data_set=True, event_type=1)
     serving = serve(request, sop_class, IMPLICIT, Parties("PEER", "10.1.2.3", "ROUTER"), NoSink(), never)
     serving.write([memoryview(data)])
     return serving.finish()
@@ -60,11 +59,13 @@ def test_a_report_that_is_none_is_refused_and_recorded_with_its_sender() -> None
     status, outcome = answer(Operation.N_EVENT_REPORT, commitment.SOP_CLASS, b"nonsense")
     assert status == dimse.INVALID_ARGUMENT_VALUE
     text = "a storage commitment report: the report cannot be read"
-    assert outcome == Refused("PEER", "10.1.2.3", text, status, Why.COMMITMENT, "ROUTER")
+    assert outcome == Refused(
+        calling_ae="PEER", address="10.1.2.3", reason=text, status=status, why=Why.COMMITMENT, called_ae="ROUTER"
+    )
 
 
 def test_a_report_is_never_kept_beyond_its_largest_size() -> None:
-    request = Request(Operation.N_EVENT_REPORT, 1, has_data_set=True, event_type=1)
+    request = Request(operation=Operation.N_EVENT_REPORT, message_id=1, has_data_set=True, event_type=1)
     parties = Parties("PEER", "10.1.2.3", "ROUTER")
     serving = serve(request, commitment.SOP_CLASS, IMPLICIT, parties, NoSink(), never)
     for _ in range(commitment.LARGEST // 1000 + 1):
@@ -111,7 +112,9 @@ class Sink:
 
 
 def stored(sink: Sink, data: bytes, sop: bytes = b"1.2.3.4.5\0", sop_class: str = CT_CLASS) -> object:
-    request = Request(Operation.C_STORE, 1, has_data_set=True, sop_class=sop_class.encode(), sop_instance=sop)
+    request = Request(
+        operation=Operation.C_STORE, message_id=1, has_data_set=True, sop_class=sop_class.encode(), sop_instance=sop
+    )
     serving = serve(request, sop_class, EXPLICIT, Parties("CT01", "10.1.2.3", "ROUTER"), sink, never)
     for at in range(0, len(data), 100):
         serving.write([memoryview(data)[at : at + 100]])

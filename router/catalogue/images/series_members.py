@@ -37,7 +37,14 @@ class SeriesMembers:
                    Instance.series_class, Instance.rule)  # fmt: skip
         query = Instance.select(*columns).join(Study).where((Study.uid == study_uid) & Instance.newest)
         rows: Any = self._engine.run(query.order_by(Instance.id).tuples())
-        return [Classified(Member(*row[:5]), SeriesClass(row[5]), row[6]) for row in rows]
+        return [
+            Classified(
+                Member(key=key, series_uid=series, sop_uid=sop, facts=facts, position=position),
+                SeriesClass(found),
+                rule,
+            )
+            for key, series, sop, facts, position, found, rule in rows
+        ]
 
     def facts(self, numbers: Iterable[int]) -> dict[int, SeriesFacts]:
         """The facts of these numbers."""

@@ -1,4 +1,4 @@
-"""Text in the character sets of DICOM (PS3.3 C.12.1.1.2, PS3.5 6.1), never an exception and never a warning."""
+"""Text in the character sets of DICOM (PS3.3 C.12.1.1.2, PS3.5 6.1), decoded without exceptions or warnings."""
 
 import re
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from router.text import decoding
 _ESCAPE = re.compile(rb"\x1b\$?[()-]?[A-Z]")
 _ESCAPED_ASCII = "iso8859"  # pydicom's name for it
 _KOREAN = b"\x1b$)C"  # no device writes it before Chinese
-_WITHIN_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codec wants to see the escape
+_WITHIN_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codec needs the escape
 
 
 def decode(value: bytes, charsets: Sequence[str]) -> str:
     """The text of a whole `value` under the declared defined terms of Specific Character Set.
 
-    Bytes that are something else than what is declared are read as what they are; UNREADABLE stands for those that
-    have no certain reading.
+    Bytes in another set than the declared one are read in that other one; UNREADABLE stands for bytes without a
+    certain reading.
     """
     declared = _codec(charsets[0]) if charsets else "ascii"
     return _with_escapes(value, declared) if b"\x1b" in value else decoding.decode(value, declared)
 
 
 def _codec(term: str) -> str:
-    """The defined term as devices write it (`ISO IR 100`, `ISO-IR 100`, `iso_ir 100`); ASCII for an unknown one."""
+    """The codec of a defined term as devices write it (`ISO IR 100`, `ISO-IR 100`, `iso_ir 100`); ASCII if unknown."""
     normal = re.sub(r"^ISO[ _-]?IR[ _-]", "ISO_IR ", term.strip().upper())
     if normal in {"", "ISO_IR 6", "ISO 2022 IR 6"}:
         return "ascii"
@@ -32,10 +32,10 @@ def _codec(term: str) -> str:
 
 
 def _with_escapes(value: bytes, first: str) -> str:
-    """Code extensions (PS3.5 6.1.2.5): an escape holds to the next one.
+    """Decode code extensions (PS3.5 6.1.2.5): an escape applies up to the next one.
 
-    The standard sets back to the first set at delimiters; devices that forget to escape again are read rightly too,
-    since the sets that may follow an escape hold ASCII as well.
+    The standard returns to the first set at each delimiter. Not doing so reads also devices right that do not escape
+    again, and changes nothing for the others: the sets that follow an escape contain ASCII.
     """
     parts, codec, start, escape = [], first, 0, b""
     for match in [*_ESCAPE.finditer(value), None]:

@@ -1,6 +1,6 @@
-"""The check that a stored data set is still what came, made while it is read for sending.
+"""The checksum of a stored data set, compared while the data set is read for sending.
 
-XXH3-128 finds any accident in a fraction of the time of SHA-256, by which files are compared that have no checksum.
+XXH3-128 detects accidental changes in a fraction of SHA-256's time. Files without a checksum are compared by SHA-256.
 """
 
 import errno
@@ -17,47 +17,47 @@ from router.policy.bandwidth import Paced, unbounded
 NOT_AS_IT_CAME = "its file is not what came"
 _SHA256 = 64  # digits
 _WINDOW = 2**19
-# What the machine or the share lacks at the moment; every other error is the file's.
+# Errors of the machine or the share that pass; every other one is the file's.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR})
 
 
 class Hash(Protocol):
-    """As hashlib has it."""
+    """A hash with the interface of hashlib."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None:
-        """Go on with more bytes."""
+        """Add bytes."""
 
     def hexdigest(self) -> str:
-        """Of all bytes so far."""
+        """The digest of all bytes so far."""
 
 
 def new_checksum() -> Hash:
-    """The checksum that is kept of a data set: XXH3-128, as 32 hex digits."""
+    """A new checksum of a data set: XXH3-128, 32 hex digits."""
     return xxhash.xxh3_128()
 
 
 class Comparison:
-    """Compares a data set with its checksum or SHA-256 while its bytes pass, in order; "" agrees with everything."""
+    """Compares a data set, added in order, with its checksum or SHA-256; "" agrees with everything."""
 
     def __init__(self, expected: str) -> None:
         self._expected = expected
         self._hash: Hash = hashlib.sha256() if len(expected) == _SHA256 else new_checksum()
 
     def add(self, data: memoryview) -> None:
-        """The next bytes."""
+        """Add the next bytes."""
         if self._expected:
             self._hash.update(data)
 
     def close(self) -> None:
-        """Raise IntegrityError when the bytes were not those that came."""
+        """Raise IntegrityError when the bytes are not those that were stored."""
         if self._expected and self._hash.hexdigest() != self._expected:
             raise IntegrityError(NOT_AS_IT_CAME)
 
 
 def read(file: BinaryIO, parts: Sequence[memoryview], offset: int) -> None:
-    """Fill the parts, one after the other, from a place of the file.
+    """Fill the parts, one after the other, from `offset` in the file.
 
-    Raises IntegrityError when the file ends before, or cannot be read; TransientError when it cannot be read now.
+    Raises IntegrityError when the file is too short or cannot be read, TransientError when it cannot be read now.
     """
     done, wanted = 0, sum(map(len, parts))
     while done < wanted:
@@ -71,7 +71,7 @@ def read(file: BinaryIO, parts: Sequence[memoryview], offset: int) -> None:
 
 
 def _after(parts: Sequence[memoryview], done: int) -> list[memoryview]:
-    """The parts without their first bytes."""
+    """The parts without the first `done` bytes of all."""
     left = []
     for part in parts:
         left.append(part[done:])
@@ -82,7 +82,7 @@ def _after(parts: Sequence[memoryview], done: int) -> list[memoryview]:
 def compare(file: BinaryIO, offset: int, size: int, expected: str, paced: Paced = unbounded) -> None:
     """Read a data set of `size` bytes and compare it; `paced` is called after each piece, with its size.
 
-    Raises as `read` does, and when it is not what came.
+    Raises as `read` does, and IntegrityError when it is not the one that was stored.
     """
     if not expected:
         return
@@ -96,7 +96,7 @@ def compare(file: BinaryIO, offset: int, size: int, expected: str, paced: Paced 
 
 
 def unreadable(error: OSError) -> IntegrityError | TransientError:
-    """What it means that a stored file cannot be read."""
+    """The error to raise when a stored file cannot be read."""
     if error.errno in _PASSING:
         return TransientError(f"a stored file cannot be read now: {error.strerror}")
     return IntegrityError("its file is missing or cannot be read")

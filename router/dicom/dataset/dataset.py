@@ -1,7 +1,6 @@
-"""A data set's elements where they lie in its bytes, decoded only when they are asked for (PS3.5 7).
+"""Data sets: elements as positions in the bytes, decoded only when they are asked for (PS3.5 7).
 
-Lenient on purpose: a wrong value is absent, also a text longer than any, and what follows an element that does not end
-is not there.
+Lenient on purpose: a wrong or an overlong value is absent, and so is everything behind an element that does not end.
 """
 
 import struct
@@ -16,8 +15,6 @@ from router.dicom.dataset.elements import (
     DEFLATED,
     EXPLICIT_BIG_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
-    LONG_VRS,
-    VRS,
     Encoding,
     encoding_of,
     inflated_through,
@@ -25,12 +22,19 @@ from router.dicom.dataset.elements import (
 from router.dicom.dataset.follower import TooMany, Window
 from router.dicom.dataset.irregular import Followed, certain, follow
 from router.dicom.dataset.part10 import FileMeta, dataset_offset
+from router.dicom.dataset.tags import (
+    DELIMITERS,
+    FIRST_PIXELS,
+    ITEM,
+    ITEM_END,
+    SEQUENCE_END,
+    SPECIFIC_CHARACTER_SET,
+    UIDS,
+    UNDEFINED,
+)
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_PIXELS = 0x7FE00000
-_SPECIFIC_CHARACTER_SET = 0x00080005
 _FIRST_READ, LONGEST_HEADER, LONGEST_INFLATED = 2**16, 2**28, 2**26  # bytes
 _LONGEST_TEXT = 2**16  # bytes; the longest that is read, an LT, has 10,240 characters
 _MOST_ELEMENTS = 2**14  # of a data set or an item; the standard knows 5,000
@@ -39,22 +43,19 @@ _SHORT = {"<": struct.Struct("<HH2sH").unpack_from, ">": struct.Struct(">HH2sH")
 _LONG = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
 
-SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-UIDS = (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)
-
 Span = tuple[bytes, int, int]
 
 
 class _Irregular(Exception):
-    """It is not written as PS3.5 7 has it; reading on would guess."""
+    """The data set is not written by PS3.5 7; reading on would be guessing."""
 
 
 def read_elements(file: BinaryIO, longest: int = LONGEST_HEADER) -> "DataSet":
-    """The elements before the pixel data. Reads as little of the file as it takes, and no more bytes than `longest`.
+    """The elements before the pixel data. Reads only as much of the file as needed, and at most `longest` bytes.
 
-    One that is irregular, or in which the UIDs of an instance are not found, is read a second time, as it is written.
-    Raises InvalidData when it is no DICOM, has more elements than any real one, or two values for one of the UIDs,
-    OSError when it cannot be read.
+    A data set that is irregular, or lacks a UID of an instance, is read again by the rules for irregular ones. Raises
+    InvalidData when the file is no DICOM, has more elements than any real one, or two values of one UID; OSError when
+    it cannot be read.
     """
     meta = dataset_offset(file)
     read: DataSet | None = None
@@ -96,7 +97,7 @@ def _regular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
 
 
 def _irregular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
-    """The elements as they are written. Raises InvalidData for two values of one UID."""
+    """The elements of an irregular data set. Raises InvalidData for two values of one UID."""
     end, breaks_off = file.seek(0, SEEK_END), False
     if meta.transfer_syntax in DEFLATED:
         file.seek(meta.offset)
@@ -119,7 +120,7 @@ def _irregular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
 
 
 def _followed(window: Window, size: int, order: str, *, explicit: bool) -> Followed:
-    """By the encoding that the UIDs are found in; the announced one first."""
+    """Follow the elements in the encoding in which the UIDs are found; the announced one is tried first."""
     found = follow(window, size, order, UIDS, explicit=explicit)
     if all(tag in found.spans for tag in UIDS):
         return found
@@ -145,7 +146,7 @@ class Elements:
         self._encoding = encoding
         self._found = found
         self._charsets = charsets
-        if own := self.text(_SPECIFIC_CHARACTER_SET):
+        if own := self.text(SPECIFIC_CHARACTER_SET):
             self._charsets = _terms(own)
 
     def text(self, tag: int) -> str:
@@ -156,15 +157,15 @@ class Elements:
         value = self._data[span[1] : span[2]]
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii").strip("\0 \r\n\t")
-        return decode(value, () if tag == _SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
+        return decode(value, () if tag == SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
 
     @property
     def tags(self) -> Iterable[int]:
-        """The tags of the elements, in their order."""
+        """The tags of the elements, in order."""
         return self._found
 
     def stored(self, tags: Iterable[int]) -> bytes:
-        """The values of these elements as they are stored, each after its tag and length; absent ones left out."""
+        """The values of these elements as stored, each after its tag and length; absent ones are left out."""
         spans = ((tag, self._found[tag]) for tag in tags if tag in self._found)
         return b"".join(struct.pack(">LL", tag, end - start) + self._data[start:end] for tag, (_, start, end) in spans)
 
@@ -187,24 +188,25 @@ class Elements:
         vr, position, end = span
         encoding = _UN_ENCODING if vr == b"UN" else self._encoding
         while position + 8 <= end and (limit is None or len(items) < limit):
-            item, length = _tag_and_length(self._data, position, encoding.order)
-            if item != _ITEM:
+            group, element, _, _ = _SHORT[encoding.order](self._data, position)
+            length = _LONG[encoding.order](self._data, position + 4)[0]
+            if group << 16 | element != ITEM:
                 break
             if len(items) >= _MOST_ITEMS:
                 raise InvalidData("a sequence of more items than any real one", tag=f"{tag:08X}")
-            stop = end if length == _UNDEFINED else min(position + 8 + length, end)
+            stop = end if length == UNDEFINED else min(position + 8 + length, end)
             found, after = _index(self._data, position + 8, stop, encoding)
             items.append(Elements(self._data, encoding, found, self._charsets))
-            position = after if length == _UNDEFINED else stop
+            position = after if length == UNDEFINED else stop
         return items
 
 
 class DataSet(Elements):
     """The elements of a whole data set.
 
-    `stopped` is where in `data` the reading ended: at the pixel data, or at the end; `end` is the file's. `breaks_off`:
-    it is deflated, and what there is of it does not inflate to an end. `sequences` are the tags of those with VR SQ.
-    `faults` say how it is irregular; `broken` names an element that is longer than the rest of the data set.
+    `stopped` is the position in `data` at which reading ended: the pixel data, or the end. `end` is the file's.
+    `breaks_off`: the data set is deflated and does not inflate to an end. `sequences` are the tags with VR SQ. `faults`
+    say how it is irregular; `broken` names an element that is longer than the rest of the data set.
     """
 
     __slots__ = ("breaks_off", "broken", "end", "faults", "meta", "sequences", "stopped")
@@ -224,23 +226,23 @@ class DataSet(Elements):
 
     @property
     def pixels_at(self) -> int:
-        """Where in the file its pixel data begins; the end without any, and of a deflated one."""
+        """The position of the pixel data in the file; its end without pixel data, and for a deflated data set."""
         here = self.stopped < len(self._data) and self.meta.transfer_syntax not in DEFLATED
         return self.meta.offset + self.stopped if here else self.end
 
     @property
     def data(self) -> bytes:
-        """Its bytes, inflated, from its beginning on; of a long one perhaps only these."""
+        """The inflated bytes from the beginning on; of a long data set perhaps not all."""
         return self._data
 
     @property
     def encoding(self) -> Encoding:
-        """How it is written."""
+        """The encoding it is written in."""
         return self._encoding
 
     @property
     def spans(self) -> Mapping[int, Span]:
-        """VR (b"" where it is left out) of each element, where its value begins in `data` and where that ends."""
+        """VR (b"" without one) of each element, and begin and end of its value in `data`."""
         return self._found
 
 
@@ -249,19 +251,14 @@ def _terms(text: str) -> tuple[str, ...]:
     return tuple(term.strip() for term in text.split("\\"))
 
 
-def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
-    group, number, _, _ = _SHORT[order](data, position)
-    return group << 16 | number, _LONG[order](data, position + 4)[0]
-
-
 def _index(  # noqa: C901, PLR0912  # one loop on purpose
     data: bytes, position: int, end: int, encoding: Encoding, sequences: list[int] | None = None
 ) -> tuple[dict[int, Span], int]:
-    """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.
+    """VR and position of each element from `position`, and the position at which reading stopped.
 
-    Beyond `end` where a sequence of undefined length does not end.
-    At the top, with `sequences` to enter tags of VR SQ in, it stops at the pixel data, so `end` there means that there
-    may be more; and it raises _Irregular. One tight loop: it sees every element of every instance.
+    That is `end`, or the position behind the item's delimiter, or one beyond `end` when a sequence of undefined length
+    does not end. With `sequences`, which collects tags of VR SQ, this is the top level: reading stops at the pixel
+    data, and raises _Irregular. One tight loop, since it sees every element of every instance.
     """
     top, before = sequences is not None, 7 << 16  # nothing of a lower group belongs into a data set
     found: dict[int, Span] = {}
@@ -271,9 +268,9 @@ def _index(  # noqa: C901, PLR0912  # one loop on purpose
         group, number, vr, length = short(data, position)
         tag = group << 16 | number
         position += 8
-        if top and tag >= _PIXELS and group != 0xFFFE:
+        if top and tag >= FIRST_PIXELS and group != DELIMITERS:
             return found, position - 8
-        if not explicit or vr not in VRS or group == 0xFFFE:
+        if not explicit or vr not in VRS or group == DELIMITERS:
             if explicit and top:
                 raise _Irregular
             vr, length = b"", long(data, position - 4)[0]
@@ -284,14 +281,14 @@ def _index(  # noqa: C901, PLR0912  # one loop on purpose
             position += 4
             if sequences is not None and vr == b"SQ":
                 sequences.append(tag)
-        if tag == _ITEM_END:
+        if tag == ITEM_END:
             return found, position
-        if length == _UNDEFINED:
+        if length == UNDEFINED:
             stop, after = _past_undefined(data, position, end, Encoding(explicit and vr != b"UN", order))
         else:
             stop = after = position + length
         if after > end:
-            return found, end + (length == _UNDEFINED)
+            return found, end + (length == UNDEFINED)
         if tag <= before and top:
             raise _Irregular
         before = tag
@@ -303,9 +300,9 @@ def _index(  # noqa: C901, PLR0912  # one loop on purpose
 
 
 def _past_undefined(data: bytes, position: int, end: int, encoding: Encoding) -> tuple[int, int]:
-    """Where the content of a sequence of undefined length ends, and what follows it; beyond `end` when it does not.
+    """The end of the content of a sequence of undefined length, and the position behind it; beyond `end` without one.
 
-    Flat, so that nesting without end cannot exhaust the stack.
+    Does not recurse: deep nesting cannot exhaust the stack.
     """
     nested = [encoding.explicit]
     order = encoding.order
@@ -314,18 +311,18 @@ def _past_undefined(data: bytes, position: int, end: int, encoding: Encoding) ->
         tag = group << 16 | number
         position += 8
         explicit = nested[-1]
-        if not explicit or vr not in VRS or group == 0xFFFE:
+        if not explicit or vr not in VRS or group == DELIMITERS:
             vr, length = b"", _LONG[order](data, position - 4)[0]
         elif vr in LONG_VRS:
             if position + 4 > end:
                 break
             length = _LONG[order](data, position)[0]
             position += 4
-        if tag in {_ITEM_END, _SEQUENCE_END}:
+        if tag in {ITEM_END, SEQUENCE_END}:
             nested.pop()
             if not nested:
                 return position - 8, position
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED:
             nested.append(explicit and vr != b"UN")
         else:
             position += length

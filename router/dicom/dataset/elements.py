@@ -1,10 +1,12 @@
-"""Reads data elements from encoded bytes without decoding them (PS3.5 7), as far as the node's own needs go."""
+"""Data elements in encoded bytes, read without decoding their values (PS3.5 7)."""
 
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from router.dicom.dataset.tags import DELIMITERS, ITEM, UNDEFINED
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -13,22 +15,14 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 _PIECE, _LARGEST_PIECE, _LARGEST_INFLATED = 2**14, 2**20, 2**30  # bytes
-_CERTAIN = 3  # elements
+_CERTAIN = 3  # elements in a row
 _BEYOND = 0x7FE10000  # the first tag behind the pixel data
-_UNDEFINED = 0xFFFFFFFF
-_ITEM = 0xFFFEE000
 _GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
-LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_SHORT = frozenset(
-    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
-     b"ST", b"TM", b"UI", b"UL", b"US"}
-)  # fmt: skip
-VRS = LONG_VRS | _SHORT
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a data set is written: with VRs or without, and the byte order as struct names it."""
+    """How a data set is written: with VRs or without, and the byte order as `struct` names it."""
 
     explicit: bool
     order: str
@@ -42,9 +36,9 @@ _ENCODINGS = {
 
 
 def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
-    """The encoding as the first element shows it; the byte order is the transfer syntax's.
+    """The encoding as the first element shows it, in the byte order of the transfer syntax.
 
-    Devices exist that announce one of implicit and explicit VR and write the other.
+    Some devices announce one of implicit and explicit VR and write the other.
     """
     order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
     return Encoding(data[4:6] in VRS, order)
@@ -53,7 +47,7 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
 def written_syntax(data: bytes, announced: str) -> str:
     """The uncompressed transfer syntax that a data set is written in, by its first elements.
 
-    Where these do not say it is the announced one: what is written in an odd way is in no other.
+    When these do not tell, it is the announced one.
     """
     start = 0
     while data[start : start + 2] == b"\0\0" and (length := _length_of_command(data, start)):
@@ -65,7 +59,7 @@ def written_syntax(data: bytes, announced: str) -> str:
 
 
 def _length_of_command(data: bytes, position: int) -> int:
-    """Of an element of group 0000 with its head; 0 where it is none."""
+    """The length of an element of group 0000 with its head; 0 when it is none."""
     try:
         _, _, length, value = head(data, position, "<", explicit=True)
     except InvalidData:
@@ -74,7 +68,7 @@ def _length_of_command(data: bytes, position: int) -> int:
 
 
 def _follow(data: bytes, position: int, encoding: Encoding) -> int:
-    """How many elements follow each other in this form, as far as it is of interest."""
+    """How many elements follow each other in this form; no more than _CERTAIN are counted."""
     before = 7 << 16
     for number in range(_CERTAIN):
         try:
@@ -88,10 +82,10 @@ def _follow(data: bytes, position: int, encoding: Encoding) -> int:
 
 
 def leading_group_2(data: bytes, transfer_syntax: str) -> tuple[list[int], int]:
-    """The numbers of the elements of group 0002 with which a data set begins, and how many bytes they are.
+    """The elements of group 0002 at the beginning of a data set: their numbers, and their size in bytes.
 
-    They may be copied from a file, so in explicit VR little endian, whatever the data set is in. Of one that is
-    deflated nothing is known.
+    They may be copied from a file, so they may be in explicit VR little endian in any data set. A deflated data set
+    shows none.
     """
     found: list[int] = []
     position = 0
@@ -109,12 +103,12 @@ def leading_group_2(data: bytes, transfer_syntax: str) -> tuple[list[int], int]:
 
 
 def inflate(data: bytes, transfer_syntax: str, limit: int) -> bytes:
-    """The first `limit` bytes of a deflated data set (PS3.5 A.5); of any other the data itself. Raises InvalidData."""
+    """The first `limit` bytes of a deflated data set (PS3.5 A.5), or any other as it is. Raises InvalidData."""
     return inflated(data, limit)[0] if transfer_syntax in DEFLATED else data
 
 
 def inflated(data: bytes, limit: int) -> tuple[bytes, bool]:
-    """The first `limit` bytes of a deflated data set, and whether it breaks off before them. Raises InvalidData."""
+    """The first `limit` bytes of a deflated data set, and whether it breaks off before. Raises InvalidData."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         found = inflater.decompress(data, limit)
@@ -124,13 +118,13 @@ def inflated(data: bytes, limit: int) -> tuple[bytes, bool]:
 
 
 def inflated_through(data: bytes, limit: int) -> tuple[bytes, bool]:
-    """As `inflated`, whether it breaks off anywhere, as far as _LARGEST_INFLATED. Memory holds no more than `limit`."""
+    """As `inflated`, but tells whether it breaks off before _LARGEST_INFLATED; memory holds `limit` bytes at most."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     kept, size = bytearray(), 0
     try:
         for at in range(0, len(data), _PIECE):
             piece, found = data[at : at + _PIECE], b""
-            # What fills its room may have more to come, also when all of the piece is taken.
+            # When the room is full more may follow, even if all of the piece is consumed.
             while (piece or len(found) == _LARGEST_PIECE) and not inflater.eof and size <= _LARGEST_INFLATED:
                 found = inflater.decompress(piece, _LARGEST_PIECE)
                 piece = inflater.unconsumed_tail
@@ -144,17 +138,17 @@ def inflated_through(data: bytes, limit: int) -> tuple[bytes, bool]:
 
 
 def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
-    """(tag, value) of each element outside sequences, in order; sequences of undefined length are passed over.
+    """Tag and value of each element outside sequences, in order; sequences of undefined length are skipped.
 
-    Raises InvalidData when the bytes end inside an element. Flat, so that nesting without end cannot exhaust the stack.
+    Raises InvalidData when the bytes end inside an element. Does not recurse: deep nesting cannot exhaust the stack.
     """
     nested = [encoding.explicit]
     position = 0
     while position < len(data):
         tag, vr, length, position = head(data, position, encoding.order, explicit=nested[-1])
-        if tag >> 16 == 0xFFFE:
+        if tag >> 16 == DELIMITERS:
             position = _delimiter(tag, length, position, nested)
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED:
             nested.append(nested[-1] and vr != b"UN")  # inside UN all is implicit (PS3.5 6.2.2 note 4)
         else:
             end = position + length
@@ -166,15 +160,15 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
 
 
 def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int, bytes, int, int]:
-    """Tag, VR (b"" where it is left out), length, and where the value begins. InvalidData where the bytes end before.
+    """Tag, VR (b"" without one), length, and the position of the value. InvalidData when the bytes end before it.
 
-    An element whose VR is none is read as one without.
+    An element with an unknown VR is read as one without a VR.
     """
     try:
         group, element = struct.unpack_from(order + "HH", data, position)
         tag = group << 16 | element
         vr = data[position + 4 : position + 6]
-        if not explicit or group == 0xFFFE or vr not in VRS:
+        if not explicit or group == DELIMITERS or vr not in VRS:
             return tag, b"", struct.unpack_from(order + "L", data, position + 4)[0], position + 8
         if vr in LONG_VRS:
             return tag, vr, struct.unpack_from(order + "L", data, position + 8)[0], position + 12
@@ -184,9 +178,9 @@ def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int
 
 
 def _delimiter(tag: int, length: int, position: int, nested: list[bool]) -> int:
-    if tag == _ITEM and length == _UNDEFINED:
+    if tag == ITEM and length == UNDEFINED:
         nested.append(nested[-1])
-    elif tag == _ITEM:
+    elif tag == ITEM:
         return position + length
     elif len(nested) > 1:
         nested.pop()

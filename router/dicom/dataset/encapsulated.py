@@ -6,12 +6,15 @@ from router.dicom.dataset.parsed import parsed
 from router.errors import InvalidData
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
-_LARGEST = 2**27  # bytes; a report may have half of it
+_LARGEST = 2**27  # bytes; a report has half of it at most
 _TAGS = ["EncapsulatedDocument", "EncapsulatedDocumentLength", "MIMETypeOfEncapsulatedDocument"]
 
 
 def document_of(path: Path) -> bytes:
-    """Its bytes without padding. InvalidData when there is none or it is no PDF, OSError when it cannot be read."""
+    """The document's bytes without padding.
+
+    InvalidData when there is none or it is no PDF, OSError when the file cannot be read.
+    """
     if path.stat().st_size > _LARGEST:
         raise InvalidData("the instance is larger than any report")
     try:
@@ -19,8 +22,8 @@ def document_of(path: Path) -> bytes:
         data = bytes(found.get("EncapsulatedDocument") or b"")
         length = int(found.get("EncapsulatedDocumentLength") or 0)
         kind = str(found.get("MIMETypeOfEncapsulatedDocument") or "application/pdf")
-    except Exception as error:  # a parser of foreign files may raise anything: whatever it is, there is no document
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's; the parser raises it without a number
+    except Exception as error:  # a parser of foreign files may raise anything: then there is no document
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's; the parser's own has no number
             raise
         raise InvalidData(f"the encapsulated document does not read ({type(error).__name__})") from error
     if not data or kind.strip().lower() != "application/pdf":

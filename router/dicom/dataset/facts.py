@@ -1,66 +1,62 @@
-"""What series rules ask about, from an instance's elements; enhanced instances say much of it per frame."""
+"""Facts for series rules, from an instance's elements; of enhanced instances also from their frames."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
+from router.dicom.dataset import tags
 from router.dicom.dataset.dataset import Elements
 from router.dicom.dataset.uid import clean
 from router.errors import InvalidData
 from router.model import SeriesFacts
-from router.series.describe import described_thickness
-from router.series.read import length, number, numbers, values, whole
-from router.series.stack import distance_of
+from router.series.read import described_thickness, distance_of, length, number, numbers, values, whole
+from router.series.study import KEY_OBJECT_SELECTION
 
-KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 _PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_SOP_CLASS = 0x00080016
 _CONCEPT_NAME, _CONTENT_TEMPLATE, _CONTENT, _EVIDENCE = 0x0040A043, 0x0040A504, 0x0040A730, 0x0040A375
 _REFERENCED_SERIES, _REFERENCED_IMAGE, _REFERENCED_SOP = 0x00081115, 0x00081140, 0x00081199
 _REFERENCED_INSTANCE_UID = 0x00081155
-_SHARED_GROUPS, _PER_FRAME_GROUPS = 0x52009229, 0x52009230
 _PIXEL_MEASURES, _PLANE_POSITION, _PLANE_ORIENTATION = 0x00289110, 0x00209113, 0x00209116
 _FRAME_TYPES = (0x00189329, 0x00189226, 0x00189751, 0x00189504)  # CT, MR, PET, XA
-_POSITION, _ORIENTATION = 0x00200032, 0x00200037
 _THICKNESS, _SPACING = 0x00180050, 0x00180088
 _DEEPEST_TREE = 16
-_MOST_FRAMES = 2**14  # whose places are looked at
+_MOST_FRAMES = 2**14  # whose positions are read
 _MOST_REFERENCES = 2**17
 
 
 def facts_of(read: Elements) -> SeriesFacts:
-    """The facts of one instance; of its neighbours only what the frames of a multi-frame instance tell."""
-    sop_class = clean(read.text(_SOP_CLASS))
+    """The facts of one instance; `slice_count` and `slice_distance` only from the frames of a multi-frame one."""
+    sop_class = clean(read.text(tags.SOP_CLASS))
     manufacturer, description = read.text(0x00080070), read.text(0x0008103E)
     facts = SeriesFacts(
         modality=read.text(0x00080060),
         sop_class_uid=sop_class,
         manufacturer=manufacturer,
         manufacturer_model=read.text(0x00081090),
-        image_type=values(read.text(0x00080008)),
+        image_type=values(read.text(tags.IMAGE_TYPE)),
         series_description=description,
-        study_description=read.text(0x00081030),
+        study_description=read.text(tags.STUDY_DESCRIPTION),
         protocol_name=read.text(0x00181030),
         series_number=whole(read.text(0x00200011)),
         body_part=read.text(0x00180015),
         contrast_agent=read.text(0x00180010),
-        number_of_frames=whole(read.text(0x00280008)),
-        image_rows=read.unsigned(0x00280010),
-        image_columns=read.unsigned(0x00280011),
-        samples_per_pixel=read.unsigned(0x00280002),
-        photometric=read.text(0x00280004),
+        number_of_frames=whole(read.text(tags.NUMBER_OF_FRAMES)),
+        image_rows=read.unsigned(tags.ROWS),
+        image_columns=read.unsigned(tags.COLUMNS),
+        samples_per_pixel=read.unsigned(tags.SAMPLES_PER_PIXEL),
+        photometric=read.text(tags.PHOTOMETRIC),
         slice_thickness=length(number(read.text(_THICKNESS))),
         spacing_between_slices=length(number(read.text(_SPACING))),
-        image_orientation=_rounded(numbers(read.text(_ORIENTATION))),
-        orientation=plane_of(numbers(read.text(_ORIENTATION))),
+        image_orientation=_rounded(numbers(read.text(tags.IMAGE_ORIENTATION))),
+        orientation=plane_of(numbers(read.text(tags.IMAGE_ORIENTATION))),
         scan_options=read.text(0x00180022),
         kernel=read.text(0x00181210),
         acquisition_type=read.text(0x00189302),
         conversion_type=read.text(0x00080064),
         burned_in_annotation=read.text(0x00280301),
-        derivation_description=read.text(0x00082111),
+        derivation_description=read.text(tags.DERIVATION_DESCRIPTION),
         image_comments=read.text(0x00204000),
         scanning_sequence=read.text(0x00180020),
         sequence_name=read.text(0x00180024),
@@ -77,14 +73,14 @@ def facts_of(read: Elements) -> SeriesFacts:
 
 
 def position_of(read: Elements) -> float | None:
-    """Where the slice lies along the normal of its plane, in mm (PS3.3 C.7.6.2.1.1)."""
-    normal = _normal(numbers(read.text(_ORIENTATION)))
-    return _along(numbers(read.text(_POSITION)), normal)
+    """The slice's position along the normal of its plane, in mm (PS3.3 C.7.6.2.1.1)."""
+    normal = _normal(numbers(read.text(tags.IMAGE_ORIENTATION)))
+    return _along(numbers(read.text(tags.IMAGE_POSITION)), normal)
 
 
 def references_of(read: Elements) -> tuple[str, ...]:
-    """The SOP instances that a key object selection or a presentation state refers to; of others nothing."""
-    sop_class = clean(read.text(_SOP_CLASS))
+    """The SOP instances that a key object selection or a presentation state refers to; () for other instances."""
+    sop_class = clean(read.text(tags.SOP_CLASS))
     found: Iterator[str] = iter(())
     if sop_class == KEY_OBJECT_SELECTION:
         found = _in_content(read, _DEEPEST_TREE)
@@ -99,7 +95,7 @@ def references_of(read: Elements) -> tuple[str, ...]:
 
 
 def plane_of(orientation: tuple[float, ...]) -> str:
-    """AX, SAG or COR by the axis that the normal is nearest to, with "-obl" when it is tilted; "" when unknown."""
+    """AX, SAG or COR by the axis nearest to the normal, with "-obl" when it is tilted; "" when unknown."""
     normal = _normal(orientation)
     if normal is None:
         return ""
@@ -131,14 +127,14 @@ def _concept_name(read: Elements) -> str:
 
 
 def _with_frames(facts: SeriesFacts, read: Elements) -> SeriesFacts:
-    shared = read.items(_SHARED_GROUPS, 1)
-    frames = read.items(_PER_FRAME_GROUPS, _MOST_FRAMES)
+    shared = read.items(tags.SHARED_GROUPS, 1)
+    frames = read.items(tags.PER_FRAME_GROUPS, _MOST_FRAMES)
     if not shared and not frames:
         return facts
     groups = [*shared, *frames[:1]]
     measures = _first(groups, _PIXEL_MEASURES)
     plane = _first(groups, _PLANE_ORIENTATION)
-    orientation = numbers(plane.text(_ORIENTATION)) if plane else ()
+    orientation = numbers(plane.text(tags.IMAGE_ORIENTATION)) if plane else ()
     kinds = (kind for sequence in _FRAME_TYPES if (kind := _first(groups, sequence)))
     frame_type = next((values(kind.text(0x00089007)) for kind in kinds), ())
     count, distance = _frame_distance(frames, _normal(orientation))
@@ -160,8 +156,8 @@ def _first(groups: list[Elements], sequence: int) -> Elements | None:
 
 
 def _frame_distance(frames: list[Elements], normal: tuple[float, ...] | None) -> tuple[int | None, float | None]:
-    places = [item.text(_POSITION) for frame in frames for item in frame.items(_PLANE_POSITION, 1)]
-    positions = [found for place in places if (found := _along(numbers(place), normal)) is not None]
+    texts = [item.text(tags.IMAGE_POSITION) for frame in frames for item in frame.items(_PLANE_POSITION, 1)]
+    positions = [found for text in texts if (found := _along(numbers(text), normal)) is not None]
     return distance_of(positions)
 
 

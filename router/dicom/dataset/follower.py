@@ -1,30 +1,27 @@
-"""Elements of data sets that are not written as PS3.5 7 has it, followed from one to the next.
+"""Elements of data sets that are not written by PS3.5 7, followed from one to the next, without decoding values.
 
-Each element's head is taken in the usual way where the next one follows from it; else every way in which devices are
-known to write heads and lengths is tried, and the one counts from which the elements go on. Nothing is decoded here.
+An element's head is read in the usual way if another element follows it there. Otherwise each way in which devices are
+known to write heads and lengths is tried, and the one from which the elements go on best is used.
 """
 
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from router.dicom.dataset.elements import LONG_VRS, VRS
+from router.dicom.dataset.tags import DELIMITERS, FIRST_PIXELS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, named
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
 Window = Callable[[int, int], bytes]
 """Up to so many bytes of the data set from a position on; fewer at its end."""
 
-UNDEFINED = 0xFFFFFFFF
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-DELIMITERS = 0xFFFE  # group
-PIXELS = 0x7FE00000
 _NO_END = "sequences or items without their end"
-_REGULAR, _MISPLACED, _ODD = 4, 2, 1  # what an element counts that is as it should be, out of order, in another form
-_AHEAD = 3  # elements that are looked at behind one that is written in an odd way
-_ENOUGH = 3  # regular elements, one behind the other, by which the reading finds its place again
-_MOST_STEPS = 2**17  # elements that are looked at in one data set
+_REGULAR, _MISPLACED, _ODD = 4, 2, 1  # points of an element: correct, out of order, in another form
+_AHEAD = 3  # elements that are read behind one in an odd form
+_ENOUGH = 3  # regular elements in a row, at which reading can start again
+_MOST_STEPS = 2**17  # elements that are read in one data set
 _LONGEST_COMMAND = 128  # bytes of a value of group 0000
-# Of implicit VR: groups of the standard that data sets hold, besides private ones, overlays and curves.
+# Groups of the standard in data sets, besides private ones, overlays and curves; implicit VR has no other evidence.
 _GROUPS = frozenset(
     {0x04, 0x08, 0x10, 0x12, 0x14, 0x16, 0x18, 0x20, 0x22, 0x24, 0x28, 0x32, 0x34, 0x38, 0x3A, 0x40, 0x42, 0x44, 0x46,
      0x48, 0x50, 0x52, 0x54, 0x60, 0x62, 0x64, 0x66, 0x68, 0x6A, 0x70, 0x72, 0x74, 0x76, 0x78, 0x80, 0x82, 0x88, 0x100,
@@ -34,11 +31,11 @@ _GROUPS = frozenset(
 
 
 class TooMany(InvalidData):
-    """There are more elements than in any real irregular data set."""
+    """The data set has more elements than any real irregular one."""
 
 
 class Head(NamedTuple):
-    """An element's head: VR (b"" where it has none of the standard's), where its value begins, the value's length."""
+    """An element's head: tag, VR (b"" without a known one), position and length of its value, and how it is odd."""
 
     tag: int
     vr: bytes
@@ -48,27 +45,22 @@ class Head(NamedTuple):
 
     @property
     def stop(self) -> int:
-        """Where the value ends; where it begins, when that is left open."""
+        """The end of the value; its beginning when the length is undefined."""
         return self.at if self.length == UNDEFINED else self.at + self.length
-
-
-def named(tag: int) -> str:
-    """A tag as people write it."""
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 class Follower:
     """Follows one data set of `end` bytes. Raises TooMany."""
 
     def __init__(self, window: Window, end: int, order: str, most: int = _MOST_STEPS) -> None:
-        """`most` is how many elements may be looked at."""
+        """At most `most` elements are read."""
         self._most = most
         self._window = window
         self._end = end
         self._short, self._long = struct.Struct(order + "H"), struct.Struct(order + "L")
         self._order = order
         self._steps = 0
-        self.faults: dict[str, None] = {}  # of what is nested
+        self.faults: dict[str, None] = {}  # in nested elements
         self._scores: dict[tuple[int, int, bool], int] = {}
 
     # -- heads
@@ -89,7 +81,7 @@ class Follower:
         return best
 
     def _ways(self, position: int, *, explicit: bool) -> list[Head]:
-        """How the head at a position may be meant, the usual way first."""
+        """The ways to read the head at a position, the usual one first."""
         self._step()
         raw = self._window(position, 12)
         if len(raw) < 8:
@@ -121,7 +113,7 @@ class Follower:
         return head.length == 0 or self.delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
 
     def trouble(self, position: int, end: int, *, explicit: bool) -> str:
-        """Why no element can be read at a position."""
+        """Say why no element can be read at a position."""
         ways = self._ways(position, explicit=explicit)
         if not ways:
             return f"it ends inside the head of an element, at byte {position}"
@@ -132,7 +124,7 @@ class Follower:
         return f"what stands at byte {position} is no element"
 
     def _by_items(self, head: Head, end: int, *, explicit: bool) -> Iterator[Head]:
-        """A sequence as long as its items are, where its own length says something else."""
+        """The head with the length of the sequence's items, when its own length differs."""
         if head.length == UNDEFINED or (explicit and head.vr != b"SQ") or head.tag >> 16 == DELIMITERS:
             return
         stop = self._past_items(head.at, end)
@@ -140,7 +132,7 @@ class Follower:
             yield head._replace(length=stop - head.at, fault="a sequence of another length than its items")
 
     def _past_items(self, position: int, end: int) -> int:
-        """Behind the items that begin here, by their lengths."""
+        """The position behind the items that begin here, by their lengths."""
         while position + 8 <= end:
             tag, length = self.delimiter(position)
             if tag == SEQUENCE_END:
@@ -157,32 +149,29 @@ class Follower:
             raise TooMany("an irregular data set of more elements than can be followed")
 
     def delimiter(self, position: int) -> tuple[int, int]:
-        """Tag and length of the item or delimiter at a position; of anything else both mean nothing."""
+        """Tag and length of the item or delimiter at a position; meaningless for anything else."""
         raw = self._window(position, 8)
         if len(raw) < 8:
             return 0, 0
         group, element = self._short.unpack_from(raw)[0], self._short.unpack_from(raw, 2)[0]
         return group << 16 | element, self._long.unpack_from(raw, 4)[0]
 
-    # -- whether an element is one
+    # -- evidence that this is an element
 
     def _is_followed(self, head: Head, end: int, *, explicit: bool) -> bool:
-        """Whether a regular head is regularly followed."""
+        """Whether a regular element follows a regular head."""
         if head.length == UNDEFINED:
             return self.delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
         if head.stop >= end:
-            return head.stop == end or head.tag >= PIXELS
+            return head.stop == end or head.tag >= FIRST_PIXELS
         if head.vr == b"SQ" and head.length and self._past_items(head.at, end) != head.stop:
-            return self._ends_open(head)
+            # the end of an item of undefined length is not compared with the sequence's
+            return self.delimiter(head.at) == (ITEM, UNDEFINED)
         ways = self._ways(head.stop, explicit=explicit)
         return bool(ways) and self._points(ways[0], end, head.tag, explicit=explicit) == _REGULAR
 
-    def _ends_open(self, head: Head) -> bool:
-        """Whether an item of undefined length is in it: its end is not compared with the sequence's."""
-        return self.delimiter(head.at) == (ITEM, UNDEFINED)
-
     def _points(self, head: Head, end: int, before: int, *, explicit: bool) -> int:
-        """How much it looks like an element behind `before`."""
+        """How well it looks like an element behind `before`, in points."""
         group = head.tag >> 16
         if group == DELIMITERS:
             return _REGULAR if head.length == 0 or head.tag == ITEM else 0
@@ -197,19 +186,19 @@ class Follower:
         return 0 if head.fault else _MISPLACED
 
     def _fits(self, head: Head, end: int, *, explicit: bool) -> bool:
-        """Whether its value can be there."""
+        """Whether its value fits."""
         if head.length == UNDEFINED:
             return self.delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
         if head.fault and head.vr == b"SQ" and self.delimiter(head.at)[0] != ITEM:
             return False
-        return head.stop <= end or (head.tag >= PIXELS and not head.fault and explicit)
+        return head.stop <= end or (head.tag >= FIRST_PIXELS and not head.fault and explicit)
 
     def _score(self, head: Head, end: int, before: int, ahead: int, *, explicit: bool) -> int:
-        """How well the elements go on from here. One in an odd form counts only where they do."""
+        """How well the elements go on from here, in points. An odd head has points only if they go on."""
         points = self._points(head, end, before, explicit=explicit)
         if not points:
             return 0
-        if head.length == UNDEFINED or head.stop >= end or head.tag >= PIXELS:
+        if head.length == UNDEFINED or head.stop >= end or head.tag >= FIRST_PIXELS:
             return points + ahead * _REGULAR
         if not ahead:
             return points
@@ -227,7 +216,10 @@ class Follower:
     # -- sequences
 
     def inside(self, head: Head, end: int, *, explicit: bool) -> Iterator[tuple[int, int, int]]:
-        """(begin, end, what follows) of each item of a sequence. InvalidData where it cannot be followed."""
+        """Begin, end and following position of each item; at last -1, -1 and the position behind the sequence.
+
+        Raises InvalidData when the sequence cannot be followed.
+        """
         open_ended = head.length == UNDEFINED
         position, stop = head.at, end if open_ended else head.stop
         while position + 8 <= stop:
@@ -254,25 +246,23 @@ class Follower:
         yield -1, -1, position if open_ended else stop
 
     def past(self, head: Head, end: int, *, explicit: bool) -> tuple[int, int]:
-        """Where a value of undefined length ends, and what follows it. InvalidData where it cannot be followed."""
+        """The end of a value of undefined length, and the position behind it; InvalidData if it cannot be followed."""
         stop = after = head.at
         for _, last, after in self.inside(head, end, explicit=explicit):
             stop = after if last >= 0 else stop
         return stop, after
 
     def _past_item(self, position: int, length: int, end: int, *, explicit: bool) -> tuple[int, int]:
-        if length != UNDEFINED and self._ends_item(position + length, end):
-            return position + length, position + length
+        stop = position + length
+        if length != UNDEFINED and stop <= end and (stop == end or self.delimiter(stop)[0] >> 16 == DELIMITERS):
+            return stop, stop
         return self._past_elements(position, end, explicit=explicit)
-
-    def _ends_item(self, position: int, end: int) -> bool:
-        return position == end or (position < end and self.delimiter(position)[0] >> 16 == DELIMITERS)
 
     def _past_elements(  # noqa: C901, PLR0912  # one loop on purpose
         self, position: int, end: int, *, explicit: bool
     ) -> tuple[int, int]:
-        """Where an item ends whose length does not say so, and what follows; flat, however deep it is nested."""
-        opened = [explicit]  # of each item that is open, how it is written
+        """The end of an item without a usable length, and the position behind it; does not recurse."""
+        opened = [explicit]  # for each open item, whether it is in explicit VR
         before = [-1]
         while position + 8 <= end:
             tag, length = self.delimiter(position)
@@ -308,7 +298,7 @@ class Follower:
                 return end, end
         raise InvalidData("an item does not end")
 
-    # -- where elements begin again
+    # -- finding the next element
 
     def begins(self, position: int, before: int) -> bool:
         """Whether regular elements, with VRs and in order, begin at a position."""
@@ -318,13 +308,13 @@ class Follower:
                 return False
             if self._points(ways[0], self._end, before, explicit=True) != _REGULAR:
                 return False
-            if ways[0].length == UNDEFINED or ways[0].stop >= self._end or ways[0].tag >= PIXELS:
+            if ways[0].length == UNDEFINED or ways[0].stop >= self._end or ways[0].tag >= FIRST_PIXELS:
                 return True
             position, before = ways[0].stop, ways[0].tag
         return True
 
     def overrun(self, position: int, *, explicit: bool) -> Head | None:
-        """The head at a position, where its value is longer than the rest of the data set."""
+        """The head at a position if its value is longer than the rest of the data set, else None."""
         ways = self._ways(position, explicit=explicit)
         usual = ways[0] if ways else None
         if usual is None or usual.fault or usual.length == UNDEFINED or usual.stop <= self._end:

@@ -1,4 +1,4 @@
-"""What the node reads of an instance: UIDs while it is received; header and digests, once, when it is catalogued."""
+"""The header of an instance: its UIDs while it is received; all of it, with digests, when it is catalogued."""
 
 import hashlib
 import io
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from router.dicom.dataset import tags
 from router.dicom.dataset.checksum import new_checksum
 from router.dicom.dataset.cut import cut_off
-from router.dicom.dataset.dataset import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, UIDS, DataSet, Elements, read_elements
+from router.dicom.dataset.dataset import DataSet, read_elements
 from router.dicom.dataset.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
 from router.dicom.dataset.facts import facts_of, position_of, references_of
-from router.dicom.dataset.follower import named
 from router.dicom.dataset.part10 import dataset_offset
 from router.dicom.dataset.uid import clean, undotted, valid
 from router.errors import InvalidData
 from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
-_WANTED = frozenset(UIDS)
+_WANTED = frozenset(tags.UIDS)
 _HEAD_LIMIT = 2**20
 _LOOK_FOR_STUDY = 2**16  # bytes
 _LONGEST_SECOND_LOOK = 2**26  # bytes
@@ -28,68 +28,64 @@ _PIECE = 2**17
 _IN_MEMORY = 2**23  # up to here a file is read at once
 _HALF = 32  # digits
 
-_ACCESSION = 0x00080050
 _REQUEST_ATTRIBUTES = 0x00400275
 
 # Laterality, Image Laterality, Patient Orientation, Image Orientation and Image Position (Patient), Patient Position,
 # View Position; View Code, Patient Orientation Code and Patient Gantry Relationship Code Sequence; of an enhanced
 # object the functional groups as they are, which hold the same for each frame.
 _ORIENTATION = (
-    0x00200060, 0x00200062, 0x00200020, 0x00200037, 0x00200032, 0x00185100, 0x00185101,
-    0x00540220, 0x00540410, 0x00540414, 0x52009229, 0x52009230,
+    0x00200060, 0x00200062, 0x00200020, tags.IMAGE_ORIENTATION, tags.IMAGE_POSITION, 0x00185100, 0x00185101,
+    0x00540220, 0x00540410, 0x00540414, tags.SHARED_GROUPS, tags.PER_FRAME_GROUPS,
 )  # fmt: skip
 
 
 def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     """The instance's UIDs and its SOP class, from the data set's bytes in any transfer syntax.
 
-    `data` may be the data set's beginning only, as long as it reaches the series UID. Raises InvalidData when a UID
-    is missing, is not one, is out of order, or stands there with two values.
+    `data` may end behind the series UID. Raises InvalidData when a UID is missing, not valid,
+    out of order, or present with two values.
     """
     found = _found(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax)
-    if len(found) == len(UIDS) and tuple(found) != UIDS:
-        raise InvalidData("the UIDs are out of order")  # others of them may follow
+    if len(found) == len(tags.UIDS) and tuple(found) != tags.UIDS:
+        raise InvalidData("the UIDs are out of order")  # others may follow with other values
     return _instance_uids(found)
 
 
 def irregular_uids(file: BinaryIO) -> tuple[InstanceUids, str]:
-    """As `uids_of`, of a whole file, as long as it is certain where the UIDs are, however irregular the rest is.
+    """As `uids_of`, from a whole file, however irregular, when it is certain where the UIDs are.
 
-    The same reading as the one by which the instance is catalogued.
+    The file is read as when the instance is catalogued.
     """
     return _uids_in(read_elements(file, _LONGEST_SECOND_LOOK))
 
 
 def _uids_in(read: DataSet) -> tuple[InstanceUids, str]:
-    return _instance_uids({tag: read.text(tag) for tag in UIDS if tag in read.spans})
+    return _instance_uids({tag: read.text(tag) for tag in tags.UIDS if tag in read.spans})
 
 
 def _instance_uids(found: dict[int, str]) -> tuple[InstanceUids, str]:
-    """The SOP instance UID stays as it came, since who receives it compares it with what is announced."""
-    if missing := [named(tag) for tag in UIDS if tag not in found]:
+    """The SOP Instance UID stays as it came: the receiver compares it with the one announced."""
+    if missing := [tags.named(tag) for tag in tags.UIDS if tag not in found]:
         raise InvalidData(f"the data set lacks {', '.join(missing)}")
-    uids = InstanceUids(undotted(found[STUDY]), undotted(found[SERIES]), valid(found[SOP_INSTANCE]))
-    return uids, undotted(found[SOP_CLASS])
+    uids = InstanceUids(undotted(found[tags.STUDY]), undotted(found[tags.SERIES]), valid(found[tags.SOP_INSTANCE]))
+    return uids, undotted(found[tags.SOP_CLASS])
 
 
 def study_of(data: bytes, transfer_syntax: str) -> str:
-    """The Study Instance UID in a data set's beginning, of which the rest may not read; "" without one that is valid.
+    """The Study Instance UID near the beginning of a data set, even if the rest cannot be read; "" without a valid one.
 
-    For telling people about an instance that the node did not keep; no more than so many bytes are looked at.
+    It tells people about an instance that the node did not keep. At most _LOOK_FOR_STUDY bytes are read.
     """
     try:
         data = inflate(data[:_LOOK_FOR_STUDY], transfer_syntax, _LOOK_FOR_STUDY)
         return next((valid(value.decode("ascii", "replace")) for tag, value in _top(data, transfer_syntax)
-                     if tag == STUDY), "")  # fmt: skip
+                     if tag == tags.STUDY), "")  # fmt: skip
     except InvalidData:
         return ""
 
 
 def owner_of(path: Path) -> tuple[str, str]:
-    """Study Instance UID and sending AE title of a file that may be no proper instance; "" for each that is not found.
-
-    OSError when it cannot be read.
-    """
+    """Study Instance UID and sending AE title of any file, "" for each that is not found. OSError when unreadable."""
     with path.open("rb") as file:
         try:
             meta = dataset_offset(file)
@@ -108,19 +104,19 @@ def _top(data: bytes, transfer_syntax: str) -> Iterator[tuple[int, bytes]]:
 def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for tag, value in _top(data, transfer_syntax):
-        if tag > SERIES:
+        if tag > tags.SERIES:
             break
         if tag in _WANTED:
             uid = value.decode("ascii", "replace")
             if found.setdefault(tag, uid) != uid:
-                raise InvalidData(f"the data set has two different values of {named(tag)}")
+                raise InvalidData(f"the data set has two different values of {tags.named(tag)}")
     return found
 
 
 def digest(path: Path, *, even: bool = False) -> str:
-    """SHA-256, hex, of the data set's bytes as stored, without preamble and group 0002.
+    """SHA-256 (hex) of the data set's bytes as stored, without preamble and group 0002.
 
-    `even`: as it is sent, with a zero byte more where its length is odd (PS3.8 E.2). Raises InvalidData when the file
+    `even`: of the bytes as sent, with a zero byte added to an odd length (PS3.8 E.2). Raises InvalidData when the file
     is no DICOM, OSError when it cannot be read.
     """
     total = hashlib.sha256()
@@ -134,9 +130,9 @@ def digest(path: Path, *, even: bool = False) -> str:
     return total.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Glimpse:
-    """What `read_glimpse` makes of any DICOM file; UIDs are as they are written, "" when absent."""
+    """The result of `read_glimpse`; UIDs are as written, "" when absent."""
 
     study: str
     series: str
@@ -147,40 +143,46 @@ class Glimpse:
 
 
 def read_glimpse(path: Path) -> Glimpse:
-    """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
+    """The facts for series rules, also of a file that is no proper instance. Raises as `read_instance` does."""
     with path.open("rb") as file:
         read = read_elements(file)
-    study, series, sop = (clean(read.text(tag)) for tag in (STUDY, SERIES, SOP_INSTANCE))
-    return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
+    study, series, sop = (clean(read.text(tag)) for tag in (tags.STUDY, tags.SERIES, tags.SOP_INSTANCE))
+    return Glimpse(
+        study=study,
+        series=series,
+        sop=sop,
+        facts=facts_of(read),
+        position=position_of(read),
+        references=references_of(read),
+    )
 
 
 def read_head(path: Path) -> Header:
-    """The header alone: the pixels are not read, and nothing is digested. Errors as `read_instance`'s."""
+    """The header alone, without reading the pixels. Raises as `read_instance` does."""
     with path.open("rb") as file:
         read = read_elements(file)
         return _header(read, cut_off(read, file))
 
 
 def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
-    """Everything the node wants to know of an instance, from its whole file, which is read once.
+    """Header and digests of an instance. Its file is read once.
 
-    A wrong value is read as absent. Of an instance without pixel data, or with a deflated data set, every difference
-    counts as one of the pixels. One that is cut off is read as far as it goes. Raises InvalidData when the file is no
-    DICOM or a UID is missing, OSError when it cannot be read.
+    A wrong value is absent. In an instance without pixel data, and in a deflated one, every difference counts as one
+    of the pixels. One that is cut off is read as far as it goes. Raises InvalidData when the file is no DICOM or a UID
+    is missing, OSError when it cannot be read.
     """
     if file.seek(0, io.SEEK_END) <= _IN_MEMORY:
         file.seek(0)
         file = io.BytesIO(file.read())
     read = read_elements(file)
-    orientation, seen = read.stored(_ORIENTATION), read.stored(_seen(read))
+    orientation, seen = read.stored(_ORIENTATION), read.stored(tag for tag in read.tags if tags.is_about_looks(tag))
     whole, pixels, checksum = _hash(file, read.meta.offset, read.pixels_at, seen)
     digests = Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF], checksum)
     return _header(read, cut_off(read, file)), digests
 
 
 def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str, str]:
-    """Of the data set that begins at `start`; of its pixels: what says how they look, and all from `pixels_at`; the
-    data set's checksum."""
+    """SHA-256 of the data set from `start`, SHA-256 of its pixels (with `seen`, from `pixels_at`), and its checksum."""
     whole, pixels, checksum = hashlib.sha256(), hashlib.sha256(seen), new_checksum()
     end = file.seek(0, io.SEEK_END)
     for chunk in _chunks(file, start, pixels_at):
@@ -194,9 +196,9 @@ def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str,
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview]:
-    """What lies between two places of the file; what is in memory already is not copied."""
+    """The bytes between two positions of the file, in pieces; bytes in memory are not copied."""
     if isinstance(file, io.BytesIO):
-        # In pieces that stay in the processor's cache from one hash to the next.
+        # A piece stays in the processor's cache from one hash to the next.
         held = file.getbuffer()
         yield from (held[at : min(at + _PIECE, end)] for at in range(start, end, _PIECE))
         return
@@ -205,22 +207,17 @@ def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview
         yield chunk
 
 
-def _seen(read: Elements) -> list[int]:
-    """What says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
-    return [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
-
-
 def _header(read: DataSet, cut: str) -> Header:
     uids, sop_class = _uids_in(read)
-    own = read.text(_ACCESSION)
-    others = (item.text(_ACCESSION) for item in read.items(_REQUEST_ATTRIBUTES))
+    own = read.text(tags.ACCESSION_NUMBER)
+    others = (item.text(tags.ACCESSION_NUMBER) for item in read.items(_REQUEST_ATTRIBUTES))
     return Header(
         uids=uids,
         sop_class=sop_class,
         transfer_syntax=read.meta.transfer_syntax,
         patient=Patient(
-            patient_id=read.text(0x00100020),
-            name=read.text(0x00100010),
+            patient_id=read.text(tags.PATIENT_ID),
+            name=read.text(tags.PATIENT_NAME),
             birth_date=_date(read.text(0x00100030)),
             sex=read.text(0x00100040),
         ),
@@ -228,7 +225,7 @@ def _header(read: DataSet, cut: str) -> Header:
         other_accession_numbers=tuple(dict.fromkeys(number for number in others if number)),
         study_date=_date(read.text(0x00080020)),
         study_time=_time(read.text(0x00080030)),
-        study_description=read.text(0x00081030),
+        study_description=read.text(tags.STUDY_DESCRIPTION),
         station_name=read.text(0x00081010),
         device_serial_number=read.text(0x00181000),
         sending_ae=read.meta.sending_ae,
@@ -243,7 +240,7 @@ def _header(read: DataSet, cut: str) -> Header:
 
 
 def _irregular(read: DataSet) -> tuple[str, ...]:
-    dotted = any(clean(read.text(tag)).endswith(".") for tag in UIDS)
+    dotted = any(clean(read.text(tag)).endswith(".") for tag in tags.UIDS)
     return (*read.faults, *(["a UID with a dot at its end"] if dotted else []))
 
 

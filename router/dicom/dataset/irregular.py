@@ -1,28 +1,28 @@
-"""Data sets that are not written as PS3.5 7 has it, read as far as it is certain where their elements are."""
+"""Irregular data sets: not written by PS3.5 7, and read as far as the position of their elements is certain."""
 
 import re
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from router.dicom.dataset.elements import VRS
-from router.dicom.dataset.follower import DELIMITERS, ITEM, PIXELS, UNDEFINED, Follower, Head, TooMany, Window, named
+from router.dicom.dataset.follower import Follower, Head, TooMany, Window
+from router.dicom.dataset.tags import DELIMITERS, FIRST_PIXELS, ITEM, SERIES, STUDY, UNDEFINED, named
+from router.dicom.dataset.vr import VRS
 from router.errors import InvalidData
 
-_STUDY, _SERIES = 0x0020000D, 0x0020000E
-_MOST_LOST = 16  # places behind which the reading looks for the next element
+_MOST_LOST = 16  # positions behind which the next element is searched for
 _SEARCHED, _PIECE = 2**22, 2**16  # bytes
 _HEAD = re.compile(rb"(?s)(?=.{4}(?:" + b"|".join(sorted(VRS)) + rb"))")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Followed:
-    """Elements outside sequences: VR, begin and end of each value, in the order in which they stand.
+    """Elements outside sequences in their order: VR, begin and end of each value.
 
-    `stopped` is where the pixel data begins, or the end; `faults` say in which ways it is irregular; `lost` is where
-    the reading first had to look for the next element, `broken` the element that is longer than the rest of the data
-    set. `twice` are tags that stand there several times with different values: none of them counts. `misplaced` are
-    tags out of order; `closed`: the last element was a sequence.
+    `stopped` is the position of the pixel data, or the end; `lost` the first position at which the next element had to
+    be searched for, or -1. `faults` say how the data set is irregular; `broken` names an element longer than the rest.
+    `twice` are tags with several values, none of which counts; `misplaced` are tags out of order. `closed`: the last
+    element was a sequence.
     """
 
     spans: dict[int, tuple[bytes, int, int]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Followed:
 
 
 def follow(window: Window, end: int, order: str, wanted: Collection[int], *, explicit: bool) -> Followed:
-    """The elements of a data set of `end` bytes before its pixel data; those behind it while `wanted` ones are missing.
+    """The elements before the pixel data, in a data set of `end` bytes, and behind it while `wanted` ones are missing.
 
     Raises TooMany.
     """
@@ -46,31 +46,31 @@ def follow(window: Window, end: int, order: str, wanted: Collection[int], *, exp
 
 
 def certain(found: Followed, wanted: Collection[int], data: bytes, order: str) -> None:
-    """Take out the UIDs that are not certain: where the reading was lost, or out of order, they may be nested ones.
+    """Remove UIDs that are not certain: behind a position that was lost, or out of order, they may be nested ones.
 
-    They are certain there where the data set has no other value for them anywhere. Study and series are also certain
-    out of order, and only then where the reading was lost, when they stand side by side, as in hardly any sequence.
+    A UID there is certain if the data set has no other value of it anywhere. Study and series UIDs out of order are
+    certain, too, if they are adjacent, which they hardly are in any sequence; behind a lost position they must be.
     InvalidData for two values of one UID outside sequences.
     """
     if double := [tag for tag in wanted if tag in found.twice]:
         raise InvalidData(f"the data set has two different values of {', '.join(map(named, double))}")
     for tag in found.twice:
         del found.spans[tag]
-    study, series = (found.spans.get(tag, (b"", 0, 0)) for tag in (_STUDY, _SERIES))
+    study, series = (found.spans.get(tag, (b"", 0, 0)) for tag in (STUDY, SERIES))
     beside = 8 in (series[1] - study[2], study[1] - series[2])
     for tag in [tag for tag in wanted if tag in found.spans]:
         lost = 0 <= found.lost < found.spans[tag][1]
-        nested = tag in (_STUDY, _SERIES) and not beside
+        nested = tag in (STUDY, SERIES) and not beside
         alone = len(_values(data, tag, order)) == 1 if lost or (nested and tag in found.misplaced) else True
         if not alone or (lost and nested):
             del found.spans[tag]
 
 
 def _values(data: bytes, tag: int, order: str) -> set[bytes]:
-    """Every value that follows this tag and VR UI anywhere."""
+    """All values behind this tag and VR UI, wherever they are."""
     head = struct.pack(order + "HH", tag >> 16, tag & 0xFFFF) + b"UI"
-    places = (place.start() for place in re.finditer(re.escape(head), data))
-    lengths = ((at + 8, struct.unpack_from(order + "H", data, at + 6)[0]) for at in places if at + 8 <= len(data))
+    starts = (match.start() for match in re.finditer(re.escape(head), data))
+    lengths = ((at + 8, struct.unpack_from(order + "H", data, at + 6)[0]) for at in starts if at + 8 <= len(data))
     return {data[at : at + length].strip(b"\0 ") for at, length in lengths}
 
 
@@ -84,11 +84,11 @@ class _Reading:
         self.found = Followed(explicit=explicit)
 
     def run(self, wanted: Collection[int]) -> Followed:
-        """All elements before the pixel data, and those behind it while `wanted` ones are missing."""
+        """As `follow`."""
         found, position, before = self.found, 0, -1
         while 0 <= position <= self._end - 8:
             head = self._follower.head(position, self._end, before, explicit=self._explicit)
-            if head is not None and PIXELS <= head.tag < ITEM:
+            if head is not None and FIRST_PIXELS <= head.tag < ITEM:
                 found.stopped = position if found.stopped < 0 else found.stopped
                 if all(tag in found.spans for tag in wanted) or head.length == UNDEFINED:
                     break
@@ -106,11 +106,11 @@ class _Reading:
         return found
 
     def _take(self, head: Head, before: int) -> int:
-        """Enter an element; where the next one begins, -1 when that cannot be told."""
+        """Enter an element; returns the position of the next one, or -1 when that cannot be told."""
         found = self.found
         if head.tag >> 16 == DELIMITERS:
             found.faults["delimiters outside any sequence"] = None
-            if not found.closed:  # perhaps of a sequence that another one has ended before its time
+            if not found.closed:  # perhaps of a sequence that a nested one has ended too early
                 found.lost = 0
             return head.stop if head.tag == ITEM else head.at
         try:
@@ -123,7 +123,7 @@ class _Reading:
             return -1
         self._note(head, before)
         found.closed = head.vr == b"SQ" or self._follower.delimiter(head.at)[0] == ITEM
-        if head.tag < PIXELS:
+        if head.tag < FIRST_PIXELS:
             self._enter(head, stop)
         return after
 
@@ -153,7 +153,7 @@ class _Reading:
             self.found.faults[head.fault] = None
 
     def _lost(self, position: int, before: int) -> int:
-        """Where the elements go on behind one that cannot be followed; -1 when they do not."""
+        """The position of the next element behind one that cannot be followed; -1 when there is none."""
         self._losses += 1
         after = self._next_place(position, before) if self._explicit and self._losses <= _MOST_LOST else -1
         if not self._window(position, _PIECE).strip(b"\0"):
@@ -168,10 +168,10 @@ class _Reading:
         return after
 
     def _next_place(self, position: int, before: int) -> int:
-        """Where regular elements begin again; -1 when they do not, or not soon."""
+        """The next position of regular elements; -1 when there is none, or none near."""
         for begin in range(position + 1, min(self._end, position + _SEARCHED), _PIECE):
             part = self._window(begin, _PIECE + 6)
-            for place in _HEAD.finditer(part):
-                if place.start() < _PIECE and self._follower.begins(begin + place.start(), before):
-                    return begin + place.start()
+            for match in _HEAD.finditer(part):
+                if match.start() < _PIECE and self._follower.begins(begin + match.start(), before):
+                    return begin + match.start()
         return -1

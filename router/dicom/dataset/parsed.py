@@ -1,4 +1,4 @@
-"""A stored file as pydicom reads it, for what needs more of it than its header."""
+"""A stored file as a pydicom data set, for uses that need more than its header."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -17,10 +17,10 @@ _LARGEST_INFLATED = 2**28  # bytes
 
 
 def parsed(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
-    """The data set, or those elements of it, under the transfer syntax that it came by.
+    """The data set, or those elements of it, with its transfer syntax.
 
-    pydicom's own reader of files would take elements of group 0002 at the beginning of the data set for the file's. It
-    raises what pydicom raises on data that it cannot read.
+    pydicom's own reader of files would take elements of group 0002 at the beginning of the data set for the file's.
+    Raises any exception of pydicom's on data that it cannot read.
     """
     libraries.settle()
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The DICOM file format's own part: preamble, prefix and file meta information (PS3.10 7.1)."""
+"""The head of a DICOM file: preamble, prefix and file meta information (PS3.10 7.1)."""
 
 import struct
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from router.dicom.dataset.elements import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
-    VRS,
     encoding_of,
     leading_group_2,
     written_syntax,
 )
 from router.dicom.dataset.uid import clean
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
 IMPLEMENTATION_CLASS_UID = "2.25.251402479836130090831242758628907721395"
@@ -27,17 +27,15 @@ _LARGEST_STRAYS = 2**12
 _GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
 _GROUP_8, _BIG_GROUP_8 = b"\x08\0", b"\0\x08"
 _GROUP_LENGTH, _TRANSFER_SYNTAX, _SENDING_ADDRESS = 0x0000, 0x0010, 0x0027
-_FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileMeta:
-    """What group 0002 says and where the data set begins; absent values are "".
+    """Values of group 0002, "" when absent, and the offset of the data set.
 
-    `transfer_syntax` is the one that the data set is written in, `announced` what it was sent as: devices exist that
-    announce one uncompressed syntax and write another.
-    `strays` are the elements of group 0002 that stand at the beginning of the data set itself, where none belongs
-    (PS3.10 7.1). They say nothing of it, and it begins behind them.
+    `transfer_syntax` is the one that the data set is written in, `announced` the one it was sent with: some devices
+    announce one uncompressed syntax and write another. `strays` are elements of group 0002 at the beginning of the
+    data set itself, where none belongs (PS3.10 7.1); they are ignored, and the data set begins behind them.
     """
 
     offset: int
@@ -55,8 +53,8 @@ def preamble_and_meta(
 ) -> bytes:
     """The bytes before the data set: preamble, DICM and group 0002 in explicit VR little endian.
 
-    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017); `address` its IP
-    address, as Sending Presentation Address (0002,0027), which is left out where it is "".
+    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017). `address` is its
+    IP address, the Sending Presentation Address (0002,0027), which is left out when it is "".
     """
     elements = b"".join(
         (
@@ -69,14 +67,14 @@ def preamble_and_meta(
             _element(0x0016, b"AE", source_ae),
             _element(0x0017, b"AE", source_ae),
             _element(0x0018, b"AE", receiving_ae),
-            _long_element(_SENDING_ADDRESS, b"UR", address) if address else b"",
+            _element(_SENDING_ADDRESS, b"UR", address) if address else b"",
         )
     )
     return _PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
 
 
 def dataset_offset(file: BinaryIO) -> FileMeta:
-    """Where the data set begins and what it is; a file without preamble or without group 0002 is understood.
+    """The file meta information and the offset of the data set, also without preamble or group 0002.
 
     Reads from the start of `file`. Raises InvalidData when it is no DICOM.
     """
@@ -96,14 +94,14 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
         first = file.read(8)
     announced = syntax or _guessed_syntax(first, known=bool(start or values))
     return FileMeta(
-        offset,
-        _written_syntax(announced, first, file),
-        values.get(0x0002, ""),
-        values.get(0x0003, ""),
-        values.get(0x0017) or values.get(0x0016, ""),
-        tuple(strays),
-        values.get(_SENDING_ADDRESS, ""),
-        announced,
+        offset=offset,
+        transfer_syntax=_written_syntax(announced, first, file),
+        sop_class=values.get(0x0002, ""),
+        sop_instance=values.get(0x0003, ""),
+        sending_ae=values.get(0x0017) or values.get(0x0016, ""),
+        strays=tuple(strays),
+        sending_address=values.get(_SENDING_ADDRESS, ""),
+        announced=announced,
     )
 
 
@@ -111,17 +109,12 @@ def _element(number: int, vr: bytes, value: str) -> bytes:
     encoded = value.encode("ascii", "replace")
     if len(encoded) % 2:
         encoded += b"\0" if vr == b"UI" else b" "
-    return struct.pack("<HH2sH", 2, number, vr, len(encoded)) + encoded
-
-
-def _long_element(number: int, vr: bytes, value: str) -> bytes:
-    encoded = value.encode("ascii", "replace")
-    encoded += b" " * (len(encoded) % 2)
-    return struct.pack("<HH2s2xL", 2, number, vr, len(encoded)) + encoded
+    form = "<HH2s2xL" if vr in LONG_VRS else "<HH2sH"
+    return struct.pack(form, 2, number, vr, len(encoded)) + encoded
 
 
 def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
-    """The values, and where the group ends: by its length where that is true, else where another group begins."""
+    """The values, and the end of the group: by its length if that is right, else where another group begins."""
     values: dict[int, str] = {}
     start, end = offset, -1
     while offset - start < _LARGEST_META:
@@ -132,7 +125,7 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
             return values, offset
         number, vr, length = struct.unpack("<2xH2sH", head)
         size = 8
-        if vr in _FOUR_BYTE_LENGTH:
+        if vr in LONG_VRS:
             (length,), size = struct.unpack("<L", file.read(4).ljust(4, b"\xff")), 12
         value = file.read(min(length, _LARGEST_META))
         if len(value) != length:
@@ -145,7 +138,7 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
 
 
 def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
-    """The one that the first elements are in; `file` stands behind the `first` bytes. Compressed ones are believed."""
+    """The syntax that the first elements are in; `file` is behind the `first` bytes. A compressed one is believed."""
     group = first[:2]
     if announced == EXPLICIT_LITTLE_ENDIAN:
         agrees = first[4:6] in VRS and group != _BIG_GROUP_8
@@ -159,7 +152,7 @@ def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
 
 
 def _guessed_syntax(first: bytes, *, known: bool) -> str:
-    """From the data set's first element, which is of group 0008 in every instance that the node stores."""
+    """Guess from the data set's first element, which is of group 0008 in every instance that the node stores."""
     if first[:2] == b"\0\x08":
         return EXPLICIT_BIG_ENDIAN
     explicit = encoding_of(first, "").explicit

@@ -1,7 +1,7 @@
-"""Two data sets under one SOP Instance UID: the same image in another encoding, a re-processed one, or another one.
+"""Sameness of two data sets with one SOP Instance UID: another encoding, a re-processed image, or another version.
 
-Compared from their files, and only where the same UID comes again. Two lossless encodings are compared by their
-samples; that needs a decoder where one is compressed ([decompress]).
+They are compared from their files, and only when a UID comes again. Two lossless encodings are compared by their
+samples; a compressed one needs a decoder ([decompress]).
 """
 
 import hashlib
@@ -12,10 +12,11 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
 
+from router.dicom.dataset import tags
 from router.dicom.dataset.dataset import DataSet, Elements, read_elements
+from router.dicom.dataset.decoders import decodable
 from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.parsed import parsed
-from router.dicom.scu.transcode import decodable
 from router.errors import InvalidData
 
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
@@ -23,18 +24,20 @@ _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BI
 _LOSSLESS = _NATIVE | {
     f"1.2.840.10008.1.2.{rest}" for rest in ("5", "4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "4.110")
 }
-_LARGEST = 512 * 2**20  # bytes of a file; beyond it samples are not compared
-# What re-processing writes: Image Type, Instance Creation, Acquisition and Content Date and Time, Derivation
+_LARGEST = 512 * 2**20  # bytes of a file; samples of larger ones are not compared
+# Elements that re-processing writes: Image Type, Instance Creation, Acquisition and Content Date and Time, Derivation
 # Description; and Lossy Image Compression.
 _REPROCESSED = (
-    0x00080008, 0x00080012, 0x00080013, 0x00080022, 0x0008002A, 0x00080032, 0x00080023, 0x00080033, 0x00082111,
+    tags.IMAGE_TYPE, 0x00080012, 0x00080013, 0x00080022, 0x0008002A, 0x00080032, 0x00080023, 0x00080033,
+    tags.DERIVATION_DESCRIPTION,
 )  # fmt: skip
-_IDENTITY = (0x00100010, 0x00100020, 0x00080050)  # compared by rules of its own
-# Samples per Pixel, Rows, Columns, Bits Allocated, Bits Stored, Pixel Representation; and Number of Frames.
-_SHAPE = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103)
-_FRAMES, _PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280008, 0x00280004, 0x00280006, 0x00282110
-_DEEPEST = 32  # sequences, one in the other; what is deeper is compared as it is stored
-_ENCODING = frozenset({_PHOTOMETRIC, _PLANAR, _LOSSY})
+_IDENTITY = (tags.PATIENT_NAME, tags.PATIENT_ID, tags.ACCESSION_NUMBER)  # the identity has rules of its own
+_SHAPE = (
+    tags.SAMPLES_PER_PIXEL, tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED, tags.BITS_STORED, tags.PIXEL_REPRESENTATION,
+)  # fmt: skip
+_LOSSY = 0x00282110
+_DEEPEST = 32  # nested sequences; deeper ones are compared as stored
+_ENCODING = frozenset({tags.PHOTOMETRIC, tags.PLANAR_CONFIGURATION, _LOSSY})
 
 
 class Likeness(StrEnum):
@@ -65,7 +68,7 @@ def _by_samples(earlier: Path, later: Path, one: DataSet, other: DataSet) -> Lik
         same = _same_samples(earlier, later)
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001  # a parser of foreign files may raise anything: then nothing says that it is the same
+    except Exception:  # noqa: BLE001  # a parser of foreign files may raise anything: then sameness is not proved
         return Likeness.OTHER
     if same is None:
         return Likeness.ASSUMED if _content(one) == _content(other) else Likeness.OTHER
@@ -75,15 +78,14 @@ def _by_samples(earlier: Path, later: Path, one: DataSet, other: DataSet) -> Lik
 
 
 def _looks(read: Elements) -> dict[int, object]:
-    """How the same samples look: group 0028, apart from how they are encoded, and the overlays."""
-    tags = [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
-    found = {tag: _number(read, tag) for tag in tags if tag not in _ENCODING}
-    photometric = read.text(_PHOTOMETRIC)
-    return found | {_PHOTOMETRIC: photometric if photometric.startswith(("MONO", "PALETTE")) else "colour"}
+    """The elements that say how the samples look, except those of their encoding."""
+    found = {tag: _number(read, tag) for tag in read.tags if tags.is_about_looks(tag) and tag not in _ENCODING}
+    photometric = read.text(tags.PHOTOMETRIC)
+    return found | {tags.PHOTOMETRIC: photometric if photometric.startswith(("MONO", "PALETTE")) else "colour"}
 
 
 def _number(read: Elements, tag: int) -> object:
-    """A value of one number in any byte order, else as it is stored."""
+    """A single number in either byte order; any other value as stored."""
     stored = _value(read, tag)
     return read.unsigned(tag) if isinstance(stored, bytes) and len(read.stored([tag])) == 10 else stored
 
@@ -92,7 +94,7 @@ def _read(path: Path) -> DataSet:
     """The elements of an image; InvalidData where it is none."""
     with path.open("rb") as file:
         read = read_elements(file)
-    if read.unsigned(0x00280010) is None:
+    if read.unsigned(tags.ROWS) is None:
         raise InvalidData("no image")
     return read
 
@@ -101,16 +103,16 @@ def _is_lossy(read: Elements) -> bool:
     return read.text(_LOSSY) == "01"
 
 
-def _differ(one: Elements, other: Elements, tags: tuple[int, ...]) -> bool:
-    return any(one.text(tag) != other.text(tag) for tag in tags)
+def _differ(one: Elements, other: Elements, compared: tuple[int, ...]) -> bool:
+    return any(one.text(tag) != other.text(tag) for tag in compared)
 
 
 def _shape(read: Elements) -> tuple[object, ...]:
-    return (*(read.unsigned(tag) for tag in _SHAPE), read.text(_FRAMES) or "1")
+    return (*(read.unsigned(tag) for tag in _SHAPE), read.text(tags.NUMBER_OF_FRAMES) or "1")
 
 
 def _same_samples(earlier: Path, later: Path) -> bool | None:
-    """None where nothing here tells. Raises what UNDECODABLE names where pixel data are broken."""
+    """None when that cannot be told here. Raises one of UNDECODABLE for broken pixel data."""
     if max(path.stat().st_size for path in (earlier, later)) > _LARGEST:
         return None
     try:
@@ -127,7 +129,7 @@ def _is_native(dataset: Dataset) -> bool:
 
 
 def _layout(dataset: Dataset) -> tuple[object, ...]:
-    """How native samples are written."""
+    """The layout of native samples."""
     big = dataset.file_meta.TransferSyntaxUID == EXPLICIT_BIG_ENDIAN
     return big, dataset.get("PhotometricInterpretation"), dataset.get("PlanarConfiguration")
 
@@ -137,7 +139,7 @@ def _padded(data: bytes) -> bytes:
 
 
 def _samples(dataset: Dataset) -> str:
-    """A digest of the decoded frames. InvalidData where nothing here decodes them."""
+    """A digest of the decoded frames; InvalidData when no decoder is installed."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if find_spec("numpy") is None or not (syntax in _NATIVE or decodable(syntax)):
         raise InvalidData("nothing here decodes the pixel data")
@@ -149,7 +151,7 @@ def _samples(dataset: Dataset) -> str:
 
 
 def _content(read: Elements, depth: int = _DEEPEST) -> dict[int, object]:
-    """The values, apart from how the pixel data are encoded, in any encoding of the data set."""
+    """The values, independent of the encoding, without those that describe the encoding of pixel data."""
     return {tag: _value(read, tag, depth) for tag in read.tags if tag not in _ENCODING and tag & 0xFFFF}
 
 

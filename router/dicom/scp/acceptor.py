@@ -1,6 +1,6 @@
-"""The acceptor's part of one association: PS3.8 9.2 from Sta2 on, with DIMSE on top of it.
+"""One association as its acceptor serves it: PS3.8 9.2 from Sta2 on, with DIMSE on top.
 
-We never ask for release, so a release collision (Sta9 to Sta12) cannot be: an A-RELEASE-RP is unexpected at any time.
+The node never asks for release, so there is no release collision (Sta9 to Sta12): an A-RELEASE-RP is unexpected.
 """
 
 import threading
@@ -12,7 +12,7 @@ from router.dicom.scp import negotiation
 from router.dicom.scp.admission import Rejection
 from router.dicom.scp.services import Serving, serve
 from router.dicom.scp.store import Parties, Received, Refused, Sink
-from router.dicom.ul import dimse, pdu
+from router.dicom.ul import dimse, pdata, pdu
 from router.dicom.ul.commitment import Report
 from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
 from router.dicom.ul.socket import ConnectionLost, Limits, PeerSocket, TooSlow
@@ -23,35 +23,35 @@ _PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
 
 
 class AssociationEvents(Protocol):
-    """Who may enter, and who is told what happened. Called from several threads; must not raise."""
+    """Decisions and records that associations need of the server. Called from several threads; must not raise."""
 
     def admit(
         self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
     ) -> Rejection | None:
-        """May the connection, which comes from `address`, be an association? Counted until `ended` when it may.
+        """None admits the connection from `address` as an association, which counts until `ended`.
 
-        `certificate` are the names in the peer's TLS certificate.
+        `certificate` holds the names in the peer's TLS certificate.
         """
 
     def ended(self, number: int) -> None:
-        """The association of that number is over; also for one that never was."""
+        """The connection of that number is over, whether it became an association or not."""
 
     def record(self, outcome: Received | Refused) -> None:
-        """An instance was taken or refused, or an association or a report refused."""
+        """An instance was stored or refused, or an association or a report was refused."""
 
     def report(self, report: Report) -> int:
         """A destination's report on storage commitment, as `commitment.TakeReport`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What all associations of a server share. `receiving_ae` None: whatever the peer calls us.
+    """Settings and services that all associations of a server share. `receiving_ae` None: as the peer calls us.
 
-    `reports`: whether storage commitment is asked for, so that destinations may report on it.
+    `reports`: whether the node asks for storage commitment, so that destinations may report on it.
     """
 
     sink: Sink
-    desk: AssociationEvents
+    events: AssociationEvents
     limits: Limits
     receiving_ae: str | None
     reports: bool
@@ -59,32 +59,32 @@ class Service:
 
 
 class Acceptor:
-    """Serves one connection whose A-ASSOCIATE-RQ has come, until it is over."""
+    """Serves one connection, from its A-ASSOCIATE-RQ to its end."""
 
     def __init__(
-        self, service: Service, wire: PeerSocket, number: int, address: str, certificate: tuple[str, ...] = ()
+        self, service: Service, peer_socket: PeerSocket, *, number: int, address: str, certificate: tuple[str, ...]
     ) -> None:
         self._service = service
-        self._wire = wire
+        self._socket = peer_socket
         self._number = number
         self._address = address
         self._certificate = certificate
         self._parties = Parties("", address, "")
         self._contexts: dict[int, tuple[str, str]] = {}
         self._peer_max_pdu = 0
-        self._context = 0  # of the message at hand
+        self._context = 0  # of the message in progress
         self._command = bytearray()
         self._request: dimse.Request | None = None  # whose data set is coming
         self._serving: Serving | None = None
         self._parts: list[memoryview] = []
 
     @property
-    def at_hand(self) -> bool:
-        """Whether a message has begun to come and is not answered yet."""
+    def in_message(self) -> bool:
+        """Whether a message has begun to arrive and is not answered yet."""
         return bool(self._command) or self._request is not None
 
     def serve(self, request_pdu: bytes) -> None:
-        """Returns when the association has ended, in whatever way; the connection is closed."""
+        """Serve until the association has ended, in whatever way; the connection is then closed."""
         try:
             if self._establish(request_pdu):
                 self._established()
@@ -93,31 +93,31 @@ class Acceptor:
             self._record(f"aborted: {error}", Why.PROTOCOL)
         except TooSlow as error:
             self._abort(AbortSource.SERVICE_PROVIDER)
-            self._record(f"aborted: {error}", Why.SLOW if self.at_hand else Why.IDLE)
+            self._record(f"aborted: {error}", Why.SLOW if self.in_message else Why.IDLE)
         except ConnectionLost:
             if self._service.stopping.is_set():
                 self._abort(AbortSource.SERVICE_USER)
         finally:
             try:
                 self._drop()
-            finally:  # whatever the disk says: an association that is counted for ever locks its sender out
-                self._service.desk.ended(self._number)
-                self._wire.close()
+            finally:  # even if the disk fails: an association that counts for ever locks its sender out
+                self._service.events.ended(self._number)
+                self._socket.close()
 
     def _establish(self, request_pdu: bytes) -> bool:
         request = negotiation.read_request(request_pdu)
         self._parties = Parties(request.calling, self._address, self._service.receiving_ae or request.called)
-        rejection = request.rejection or self._service.desk.admit(
+        rejection = request.rejection or self._service.events.admit(
             self._number, request.called, request.calling, self._address, self._certificate
         )
         if rejection is not None:
-            self._wire.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
+            self._socket.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
             self._parties = replace(self._parties, receiving_ae=request.called)
             self._record(rejection.text, rejection.why)
             return False
         accepted = negotiation.accept(request, self._service.limits.max_pdu, reports=self._service.reports)
         self._contexts, self._peer_max_pdu = accepted.contexts, request.peer_max_pdu
-        self._wire.send(accepted.pdu)
+        self._socket.send(accepted.pdu)
         return True
 
     def _established(self) -> None:
@@ -126,24 +126,24 @@ class Acceptor:
             if kind is PduType.P_DATA_TF:
                 self._p_data(length)
             elif kind is PduType.ABORT:
-                self._wire.sever()  # here it is we who close first (PS3.8 9.2, AA-3)
+                self._socket.sever()  # here we close first (PS3.8 9.2, AA-3)
                 return
             elif kind is PduType.RELEASE_RQ:
-                self._service.desk.ended(self._number)  # before the answer: the peer may come back at once
-                self._wire.send(pdu.release_response())
+                self._service.events.ended(self._number)  # before the answer, since the peer may connect again at once
+                self._socket.send(pdu.release_response())
                 return
             else:
                 raise Violation(AbortReason.UNEXPECTED_PDU, f"PDU of type {kind:02X} in an open association")
 
     def _next_pdu(self) -> tuple[PduType, int]:
-        if not self.at_hand:
+        if not self.in_message:
             if self._service.stopping.is_set():
                 raise ConnectionLost("the node is stopping")
-            if not self._wire.buffered:
-                self._wire.await_more()
-            self._wire.allow(self._service.limits.message)
+            if not self._socket.buffered:
+                self._socket.await_more()
+            self._socket.allow(self._service.limits.message)
         kind, length = pdu.read_header(self._need(pdu.HEADER_BYTES))
-        self._wire.take(pdu.HEADER_BYTES)
+        self._socket.take(pdu.HEADER_BYTES)
         pdu.check_length(kind, length, self._service.limits.max_pdu + _PDU_TOLERANCE)
         return kind, length
 
@@ -152,11 +152,11 @@ class Acceptor:
             raise Violation(AbortReason.INVALID_PARAMETER, "P-DATA without a PDV")
         while left:
             size, context, control = pdu.read_pdv_header(self._need(pdu.PDV_HEADER_BYTES), 0, left)
-            self._wire.take(pdu.PDV_HEADER_BYTES)
+            self._socket.take(pdu.PDV_HEADER_BYTES)
             left -= pdu.PDV_HEADER_BYTES + size
             if context not in self._contexts:
                 raise Violation(AbortReason.INVALID_PARAMETER, "PDV in a context that was not accepted")
-            if self.at_hand and context != self._context:
+            if self.in_message and context != self._context:
                 raise Violation(AbortReason.UNEXPECTED_PARAMETER, "PDV of another context inside a message")
             self._context = context
             if control & pdu.COMMAND:
@@ -170,9 +170,9 @@ class Acceptor:
         if len(self._command) + size > dimse.LARGEST:
             raise Violation(AbortReason.INVALID_PARAMETER, "a command set longer than any real one")
         while size:
-            if not self._wire.buffered:
-                self._wire.fill()
-            part = self._wire.take(size)
+            if not self._socket.buffered:
+                self._socket.fill()
+            part = self._socket.take(size)
             self._command += part
             size -= len(part)
         if last:
@@ -180,13 +180,15 @@ class Acceptor:
 
     def _begin(self) -> None:
         try:
-            request = dimse.read(self._command)
+            request = dimse.read_request(self._command)
         except InvalidData as error:
             raise Violation(AbortReason.INVALID_PARAMETER, str(error)) from error
         self._command.clear()
         self._request = request
         service = self._service
-        self._serving = serve(request, *self._contexts[self._context], self._parties, service.sink, service.desk.report)
+        self._serving = serve(
+            request, *self._contexts[self._context], self._parties, service.sink, service.events.report
+        )
         if not request.has_data_set:
             self._complete()
 
@@ -194,10 +196,10 @@ class Acceptor:
         if self._request is None:
             raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a data set before its command")
         while size:
-            if not self._wire.buffered:
+            if not self._socket.buffered:
                 self._flush()
-                self._wire.fill()
-            part = self._wire.take(size)
+                self._socket.fill()
+            part = self._socket.take(size)
             self._parts.append(part)
             size -= len(part)
         if last:
@@ -205,9 +207,9 @@ class Acceptor:
             self._complete()
 
     def _need(self, count: int) -> memoryview:
-        if self._wire.buffered < count:
+        if self._socket.buffered < count:
             self._flush()  # reading moves what the parts are views of
-        return self._wire.need(count)
+        return self._socket.need(count)
 
     def _flush(self) -> None:
         if self._parts and self._serving is not None:
@@ -215,28 +217,27 @@ class Acceptor:
         self._parts.clear()
 
     def _complete(self) -> None:
-        """The message is whole: do it, record it, answer it."""
+        """Carry out, record and answer the message, which is whole."""
         request, serving = self._request, self._serving
         if request is not None and serving is not None and request.operation != dimse.Operation.C_CANCEL:
             status, outcome = serving.finish()
             if outcome is not None:
-                self._service.desk.record(outcome)
-            for part in pdu.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu):
-                self._wire.send(part)
+                self._service.events.record(outcome)
+            self._socket.send(pdata.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu))
         self._request = self._serving = None
 
     def _record(self, reason: str, why: Why) -> None:
-        """Tell the desk that the association, and the instance at hand, is refused; no file of it is open any more."""
+        """Record that the association is refused, and with it the instance in progress, whose file is closed."""
         self._flush()
         uids = ("", "") if self._serving is None else self._serving.named()
-        self._service.desk.record(self._parties.refused(reason, why=why, uids=uids))
+        self._service.events.record(self._parties.refused(reason, why=why, uids=uids))
 
     def _drop(self) -> None:
-        """No file of a message that is not whole."""
+        """Discard the file of a message that is not whole."""
         if self._serving is not None:
             self._serving.drop()
 
     def _abort(self, source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> None:
         self._drop()
         with suppress(ConnectionLost, TooSlow):
-            self._wire.send(pdu.abort(source, reason))
+            self._socket.send(pdu.abort(source, reason))

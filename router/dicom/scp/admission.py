@@ -1,4 +1,4 @@
-"""Who may open an association, and how many. Pure: the service loop asks, this answers."""
+"""Admission of associations: which senders may open one, and how many. Pure."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from router.refusals import Why
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rules. No `ae_title`: any called AE; no `senders`: anyone.
+    """The rules. Without `ae_title` any called AE is admitted, without `senders` any sender.
 
-    A sender is a calling AE title, its address and, where one is named, a name in its TLS certificate.
+    A sender is a calling AE title, its address and, if configured, a name in its TLS certificate.
     """
 
     ae_title: str | None = None
@@ -21,9 +21,9 @@ class Admission:
     max_associations_per_sender: int = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """An A-ASSOCIATE-RJ: result, source and reason as PS3.8 9.3.4 numbers them, and our words for the operator."""
+    """An A-ASSOCIATE-RJ: result, source and reason as numbered in PS3.8 9.3.4, and a text for the operator."""
 
     result: int
     source: int
@@ -32,26 +32,39 @@ class Rejection:
     why: Why = Why.PROTOCOL
 
 
-CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised", Why.CALLED)
-CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders", Why.SENDER)
-NO_CALLING_AE = Rejection(1, 1, 3, "the calling AE title is blank, and senders are named", Why.SENDER)
-CERTIFICATE = Rejection(1, 1, 3, "the TLS certificate is not the one of the calling AE title", Why.CERTIFICATE)
-FULL = Rejection(2, 3, 2, "too many associations", Why.FULL)
-SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender", Why.SENDER_FULL)
+CALLED_AE = Rejection(result=1, source=1, reason=7, text="called AE title not recognised", why=Why.CALLED)
+CALLING_AE = Rejection(
+    result=1, source=1, reason=3, text="calling AE title and address are not among the senders", why=Why.SENDER
+)
+NO_CALLING_AE = Rejection(
+    result=1, source=1, reason=3, text="the calling AE title is blank, and senders are named", why=Why.SENDER
+)
+CERTIFICATE = Rejection(
+    result=1, source=1, reason=3, text="the TLS certificate is not the one of the calling AE title", why=Why.CERTIFICATE
+)
+FULL = Rejection(result=2, source=3, reason=2, text="too many associations", why=Why.FULL)
+SENDER_FULL = Rejection(
+    result=2, source=3, reason=2, text="too many associations from this sender", why=Why.SENDER_FULL
+)
 
 
 def judge(
     rules: Admission, *, called: str, calling: str, address: str, in_all: int, from_sender: int,
     certificate: Set[str] = frozenset(),
 ) -> Rejection | None:  # fmt: skip
-    """The rejection that a request deserves, or None. The counts are of associations open before this one.
+    """The rejection of a request, or None. The counts are of associations open before this one.
 
-    `certificate` are the names in the sender's TLS certificate.
+    `certificate` holds the names in the sender's TLS certificate.
     """
-    known = [sender for sender in rules.senders if _is(sender, calling, address)]
+    known = [
+        sender
+        for sender in rules.senders
+        if sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())
+    ]
+    shown = {"", *(name.casefold() for name in certificate)}
     if rules.senders and not known:
         return CALLING_AE if calling else NO_CALLING_AE
-    if known and not any(_shows(sender, certificate) for sender in known):
+    if known and not any(sender.certificate.casefold() in shown for sender in known):
         return CERTIFICATE
     if rules.ae_title is not None and called != rules.ae_title:
         return CALLED_AE
@@ -60,11 +73,3 @@ def judge(
     if from_sender >= rules.max_associations_per_sender:
         return SENDER_FULL
     return None
-
-
-def _is(sender: Sender, calling: str, address: str) -> bool:
-    return sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())
-
-
-def _shows(sender: Sender, certificate: Set[str]) -> bool:
-    return not sender.certificate or sender.certificate.casefold() in {name.casefold() for name in certificate}

@@ -1,4 +1,4 @@
-"""Serves the connections given to it: the lobby first, then a thread for each association."""
+"""Association threads: each connection is pending until its request is whole, then has a thread of its own."""
 
 import logging
 import socket
@@ -23,87 +23,99 @@ _log = logging.getLogger(__name__)
 
 
 class AssociationThreads:
-    """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`.
+    """The Storage SCP of one process. Each connection that it takes ends with `events.ended`.
 
-    `tls` as `tls.server_context` makes it; None: plain connections. With `reports` storage commitment is reported here.
+    `tls` is made by `server_context`; None: plain connections. With `reports` destinations may report on storage
+    commitment.
     """
 
     def __init__(
         self,
         sink: Sink,
-        desk: AssociationEvents,
+        events: AssociationEvents,
+        *,
         limits: Limits,
         receiving_ae: str | None,
         tls: ssl.SSLContext | None,
-        *,
         reports: bool,
     ) -> None:
-        self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
-        self._lobby = PendingConnections(limits.association_request, tls, self._begin, self._turned_out, limits.proxies)
+        self._service = Service(
+            sink=sink,
+            events=events,
+            limits=limits,
+            receiving_ae=receiving_ae,
+            reports=reports,
+            stopping=threading.Event(),
+        )
+        self._pending = PendingConnections(
+            limits.association_request, tls, ready=self._begin, dropped=self._dropped, proxies=limits.proxies
+        )
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, PeerSocket]] = {}
 
     def start(self) -> None:
-        """Ready for connections."""
+        """Be ready for connections."""
         libraries.settle()
-        self._lobby.open()
+        self._pending.open()
 
     def take(self, connection: socket.socket, number: int, address: str) -> None:
-        """Serve the connection; it is ours from now on."""
-        self._lobby.enter(connection, number, address)
+        """Serve the connection, and close it at its end."""
+        self._pending.add(connection, number, address)
 
     def serving(self) -> int:
         """One: this process itself."""
         return 1
 
     def renew(self, tls: Tls | None, *, reports: bool) -> None:
-        """As when it is made, from the next connection on; raises as `server_context`, and changes nothing then."""
-        self._lobby.renew(None if tls is None else server_context(tls))
+        """Serve by these from the next connection on. Raises as `server_context` does, and then changes nothing."""
+        self._pending.renew(None if tls is None else server_context(tls))
         self._service = replace(self._service, reports=reports)
 
     def stop(self, grace_seconds: float) -> None:
-        """Let messages at hand be finished within the grace, abort the rest; returns when every thread has ended."""
-        self._lobby.close()
+        """Let messages in progress end within the grace, abort the rest; returns when every thread has ended."""
+        self._pending.close()
         self._service.stopping.set()
         until = time.monotonic() + grace_seconds
         with self._lock:
             serving = dict(self._open)
-        for _, wire in serving.values():
-            wire.wake()
-        for thread, (_, wire) in serving.items():
+        for _, peer_socket in serving.values():
+            peer_socket.wake()
+        for thread, (_, peer_socket) in serving.items():
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
-                wire.sever()
+                peer_socket.sever()
         for thread in serving:
             thread.join(self._service.limits.linger)
 
-    def _begin(self, guest: PendingConnection) -> None:
+    def _begin(self, pending: PendingConnection) -> None:
         if len(self._open) >= _MOST_THREADS:
-            self._send_away(guest)
+            self._refuse(pending)
             return
-        wire = PeerSocket(guest.connection, self._service.limits)
-        shown = names_of(guest.connection)
-        acceptor = Acceptor(self._service, wire, guest.number, guest.address, shown)
-        thread = threading.Thread(
-            target=self._serve, args=(acceptor, bytes(guest.request)), name="dicom-association", daemon=True
+        peer_socket = PeerSocket(pending.connection, self._service.limits)
+        shown = names_of(pending.connection)
+        acceptor = Acceptor(
+            self._service, peer_socket, number=pending.number, address=pending.address, certificate=shown
         )
-        with self._lock:  # whoever stops us joins what is open: a thread that has begun
+        thread = threading.Thread(
+            target=self._serve, args=(acceptor, bytes(pending.request)), name="dicom-association", daemon=True
+        )
+        with self._lock:  # `stop` joins every thread that is open, so it must have begun
             try:
                 thread.start()
-            except RuntimeError:  # the system gives none; the lobby goes on
-                self._send_away(guest)
+            except RuntimeError:  # the system gives none; others are served
+                self._refuse(pending)
                 return
-            self._open[thread] = acceptor, wire
+            self._open[thread] = acceptor, peer_socket
 
-    def _send_away(self, guest: PendingConnection) -> None:
-        guest.connection.close()
-        self._service.desk.ended(guest.number)
+    def _refuse(self, pending: PendingConnection) -> None:
+        pending.connection.close()
+        self._service.events.ended(pending.number)
 
-    def _turned_out(self, guest: PendingConnection, reason: str) -> None:
+    def _dropped(self, pending: PendingConnection, reason: str) -> None:
         if reason:
             why = Why.TLS if reason.startswith(NO_TLS) else Why.PROTOCOL
-            self._service.desk.record(Refused("", guest.address, reason, why=why))
-        self._service.desk.ended(guest.number)
+            self._service.events.record(Refused(calling_ae="", address=pending.address, reason=reason, why=why))
+        self._service.events.ended(pending.number)
 
     def _serve(self, acceptor: Acceptor, request_pdu: bytes) -> None:
         try:

@@ -1,8 +1,8 @@
-"""The acceptor's side of an association's negotiation (PS3.8 7.1 and 9.3.2, PS3.7 D.3).
+"""Negotiation of an association as its acceptor (PS3.8 7.1 and 9.3.2, PS3.7 D.3).
 
-Any storage SOP class, also private ones, in the first transfer syntax that the peer names and that serves best;
-Verification; Storage Commitment, where it is asked for, with the peer as SCP. A value that is not as it should be
-costs its context or its sub-item, never the association.
+Accepted are any storage SOP class, also private ones, in the best of the proposed transfer syntaxes; Verification; and
+Storage Commitment with the peer as SCP, when the node requests it. A malformed value costs its context or its sub-item,
+never the association.
 """
 
 import struct
@@ -16,18 +16,17 @@ from router.dicom.dataset.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICI
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.scp.admission import Rejection
 from router.dicom.ul import commitment, items
-from router.dicom.ul.pdu import AbortReason, PduType, Violation
+from router.dicom.ul.dimse import VERIFICATION
+from router.dicom.ul.pdu import AbortReason, PduType, Violation, pdu
 
 LONGEST_REQUEST = 2**18  # bytes; 128 contexts of thirty syntaxes each are half of it
 
-VERIFICATION = "1.2.840.10008.1.1"
 _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
 _FIXED = struct.Struct(">6xH2x16s16s32x")
 _SAME = slice(10, items.ITEMS_AT)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
-_CAUTIOUS = 16384  # of a peer whose maximum length cannot be read
 ACCEPTED, _USER_REJECTION, _NO_REASON, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = range(5)  # PS3.8 Table 9-18
-NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
-NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
+NO_APPLICATION_CONTEXT = Rejection(result=1, source=1, reason=2, text="application context name not supported")
+NO_PROTOCOL_VERSION = Rejection(result=1, source=2, reason=2, text="protocol version not supported")
 
 # Of 1.2.840.10008.1.2.4: JPEG, JPEG-LS, JPEG 2000, MPEG, HEVC, JPEG XL and HTJ2K that may lose something.
 _LOSSY_NUMBERS = (*range(50, 57), *range(59, 65), 81, 91, 93, *range(100, 109), 112, 203,
@@ -41,7 +40,7 @@ Role = tuple[bool, bool]  # whether the peer is SCU, SCP
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A proposed presentation context; `fault` is the result that it gets whatever it names, 0 where it is sound."""
+    """A proposed presentation context; `fault` is the result of a malformed one, else 0."""
 
     number: int
     abstract_syntax: str = ""
@@ -49,11 +48,11 @@ class Proposed:
     fault: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An A-ASSOCIATE-RQ as far as it decides who may enter; the rest for `accept`: `same` is what it repeats.
+    """An A-ASSOCIATE-RQ; `same` are the bytes that the answer repeats.
 
-    `window`: whether an asynchronous operations window is proposed.
+    `rejection` is the reason to reject it whoever sends it. `window`: it proposes an asynchronous operations window.
     """
 
     called: str
@@ -74,9 +73,9 @@ class Accepted:
     contexts: dict[int, tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    """`role` is the answer to the peer's wish, None where it has none."""
+    """The answer to one context; `role` is the one granted, None when the peer proposed none."""
 
     number: int
     result: int
@@ -85,53 +84,55 @@ class _Result:
     role: Role | None = None
 
 
-def read_request(pdu: bytes) -> Request:
+def read_request(request_pdu: bytes) -> Request:
     """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none.
 
-    Of one that breaks off, or whose lengths are wrong from somewhere on, the contexts before that count.
+    Of one that breaks off, or has a wrong length, the contexts before that count.
     """
-    found, whole = items.readable(pdu[items.ITEMS_AT :])
+    found, whole = items.readable(request_pdu[items.ITEMS_AT :])
     names = [items.uid(value) for kind, value in found if kind == items.APPLICATION]
     proposed = _proposed(value for kind, value in found if kind == items.PROPOSED)
-    if len(pdu) < items.ITEMS_AT or not (whole or (proposed and items.APPLICATION_CONTEXT in names)):
+    if len(request_pdu) < items.ITEMS_AT or not (whole or (proposed and items.APPLICATION_CONTEXT in names)):
         raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read")
-    version, called, calling = _FIXED.unpack_from(pdu)
+    version, called, calling = _FIXED.unpack_from(request_pdu)
     user = b"".join(value for kind, value in found if kind == items.USER)
     longest = items.maximum_length(user) if whole or user else None
     wishes = items.readable(user)[0]
     return Request(
         called=items.title(called),
         calling=items.title(calling),
-        peer_max_pdu=_CAUTIOUS if longest is None else longest,
+        peer_max_pdu=items.CAUTIOUS_LENGTH if longest is None else longest,
         rejection=_rejection(version, names),
         proposed=proposed,
         roles=dict(role for kind, value in wishes if kind == items.ROLE and (role := _role(value)) is not None),
         window=any(kind == items.WINDOW for kind, _ in wishes),
-        same=pdu[_SAME],
+        same=request_pdu[_SAME],
     )
 
 
 def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
     """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for.
 
-    `reports`: whether the peer may report on storage commitment.
+    `reports`: the peer may report on storage commitment.
     """
     results = [_judge(one, request.roles.get(one.abstract_syntax), reports=reports) for one in request.proposed]
     body = b"\0\1\0\0" + request.same + items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
     body += b"".join(map(_answered, results)) + items.item(items.USER, _replies(request, results, max_pdu))
     contexts = {one.number: (one.abstract_syntax, one.transfer_syntax) for one in results if one.result == ACCEPTED}
-    return Accepted(struct.pack(">BxL", PduType.ASSOCIATE_AC, len(body)) + body, contexts)
+    return Accepted(pdu(PduType.ASSOCIATE_AC, body), contexts)
 
 
 def is_storage(abstract_syntax: str) -> bool:
-    """Whether the SOP class is taken as one of storage: the standard's, or one that it does not know."""
+    """Whether this counts as a storage SOP class: one of the standard's, a private or an unknown one."""
     uid = UID(abstract_syntax)
     return uid in _STORAGE or uid.is_private or not hasattr(sop_class, uid.keyword)
 
 
 def pick(transfer_syntaxes: Sequence[str]) -> str:
-    """The one to accept: the sender's first, except that others go before lossy ones, and these before big endian,
-    deflated, and those whose pixel data stays elsewhere."""
+    """The transfer syntax to accept: the sender's first, but lossy ones only after others.
+
+    Last come big endian, deflated ones, and those whose pixel data stays elsewhere.
+    """
     return min(transfer_syntaxes, key=lambda syntax: 2 if syntax in _LAST else int(syntax in _LOSSY))
 
 
@@ -142,7 +143,7 @@ def _rejection(version: int, application_contexts: Sequence[str]) -> Rejection |
 
 
 def _proposed(values: Iterable[bytes]) -> tuple[Proposed, ...]:
-    """The contexts by their ids, also even ones; an id that stands for two different contexts means neither."""
+    """The contexts, also those with even ids; an id of two different contexts means neither."""
     found: dict[int, Proposed] = {}
     for value in values:
         if value:
@@ -153,7 +154,7 @@ def _proposed(values: Iterable[bytes]) -> tuple[Proposed, ...]:
 
 
 def _context(value: bytes) -> Proposed:
-    """One context from its id on; names that are no UIDs do not count."""
+    """One context, from its id on; names that are no UIDs do not count."""
     number, (parts, whole) = value[0], items.readable(value[4:])
     if not whole or len(value) < 4:
         return Proposed(number, fault=_NO_REASON)
@@ -172,9 +173,9 @@ def _role(value: bytes) -> tuple[str, Role] | None:
 
 
 def _judge(one: Proposed, wish: Role | None, *, reports: bool) -> _Result:
-    """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4).
+    """One context's result. We are SCP only, and refuse that role to the peer (PS3.7 D.3.3.4).
 
-    But for storage commitment, where the peer is the SCP: it need not say so, since peers exist that do not.
+    For storage commitment the peer is the SCP; it need not propose that role, since some peers do not.
     """
     name, role, syntaxes = one.abstract_syntax, (True, False), one.transfer_syntaxes
     if name == commitment.SOP_CLASS and reports:
@@ -186,12 +187,19 @@ def _judge(one: Proposed, wish: Role | None, *, reports: bool) -> _Result:
         return _rejected(one, _USER_REJECTION)
     if not syntaxes:
         return _rejected(one, _NO_TRANSFER_SYNTAX)
-    return _Result(one.number, ACCEPTED, name, pick(syntaxes), granted)
+    return _Result(
+        number=one.number, result=ACCEPTED, abstract_syntax=name, transfer_syntax=pick(syntaxes), role=granted
+    )
 
 
 def _rejected(one: Proposed, result: int) -> _Result:
-    """The syntax is there for its form only (PS3.8 Table 9-18)."""
-    return _Result(one.number, result, one.abstract_syntax, next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN))
+    """A rejected context; the syntax is a mere placeholder (PS3.8 Table 9-18)."""
+    return _Result(
+        number=one.number,
+        result=result,
+        abstract_syntax=one.abstract_syntax,
+        transfer_syntax=next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN),
+    )
 
 
 def _answered(one: _Result) -> bytes:
@@ -201,7 +209,7 @@ def _answered(one: _Result) -> bytes:
 
 
 def _replies(request: Request, results: Iterable[_Result], max_pdu: int) -> bytes:
-    """User information: lengths and names; one role each; a window of one. User identity needs no answer (D.3.3.7)."""
+    """The user information: length and names, the roles, a window of one. User identity needs no answer (D.3.3.7)."""
     replies = items.item(items.MAXIMUM_LENGTH, struct.pack(">L", max_pdu))
     replies += items.item(items.CLASS_UID, IMPLEMENTATION_CLASS_UID.encode())
     if request.window:

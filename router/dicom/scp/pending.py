@@ -1,6 +1,6 @@
-"""Connections before their association request (PS3.8 Sta2): one thread for all of them, each within ARTIM's time.
+"""Connections before their association request (PS3.8 Sta2): one thread for all of them, a time limit for each (ARTIM).
 
-Where it is TLS, the handshake comes first, within the same time.
+With TLS the handshake comes first, within the same time.
 """
 
 import contextlib
@@ -19,12 +19,15 @@ from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
 from router.dicom.ul.tls import close_notify, refusal
 from router.errors import InvalidData
 
-MOST = 256  # further ones push out the oldest: who means well does not stay long
+MOST = 256  # when full, the oldest pending connection is dropped: a real sender is not pending for long
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class PendingConnection:
-    """A connection and what has come of its A-ASSOCIATE-RQ; `header` is what came of a proxy's while that is due."""
+    """A connection and what has arrived of its A-ASSOCIATE-RQ.
+
+    `header` is what has arrived of a PROXY header while that is due, else None.
+    """
 
     connection: socket.socket
     number: int
@@ -33,8 +36,8 @@ class PendingConnection:
     request: bytearray = field(default_factory=bytearray)
     header: bytearray | None = None
 
-    def introduce(self, header: bytearray) -> None:
-        """Read the PROXY header, which ends up in `address`; raises as `advance`, and InvalidData when it is none."""
+    def read_proxy_header(self, header: bytearray) -> None:
+        """Read a PROXY header and set `address` by it. Raises as `advance` does, and InvalidData when it is none."""
         while wanted := proxy.missing(header):
             data = self.connection.recv(wanted)
             if not data:
@@ -43,7 +46,7 @@ class PendingConnection:
         self.address, self.header = proxy.source(header) or self.address, None
 
     def advance(self) -> None:
-        """Take what has come; returns when the request is whole.
+        """Read what has arrived; returns when the request is whole.
 
         Raises BlockingIOError or ssl's SSLWantReadError and SSLWantWriteError when more is to come, Violation, OSError
         when the connection is lost or TLS fails, EOFError when the peer closed it.
@@ -68,98 +71,99 @@ class PendingConnection:
 
 
 class PendingConnections:
-    """`ready` gets each guest whose request is whole, `gone` each that is turned out, with the reason if there is one.
+    """Calls `ready` with each connection whose request is whole, `dropped` with each other one and the reason, if any.
 
-    With `tls` every guest must come through its handshake; before it a proxy, which is one of `proxies` (addresses or
-    networks), says by the PROXY protocol who it is.
+    With `tls` every connection begins with a handshake. Before that a connection from one of `proxies` (addresses or
+    networks) names its source by the PROXY protocol.
     """
 
     def __init__(
         self,
         seconds: float,
         tls: ssl.SSLContext | None,
+        *,
         ready: Callable[[PendingConnection], None],
-        gone: Callable[[PendingConnection, str], None],
+        dropped: Callable[[PendingConnection, str], None],
         proxies: Sequence[str] = (),
     ) -> None:
         self._proxies = proxies
         self._seconds = seconds
         self._tls = tls
         self._ready = ready
-        self._gone = gone
-        self._guests: list[PendingConnection] = []  # the oldest first
+        self._dropped = dropped
+        self._open: list[PendingConnection] = []  # the oldest first
         self._arriving: list[PendingConnection] = []
         self._lock = threading.Lock()
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
-        self._ear.setblocking(False)
+        self._wakeup, self._woken = socket.socketpair()
+        self._wakeup.setblocking(False)
+        self._woken.setblocking(False)
         self._closing = False
         self._selector = selectors.DefaultSelector()
-        self._thread = threading.Thread(target=self._run, name="dicom-lobby", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="dicom-pending", daemon=True)
 
     def open(self) -> None:
-        """Begin."""
-        self._selector.register(self._ear, selectors.EVENT_READ)
+        """Start the thread."""
+        self._selector.register(self._woken, selectors.EVENT_READ)
         self._thread.start()
 
-    def enter(self, connection: socket.socket, number: int, address: str) -> None:
-        """A new connection; it is the lobby's from now on."""
+    def add(self, connection: socket.socket, number: int, address: str) -> None:
+        """Take over a new connection."""
         with self._lock:
-            guest = PendingConnection(connection, number, address, time.monotonic() + self._seconds)
-            guest.header = bytearray() if self._proxies and is_within(address, self._proxies) else None
-            self._arriving.append(guest)
-        self._ring()
+            pending = PendingConnection(
+                connection=connection, number=number, address=address, until=time.monotonic() + self._seconds
+            )
+            pending.header = bytearray() if self._proxies and is_within(address, self._proxies) else None
+            self._arriving.append(pending)
+        self._wake()
 
     def renew(self, tls: ssl.SSLContext | None) -> None:
         """Show this certificate, or none, from the next connection on."""
         self._tls = tls
 
     def close(self) -> None:
-        """Turn everybody out and end."""
+        """Drop every connection and end the thread."""
         self._closing = True
-        self._ring()
+        self._wake()
         self._thread.join()
-        self._bell.close()
-        self._ear.close()
+        self._wakeup.close()
+        self._woken.close()
         self._selector.close()
 
-    def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full of rings that are not heard yet
-            self._bell.send(b"\0")
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it is awake already
+            self._wakeup.send(b"\0")
 
     def _run(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select(self._pause()):
-                if key.fileobj is self._ear:
-                    self._seat()
+            pause = max(0.0, self._open[0].until - time.monotonic()) if self._open else None
+            for key, _ in self._selector.select(pause):
+                if key.fileobj is self._woken:
+                    self._admit_arrivals()
                 else:
-                    self._attend(key.data)
-            self._turn_out_late()
-        self._seat()
-        for guest in list(self._guests):
-            self._turn_out(guest)
+                    self._advance(key.data)
+            self._drop_late()
+        self._admit_arrivals()
+        for pending in list(self._open):
+            self._drop(pending)
 
-    def _pause(self) -> float | None:
-        return max(0.0, self._guests[0].until - time.monotonic()) if self._guests else None
-
-    def _seat(self) -> None:
+    def _admit_arrivals(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            self._ear.recv(4096)
+            self._woken.recv(4096)
         with self._lock:
             arriving, self._arriving = self._arriving, []
-        for guest in arriving:
-            guest.connection.setblocking(False)
+        for pending in arriving:
+            pending.connection.setblocking(False)
             try:
-                if guest.header is None:
-                    guest.connection = self._wrapped(guest.connection)
+                if pending.header is None:
+                    pending.connection = self._wrapped(pending.connection)
             except OSError:  # lost already
-                guest.connection.close()
-                self._gone(guest, "")
+                pending.connection.close()
+                self._dropped(pending, "")
                 continue
-            self._guests.append(guest)
-            self._selector.register(guest.connection, selectors.EVENT_READ, guest)
-            if len(self._guests) > MOST:
-                self._turn_out(self._guests[0])
+            self._open.append(pending)
+            self._selector.register(pending.connection, selectors.EVENT_READ, pending)
+            if len(self._open) > MOST:
+                self._drop(self._open[0])
 
     def _wrapped(self, connection: socket.socket) -> socket.socket:
         tls = self._tls
@@ -167,44 +171,44 @@ class PendingConnections:
             return connection
         return tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
-    def _attend(self, guest: PendingConnection) -> None:
-        if guest not in self._guests:
-            return  # turned out in this same round
+    def _advance(self, pending: PendingConnection) -> None:
+        if pending not in self._open:
+            return  # dropped in this same round
         try:
-            if guest.header is not None:
-                guest.introduce(guest.header)
-                guest.connection = self._wrapped(guest.connection)
-            guest.advance()
+            if pending.header is not None:
+                pending.read_proxy_header(pending.header)
+                pending.connection = self._wrapped(pending.connection)
+            pending.advance()
         except (BlockingIOError, ssl.SSLWantReadError):
-            self._selector.modify(guest.connection, selectors.EVENT_READ, guest)
+            self._selector.modify(pending.connection, selectors.EVENT_READ, pending)
         except ssl.SSLWantWriteError:
-            self._selector.modify(guest.connection, selectors.EVENT_WRITE, guest)
+            self._selector.modify(pending.connection, selectors.EVENT_WRITE, pending)
         except ssl.SSLError as error:
-            self._turn_out(guest, refusal(error))
+            self._drop(pending, refusal(error))
         except (OSError, EOFError):
-            self._turn_out(guest)
+            self._drop(pending)
         except Violation as error:
-            self._turn_out(guest, f"aborted: {error}", pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
-        except InvalidData as error:  # before TLS, if there is any: no word of ours would be understood
-            self._turn_out(guest, error.message)
+            self._drop(pending, f"aborted: {error}", pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
+        except InvalidData as error:  # perhaps before TLS: no answer of ours would be understood
+            self._drop(pending, error.message)
         else:
-            self._leave(guest)
-            self._ready(guest)
+            self._remove(pending)
+            self._ready(pending)
 
-    def _turn_out_late(self) -> None:
+    def _drop_late(self) -> None:
         now = time.monotonic()
-        while self._guests and self._guests[0].until <= now:
-            self._turn_out(self._guests[0])
+        while self._open and self._open[0].until <= now:
+            self._drop(self._open[0])
 
-    def _turn_out(self, guest: PendingConnection, reason: str = "", word: bytes = b"") -> None:
-        self._leave(guest)
-        if word:
+    def _drop(self, pending: PendingConnection, reason: str = "", answer: bytes = b"") -> None:
+        self._remove(pending)
+        if answer:
             with contextlib.suppress(OSError):
-                guest.connection.send(word)
-            close_notify(guest.connection)
-        guest.connection.close()
-        self._gone(guest, reason)
+                pending.connection.send(answer)
+            close_notify(pending.connection)
+        pending.connection.close()
+        self._dropped(pending, reason)
 
-    def _leave(self, guest: PendingConnection) -> None:
-        self._guests.remove(guest)
-        self._selector.unregister(guest.connection)
+    def _remove(self, pending: PendingConnection) -> None:
+        self._open.remove(pending)
+        self._selector.unregister(pending.connection)

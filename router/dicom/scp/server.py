@@ -32,8 +32,8 @@ _LATELY = 1.0  # seconds: a failure to accept so long ago may be over, and is se
 _log = logging.getLogger(__name__)
 
 
-class _Hall(Protocol):
-    """Where connections are served: a Receiver or Workers."""
+class AssociationHandler(Protocol):
+    """The place where connections are served: threads of this process, or worker processes."""
 
     def start(self) -> None: ...
 
@@ -47,11 +47,12 @@ class _Hall(Protocol):
 
 
 class StorageServer:
-    """Listens until stopped. `record` is told what happened, from several threads; it must not raise.
+    """Listens until stopped.
 
-    With a Sink the associations are served by threads of this process, with WorkerCommands by processes. With `tls`
-    every connection must be TLS; ConfigurationError when its files do not serve. With `take_report` destinations may
-    report on storage commitment, as long as `reports` says so; it is called from several threads.
+    With a Sink the associations are served by threads of this process, with WorkerCommands by processes. `record` gets
+    each outcome, and `take_report` each report on storage commitment while `reports` is true; both are called from
+    several threads, and `record` must not raise. With `tls` every connection must be TLS; ConfigurationError when its
+    files cannot be used.
     """
 
     def __init__(
@@ -67,13 +68,13 @@ class StorageServer:
     ) -> None:
         self._sink = sink
         self._reports = reports and take_report is not None
-        self._register = _Register(admission, record, take_report or _not_asked)
+        self._register = AdmissionRegister(admission, record, take_report or _refuse_report)
         self._limits = limits or Limits()
         self._tls = tls
         self._context = None if tls is None else server_context(tls)
         self._receiving_ae = admission.ae_title
         self._numbers = itertools.count(1)
-        self._hall: _Hall | None = None
+        self._handler: AssociationHandler | None = None
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -81,7 +82,7 @@ class StorageServer:
 
     @property
     def accepts(self) -> bool:
-        """Whether connections are accepted."""
+        """Whether connections are accepted at the moment."""
         thread = self._thread
         if thread is None or not thread.is_alive() or self._stopping.is_set():
             return False
@@ -89,59 +90,73 @@ class StorageServer:
 
     @property
     def workers(self) -> tuple[int, int]:
-        """How many serve associations and answer, and how many there should be."""
-        hall = self._hall
+        """Workers that serve associations and answer, and how many there should be."""
+        handler = self._handler
         whole = len(self._sink.commands) if isinstance(self._sink, WorkerCommands) else 1
-        return (0 if hall is None else hall.serving()), whole
+        return (0 if handler is None else handler.serving()), whole
 
     def start(self, host: str, port: int) -> int:
-        """Listen; returns the real port once connections are answered. Raises OSError when the port is taken,
-        ConfigurationError when the workers do not come up."""
+        """Listen; returns the real port once connections are answered.
+
+        Raises OSError when the port is taken, ConfigurationError when the workers do not come up.
+        """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        hall = self._hall = self._open_hall(self._register)
+        handler = self._handler = self._open_handler(self._register)
         try:
-            hall.start()
+            handler.start()
         except ConfigurationError:
             self._listener.close()
             raise
         self._thread = threading.Thread(
-            target=self._listen, args=(self._listener, hall), name="dicom-listener", daemon=True
+            target=self._listen, args=(self._listener, handler), name="dicom-listener", daemon=True
         )
         self._thread.start()
         return int(self._listener.getsockname()[1])
 
     def admit_by(self, admission: Admission) -> None:
-        """Judge by these rules from the next association on, but for the called AE title: workers know that one."""
+        """Apply these rules from the next association on, except the called AE title, which workers know already."""
         self._register.admit_by(admission)
 
     def renew(self, tls: Tls | None, *, reports: bool) -> None:
-        """Receive by these from the next connection on; raises as the constructor, and changes nothing then."""
+        """Apply these from the next connection on. Raises as the constructor does, and then changes nothing."""
         self._context = None if tls is None else server_context(tls)
         self._tls, self._reports = tls, reports
-        if self._hall is not None:
-            self._hall.renew(tls, reports=reports)
+        if self._handler is not None:
+            self._handler.renew(tls, reports=reports)
 
     def stop(self, grace_seconds: float) -> None:
-        """Stop listening, let instances at hand be finished within the grace, then abort what is open."""
-        if self._listener is None or self._thread is None or self._hall is None:
+        """Stop listening, let messages in progress end within the grace, then abort what is open."""
+        if self._listener is None or self._thread is None or self._handler is None:
             return
         self._stopping.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the listening thread
         self._thread.join()
         self._listener.close()
-        self._hall.stop(grace_seconds)
-        self._hall = self._listener = self._thread = None
+        self._handler.stop(grace_seconds)
+        self._handler = self._listener = self._thread = None
 
-    def _open_hall(self, desk: AssociationEvents) -> _Hall:
+    def _open_handler(self, events: AssociationEvents) -> AssociationHandler:
         if isinstance(self._sink, WorkerCommands):
-            return WorkerPool(self._sink, desk, self._limits, self._receiving_ae, self._tls, reports=self._reports)
+            return WorkerPool(
+                self._sink,
+                events,
+                limits=self._limits,
+                receiving_ae=self._receiving_ae,
+                tls=self._tls,
+                reports=self._reports,
+            )
         return AssociationThreads(
-            self._sink, desk, self._limits, self._receiving_ae, self._context, reports=self._reports
+            self._sink,
+            events,
+            limits=self._limits,
+            receiving_ae=self._receiving_ae,
+            tls=self._context,
+            reports=self._reports,
         )
 
-    def _listen(self, listener: socket.socket, hall: _Hall) -> None:
+    def _listen(self, listener: socket.socket, handler: AssociationHandler) -> None:
         while not self._stopping.is_set():
             try:
                 connection, address = listener.accept()
@@ -151,15 +166,15 @@ class StorageServer:
                     _log.error("cannot accept a connection: %s", error.strerror)
                 continue
             number = next(self._numbers)
-            hall.take(connection, number, str(address[0]))
+            handler.take(connection, number, str(address[0]))
 
 
-def _not_asked(report: Report) -> int:
+def _refuse_report(report: Report) -> int:
     return dimse.INVALID_ARGUMENT_VALUE
 
 
-class _Register:
-    """The desk of the main process: who is in, counted by sender."""
+class AdmissionRegister:
+    """The association events of the main process: open associations, counted by sender."""
 
     def __init__(
         self, admission: Admission, record: Callable[[Received | Refused], None], take_report: TakeReport

@@ -1,43 +1,42 @@
-"""What is done with each message that a peer sends over an association: every operation that the node knows."""
+"""The DIMSE services of the acceptor: how it serves each message of a peer."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from router.dicom.scp.negotiation import VERIFICATION
 from router.dicom.scp.store import Parties, Received, Refused, Sink, Storing, named_in
 from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import TakeReport
-from router.dicom.ul.dimse import Operation
+from router.dicom.ul.dimse import VERIFICATION, Operation
 from router.refusals import Why
 
 _NOT_STORAGE = frozenset({VERIFICATION, commitment.SOP_CLASS})
 
 
 class Serving(Protocol):
-    """One message from its command on. What is wrong with it is told at its end, so nothing is raised."""
+    """Serves one message, from its command on. Raises nothing: a fault is in the status at its end."""
 
     def write(self, parts: Sequence[memoryview]) -> None:
         """The next bytes of the data set; valid during the call only."""
 
     def finish(self) -> tuple[int, Received | Refused | None]:
-        """The message is whole: the status to answer with, and what to record."""
+        """The status to answer the whole message with, and the outcome to record."""
 
     def named(self) -> tuple[str, str]:
-        """UIDs of the study and the instance that it is about, as far as they are known by now, "" where not."""
+        """UIDs of the study and the instance of the message, "" while not known."""
 
     def drop(self) -> None:
-        """The rest will not come."""
+        """Forget the message: its rest will not come."""
 
 
 class Answering:
-    """A message whose status does not depend on its data set, and what to record of it."""
+    """Answers a message whose status does not depend on its data set."""
 
     def __init__(self, status: int, outcome: Refused | None = None) -> None:
         self._status = status
         self._outcome = outcome
 
     def write(self, parts: Sequence[memoryview]) -> None:
-        """Passed by."""
+        """Ignore the data set."""
 
     def finish(self) -> tuple[int, Refused | None]:
         return self._status, self._outcome
@@ -46,11 +45,11 @@ class Answering:
         return "", "" if self._outcome is None else self._outcome.sop
 
     def drop(self) -> None:
-        """There is nothing."""
+        """Nothing is kept."""
 
 
 class Reporting:
-    """An N-EVENT-REPORT on storage commitment (PS3.4 J.3.3): in memory, so no longer than any real one."""
+    """Takes an N-EVENT-REPORT on storage commitment (PS3.4 J.3.3), in memory and so with a limit of its size."""
 
     def __init__(self, request: dimse.Request, transfer_syntax: str, parties: Parties, take: TakeReport) -> None:
         self._request = request
@@ -83,7 +82,7 @@ class Reporting:
 def serve(
     request: dimse.Request, sop_class: str, transfer_syntax: str, parties: Parties, sink: Sink, take: TakeReport
 ) -> Serving:
-    """Begin with a request that came over a context of that SOP class and transfer syntax."""
+    """The service for a request that came over a context of that SOP class and transfer syntax."""
     if request.operation == Operation.C_STORE:
         if sop_class in _NOT_STORAGE:
             status = dimse.NO_SUCH_SOP_CLASS

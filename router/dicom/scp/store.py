@@ -1,4 +1,4 @@
-"""One C-STORE request (PS3.4 B): the data set goes to the sink as it comes, and is kept when all of it is right."""
+"""One C-STORE as its SCP serves it (PS3.4 B): the data set is written to the sink as it arrives, and kept if sound."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _LAST_LOOK = 2**20
 _LONGEST = 200  # characters of a reason
 _ROOM_CHECK = 2**26  # bytes of one data set between two looks at the free space
 
-_second_reading = Lock()  # so that what it needs of memory is needed once in a worker
+_second_reading = Lock()  # a worker needs the memory of one second reading only
 
 _log = logging.getLogger(__name__)
 
@@ -29,29 +29,29 @@ class IncomingFile(Protocol):
     """One instance on its way to disk. OSError or TransientError from any method is answered with A700."""
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Append the parts, in order; the Part 10 header comes first. They are valid during the call only."""
+        """Append the parts in order, the Part 10 header first. They are valid during the call only."""
 
     def written(self) -> BinaryIO:
-        """Bytes written so far, to be read before `commit`; the reader closes it."""
+        """The bytes written so far, for reading before `commit`; the reader closes it."""
 
     def commit(self, uids: InstanceUids) -> None:
-        """Bytes and name survive power loss once this returns."""
+        """Make bytes and name durable: they survive power loss once this returns."""
 
     def discard(self) -> None:
-        """Leave no trace; also after a failed write or commit."""
+        """Remove the file, also after a failed write or commit."""
 
 
 class Sink(Protocol):
-    """Where instances go. Called from several threads at once."""
+    """The place for received instances. Called from several threads at once."""
 
     def has_room(self) -> bool:
-        """Whether one more instance is welcome (free-space floor)."""
+        """Whether there is room for one more instance (free-space floor)."""
 
     def create(self) -> IncomingFile:
         """A new file for one instance."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """An instance was made durable and acknowledged. `size` is the data set's, in bytes."""
 
@@ -62,11 +62,11 @@ class Received:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """An instance (`status` as in the response) or an association (`status` None) was refused.
 
-    `why` is the cause where the status does not say it. UIDs of the instance at hand are "" where they are not known.
+    `why` is the cause when the status does not say it. UIDs of the instance are "" when not known.
     """
 
     calling_ae: str
@@ -86,7 +86,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Who sends from where, and who receives."""
+    """The sender, its address, and the receiving AE."""
 
     calling_ae: str
     address: str
@@ -95,12 +95,22 @@ class Parties:
     def refused(
         self, reason: str, status: int | None = None, why: Why | None = None, uids: tuple[str, str] = ("", "")
     ) -> Refused:
-        """A refusal of theirs; `uids` of study and instance, "" where not known."""
-        return Refused(self.calling_ae, self.address, reason[:_LONGEST], status, why, self.receiving_ae, *uids)
+        """A refusal in this association; `uids` of study and instance, "" when not known."""
+        study, sop = uids
+        return Refused(
+            calling_ae=self.calling_ae,
+            address=self.address,
+            reason=reason[:_LONGEST],
+            status=status,
+            why=why,
+            called_ae=self.receiving_ae,
+            study=study,
+            sop=sop,
+        )
 
 
 def named_in(request: dimse.Request) -> str:
-    """The Affected SOP Instance UID of a request; "" where it is none that is valid."""
+    """The Affected SOP Instance UID of a request; "" when it is not valid."""
     try:
         return valid(request.sop_instance.decode("ascii", "replace"))
     except InvalidData:
@@ -108,9 +118,9 @@ def named_in(request: dimse.Request) -> str:
 
 
 class Storing:
-    """One C-STORE request from its command to its status. A fault is remembered, and the rest of the data passed by.
+    """Serves one C-STORE request, from its command to its status.
 
-    But for the study's UID, by which people are told what was refused.
+    After a fault the rest of the data is ignored, except for the study's UID, which the refusal names.
     """
 
     def __init__(self, sink: Sink, request: dimse.Request, transfer_syntax: str, parties: Parties) -> None:
@@ -120,7 +130,7 @@ class Storing:
         self._parties = parties
         self._size = 0
         self._file: IncomingFile | None = None
-        self._header: list[bytes] = []  # goes with the first bytes of the data set
+        self._header: list[bytes] = []  # written with the first bytes of the data set
         self._beginning = _Beginning(transfer_syntax)
         self._fault: tuple[int, str] | None = None
         with self._remembering():
@@ -140,7 +150,7 @@ class Storing:
             self._header = []
 
     def finish(self) -> tuple[int, Received | Refused]:
-        """The data set is complete: the status to answer with, and what to record. Durable when it is Success."""
+        """The status of the complete data set, which is durable when it is Success, and the outcome to record."""
         with self._remembering():
             if self._fault is None and self._file is not None:
                 outcome = self._checked(self._file)
@@ -151,11 +161,11 @@ class Storing:
         return status, self._parties.refused(reason, status, uids=self.named())
 
     def named(self) -> tuple[str, str]:
-        """UIDs of the study and the instance as far as they are known by now, "" where not."""
+        """UIDs of the study and the instance, "" while not known."""
         return self._beginning.study(), named_in(self._request)
 
     def drop(self) -> None:
-        """The rest will not come: no file stays."""
+        """Discard the file: the rest will not come."""
         if self._file is not None:
             self._file.discard()
             self._file = None
@@ -186,7 +196,13 @@ class Storing:
                 uids, sop_class = irregular_uids(written)
         if tuple(map(undotted, self._announced())) != (sop_class, undotted(uids.sop)):
             raise InvalidData("the data set's SOP class or instance is not the request's")
-        return Received(uids, sop_class, self._parties.calling_ae, self._parties.address, self._size)
+        return Received(
+            uids=uids,
+            sop_class=sop_class,
+            calling_ae=self._parties.calling_ae,
+            address=self._parties.address,
+            size=self._size,
+        )
 
     @contextmanager
     def _remembering(self) -> Iterator[None]:
@@ -210,7 +226,7 @@ class Storing:
 
 
 class _Beginning:
-    """Collects the data set's first bytes until its UIDs are found in them."""
+    """The data set's first bytes, collected until its UIDs are found in them."""
 
     def __init__(self, transfer_syntax: str) -> None:
         self._syntax = transfer_syntax
@@ -227,11 +243,11 @@ class _Beginning:
                 self._look()
 
     def uids(self) -> tuple[InstanceUids, str]:
-        """UIDs and SOP class; InvalidData when the data set has none that are valid."""
+        """UIDs and SOP class; InvalidData when they are missing or not valid."""
         return self._found or uids_of(bytes(self._bytes), self._syntax)
 
     def study(self) -> str:
-        """The study's UID, also where the rest does not read; "" while it is not known."""
+        """The study's UID, even if the rest cannot be read; "" while not known."""
         return self._found[0].study if self._found else study_of(bytes(self._bytes), self._syntax)
 
     def _look(self) -> None:
@@ -239,5 +255,5 @@ class _Beginning:
         try:
             self._found = uids_of(bytes(self._bytes), self._syntax)
         except InvalidData:
-            return  # perhaps there is more to come: the last look decides
+            return  # more bytes may come; the last look decides
         self._bytes.clear()

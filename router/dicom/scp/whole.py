@@ -1,4 +1,4 @@
-"""A sink that takes whole data sets only: what is cut off is refused before it is acknowledged."""
+"""A sink for whole data sets only: one that is cut off is refused instead of acknowledged."""
 
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -11,13 +11,13 @@ from router.model import InstanceUids
 
 
 class WholeOnly:
-    """What comes goes to `sink`."""
+    """Stores whole data sets in `sink`."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
     def has_room(self) -> bool:
-        """As the sink has it."""
+        """Whether the sink has room."""
         return self._sink.has_room()
 
     def create(self) -> IncomingFile:

@@ -1,6 +1,6 @@
-"""Between the main process and a receive worker: messages of one packet each, with a connection attached to some.
+"""The pipe between the main process and a receive worker: messages of one packet, some with a connection attached.
 
-A worker gives itself up when its channel closes, so that it dies with the main process.
+A worker ends when its pipe closes, so it dies with the main process.
 """
 
 import array
@@ -43,7 +43,7 @@ class Take:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """From a worker: may this connection be an association?"""
 
@@ -71,7 +71,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """From a worker: what came on storage commitment, under a number of the worker's; it waits for the answer."""
+    """From a worker: a report on storage commitment, under a number of the worker's, which waits for the answer."""
 
     number: int
     report: Report
@@ -87,19 +87,19 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """From a worker: what happened lately, in order."""
+    """From a worker: the latest outcomes, in order."""
 
     happened: tuple[Received | Refused, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """To a worker, every few seconds, and back from it: it lives."""
+    """To a worker every few seconds, and back from it as a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To a worker: finish what is at hand within the grace, then end."""
+    """To a worker: finish messages in progress within the grace, then end."""
 
     grace_seconds: float
 
@@ -115,23 +115,26 @@ class WorkerPipe:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._buffer = bytearray(_LARGEST)  # one for all messages: freeing one each time would leave holes in the heap
+        self._buffer = bytearray(_LARGEST)  # one for all messages: one for each would leave holes in the heap
 
     @classmethod
     def pair(cls, send_seconds: float) -> tuple["WorkerPipe", socket.socket]:
-        """Ours, which does not wait longer than that to send, and the end for the other process."""
+        """Our end, which waits at most so long to send, and the end for the other process."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(send_seconds)
         return cls(ours), theirs
 
     def fileno(self) -> int:
-        """For a selector."""
+        """The descriptor, for a selector."""
         return self._socket.fileno()
 
     def send(self, message: Message, connection: socket.socket | None = None) -> None:
-        """OSError when the other process is gone, or takes nothing."""
-        data = json.dumps([type(message).__name__, asdict(message)], default=_plain).encode()
-        attached = [] if connection is None else [_rights(connection)]
+        """Send a message; OSError when the other process is gone, or takes nothing."""
+        data = json.dumps(
+            [type(message).__name__, asdict(message)], default=lambda tls: tls.model_dump(mode="json")
+        ).encode()
+        handles = array.array("i", [] if connection is None else [connection.fileno()])
+        attached = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles.tobytes())] if handles else []
         self._socket.sendmsg([data], attached)
 
     def receive(self) -> tuple[Message, socket.socket | None] | None:
@@ -139,7 +142,7 @@ class WorkerPipe:
         room = socket.CMSG_LEN(array.array("i").itemsize)
         try:
             size, attached, _, _ = self._socket.recvmsg_into([self._buffer], room)
-        except ConnectionResetError:  # it was killed before it had read everything of ours
+        except ConnectionResetError:  # it was killed before it had read all of our messages
             return None
         if not size:
             return None
@@ -148,16 +151,12 @@ class WorkerPipe:
         return _KINDS[name](**_parts(values)), socket.socket(fileno=handles[0]) if handles else None
 
     def close(self) -> None:
-        """The other end sees that we are gone."""
+        """Close this end; the other one sees it."""
         self._socket.close()
 
 
-def _plain(tls: Tls) -> dict[str, str | None]:
-    return tls.model_dump(mode="json")
-
-
 def _parts(values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a message with the records that it holds."""
+    """The values of a message, with its records restored."""
     if "limits" in values:
         tls = values["tls"]
         limits = values["limits"] | {"proxies": tuple(values["limits"]["proxies"])}
@@ -182,7 +181,3 @@ def _outcome(*, uids: dict[str, str] | None = None, **values: Any) -> Received |
 
 def _report(*, transaction: str, committed: list[str], failed: list[tuple[str, int]]) -> Report:
     return Report(transaction, tuple(committed), tuple((uid, reason) for uid, reason in failed))
-
-
-def _rights(connection: socket.socket) -> tuple[int, int, bytes]:
-    return socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno()]).tobytes()

@@ -1,4 +1,4 @@
-"""How many associations a destination gets at the same time, shared fairly among those who send to it."""
+"""The limit of associations open to one destination at a time, shared fairly among its senders."""
 
 import threading
 from collections.abc import Callable
@@ -7,25 +7,27 @@ from typing import Protocol
 from router.errors import Crowded, RouterError
 
 _LOOK_AGAIN_SECONDS = 0.5
-_LOOKS = 10  # for a slot that other nodes have, until whoever wants it has something else to do
+_LOOKS = 10  # for a slot that other nodes hold, before the sender does something else
 
 
 class Shared(Protocol):
-    """Slots that other nodes take, too, each with a number. Raises TransientError while nobody knows."""
+    """Numbered slots that other nodes take, too. Raises TransientError while the database does not answer."""
 
     def take(self, limit: int) -> int | None:
-        """One of so many; None when all are taken."""
+        """Take one of the first `limit` slots; None when all are taken."""
 
     def give(self, number: int) -> None:
-        """Back from use; raises nothing."""
+        """Give the slot back; raises nothing."""
 
     def room(self, limit: int) -> bool:
-        """Whether others leave any."""
+        """Whether other nodes leave a slot free."""
 
 
 class AssociationLimit:
-    """`number` of them, for all nodes together where they are `shared`. A holder waits for more only as long as nobody
-    is without."""
+    """Hands out `number` slots, for all nodes together when `shared`.
+
+    A holder gets a second slot only while no one is waiting for a first.
+    """
 
     def __init__(self, number: int, shared: Shared | None = None) -> None:
         self._full = number
@@ -37,7 +39,7 @@ class AssociationLimit:
         self._changed = threading.Condition()
 
     def take(self, stop: Callable[[], bool]) -> bool:
-        """Waits for a slot; False when `stop()` said so first. Crowded while other nodes have them all."""
+        """Wait for a slot; False when `stop()` is true first. Raises Crowded while other nodes hold all of them."""
         with self._changed:
             self._waiting += 1
         try:
@@ -56,7 +58,7 @@ class AssociationLimit:
                 self._waiting -= 1
 
     def take_spare(self) -> bool:
-        """A further slot, at once, if one is free and nobody waits."""
+        """Take a further slot if one is free and no one waits; returns at once."""
         with self._changed:
             if self._taken >= self.number or self._waiting:
                 return False
@@ -64,7 +66,7 @@ class AssociationLimit:
         return self._granted()
 
     def give(self) -> None:
-        """Back from use."""
+        """Give a slot back."""
         with self._changed:
             number = self._numbers.pop() if self._shared else 0
         if self._shared is not None:
@@ -72,18 +74,18 @@ class AssociationLimit:
         self._back()
 
     def narrow(self, number: int) -> None:
-        """Give only so many from now on, or again all where `number` is not less; what is taken stays so."""
+        """Hand out at most so many from now on, up to the full number; slots that are taken stay taken."""
         with self._changed:
             self.number = min(number, self._full)
             self._changed.notify_all()
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits, so that a further slot should be given back."""
+        """Whether a sender waits for a slot, so that a further one should be given back."""
         return self._waiting > 0
 
     def room(self) -> bool:
-        """Whether other nodes leave any slot."""
+        """Whether other nodes leave a slot free."""
         return self._shared is None or self._shared.room(self.number)
 
     def _taken_here(self, stop: Callable[[], bool]) -> bool:
@@ -96,7 +98,7 @@ class AssociationLimit:
             return True
 
     def _granted(self) -> bool:
-        """Whether the other nodes leave the slot that is taken here; else it is free again."""
+        """Take the slot of all nodes, too; False when they leave none, and the local one is free again."""
         if self._shared is None:
             return True
         try:

@@ -1,6 +1,6 @@
-"""Storage, Verification and Storage Commitment SCU (PS3.4 B, A, J): sends stored instances byte for byte as they came.
+"""Storage, Verification and Storage Commitment SCU (PS3.4 B, A, J): stored instances are sent byte for byte.
 
-A destination that takes only the other uncompressed little endian syntax gets that one (`transcode`).
+A destination that accepts only the other uncompressed little endian syntax gets that one (`transcode`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +9,13 @@ from functools import partial
 
 from router.config.sections import DicomDestination
 from router.dicom import libraries
+from router.dicom.dataset.decoders import can_decompress
 from router.dicom.scu.association_limit import AssociationLimit, Shared
 from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
-from router.dicom.scu.session import Outgoing, Result, Session
-from router.dicom.scu.transcode import can_decompress, offers
+from router.dicom.scu.session import Session
+from router.dicom.scu.store import Outgoing, Result
+from router.dicom.scu.transcode import offers
 from router.dicom.ul import commitment
 from router.dicom.ul.commitment import TakeReport
 from router.dicom.ul.connection import connect
@@ -27,17 +29,17 @@ __all__ = ["Outgoing", "Result", "StorageClient", "Waits"]
 class StorageClient:
     """Sends to one destination, for several threads at once.
 
-    Together they have at most `destination.associations` associations open; each sender has one, and large batches
-    use those that nobody else wants.
+    Together they have at most `destination.associations` associations open: one for each sender, and for large batches
+    those that no other sender waits for.
     """
 
     def __init__(
         self, destination: DicomDestination, waits: Waits | None = None, paced: Paced = unbounded,
         shared: Shared | None = None,
     ) -> None:  # fmt: skip
-        """`paced` waits before each piece of a data set until it may go; associations are `shared` with other nodes.
+        """`paced` waits until the next piece of a data set may go; other nodes take associations of `shared`, too.
 
-        Raises ConfigurationError when the files of `tls` or what `decompress` needs are not there.
+        Raises ConfigurationError when a file of `tls`, or a decoder that `decompress` needs, is missing.
         """
         libraries.settle()
         if destination.decompress:
@@ -46,30 +48,30 @@ class StorageClient:
         self._waits = waits or Waits()
         self._paced = paced
         self._tls = None if destination.tls is None else client_context(destination.tls)
-        self._slots = AssociationLimit(destination.associations, shared)
+        self._limit = AssociationLimit(destination.associations, shared)
         self._offers = partial(offers, decompress=destination.decompress)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """For what belongs together, such as a study: associations stay open from one `send` to the next."""
-        session = Session(self._associate, self._slots, self._offers)
+        """A session for instances that belong together: associations stay open from one `send` to the next."""
+        session = Session(self._associate, self._limit, self._offers)
         try:
             yield session
         finally:
             session.close()
 
     def send(self, items: Sequence[Outgoing], stop: Callable[[], bool]) -> Iterator[Result]:
-        """A session of one `Session.send`."""
+        """Send in a session of its own, as `Session.send` does."""
         with self.session() as session:
             yield from session.send(items, stop)
 
     @contextmanager
     def asking(self, take: TakeReport, stop: Callable[[], bool]) -> Iterator[CommitmentScu | None]:
-        """An association to ask for storage commitment; None when `stop()` came before there was room for one.
+        """An association for storage commitment requests; None when `stop()` was true before there was room for one.
 
-        Raises as `Session.send` does, also when the destination does not do storage commitment.
+        Raises as `Session.send` does, and DestinationDown when the destination does not accept storage commitment.
         """
-        if not self._slots.take(stop):
+        if not self._limit.take(stop):
             yield None
             return
         try:
@@ -79,18 +81,18 @@ class StorageClient:
             finally:
                 association.release()
         finally:
-            self._slots.give()
+            self._limit.give()
 
     def narrow(self, associations: int) -> None:
-        """Open only so many associations from now on, never more than the configuration says."""
-        self._slots.narrow(associations)
+        """Open at most so many associations from now on, and never more than configured."""
+        self._limit.narrow(associations)
 
     def room(self) -> bool:
-        """Whether other nodes leave any association."""
-        return self._slots.room()
+        """Whether other nodes leave an association free."""
+        return self._limit.room()
 
     def probe(self) -> None:
-        """Whether the destination is there and takes our associations: C-ECHO where it does that. Raises as `echo`."""
+        """Check that the destination accepts associations, and answers C-ECHO if it accepts that. Raises as `echo`."""
         association = self._associate((VERIFY,))
         try:
             if VERIFY in association.accepted:

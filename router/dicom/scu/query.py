@@ -1,4 +1,4 @@
-"""Query/Retrieve SCU, study root (PS3.4 C.4.1, C.4.2): asks a PACS for studies, and has it send one to an SCP."""
+"""Query/Retrieve SCU, study root (PS3.4 C.4.1, C.4.2): finds studies at a PACS, and has it send one."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,22 +14,23 @@ from router.dicom import libraries
 from router.dicom.dataset.dataset import read_elements
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.dataset.tags import ACCESSION_NUMBER, STUDY
 from router.dicom.dataset.uid import valid
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
-from router.dicom.ul import commands
-from router.dicom.ul.commands import Response
+from router.dicom.ul import dimse
 from router.dicom.ul.connection import connect
 from router.dicom.ul.contexts import Context
+from router.dicom.ul.dimse import Operation, Response
 from router.dicom.ul.status import PACS, PENDING
 from router.dicom.ul.tls import client_context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-MOST = 100  # studies in one answer: more is not what was asked for
+MOST = 100  # studies in one answer: a PACS that names more did not understand the question
 
 _SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-_ACCESSION, _STUDY, _INSTANCES = 0x00080050, 0x0020000D, 0x00201208
+_INSTANCES = 0x00201208
 _LARGEST = 2**16  # bytes of an identifier
 _LOOK_SECONDS = 0.2
 _CANCEL_SECONDS = 3.0
@@ -39,7 +40,7 @@ _MOST_COUNTED = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A study that the PACS has; `instances` is its NumberOfStudyRelatedInstances, None where it gives none."""
+    """A study at the PACS; `instances` is its NumberOfStudyRelatedInstances, None when not given."""
 
     study_uid: str
     instances: int | None
@@ -47,7 +48,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to a C-FIND: the last response's status, and the studies, unless it failed."""
+    """The answer to a C-FIND: the last response's status, and the studies if it succeeded."""
 
     status: int
     studies: tuple[Held, ...] = ()
@@ -64,10 +65,10 @@ class Moved:
 
 
 class QueryClient:
-    """Asks one PACS, over an association for each question."""
+    """Queries one PACS, with an association for each query."""
 
     def __init__(self, peer: DicomDestination, waits: Waits | None = None) -> None:
-        """Raises ConfigurationError when the files of `tls` are not there."""
+        """Raises ConfigurationError when a file of `tls` cannot be used."""
         libraries.settle()
         self.calling = peer.calling_ae_title
         self._peer = peer
@@ -83,23 +84,23 @@ class QueryClient:
             association.release()
 
     def study(self, uid: str, stop: Callable[[], bool]) -> Found:
-        """What the PACS has of a study. Raises TransientError as `Requestor` does."""
+        """The study as the PACS has it. Raises TransientError as `Requestor` does."""
         found = self._find(uid, "", stop)
         return Found(found.status, tuple(one for one in found.studies if one.study_uid == uid))
 
     def of_accession(self, number: str, stop: Callable[[], bool]) -> Found:
-        """The studies with this accession number, which holds no wildcard. Raises as above."""
+        """The studies with this accession number, which holds no wildcard. Raises as `study` does."""
         return self._find("", number, stop)
 
     def move(self, uid: str, to: str, seconds: float, stop: Callable[[], bool]) -> Moved:
-        """Have a study sent to the AE `to`, within the time; cancelled when `stop()` says so. Raises as above."""
+        """Have a study sent to the AE `to` within so many seconds; cancel when `stop()` is true. Raises as `study`."""
         identifier = Dataset()
         identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", uid
         with self._associated(MOVE) as (association, context):
             number = association.next_message()
-            command = commands.c_move_rq(number, MOVE, to)
+            command = dimse.c_move_rq(number, MOVE, to)
             association.send(association.accepted[context], command, _encoded(identifier, context))
-            for response, _ in _responses(association, commands.C_MOVE_RSP, seconds, stop):
+            for response, _ in _responses(association, Operation.C_MOVE, seconds, stop):
                 last = response
         return Moved(last.status, last.completed, last.failed, last.warning)
 
@@ -112,9 +113,9 @@ class QueryClient:
         identifier.NumberOfStudyRelatedInstances = None
         studies: dict[str, Held] = {}
         with self._associated(FIND) as (association, context):
-            command = commands.c_find_rq(association.next_message(), FIND)
+            command = dimse.c_find_rq(association.next_message(), FIND)
             association.send(association.accepted[context], command, _encoded(identifier, context))
-            for response, data in _responses(association, commands.C_FIND_RSP, self._waits.response, stop):
+            for response, data in _responses(association, Operation.C_FIND, self._waits.response, stop):
                 if response.status in PENDING:
                     held = _held(association, data, context, accession)
                     studies |= {held.study_uid: held} if held else {}
@@ -151,7 +152,7 @@ class QueryClient:
 
 
 def _responses(
-    association: Requestor, field: int, seconds: float, stop: Callable[[], bool]
+    association: Requestor, operation: Operation, seconds: float, stop: Callable[[], bool]
 ) -> Iterator[tuple[Response, bytes]]:
     """Every response to the request just sent, the final one last.
 
@@ -161,33 +162,26 @@ def _responses(
     while True:
         if stop() and not cancelled:
             cancelled, until = True, time.monotonic() + _CANCEL_SECONDS
-            association.send(next(iter(association.accepted.values())), commands.c_cancel_rq(number))
+            association.send(next(iter(association.accepted.values())), dimse.c_cancel_rq(number))
         if not association.speaks(_LOOK_SECONDS):
             if time.monotonic() > until:
                 association.abort()
                 raise TransientError("the PACS does not answer to the end in time", association=association.name)
             continue
         message = association.receive(until, _LARGEST)
-        response = _understood(association, message.command)
-        if (response.field, response.message_id) != (field, number):
+        response = association.understand(dimse.read_response, message.command)
+        if (response.operation, response.message_id) != (operation, number):
             raise association.broken("it answers what was not asked")
         yield response, message.data_set
         if response.status not in PENDING:
             return
 
 
-def _understood(association: Requestor, command: bytes) -> Response:
-    try:
-        return commands.response(command)
-    except InvalidData as error:
-        raise association.broken(error.message) from error
-
-
 def _held(association: Requestor, data: bytes, context: Context, accession: str) -> Held | None:
-    """What a pending response names; None when it is of another accession number than was asked for."""
+    """The study in a pending response; None when it has another accession number than the one asked for."""
     try:
         found = read_elements(BytesIO(preamble_and_meta(FIND, "", context[1], "", "") + data))
-        named, uid = found.text(_ACCESSION), valid(found.text(_STUDY))
+        named, uid = found.text(ACCESSION_NUMBER), valid(found.text(STUDY))
         count = found.text(_INSTANCES)
         instances = int(count) if count else None
     except (InvalidData, ValueError) as error:

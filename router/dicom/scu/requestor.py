@@ -1,6 +1,6 @@
-"""The upper layer protocol as the association's requestor (PS3.8 7, 9.2): request, P-DATA, release, abort.
+"""One association as its requestor runs it (PS3.8 7, 9.2): request, P-DATA, release, abort.
 
-Every wait has an end, and nothing that an acceptor answers makes memory grow beyond the lengths below.
+Every wait has a limit, and no answer of an acceptor makes memory grow beyond the lengths below.
 """
 
 import select
@@ -14,37 +14,37 @@ from typing import TypeVar
 from router.config.sections import DicomDestination
 from router.dicom.dataset.elements import IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.ul import commands, dimse, items, pdata
+from router.dicom.ul import dimse, items, pdata, pdu
 from router.dicom.ul.contexts import MOST, Context
+from router.dicom.ul.dimse import Operation
 from router.dicom.ul.pdata import FileSlice
+from router.dicom.ul.pdu import AbortSource, PduType, Violation
 from router.dicom.ul.status import DESTINATION, Cause, Peer, hint, rejection
 from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
 from router.policy.bandwidth import Paced, unbounded
 
-_REQUEST, _ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x07
 _OUR_LONGEST = 16384  # little comes back
-_ITEMS_AT = items.ITEMS_AT - 6  # in the variable field
+_ITEMS_AT = items.ITEMS_AT - pdu.HEADER_BYTES  # in the variable field
 _LENGTHS = {
-    _ACCEPT: (68, 65536),
-    _REJECT: (4, 4),
-    pdata.P_DATA_TF: (6, _OUR_LONGEST),
-    _RELEASE_RQ: (4, 4),
-    _RELEASE_RP: (4, 4),
-    _ABORT: (4, 4),
+    PduType.ASSOCIATE_AC: (68, 65536),
+    PduType.ASSOCIATE_RJ: (4, 4),
+    PduType.P_DATA_TF: (6, _OUR_LONGEST),
+    PduType.RELEASE_RQ: (4, 4),
+    PduType.RELEASE_RP: (4, 4),
+    PduType.ABORT: (4, 4),
 }
 _LONGEST_COMMAND = 16384
-VERIFY: Context = (commands.VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
-# A peer without a limit (0) gets PDUs of this length, and one with a higher limit no longer ones.
+VERIFY: Context = (dimse.VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
+# The longest PDU that is sent: also to a peer without a limit (0) or with a higher one.
 _LONGEST_PDU = 262144
 _SHORTEST_PDU = 128
-_CAUTIOUS_PDU = 16384  # to a peer whose limit cannot be read
 _Fragment = tuple[int, int, bytes, int]  # context, message control header, value, bytes that follow it in its PDU
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Seconds to wait for the connection, an association's answer, room to write, a response, the end by release."""
+    """Seconds to wait for the connection, the answer to a request, room to write, a response, the end by release."""
 
     connect: float = 10.0
     association: float = 30.0
@@ -55,7 +55,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request or response of the acceptor; `data_set` is b"" where it has none."""
+    """A request or response from the acceptor; `data_set` is b"" when there is none."""
 
     context_id: int
     command: bytes
@@ -63,10 +63,10 @@ class Message:
 
 
 class Requestor:
-    """One association, or the answer that it was accepted without a single context. Not for several threads at once.
+    """One association, perhaps without any accepted context. Not for several threads at once.
 
-    Every method raises TransientError when the association is lost, aborted, not answered in time, or when the
-    acceptor breaks the protocol; then it is closed.
+    Every method raises TransientError when the association is lost or aborted, when no answer comes in time, or when
+    the acceptor breaks the protocol; the association is then closed.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class Requestor:
         except TransientError as error:
             text = f"{where} connects but does not answer as DICOM"
             raise DestinationDown(text, outage=Outage.PROTOCOL, hint="check the port") from error
-        if kind == _REJECT:
+        if kind is PduType.ASSOCIATE_RJ:
             self.close()
             raise self._rejected(where, *body[1:4])
-        if kind != _ACCEPT:
+        if kind is not PduType.ASSOCIATE_AC:
             self.abort()
             text, where_to_look = f"{where} does not take the association", f"see the log of {self._peer.name}"
             raise DestinationDown(text, outage=Outage.ASSOCIATION, hint=where_to_look)
@@ -112,7 +112,7 @@ class Requestor:
         Raises IntegrityError when the file is shorter than it was; then the association is aborted.
         """
         context_id = self.accepted[context]
-        command = commands.c_store_rq(self.next_message(), context[0], sop_instance)
+        command = dimse.c_store_rq(self.next_message(), context[0], sop_instance)
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=True)
@@ -122,16 +122,16 @@ class Requestor:
             raise
         except OSError as error:
             raise self._lost(error) from error
-        return self._response(context_id, commands.C_STORE_RSP)
+        return self._response(context_id, Operation.C_STORE)
 
     def echo(self, context: Context) -> int:
         """C-ECHO (PS3.7 9.1.5) over an accepted context; the response's status."""
         context_id = self.accepted[context]
-        self.send(context_id, commands.c_echo_rq(self.next_message()))
-        return self._response(context_id, commands.C_ECHO_RSP)
+        self.send(context_id, dimse.c_echo_rq(self.next_message()))
+        return self._response(context_id, Operation.C_ECHO)
 
     def verify(self) -> None:
-        """C-ECHO over the context VERIFY; DestinationDown when that is not accepted or the answer is no success."""
+        """C-ECHO over the context VERIFY; DestinationDown when it is not accepted or not answered with success."""
         if VERIFY not in self.accepted:
             text = f"{self._peer.name} does not accept C-ECHO"
             raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
@@ -140,7 +140,7 @@ class Requestor:
             raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
 
     def send(self, context_id: int, command: bytes, data_set: bytes = b"") -> None:
-        """A message from memory."""
+        """Send a message from memory."""
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=bool(data_set))
@@ -150,18 +150,18 @@ class Requestor:
             raise self._lost(error) from error
 
     def receive(self, until: float, largest: int) -> Message:
-        """The next message, whole before `until` of the monotonic clock; its data set has at most `largest` bytes."""
+        """The next message, whole before `until` (monotonic clock), with a data set of at most `largest` bytes."""
         fragments = self._fragments(until)
-        context_id, command, left = self._gather(fragments, pdata.COMMAND, _LONGEST_COMMAND, self.accepted.values())
+        context_id, command, left = self._gather(fragments, pdu.COMMAND, _LONGEST_COMMAND, self.accepted.values())
         data_set = b""
-        if self._understand(dimse.has_data_set, command):
+        if self.understand(dimse.has_data_set, command):
             _, data_set, left = self._gather(fragments, 0, largest, (context_id,))
         if left:
             raise self.broken("more follows the last fragment of its message")
         return Message(context_id, command, data_set)
 
     def speaks(self, seconds: float) -> bool:
-        """Whether the acceptor says something within the time, if only that it ends the association."""
+        """Whether anything arrives from the acceptor within the time, be it the end of the association."""
         if self._connection.fileno() < 0 or self._read:
             return True
         waiting = select.poll()
@@ -170,12 +170,12 @@ class Requestor:
 
     @property
     def is_open(self) -> bool:
-        """Whether the association still stands as far as is known."""
+        """Whether the association is open as far as is known."""
         return self._connection.fileno() >= 0
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
+        """Whether it is open and nothing unasked has arrived: an abort, a release, the connection's end."""
         return not self.speaks(0)
 
     @property
@@ -189,46 +189,48 @@ class Requestor:
         return self._message_id
 
     def broken(self, what: str) -> TransientError:
-        """What to raise when the acceptor breaks the protocol; the association is aborted."""
+        """Abort the association, and return the error to raise when the acceptor breaks the protocol."""
         self.abort()
         return TransientError(f"{self._peer.name} breaks the protocol: {what}", association=self.name)
 
     def release(self) -> None:
-        """A-RELEASE, in order if the acceptor cooperates. Everything was answered before, so nothing is raised."""
+        """A-RELEASE, orderly if the acceptor cooperates. Raises nothing, since everything was answered before."""
         if self._connection.fileno() < 0:
             return
         until = time.monotonic() + self._waits.release
         try:
-            self._write(_fixed(_RELEASE_RQ))
-            while (kind := self._pdu(until)[0]) not in (_RELEASE_RP, _ABORT):
-                if kind == _RELEASE_RQ:  # collision: answer, then wait for our own answer (PS3.8 9.2, AR-8, AR-9)
-                    self._write(_fixed(_RELEASE_RP))
+            self._write(pdu.release_request())
+            while (kind := self._pdu(until)[0]) not in {PduType.RELEASE_RP, PduType.ABORT}:
+                if (
+                    kind is PduType.RELEASE_RQ
+                ):  # collision: answer, then wait for our own answer (PS3.8 9.2, AR-8, AR-9)
+                    self._write(pdu.release_response())
         except TransientError:
             pass
         self.close()
 
     def abort(self) -> None:
-        """A-ABORT as service user, without waiting for anything."""
+        """A-ABORT as service user, without waiting."""
         if self._connection.fileno() >= 0:
             try:
                 self._connection.settimeout(0)
-                self._connection.send(_fixed(_ABORT))
+                self._connection.send(pdu.abort(AbortSource.SERVICE_USER))
             except OSError:
                 pass  # the connection's end says the same
             self.close()
 
     def close(self) -> None:
-        """The connection's end."""
+        """Close the connection."""
         self._connection.close()
 
     def _understood(self, body: bytes, proposal: Mapping[int, Context]) -> tuple[int, dict[Context, int]]:
-        """The longest PDU to send, and the accepted contexts: those whose one transfer syntax comes back."""
+        """The longest PDU to send, and the ids of the contexts that are accepted in the syntax they offer."""
         try:
             found = list(items.items(body[_ITEMS_AT:]))
         except InvalidData as error:
             raise self.broken("it accepts the association with a PDU that cannot be read") from error
         limit = items.maximum_length(b"".join(value for kind, value in found if kind == items.USER))
-        longest = _CAUTIOUS_PDU if limit is None else min(limit or _LONGEST_PDU, _LONGEST_PDU)
+        longest = items.CAUTIOUS_LENGTH if limit is None else min(limit or _LONGEST_PDU, _LONGEST_PDU)
         if longest < _SHORTEST_PDU:
             raise self.broken(f"it takes no PDU longer than {longest} bytes")
         answers = dict(_answer(value) for kind, value in found if kind == items.ANSWERED and len(value) >= 4)
@@ -236,21 +238,22 @@ class Requestor:
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
         if rejection(result, source, reason) is Cause.CONFIGURATION:
-            told = hint(source, reason, self._peer, self._destination.calling_ae_title)
-            return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=told)
+            remedy = hint(source, reason, self._peer, self._destination.calling_ae_title)
+            return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=remedy)
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
-    def _response(self, context_id: int, field: int) -> int:
+    def _response(self, context_id: int, operation: Operation) -> int:
         fragments = self._fragments(time.monotonic() + self._waits.response)
-        _, command, left = self._gather(fragments, pdata.COMMAND, _LONGEST_COMMAND, (context_id,))
+        _, command, left = self._gather(fragments, pdu.COMMAND, _LONGEST_COMMAND, (context_id,))
         if left:
             raise self.broken("more follows the last fragment of its answer")
-        answer = self._understand(commands.response, command)
-        if (answer.field, answer.message_id) != (field, self._message_id):
+        answer = self.understand(dimse.read_response, command)
+        if (answer.operation, answer.message_id) != (operation, self._message_id):
             raise self.broken("it answers what was not asked")
         return answer.status
 
-    def _understand(self, read: Callable[[bytes], _Read], command: bytes) -> _Read:
+    def understand(self, read: Callable[[bytes], _Read], command: bytes) -> _Read:
+        """The command set as read by `read`; when it cannot be read the acceptor breaks the protocol."""
         try:
             return read(command)
         except InvalidData as error:
@@ -259,45 +262,47 @@ class Requestor:
     def _gather(
         self, fragments: Iterator[_Fragment], kind: int, largest: int, contexts: Collection[int]
     ) -> tuple[int, bytes, int]:
-        """A command set (kind COMMAND) or data set (0) from its fragments: context, bytes, and what follows them."""
+        """A command set (kind COMMAND) or data set (0) of fragments: context, bytes, and bytes left in the PDU."""
         gathered = bytearray()
         while True:
             number, control, value, left = next(fragments)
             if number not in contexts:
                 raise self.broken("a presentation data value of another context")
-            if control & pdata.COMMAND != kind or len(gathered) + len(value) > largest:
+            if control & pdu.COMMAND != kind or len(gathered) + len(value) > largest:
                 raise self.broken("it answers with a data set, or without end")
             gathered += value
-            if control & pdata.LAST:
+            if control & pdu.LAST:
                 return number, bytes(gathered), left
 
     def _fragments(self, until: float) -> Iterator[_Fragment]:
-        """Presentation data values as they come (PS3.8 9.3.5.1)."""
+        """Presentation data values as they arrive (PS3.8 9.3.5.1)."""
         while True:
             kind, body = self._pdu(until)
-            if kind != pdata.P_DATA_TF:
+            if kind is not PduType.P_DATA_TF:
                 raise self._ended(kind)
             end = 0
             while end < len(body):
-                (length, number, control) = struct.unpack_from(">LBB", body.ljust(end + 6, b"\0"), end)
-                if not 2 <= length <= len(body) - end - 4:
-                    raise self.broken("a presentation data value lies about its length")
-                start, end = end + 6, end + 4 + length
+                try:
+                    size, number, control = pdu.read_pdv_header(body, end, len(body) - end)
+                except Violation as error:
+                    raise self.broken("a presentation data value lies about its length") from error
+                start = end + pdu.PDV_HEADER_BYTES
+                end = start + size
                 yield number, control, body[start:end], len(body) - end
 
-    def _ended(self, kind: int) -> TransientError:
-        if kind == _RELEASE_RQ:
-            self._write(_fixed(_RELEASE_RP))
+    def _ended(self, kind: PduType) -> TransientError:
+        if kind is PduType.RELEASE_RQ:
+            self._write(pdu.release_response())
         self.close()
-        how = {_ABORT: "aborted", _RELEASE_RQ: "released"}.get(kind, "left")
+        how = {PduType.ABORT: "aborted", PduType.RELEASE_RQ: "released"}.get(kind, "left")
         return TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
 
-    def _pdu(self, until: float) -> tuple[int, bytes]:
-        kind, length = struct.unpack(">BxL", self._bytes(6, until))
+    def _pdu(self, until: float) -> tuple[PduType, bytes]:
+        kind, length = pdu.HEADER.unpack(self._bytes(pdu.HEADER_BYTES, until))
         least, most = _LENGTHS.get(kind, (0, -1))
         if not least <= length <= most:
             raise self.broken(f"it sends a PDU of type {kind:02X}h and length {length}")
-        return kind, self._bytes(length, until)
+        return PduType(kind), self._bytes(length, until)
 
     def _bytes(self, size: int, until: float) -> bytes:
         while len(self._read) < size:
@@ -317,10 +322,10 @@ class Requestor:
         del self._read[:size]
         return data
 
-    def _write(self, pdu: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         try:
             self._connection.settimeout(self._waits.write)
-            self._connection.sendall(pdu)
+            self._connection.sendall(data)
         except OSError as error:
             raise self._lost(error) from error
 
@@ -333,7 +338,7 @@ class Requestor:
 
 
 def _answer(value: bytes) -> tuple[int, tuple[int, str]]:
-    """Id, result and transfer syntax of one context in the answer (PS3.8 9.3.3.2); "" where it names none."""
+    """Id, result and transfer syntax ("" without one) of one context in the answer (PS3.8 9.3.3.2)."""
     names = (items.uid(name) for kind, name in items.readable(value[4:])[0] if kind == items.TRANSFER)
     return value[0], (value[2], next(names, ""))
 
@@ -347,14 +352,9 @@ def _association_request(destination: DicomDestination, proposal: Mapping[int, C
     body += items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
     body += b"".join(_proposed(number, *context) for number, context in proposal.items())
     body += items.item(items.USER, user)
-    return struct.pack(">BxL", _REQUEST, len(body)) + body
+    return pdu.pdu(PduType.ASSOCIATE_RQ, body)
 
 
 def _proposed(number: int, sop_class: str, transfer_syntax: str) -> bytes:
     names = items.item(items.ABSTRACT, sop_class.encode()) + items.item(items.TRANSFER, transfer_syntax.encode())
     return items.item(items.PROPOSED, bytes((number, 0, 0, 0)) + names)
-
-
-def _fixed(kind: int) -> bytes:
-    """A-RELEASE-RQ, A-RELEASE-RP, or A-ABORT by the service user: no parameters."""
-    return struct.pack(">BxL4x", kind, 4)

@@ -1,9 +1,9 @@
-"""A data set in another transfer syntax, for a destination that does not take the stored one (PS3.5 A, 7.1).
+"""Transcoding into another transfer syntax, for a destination that does not accept the stored one (PS3.5 A, 7.1).
 
-Between implicit and explicit VR little endian only the elements' heads change; values are copied as they are, so that
-wrong text stays as wrong as it was. What is irregular is followed as it is read (`irregular`). Where the configuration
-allows it, compressed pixel data is decoded, frame by frame, a deflated data set is inflated, and numbers in big endian
-are swapped. Memory holds a chunk, or one compressed data set and one decoded frame; the result is an unnamed file.
+Between implicit and explicit VR little endian only the elements' heads change; values are copied unchanged, even wrong
+ones. Irregular elements are followed as when they are read. If the configuration allows it, compressed pixel data is
+decoded frame by frame, a deflated data set is inflated, and big endian numbers are swapped. Memory holds a chunk, or
+one compressed data set and one decoded frame; the result is an unnamed file.
 """
 
 import shutil
@@ -14,51 +14,35 @@ from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
 from pydicom.datadict import dictionary_VR
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
-from pydicom.uid import UID
 
 from router.dicom import libraries
-from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, LONG_VRS
-from router.dicom.dataset.follower import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
+from router.dicom.dataset import tags
+from router.dicom.dataset.decoders import UNDECODABLE, decodable
+from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.follower import Follower, Head
 from router.dicom.dataset.parsed import parsed
+from router.dicom.dataset.vr import LONG_VRS, NUMBER_BYTES, TEXT_VRS
 from router.dicom.ul.pdata import FileSlice
-from router.errors import ConfigurationError, InvalidData
+from router.errors import InvalidData
 
 _UNCOMPRESSED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-_NEEDED = {
-    "1.2.840.10008.1.2.5": "RLE Lossless",
-    "1.2.840.10008.1.2.4.50": "JPEG Baseline",
-    "1.2.840.10008.1.2.4.70": "JPEG Lossless",
-    "1.2.840.10008.1.2.4.80": "JPEG-LS Lossless",
-    "1.2.840.10008.1.2.4.90": "JPEG 2000 Lossless",
-}
 _LARGEST_COMPRESSED = 512 * 2**20
 _LARGEST_VALUE = 2**32 - 2
 _LARGEST_INFLATED = 2**32
 _DEFLATED_EXPLICIT = "1.2.840.10008.1.2.1.99"
 _WITHOUT_CODEC = (_DEFLATED_EXPLICIT, EXPLICIT_BIG_ENDIAN)
 _DEEPEST = 32
-_one_at_a_time = Lock()  # so that the bound above is the process's, not each association's
-
-
-def can_decompress() -> None:
-    """Raises ConfigurationError that names what is missing when pixel data cannot be decoded here."""
-    missing = [name for uid, name in _NEEDED.items() if not get_decoder(uid).is_available]
-    if missing or find_spec("numpy") is None:
-        raise ConfigurationError(
-            f"destination.dicom.decompress is set, but nothing here decodes {', '.join(missing or _NEEDED.values())}",
-            hint="pip install 'imaging-cloud-router[decompress]', or set decompress = false",
-        )
+_one_at_a_time = Lock()  # the bound above is for the process, not for each association
 
 
 def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
-    """The transfer syntaxes that a data set stored as `stored` can be sent in, the best first."""
+    """The transfer syntaxes in which a data set stored as `stored` can be sent, the best first."""
     if stored in _UNCOMPRESSED:
         return (stored, *(other for other in _UNCOMPRESSED if other != stored))
     can = decompress and (stored in _WITHOUT_CODEC or decodable(stored))
@@ -67,7 +51,7 @@ def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
 
 @contextmanager
 def transcoded(path: Path, source: FileSlice, stored: str, wanted: str) -> Iterator[FileSlice]:
-    """The data set of the stored file in the wanted syntax, one of `offers`; an unnamed file beside it while in use.
+    """The data set in the wanted syntax, one of `offers`, as an unnamed file in the same folder while in use.
 
     Raises InvalidData that says which element cannot be read, OSError when there is no room.
     """
@@ -75,49 +59,34 @@ def transcoded(path: Path, source: FileSlice, stored: str, wanted: str) -> Itera
     with tempfile.TemporaryFile(dir=path.parent) as target:
         explicit = wanted == EXPLICIT_LITTLE_ENDIAN
         if stored in _UNCOMPRESSED:
-            _Rewriting(source, target, explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
+            _Rewriting(source=source, target=target, explicit=explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
         elif stored == EXPLICIT_BIG_ENDIAN:
-            _Rewriting(source, target, explicit, ">").data_set(explicit=True)
+            _Rewriting(source=source, target=target, explicit=explicit, order=">").data_set(explicit=True)
         elif stored == _DEFLATED_EXPLICIT:
             with tempfile.TemporaryFile(dir=path.parent) as inflated:
                 _inflate(source, inflated)
-                _Rewriting(FileSlice(inflated, 0, inflated.tell()), target, explicit).data_set(explicit=True)
+                _Rewriting(source=FileSlice(inflated, 0, inflated.tell()), target=target, explicit=explicit).data_set(
+                    explicit=True
+                )
         else:
             _decompress(path, source, target, explicit=explicit)
         target.flush()
         yield FileSlice(target, 0, target.tell())
 
 
-def decodable(syntax: str) -> bool:
-    """Whether compressed pixel data in this transfer syntax can be decoded here."""
-    try:
-        return bool(UID(syntax).is_encapsulated and get_decoder(UID(syntax)).is_available)
-    except (NotImplementedError, ValueError):
-        return False
-
-
 # -- elements' heads
 
-_PIXEL_REPRESENTATION = 0x00280103
-_PIXEL_DATA = 0x7FE00010
 _CHUNK = 2**20
 _MOST_ELEMENTS = 2**24
-_TEXTS = frozenset(
-    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UR", "UT"}
-)  # fmt: skip  # an odd one of them ends with a blank, every other value with a zero byte (PS3.5 6.2)
-_NUMBERS = {
-    "AT": "H", "OW": "H", "SS": "H", "US": "H", "FL": "I", "OF": "I", "OL": "I", "SL": "I", "UL": "I",
-    "FD": "Q", "OD": "Q", "OV": "Q", "SV": "Q", "UV": "Q",
-}  # fmt: skip  # as `array` names a number of that size
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Rewriting:
-    """Copies a data set and gives its elements the heads of the wanted syntax, in little endian.
+    """Copies a data set with heads of the wanted syntax, in little endian.
 
-    Sequences and items end with delimiters, since their length changes; group lengths go away for the same reason, and
-    so does what is no element: group 0000, and what follows the pixel data. A value of an odd length is padded.
-    `changes` replaces top-level values (None: the element goes).
+    Sequences and items end with delimiters, since their length changes; group lengths are dropped for the same reason.
+    Also dropped are group 0000 and everything behind the pixel data. A value of an odd length is padded. `changes`
+    replaces top-level values (None: the element is dropped).
     """
 
     source: FileSlice
@@ -132,83 +101,83 @@ class _Rewriting:
         self.follower = Follower(self._window, self.source.size, self.order, _MOST_ELEMENTS)
 
     def data_set(self, explicit: bool) -> None:
-        """Copies up to the end, or to encapsulated pixel data. Raises InvalidData that names the place."""
+        """Copy up to the end, or to encapsulated pixel data. Raises InvalidData that names the position."""
         position, before = 0, -1
         while position + 8 <= self.source.size:
             head = self.follower.head(position, self.source.size, before, explicit=explicit)
             if head is None:
                 break
-            if head.tag == _PIXEL_DATA and head.length == UNDEFINED:
-                return  # who asked for decoding goes on from here
-            if head.length != UNDEFINED and head.stop > self.source.size:
-                if before >= _PIXEL_DATA:
+            if head.tag == tags.PIXEL_DATA and head.length == tags.UNDEFINED:
+                return  # the caller decodes it
+            if head.length != tags.UNDEFINED and head.stop > self.source.size:
+                if before >= tags.PIXEL_DATA:
                     return  # padding that breaks off
                 raise InvalidData(self.follower.trouble(position, self.source.size, explicit=explicit))
             position = self._element(head, self.source.size, 0)
-            before = before if head.tag >> 16 == DELIMITERS else head.tag
-        if before < _PIXEL_DATA and self._window(position, _CHUNK).strip(b"\0"):
+            before = before if head.tag >> 16 == tags.DELIMITERS else head.tag
+        if before < tags.PIXEL_DATA and self._window(position, _CHUNK).strip(b"\0"):
             raise InvalidData(self.follower.trouble(position, self.source.size, explicit=explicit))
 
-    def head(self, tag: int, vr: str, length: int) -> None:
-        """Writes an element's head."""
+    def head(self, tag: int, vr: bytes, length: int) -> None:
+        """Write an element's head."""
         start = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-        if not self.explicit or tag >> 16 == DELIMITERS:
+        if not self.explicit or tag >> 16 == tags.DELIMITERS:
             self.target.write(start + struct.pack("<L", length))
-        elif vr.encode() in LONG_VRS:
-            self.target.write(start + struct.pack("<2s2xL", vr.encode(), length))
+        elif vr in LONG_VRS:
+            self.target.write(start + struct.pack("<2s2xL", vr, length))
         else:
-            self.target.write(start + struct.pack("<2sH", vr.encode(), length))
+            self.target.write(start + struct.pack("<2sH", vr, length))
 
     def _window(self, position: int, size: int) -> bytes:
         self.source.file.seek(self.source.offset + position)
         return self.source.file.read(min(size, max(self.source.size - position, 0)))
 
     def _element(self, head: Head, end: int, depth: int) -> int:
-        """Where the next one begins."""
-        if head.tag >> 16 == DELIMITERS or head.tag & 0xFFFF == 0 or head.tag >> 16 == 0:
+        """Write an element; returns the position of the next one."""
+        if head.tag >> 16 == tags.DELIMITERS or head.tag & 0xFFFF == 0 or head.tag >> 16 == 0:
             return head.stop
-        vr = head.vr.decode() or self._vr(head)
-        if vr in {"SQ", "UN"} and (vr == "SQ" or head.length == UNDEFINED) and self.follower.is_sequence(head):
+        vr = head.vr or self._vr(head)
+        if vr in {b"SQ", b"UN"} and (vr == b"SQ" or head.length == tags.UNDEFINED) and self.follower.is_sequence(head):
             return self._sequence(head, end, depth + 1)
-        if head.length == UNDEFINED:
+        if head.length == tags.UNDEFINED:
             return self._fragments(head, vr, end)
         if depth == 0 and head.tag in self.changes:
             self._changed(head.tag, vr)
         else:
-            self._copy(head, "UN" if vr == "SQ" else vr)
+            self._copy(head, b"UN" if vr == b"SQ" else vr)
         return head.stop
 
-    def _changed(self, tag: int, vr: str) -> None:
+    def _changed(self, tag: int, vr: bytes) -> None:
         value = self.changes[tag]
         if value is not None:
             self.head(tag, vr, len(value))
             self.target.write(value)
 
-    def _copy(self, head: Head, vr: str) -> None:
+    def _copy(self, head: Head, vr: bytes) -> None:
         length = head.length + head.length % 2
-        self.head(head.tag, vr if vr.encode() in LONG_VRS or length <= 0xFFFF else "UN", length)
-        if head.tag == _PIXEL_REPRESENTATION:
+        self.head(head.tag, vr if vr in LONG_VRS or length <= 0xFFFF else b"UN", length)
+        if head.tag == tags.PIXEL_REPRESENTATION:
             self.signed = b"\1" in self._window(head.at, head.length)
-        number = _NUMBERS.get(vr) if self.order == ">" else None
+        number = NUMBER_BYTES.get(vr) if self.order == ">" else None
         for at in range(head.at, head.stop, _CHUNK):
             chunk = self._window(at, min(_CHUNK, head.stop - at))
             self.target.write(chunk if number is None else _swapped(chunk, number))
-        self.target.write((b" " if vr in _TEXTS else b"\0") * (length - head.length))
+        self.target.write((b" " if vr in TEXT_VRS else b"\0") * (length - head.length))
 
     def _sequence(self, head: Head, end: int, depth: int) -> int:
         if depth > _DEEPEST:
-            raise InvalidData(f"in {named(head.tag)} sequences are nested too deep")
+            raise InvalidData(f"in {tags.named(head.tag)} sequences are nested too deep")
         explicit = head.vr == b"SQ"  # inside a UN of undefined length all is implicit (PS3.5 6.2.2 note 4)
-        self.head(head.tag, "SQ", UNDEFINED)
+        self.head(head.tag, b"SQ", tags.UNDEFINED)
         after = head.stop
         for number, (begin, last, after) in enumerate(self.follower.inside(head, end, explicit=explicit), 1):  # noqa: B007
             if begin >= 0:
-                self._item(begin, last, explicit, depth, f"item {number} of {named(head.tag)}")
-        self.head(SEQUENCE_END, "", 0)
+                self._item(begin, last, explicit, depth, f"item {number} of {tags.named(head.tag)}")
+        self.head(tags.SEQUENCE_END, b"", 0)
         return after
 
     def _item(self, position: int, end: int, explicit: bool, depth: int, where: str) -> None:
-        self.head(ITEM, "", UNDEFINED)
+        self.head(tags.ITEM, b"", tags.UNDEFINED)
         before = -1
         while position + 8 <= end:
             head = self.follower.head(position, end, before, explicit=explicit)
@@ -219,41 +188,41 @@ class _Rewriting:
             raise InvalidData(f"{where} is shorter than what is in it")
         if self._window(position, end - position).strip(b"\0"):
             raise InvalidData(f"{where}: {self.follower.trouble(position, end, explicit=explicit)}")
-        self.head(ITEM_END, "", 0)
+        self.head(tags.ITEM_END, b"", 0)
 
-    def _fragments(self, head: Head, vr: str, end: int) -> int:
-        """Encapsulated pixel data inside a sequence, such as an icon's, as it is."""
+    def _fragments(self, head: Head, vr: bytes, end: int) -> int:
+        """Copy encapsulated pixel data inside a sequence, such as an icon's."""
         _, after = self.follower.past(head, end, explicit=False)
         if not self.follower.is_sequence(head):
-            raise InvalidData(f"element {named(head.tag)} has no length, and no items")
-        self.head(head.tag, vr, UNDEFINED)
+            raise InvalidData(f"element {tags.named(head.tag)} has no length, and no items")
+        self.head(head.tag, vr, tags.UNDEFINED)
         for begin, last, _ in self.follower.inside(head, end, explicit=False):
             if begin >= 0:
-                self.head(ITEM, "", last - begin)
+                self.head(tags.ITEM, b"", last - begin)
                 for at in range(begin, last, _CHUNK):
                     self.target.write(self._window(at, min(_CHUNK, last - at)))
-        self.head(SEQUENCE_END, "", 0)
+        self.head(tags.SEQUENCE_END, b"", 0)
         return after
 
-    def _vr(self, head: Head) -> str:
-        """The VR of an element that has none; private ones are unknown (PS3.5 6.2.2)."""
+    def _vr(self, head: Head) -> bytes:
+        """The VR of an element without one; UN for private ones (PS3.5 6.2.2)."""
         tag = head.tag
         if tag >> 16 & 1:
-            return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF and head.length != UNDEFINED else "UN"
+            return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF and head.length != tags.UNDEFINED else b"UN"
         try:
             vr = dictionary_VR(tag)
         except KeyError:
-            return "UN"
+            return b"UN"
         if " or " not in vr:
-            return vr if head.length != UNDEFINED else "SQ"
+            return vr.encode() if head.length != tags.UNDEFINED else b"SQ"
         if "OW" in vr:
-            return "OW"  # as implicit VR has it (PS3.5 A.1)
-        return "SS" if self.signed else "US"
+            return b"OW"  # as implicit VR has it (PS3.5 A.1)
+        return b"SS" if self.signed else b"US"
 
 
-def _swapped(chunk: bytes, number: str) -> bytes:
-    """Numbers of that size in the other byte order; what is no whole number stays."""
-    numbers = array(number)
+def _swapped(chunk: bytes, size: int) -> bytes:
+    """Numbers of that size in the other byte order; the rest behind the last whole number stays."""
+    numbers = array({2: "H", 4: "I", 8: "Q"}[size])
     whole = len(chunk) - len(chunk) % numbers.itemsize
     numbers.frombytes(chunk[:whole])
     numbers.byteswap()
@@ -261,7 +230,7 @@ def _swapped(chunk: bytes, number: str) -> bytes:
 
 
 def _inflate(source: FileSlice, target: BinaryIO) -> None:
-    """The data set of a deflated one (PS3.5 A.5)."""
+    """Inflate a deflated data set (PS3.5 A.5)."""
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     source.file.seek(source.offset)
     left = source.size
@@ -284,12 +253,7 @@ def _inflate(source: FileSlice, target: BinaryIO) -> None:
 
 # -- pixel data
 
-_PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280004, 0x00280006, 0x00280008
 _OFFSETS = {0x7FE00001: None, 0x7FE00002: None}
-UNDECODABLE = (
-    RuntimeError, ValueError, AttributeError, NotImplementedError, LookupError, TypeError, EOFError, struct.error,
-    AssertionError,
-)  # fmt: skip  # what pydicom and its plugins raise on broken or unusual pixel data
 
 
 def _decompress(path: Path, source: FileSlice, target: BinaryIO, *, explicit: bool) -> None:
@@ -300,15 +264,15 @@ def _decompress(path: Path, source: FileSlice, target: BinaryIO, *, explicit: bo
         size = pixels.tell()
         if size > _LARGEST_VALUE:
             raise InvalidData("the decoded pixel data is longer than a value can be")
-        rewriting = _Rewriting(source, target, explicit, changes=changes)
+        rewriting = _Rewriting(source=source, target=target, explicit=explicit, changes=changes)
         rewriting.data_set(explicit=True)
-        rewriting.head(_PIXEL_DATA, vr, size)
+        rewriting.head(tags.PIXEL_DATA, vr, size)
         pixels.seek(0)
         shutil.copyfileobj(pixels, target, _CHUNK)
 
 
-def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], str]:
-    """Writes the decoded frames; what changes in the header with them, and the pixel data's VR (PS3.5 8.1.1)."""
+def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], bytes]:
+    """Write the decoded frames; returns the changes in the header, and the pixel data's VR (PS3.5 8.1.1)."""
     try:
         dataset = parsed(path)
         frames = 0
@@ -319,12 +283,12 @@ def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], str
             frames += 1
         changes: dict[int, bytes | None] = {
             **_OFFSETS,
-            _PHOTOMETRIC: _even(str(properties["photometric_interpretation"])),
-            _FRAMES: _even(str(frames)),
+            tags.PHOTOMETRIC: _even(str(properties["photometric_interpretation"])),
+            tags.NUMBER_OF_FRAMES: _even(str(frames)),
         }
         if int(properties["samples_per_pixel"]) > 1:
-            changes[_PLANAR] = struct.pack("<H", int(properties["planar_configuration"]))
-        vr = "OB" if dataset.BitsAllocated <= 8 else "OW"
+            changes[tags.PLANAR_CONFIGURATION] = struct.pack("<H", int(properties["planar_configuration"]))
+        vr = b"OB" if dataset.BitsAllocated <= 8 else b"OW"
     except UNDECODABLE as error:
         raise InvalidData("the pixel data cannot be decoded", kind=type(error).__name__) from error
     if pixels.tell() % 2:

@@ -1,4 +1,4 @@
-"""Presentation contexts that a destination does not accept: why, as far as its other answers say. Pure."""
+"""Presentation contexts that a destination does not accept, and the reason its other answers tell. Pure."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -9,19 +9,19 @@ from router.dicom.ul.contexts import Context
 from router.errors import DestinationDown, Outage
 
 _UNCOMPRESSED = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN)
-# JPEG, JPEG Lossless, JPEG-LS Lossless and JPEG 2000 Lossless, for the few that take nothing else.
+# JPEG, JPEG Lossless, JPEG-LS Lossless and JPEG 2000 Lossless, for the few destinations that accept nothing else.
 _COMPRESSED = tuple(f"1.2.840.10008.1.2.4.{number}" for number in ("50", "70", "80", "90"))
-_FEW_CLASSES, _MOST_CLASSES = 19, 58  # in six and in two syntaxes; with _COMMON they fit into one association
+_FEW_CLASSES, _MOST_CLASSES = 19, 58  # in six or in two syntaxes; with _COMMON they fit into one association
 _DECOMPRESS = (
     "; decompress = true in its [destination.dicom] sends it uncompressed, with the extra of that name:"
     " pip install 'imaging-cloud-router[decompress]'"
 )
-# CR, CT, DX, MR, ultrasound and secondary capture: who takes images takes one of these.
+# CR, CT, DX, MR, ultrasound and secondary capture: a destination for images accepts one of these.
 _COMMON = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1", "2", "1.1", "4", "6.1", "7"))
 
 
 def others(sop_classes: Iterable[str]) -> tuple[Context, ...]:
-    """Contexts to propose to learn whether a destination takes these SOP classes in any form, or any image at all."""
+    """Contexts that show whether a destination accepts these SOP classes in any syntax, or any image at all."""
     asked = sorted(sop_classes)[:_MOST_CLASSES]
     syntaxes = _UNCOMPRESSED + (_COMPRESSED if len(asked) <= _FEW_CLASSES else ())
     wanted = dict.fromkeys((sop_class, syntax) for sop_class in asked for syntax in syntaxes)
@@ -29,7 +29,7 @@ def others(sop_classes: Iterable[str]) -> tuple[Context, ...]:
 
 
 def nothing(*, association: str) -> DestinationDown:
-    """The trouble of a destination that takes the association and none of its contexts, of whatever class."""
+    """The error for a destination that accepts the association, but no image of any kind."""
     return DestinationDown(
         "the destination takes the association and accepts no image in it",
         outage=Outage.SERVICE,
@@ -44,7 +44,7 @@ def classes(contexts: Iterable[Context]) -> set[str]:
 
 
 def reason(sop_class: str, offered: Sequence[str], accepted: Collection[str]) -> str:
-    """Why an instance is not accepted: its SOP class, if not among those `accepted`, or what it is `offered` in."""
+    """Why an instance is not accepted: its SOP class is not among the `accepted`, or no syntax `offered` is."""
     if sop_class not in accepted:
         return f"the destination does not accept {_named(sop_class)} in any transfer syntax"
     refused = f"the destination does not accept transfer syntax {' or '.join(map(_named, offered))}"

@@ -1,4 +1,4 @@
-"""Storage Commitment Push Model SOP Class (PS3.4 J.3): data sets of request and report, and what a report comes to."""
+"""Storage Commitment Push Model SOP Class (PS3.4 J.3): data sets of request and report, and the answer to a report."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ _EVENT_TYPES = frozenset({1, 2})  # request successful; request complete, failur
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An instance whose commitment is asked for."""
+    """An instance whose commitment is requested."""
 
     sop_class: str
     sop_instance: str
@@ -37,9 +37,9 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a destination says of a transaction: instances that it commits to, and those that it does not, with why.
+    """A destination's report on a transaction: instances that it commits to, and those that it does not.
 
-    A reason is one of PS3.3 C.14.1.1. No instance is in both.
+    A failed one has a reason of PS3.3 C.14.1.1. No instance is in both.
     """
 
     transaction: str
@@ -47,7 +47,7 @@ class Report:
     failed: tuple[tuple[str, int], ...] = ()
 
 
-# Makes a report durable; the status to answer it with, Success only once it is.
+# Makes a report durable; returns the status to answer with, which is Success only once it is durable.
 TakeReport = Callable[[Report], int]
 
 
@@ -64,8 +64,8 @@ def request_data_set(transaction: str, references: Sequence[Reference], transfer
 def read_report(data: bytes, transfer_syntax: str) -> Report:
     """The Event Information of a report (PS3.4 Table J.3-2).
 
-    An instance that is named as committed and as failed has failed; a failure without a reason is a processing failure.
-    Raises InvalidData when it is no report, or one on more instances than are ever asked for at once.
+    An instance named as committed and as failed has failed; a failure without a reason is a processing failure. Raises
+    InvalidData when it is no report, or names more instances than one request can.
     """
     libraries.settle()
     try:
@@ -75,7 +75,7 @@ def read_report(data: bytes, transfer_syntax: str) -> Report:
         failed = {_instance(item): _reason(item) for item in dataset.get("FailedSOPSequence") or ()}
         committed = {_instance(item): None for item in dataset.get("ReferencedSOPSequence") or ()}
         transaction = valid(str(dataset.get("TransactionUID") or ""))
-    except Exception as error:  # pydicom raises whatever it stumbles over
+    except Exception as error:  # pydicom raises all kinds on malformed data
         raise InvalidData("the report cannot be read", kind=type(error).__name__) from error
     if len(failed) + len(committed) > MOST:
         raise InvalidData("the report names more instances than are asked for at once")
@@ -83,7 +83,7 @@ def read_report(data: bytes, transfer_syntax: str) -> Report:
 
 
 def answer(request: dimse.Request, data: bytes, transfer_syntax: str, take: TakeReport) -> tuple[int, str]:
-    """The status to answer an N-EVENT-REPORT with (PS3.7 10.1.1.1.8), and what is wrong where it is not Success."""
+    """The status to answer an N-EVENT-REPORT with (PS3.7 10.1.1.1.8), and what is wrong unless it is Success."""
     if request.event_type not in _EVENT_TYPES:
         return dimse.NO_SUCH_EVENT_TYPE, "a storage commitment report of an unknown type"
     try:

@@ -1,4 +1,4 @@
-"""A transport connection to a destination (PS3.8 9.1.2): resolved within the allowed networks, TCP, TLS where set."""
+"""Transport connections to destinations (PS3.8 9.1.2): within the allowed networks, by TCP, with TLS where set."""
 
 import socket
 import ssl
@@ -9,7 +9,7 @@ from router.errors import DestinationDown, Outage
 
 
 def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: float) -> socket.socket:
-    """Raises DestinationDown when no connection can be had within `seconds`, or only outside allowed_networks."""
+    """Connect within `seconds`; DestinationDown when that fails, or the address is outside allowed_networks."""
     address = _address(destination)
     try:
         connection = socket.create_connection(
@@ -21,7 +21,7 @@ def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: 
             outage=Outage.CONNECTION,
             hint="check the address, the line and the firewall",
         ) from error
-    # Nothing that we write should wait for more: where more follows, the writer says so.
+    # No write waits for the next one: where more follows, the writer says so (MSG_MORE).
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection if tls is None else _secured(connection, destination, tls)
 

@@ -1,4 +1,4 @@
-"""Presentation contexts for what a batch really holds (PS3.8 7.1.1.13). Pure."""
+"""Presentation contexts to propose for a batch of instances (PS3.8 7.1.1.13). Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Generic, Protocol, TypeVar
 MOST = 128  # context ids are the odd numbers of one byte
 
 Context = tuple[str, str]  # SOP class, transfer syntax
-Offers = Callable[[str], tuple[str, ...]]  # stored transfer syntax: those it can be sent in, the stored one first
+Offers = Callable[[str], tuple[str, ...]]  # from the stored transfer syntax to those to send it in, itself first
 
 
 class Sendable(Protocol):
-    """What decides the context of an instance."""
+    """An instance, as far as it decides its context."""
 
     @property
     def sop_class(self) -> str: ...
@@ -25,21 +25,21 @@ Item = TypeVar("Item", bound=Sendable)
 
 @dataclass(frozen=True, slots=True)
 class Proposal(Generic[Item]):
-    """One association: the contexts to propose and the instances that go over it."""
+    """One association: the contexts to propose, and the instances to send over it."""
 
     contexts: tuple[Context, ...]
     items: tuple[Item, ...]
 
 
 def as_stored(transfer_syntax: str) -> tuple[str, ...]:
-    """Nothing but the stored syntax is offered."""
+    """Offer the stored syntax alone."""
     return (transfer_syntax,)
 
 
 def propose(items: Sequence[Item], offers: Offers = as_stored) -> tuple[Proposal[Item], ...]:
-    """One context per SOP class and offered transfer syntax in order of appearance, at most 128 to an association.
+    """Propose a context for each SOP class and offered syntax, in order of appearance, at most 128 an association.
 
-    All contexts that an instance can go over are in the same association.
+    All contexts that an instance can be sent over are in the same association.
     """
     parts: list[tuple[dict[Context, None], set[Context]]] = []
     for stored in dict.fromkeys((item.sop_class, item.transfer_syntax) for item in items):
@@ -49,8 +49,7 @@ def propose(items: Sequence[Item], offers: Offers = as_stored) -> tuple[Proposal
         contexts, served = parts[-1]
         contexts.update(wanted)
         served.add(stored)
-    return tuple(Proposal(tuple(contexts), _stored_as(items, served)) for contexts, served in parts)
-
-
-def _stored_as(items: Sequence[Item], served: set[Context]) -> tuple[Item, ...]:
-    return tuple(item for item in items if (item.sop_class, item.transfer_syntax) in served)
+    return tuple(
+        Proposal(tuple(contexts), tuple(item for item in items if (item.sop_class, item.transfer_syntax) in served))
+        for contexts, served in parts
+    )

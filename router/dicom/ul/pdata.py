@@ -1,8 +1,8 @@
 """Writing P-DATA-TF PDUs (PS3.8 9.3.5): a command from memory, a data set from its file.
 
-Each PDU holds one presentation data value. A data set is read into its PDUs, some at a time, and compared with what
-came before the last of them goes. That costs less than to have the kernel move it from file to socket, and to map its
-pages for the comparison.
+Each PDU holds one presentation data value. A data set is read into PDUs, several at a time, and its checksum is
+compared before the last one is sent. That costs less than having the kernel move the data from file to socket and
+mapping its pages for the comparison.
 """
 
 import socket
@@ -13,22 +13,21 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from router.dicom.dataset.checksum import Comparison, read
+from router.dicom.ul.pdu import COMMAND, LAST, PDV_HEADER_BYTES, PduType
 from router.policy.bandwidth import Paced, unbounded
 
-P_DATA_TF = 0x04
-COMMAND, LAST = 1, 2  # message control header (PS3.8 E.2)
-ROOM = 5 * 2**17  # bytes of PDUs that are read and handed over at once: in the processor's cache, a CT slice as a whole
+ROOM = 5 * 2**17  # bytes of PDUs that are read and sent at once: a CT slice fits in, and they fit the processor's cache
 
 _MOST = 1000  # the kernel reads into no more than 1024 places at once
 _HEADER = struct.Struct(">BxLLBB")  # PDU type, its length; PDV length, context id, message control header
-_PDV_OVERHEAD = 6
+_P_DATA_TF = int(PduType.P_DATA_TF)
 
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
     """The bytes of a data set in an open file.
 
-    `checksum`, or their SHA-256, is what they are compared with while they are read; "" where nobody knows.
+    They are compared with `checksum`, or SHA-256, while they are read; "" when none is known.
     """
 
     file: BinaryIO
@@ -46,23 +45,28 @@ class _Fragment(NamedTuple):
 
     @property
     def even(self) -> int:
-        """Its bytes on the way: an odd data set ends with a zero byte more, since fragments are even (PS3.8 E.2)."""
+        """Its size as sent: an odd data set gets a zero byte at its end, since fragments are even (PS3.8 E.2)."""
         return self.size + (self.size & 1)
 
 
 def write_command(
     connection: socket.socket, context_id: int, command: bytes, longest: int, *, data_set_follows: bool
 ) -> None:
-    """Writes a command set; `longest` is the longest PDU that the peer takes (PS3.8 D.1). Raises OSError."""
-    pdus = b"".join(
+    """Write a command set; `longest` is the longest PDU that the peer takes (PS3.8 D.1). Raises OSError."""
+    more = data_set_follows and not isinstance(connection, ssl.SSLSocket)
+    connection.sendall(command_pdus(context_id, command, longest), socket.MSG_MORE if more else 0)
+
+
+def command_pdus(context_id: int, command: bytes, longest: int) -> bytes:
+    """A command set as P-DATA-TF PDUs of at most `longest` bytes (0: of any length)."""
+    return b"".join(
         _header(context_id, COMMAND | last, size) + command[start : start + size]
         for start, size, last in _fragments(len(command), longest)
     )
-    connection.sendall(pdus, _more(connection) if data_set_follows else 0)
 
 
 def write_from_memory(connection: socket.socket, context_id: int, data: bytes, longest: int) -> None:
-    """Writes a small data set. Raises OSError."""
+    """Write a small data set. Raises OSError."""
     fragments = _fragments(len(data), longest)
     connection.sendall(b"".join(_header(context_id, last, size) + data[at : at + size] for at, size, last in fragments))
 
@@ -75,12 +79,12 @@ def write_data_set(
     room: bytearray,
     paced: Paced = unbounded,
 ) -> None:
-    """Writes a data set; the connection's time-out bounds the wait for a peer that does not read.
+    """Write a data set; the connection's time-out bounds the wait for a peer that does not read.
 
     `room` has ROOM bytes, for this connection only. `paced` waits before each PDU until it may go.
 
-    Raises OSError when the connection is lost (TimeoutError: not written to in time), IntegrityError when the file
-    is not what came, TransientError when it cannot be read now; then the message is torn, its end is held back, and
+    Raises OSError when the connection is lost (TimeoutError: the peer does not read in time), IntegrityError when the
+    file is not the one that was stored, TransientError when it cannot be read now. The message is then incomplete, and
     the association can only be aborted.
     """
     comparison, view = Comparison(data_set.checksum), memoryview(room)
@@ -93,7 +97,7 @@ def write_data_set(
 
 
 def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
-    """Fragments whose PDUs fit into the room."""
+    """Groups of fragments whose PDUs fit into the room."""
     batch: list[_Fragment] = []
     size = 0
     for fragment in fragments:
@@ -108,7 +112,7 @@ def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
 def _fill(
     room: memoryview, context_id: int, data_set: FileSlice, batch: list[_Fragment], comparison: Comparison
 ) -> int:
-    """Makes the PDUs of a batch and compares what they hold; where they end."""
+    """Make the PDUs of a batch and compare what they hold; returns where they end."""
     end, values = 0, []
     for fragment in batch:
         _HEADER.pack_into(room, end, *_fields(context_id, fragment.last, fragment.even))
@@ -132,8 +136,8 @@ def _write_paced(connection: socket.socket, room: memoryview, batch: list[_Fragm
 
 
 def _fragments(size: int, longest: int) -> Iterator[_Fragment]:
-    """The fragments of so many bytes; sizes are even but for an odd end."""
-    most = (longest - _PDV_OVERHEAD) & ~1
+    """The fragments of `size` bytes; each has an even size, but perhaps the last."""
+    most = max((longest - PDV_HEADER_BYTES) & ~1, 1) if longest else size
     for start in range(0, size, most):
         yield _Fragment(start, min(most, size - start), LAST if start + most >= size else 0)
 
@@ -143,8 +147,4 @@ def _header(context_id: int, control: int, size: int) -> bytes:
 
 
 def _fields(context_id: int, control: int, size: int) -> tuple[int, int, int, int, int]:
-    return P_DATA_TF, size + _PDV_OVERHEAD, size + 2, context_id, control
-
-
-def _more(connection: socket.socket) -> int:
-    return 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_MORE
+    return _P_DATA_TF, size + PDV_HEADER_BYTES, size + 2, context_id, control

@@ -1,16 +1,15 @@
-"""Protocol data units of the upper layer (PS3.8 9.3): what of them is not the association's negotiation. Pure."""
+"""Protocol data units of the upper layer (PS3.8 9.3): types, headers, and those without items. Pure."""
 
 import struct
-from collections.abc import Iterator
 from enum import IntEnum
 
 from router.errors import InvalidData
 
-HEADER_BYTES = 6
+HEADER = struct.Struct(">BxL")  # type, length of the variable field
+HEADER_BYTES = HEADER.size
 PDV_HEADER_BYTES = 6
 COMMAND, LAST = 0x01, 0x02  # message control header, PS3.8 E.2
 
-_HEADER = struct.Struct(">BxL")
 _PDV_HEADER = struct.Struct(">LBB")
 _FIXED_BODY = 4  # of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT
 
@@ -28,14 +27,14 @@ class PduType(IntEnum):
 
 
 class AbortSource(IntEnum):
-    """Who aborts (PS3.8 9.3.8)."""
+    """The side that aborts (PS3.8 9.3.8)."""
 
     SERVICE_USER = 0
     SERVICE_PROVIDER = 2
 
 
 class AbortReason(IntEnum):
-    """Why the service provider aborts (PS3.8 Table 9-26)."""
+    """The reason of an abort by the service provider (PS3.8 Table 9-26)."""
 
     NOT_SPECIFIED = 0
     UNRECOGNIZED_PDU = 1
@@ -54,8 +53,8 @@ class Violation(InvalidData):
 
 
 def read_header(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[PduType, int]:
-    """Type and length of the variable field of the PDU at `offset`; Violation when the type is none."""
-    number, length = _HEADER.unpack_from(data, offset)
+    """Type of the PDU at `offset`, and the length of its variable field; Violation when there is no such type."""
+    number, length = HEADER.unpack_from(data, offset)
     try:
         return PduType(number), length
     except ValueError:
@@ -63,40 +62,45 @@ def read_header(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[
 
 
 def check_length(kind: PduType, length: int, longest: int) -> None:
-    """Violation when the PDU is longer than `longest`, or cannot be of its type; nothing of it was read yet."""
+    """Violation when the PDU is longer than `longest`, or its type has another length; before any of it is read."""
     fixed = kind in {PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT}
     if length > longest or (fixed and length != _FIXED_BODY):
         raise Violation(AbortReason.INVALID_PARAMETER, f"PDU of type {kind:02X} with an impossible length")
 
 
 def read_pdv_header(data: bytes | bytearray | memoryview, offset: int, left: int) -> tuple[int, int, int]:
-    """Bytes of value, context id and control header of the PDV at `offset`, with `left` bytes of its PDU to come."""
+    """Bytes of value, context id and control header of the PDV at `offset`, with `left` bytes of its PDU to come.
+
+    Violation when it does not fit its PDU.
+    """
+    if left < PDV_HEADER_BYTES:
+        raise Violation(AbortReason.INVALID_PARAMETER, "PDV whose length does not fit its PDU")
     size, context, control = _PDV_HEADER.unpack_from(data, offset)
     if size < 2 or size + 4 > left:
         raise Violation(AbortReason.INVALID_PARAMETER, "PDV whose length does not fit its PDU")
     return size - 2, context, control
 
 
+def pdu(kind: PduType, body: bytes) -> bytes:
+    """A PDU of that type; `body` is its variable field."""
+    return HEADER.pack(kind, len(body)) + body
+
+
 def abort(source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> bytes:
     """An A-ABORT (PS3.8 9.3.8)."""
-    return _HEADER.pack(PduType.ABORT, _FIXED_BODY) + bytes((0, 0, source, reason))
+    return pdu(PduType.ABORT, bytes((0, 0, source, reason)))
 
 
 def reject(result: int, source: int, reason: int) -> bytes:
     """An A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
-    return _HEADER.pack(PduType.ASSOCIATE_RJ, _FIXED_BODY) + bytes((0, result, source, reason))
+    return pdu(PduType.ASSOCIATE_RJ, bytes((0, result, source, reason)))
+
+
+def release_request() -> bytes:
+    """An A-RELEASE-RQ (PS3.8 9.3.6)."""
+    return pdu(PduType.RELEASE_RQ, bytes(_FIXED_BODY))
 
 
 def release_response() -> bytes:
     """An A-RELEASE-RP (PS3.8 9.3.7)."""
-    return _HEADER.pack(PduType.RELEASE_RP, _FIXED_BODY) + bytes(_FIXED_BODY)
-
-
-def command_pdus(context: int, command: bytes, peer_longest: int) -> Iterator[bytes]:
-    """A command set as P-DATA-TF PDUs within the peer's maximum length (0: unlimited)."""
-    room = max(peer_longest - PDV_HEADER_BYTES, 1) if peer_longest else len(command)
-    for start in range(0, len(command), room):
-        part = command[start : start + room]
-        control = COMMAND | (LAST if start + room >= len(command) else 0)
-        pdv = _PDV_HEADER.pack(len(part) + 2, context, control) + part
-        yield _HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv
+    return pdu(PduType.RELEASE_RP, bytes(_FIXED_BODY))

@@ -1,5 +1,4 @@
-"""The PROXY protocol, version 2 (proxy-protocol.txt of HAProxy, 2.2): a load balancer says whose
-connection it passes on.
+"""The PROXY protocol, version 2 (proxy-protocol.txt of HAProxy, 2.2): a load balancer names the client it passes on.
 
 The header comes before everything else, also before TLS.
 """
@@ -17,7 +16,7 @@ _ADDRESS_BYTES = {0x11: 4, 0x21: 16}  # TCP over IPv4, over IPv6
 
 
 def missing(header: bytes | bytearray) -> int:
-    """Bytes still to come of a header; InvalidData when this is none."""
+    """How many bytes of the header are still missing; InvalidData when this is no header."""
     if header[: len(_SIGNATURE)] != _SIGNATURE[: len(header)]:
         raise InvalidData("not a PROXY protocol version 2 header, which [receive] proxies asks of this address")
     if len(header) < _FIXED.size:
@@ -29,7 +28,7 @@ def missing(header: bytes | bytearray) -> int:
 
 
 def source(header: bytes | bytearray) -> str | None:
-    """Whose connection it is; None when it is the proxy's own, a health check. InvalidData when it is neither."""
+    """The client's address; None for the proxy's own connection, a health check. InvalidData when it is neither."""
     _, command, family, length = _FIXED.unpack_from(header)
     if command == _LOCAL:
         return None

@@ -1,4 +1,4 @@
-"""One connection, plain or TLS: read in large pieces into one buffer, with a limit on every wait."""
+"""A connection of the acceptor, plain or TLS: read in large pieces into one buffer, with a limit on every wait."""
 
 import socket
 import time
@@ -9,16 +9,16 @@ from router.dicom.ul.tls import close_notify
 from router.errors import TransientError
 
 BUFFER_BYTES = 2**18
-_LAST_READ = 2**24  # bytes that are passed by after our last word
+_LAST_READ = 2**24  # bytes that are ignored after our last PDU
 _LONGEST_NAP = 1.0  # seconds between two looks at the clock while nothing comes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Seconds that the server waits for a peer, and the longest P-DATA variable field that it asks for, in bytes.
 
-    `message` is what one request may take, and a second more for each `slowest` bytes of it. `proxies` are addresses
-    and networks whose connections must begin by saying whose they are (PROXY protocol).
+    A request may take `message` seconds, and a second more for each `slowest` bytes of it. Connections from `proxies`
+    (addresses and networks) must begin with a PROXY header.
     """
 
     association_request: float = 10.0
@@ -36,11 +36,11 @@ class ConnectionLost(TransientError):
 
 
 class TooSlow(TransientError):
-    """The peer did not send, or did not take, what is due in time."""
+    """The peer did not send or read in time."""
 
 
 class PeerSocket:
-    """Buffered reading and bounded writing. Not for several threads, but for `wake` and `sever`."""
+    """Buffered reading and bounded writing. For one thread, except `wake` and `sever`."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:
         self._socket = connection
@@ -56,15 +56,15 @@ class PeerSocket:
 
     @property
     def buffered(self) -> int:
-        """How many bytes are there without reading."""
+        """Bytes in the buffer."""
         return self._end - self._start
 
     def allow(self, seconds: float) -> None:
-        """From now on what is read must come within `seconds`, and more for what has come."""
+        """Restart the time limit: further bytes must arrive within `seconds`, extended by `slowest` for each byte."""
         self._since, self._seconds, self._came = time.monotonic(), seconds, 0
 
     def await_more(self) -> None:
-        """Wait for the first byte of what comes next, as long as the connection may be idle."""
+        """Wait for the next byte, as long as the connection may be idle."""
         self.allow(self._limits.idle)
         self._idle = True
         try:
@@ -73,19 +73,19 @@ class PeerSocket:
             self._idle = False
 
     def need(self, count: int) -> memoryview:
-        """The next `count` bytes, without taking them; a view that is good until the next read."""
+        """The next `count` bytes, which stay in the buffer; the view is valid until the next read."""
         while self._end - self._start < count:
             self.fill()
         return self._view[self._start : self._start + count]
 
     def take(self, most: int) -> memoryview:
-        """Up to `most` of the bytes that are there; a view that is good until the next read."""
+        """Take up to `most` bytes out of the buffer; the view is valid until the next read."""
         start = self._start
         self._start = min(start + most, self._end)
         return self._view[start : self._start]
 
     def fill(self) -> None:
-        """Read at least one byte more. Raises ConnectionLost, TooSlow."""
+        """Read at least one more byte. Raises ConnectionLost, TooSlow."""
         self._make_room()
         while True:
             count = self._receive(self._view[self._end :])
@@ -97,7 +97,7 @@ class PeerSocket:
         self._check_time()
 
     def send(self, data: bytes) -> None:
-        """Raises ConnectionLost, TooSlow."""
+        """Send all of the bytes. Raises ConnectionLost, TooSlow."""
         until = time.monotonic() + self._limits.write
         view = memoryview(data)
         while view:
@@ -110,7 +110,7 @@ class PeerSocket:
                 raise ConnectionLost("the connection broke") from error
 
     def wake(self) -> None:
-        """End the wait for something new, as if the peer had closed."""
+        """End the wait for a new message, as if the peer had closed."""
         if self._idle:
             self._shut(socket.SHUT_RD)
 
@@ -119,9 +119,9 @@ class PeerSocket:
         self._shut(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let the peer read our last word and close first (PS3.8 9.2, Sta13), within limits; then close.
+        """Let the peer read our last PDU and close first (PS3.8 9.2, Sta13), within limits; then close.
 
-        Not half-closed before: peers exist that then do not read our last word.
+        The connection is not half-closed before: some peers would then not read our last PDU.
         """
         until = time.monotonic() + self._limits.linger
         with suppress(ConnectionLost):
@@ -132,10 +132,10 @@ class PeerSocket:
         self._socket.close()
 
     def _receive(self, into: memoryview) -> int:
-        """Bytes read; 0 when nothing came for a while."""
+        """Bytes read; 0 when none arrived for a while."""
         try:
             count = self._socket.recv_into(into)
-            # the kernel forgets it; a sender with Nagle's algorithm on waits 40 ms for a delayed acknowledgement
+            # each time, the kernel forgets it; a sender with Nagle's algorithm waits 40 ms for a late acknowledgement
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except TimeoutError:
             return 0
@@ -156,5 +156,5 @@ class PeerSocket:
 
     def _shut(self, how: int) -> None:
         with suppress(OSError):  # closed already
-            # a TLS socket's own shutdown takes the session from under the thread that reads and writes
+            # a TLS socket's own shutdown would end the session under the thread that reads and writes
             socket.socket.shutdown(self._socket, how)

@@ -1,5 +1,7 @@
-"""What a peer's answer means for the sender: C-STORE status (PS3.4 B.2.3, PS3.7 C), A-ASSOCIATE-RJ (PS3.8 9.3.4), and
-the failure reason of a storage commitment (PS3.3 C.14.1.1).
+"""The meaning of a peer's answers for the sender.
+
+C-STORE status (PS3.4 B.2.3, PS3.7 C), A-ASSOCIATE-RJ (PS3.8 9.3.4), C-FIND and C-MOVE status (PS3.4 C.4), and the
+failure reason of a storage commitment (PS3.3 C.14.1.1).
 """
 
 from dataclasses import dataclass
@@ -46,7 +48,7 @@ _REFUSED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What people call an acceptor, and the section of the configuration that says where it is."""
+    """An acceptor as people call it, and the section of the configuration with its address."""
 
     name: str
     section: str
@@ -57,7 +59,7 @@ PACS = Peer("the PACS", "[query]")
 
 
 class Verdict(StrEnum):
-    """What becomes of one instance after one response; LOST when the association ended instead of one."""
+    """The fate of one instance after one response; LOST when the association ended instead."""
 
     STORED = "stored"
     LATER = "later"
@@ -66,7 +68,7 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an association was rejected, as far as the sender must care."""
+    """Why an association was rejected, as far as it matters to the sender."""
 
     LATER = "later"
     CONFIGURATION = "configuration"
@@ -76,9 +78,8 @@ def classify(status: int, *, again: bool = False) -> Verdict:
     """The verdict on one instance; `again`: the same bytes, and no others under their UID, were sent before.
 
     A duplicate SOP instance (0111) is stored when the peer can only mean these bytes. Otherwise it is refused: the
-    peer keeps what it had, which may be an older version.
-    A code that no table knows is `later`: a retry costs little and the due time makes it visible, while a refusal
-    taken from a misread code would keep an image from the cloud.
+    peer keeps what it had, which may be an older version. A code in no table is LATER: a retry costs little and the due
+    time makes it visible, while a refusal by a misread code would keep an image from the cloud.
     """
     if status in _STORED or 0xB000 <= status <= 0xBFFF or (again and status == DUPLICATE):
         return Verdict.STORED
@@ -90,9 +91,9 @@ def classify(status: int, *, again: bool = False) -> Verdict:
 def uncommitted(reason: int) -> Verdict:
     """The verdict on one instance that the destination does not commit to.
 
-    A SOP class that it does not support or holds otherwise will not be committed however often it is asked for; of
-    all else (a failure in processing, a lack of resources, an instance not there, a transaction UID used before) the
-    next request may find another state.
+    A SOP class that is not supported, or in conflict with the stored instance, is REFUSED. For every other reason (a
+    failure in processing, a lack of resources, a missing instance, a transaction UID used before) the next request may
+    succeed.
     """
     return Verdict.REFUSED if reason in {SOP_CLASS_NOT_SUPPORTED, _CLASS_CONFLICT} else Verdict.LATER
 
@@ -117,10 +118,10 @@ def _query_words(status: int) -> str:
 
 
 def rejection(result: int, source: int, reason: int) -> Cause:
-    """Whether to try again later or to have a person look at the configuration.
+    """The cause of a rejection: load, so try again later, or the configuration.
 
     Source 3 is load (PS3.8 Table 9-21: temporary congestion, local limit). An AE title, application context or
-    protocol version not recognised is the configuration; where no reason is given the result decides.
+    protocol version that is not recognised is the configuration; without a reason the result decides.
     """
     if source == 3:
         return Cause.LATER
@@ -130,7 +131,7 @@ def rejection(result: int, source: int, reason: int) -> Cause:
 
 
 def hint(source: int, reason: int, peer: Peer = DESTINATION, calling: str = "") -> str:
-    """What the operator can do about a rejection for configuration; `calling` is our AE title."""
+    """The operator's remedy for a rejection by configuration; `calling` is our AE title."""
     if (source, reason) == (1, 3) and peer == PACS:
         return f"does the PACS know our AE title {calling}, our address and port? Ask its administrator"
     if (source, reason) == (1, 3):

@@ -20,7 +20,7 @@ _REFUSALS = {
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """For connections that we open: the peer proves its name to `ca` (else the system's); we show `certificate`.
+    """The context of connections that we open: `ca`, else the system's, verifies the peer; we show `certificate`.
 
     Raises ConfigurationError when a file cannot be read or does not fit.
     """
@@ -31,7 +31,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
-    """For connections that we accept: we show `certificate`; with `ca`, clients without one of its own are refused.
+    """The context of connections that we accept: we show `certificate`; with `ca` a client needs one that it verifies.
 
     Raises ConfigurationError when there is no certificate, or a file cannot be read or does not fit.
     """
@@ -39,8 +39,8 @@ def server_context(tls: Tls) -> ssl.SSLContext:
         raise ConfigurationError("tls.certificate is missing: a listener needs one")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
-    # A-RELEASE says where an association ends, so a connection that just closes deceives nobody; and we may still
-    # answer after the reading half was shut, which a stopping node does to end a wait
+    # A-RELEASE marks the end of an association, so a connection that just closes deceives no one; and a stopping node
+    # shuts the reading half to end a wait, and may still answer
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     if tls.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -48,7 +48,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
 
 
 def refusal(error: ssl.SSLError) -> str:
-    """Why a handshake with a sender failed, for an administrator; "" when the sender just closed the connection."""
+    """The reason, for an administrator, of a failed handshake; "" when the sender just closed the connection."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return ""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -60,7 +60,7 @@ def refusal(error: ssl.SSLError) -> str:
 
 
 def names_of(connection: socket.socket) -> tuple[str, ...]:
-    """The common name and the alternative names in the peer's certificate that was verified; none without one."""
+    """The common name and the alternative names in the peer's verified certificate; none without one."""
     shown = (connection.getpeercert() or {}) if isinstance(connection, ssl.SSLSocket) else {}
     subject: Any = shown.get("subject", ())
     others: Any = shown.get("subjectAltName", ())
@@ -69,7 +69,7 @@ def names_of(connection: socket.socket) -> tuple[str, ...]:
 
 
 def close_notify(connection: socket.socket) -> None:
-    """Where it is TLS, tell the peer that nothing more follows (RFC 8446 6.1); its own word is not waited for."""
+    """Tell a TLS peer that nothing more follows (RFC 8446 6.1), without waiting for the same from it."""
     if isinstance(connection, ssl.SSLSocket):
         with suppress(OSError):
             connection.settimeout(0)
@@ -91,14 +91,11 @@ def _settled(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
 
 def _show(context: ssl.SSLContext, tls: Tls) -> None:
     try:
-        context.load_cert_chain(str(tls.certificate), None if tls.key is None else str(tls.key), password=_no_password)
+        key = None if tls.key is None else str(tls.key)
+        # the password keeps OpenSSL from asking on the terminal
+        context.load_cert_chain(str(tls.certificate), key, password=lambda: "")
     except OSError as error:
         raise ConfigurationError(
             f"tls.certificate {tls.certificate} and its tls.key cannot be read, or do not belong together",
             hint="PEM files, the key without passphrase",
         ) from error
-
-
-def _no_password() -> str:
-    """Instead of OpenSSL's question on the terminal."""
-    return ""

@@ -5,15 +5,15 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from router.dicom.dataset.dataset import SOP_INSTANCE, DataSet, read_elements
+from router.dicom.dataset.dataset import DataSet, read_elements
 from router.dicom.dataset.elements import DEFLATED, Encoding
+from router.dicom.dataset.tags import ACCESSION_NUMBER, SOP_INSTANCE
 from router.exam.key import ExamPatient
 from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
 from router.trial.demo.report import invented_accession_number, spoken_name
 from router.trial.demo.studies import DemoFile, DemoStudy, read_studies
 
 _PATIENT_ID = "Patient.PatientId"
-_ACCESSION = 0x00080050
 _NO_ZLIB_HEADER = -zlib.MAX_WBITS
 _HEAD = 8  # bytes of tag, VR and length of an SH (PS3.5 7.1)
 
@@ -69,15 +69,15 @@ def _place(read: DataSet) -> tuple[int, int]:
 
     Only short elements stand between SOP Instance UID, which every instance has, and this number.
     """
-    if _ACCESSION in read.spans:
-        _, value, stop = read.spans[_ACCESSION]
+    if ACCESSION_NUMBER in read.spans:
+        _, value, stop = read.spans[ACCESSION_NUMBER]
         return value - _HEAD, stop
-    stop = max(stop for tag, (_, _, stop) in read.spans.items() if SOP_INSTANCE <= tag < _ACCESSION)
+    stop = max(stop for tag, (_, _, stop) in read.spans.items() if SOP_INSTANCE <= tag < ACCESSION_NUMBER)
     return stop, stop
 
 
 def _element(encoding: Encoding, value: bytes) -> bytes:
     order = encoding.order
     if encoding.explicit:
-        return struct.pack(f"{order}HH2sH", *divmod(_ACCESSION, 1 << 16), b"SH", len(value)) + value
-    return struct.pack(f"{order}HHL", *divmod(_ACCESSION, 1 << 16), len(value)) + value
+        return struct.pack(f"{order}HH2sH", *divmod(ACCESSION_NUMBER, 1 << 16), b"SH", len(value)) + value
+    return struct.pack(f"{order}HHL", *divmod(ACCESSION_NUMBER, 1 << 16), len(value)) + value

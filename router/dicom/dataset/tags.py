@@ -1,0 +1,33 @@
+"""Tags of data elements by the names of PS3.6, each spelled here once where more than one place needs it."""
+
+UNDEFINED = 0xFFFFFFFF  # a length that is left open (PS3.5 7.1)
+DELIMITERS = 0xFFFE  # group
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+FIRST_PIXELS = 0x7FE00000  # group 7FE0 is the last before padding and signatures
+
+SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+UIDS = (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)  # what identifies an instance, in the order of a data set
+
+SPECIFIC_CHARACTER_SET = 0x00080005
+IMAGE_TYPE = 0x00080008
+ACCESSION_NUMBER = 0x00080050
+STUDY_DESCRIPTION = 0x00081030
+DERIVATION_DESCRIPTION = 0x00082111
+PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+IMAGE_POSITION, IMAGE_ORIENTATION = 0x00200032, 0x00200037
+SAMPLES_PER_PIXEL, PHOTOMETRIC, PLANAR_CONFIGURATION = 0x00280002, 0x00280004, 0x00280006
+NUMBER_OF_FRAMES = 0x00280008
+ROWS, COLUMNS = 0x00280010, 0x00280011
+BITS_ALLOCATED, BITS_STORED, PIXEL_REPRESENTATION = 0x00280100, 0x00280101, 0x00280103
+SHARED_GROUPS, PER_FRAME_GROUPS = 0x52009229, 0x52009230
+FLOAT_PIXELS, DOUBLE_PIXELS, PIXEL_DATA = 0x7FE00008, 0x7FE00009, 0x7FE00010
+
+
+def named(tag: int) -> str:
+    """A tag as people write it: (0010,0020)."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def is_about_looks(tag: int) -> bool:
+    """Whether the element says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
+    return tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF
