@@ -7,6 +7,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
+from operator import itemgetter
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -76,10 +78,11 @@ from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
+from router.remembered import Recent
 from router.states import CLOSED, OPEN, PENDING, HeldBy, Needs, State
 from router.storage import Storage
 
-_KEPT = 32  # documents that are kept parsed: one may take 20 MiB
+_KEPT, _BYTES_KEPT = 32, 2**21  # documents that are kept parsed: one of 1 MiB may take 20
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
@@ -97,6 +100,10 @@ def _may_be_mended(delivery: Delivery) -> bool:
     if delivery.state == State.HELD:
         return delivery.held_by != PERSON
     return delivery.channel == Channel.REPORT and (delivery.state == State.FAILED or Needs.JSON in delivery.waiting_for)
+
+
+def _length(said: Mapping[str, tuple[str, ...]]) -> int:
+    return sum(map(len, chain.from_iterable(said.values())))
 
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
@@ -123,8 +130,8 @@ class Correlator:
         self._rereading = Rereading(catalogue, storage)
         self._joining = self._join_by(config)
         self._companions = Companions(config, catalogue, self._is_given_up)
-        self._known = functools.lru_cache(_KEPT)(self._load)
-        self._said = functools.lru_cache(_KEPT)(self._look_up)
+        self._known = Recent(self._load, itemgetter(3), _KEPT, _BYTES_KEPT)
+        self._said = Recent(self._look_up, _length, _KEPT, _BYTES_KEPT)
         self.papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
 
     def go_by(self, config: Config) -> None:
@@ -143,8 +150,8 @@ class Correlator:
 
         They are those whose report waits for its JSON or was refused, and those that a doubt holds.
         """
-        self._known.cache_clear()
-        self._said.cache_clear()
+        self._known.clear()
+        self._said.clear()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
         self._catalogue.exams.touch({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
 
@@ -332,7 +339,7 @@ class Correlator:
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         proof = case.proofs.get(version.document, Proof())
-        document, key, sound = self._known(
+        document, key, sound, _ = self._known(
             case.places[version.document], case.branch, replace(proof, damaged=""), version.document
         )
         if not sound and not proof.damaged:
@@ -352,8 +359,8 @@ class Correlator:
 
     def _load(
         self, place: str, branch: str, proof: Proof, document: int
-    ) -> tuple[dict[str, object], ExamKey, bool]:  # fmt: skip
-        """The JSON, its key, and whether it is what came.
+    ) -> tuple[dict[str, object], ExamKey, bool, int]:  # fmt: skip
+        """The JSON, its key, whether it is what came, and its length in bytes.
 
         One that is not still tells whose exam it is, while all that it is joined by reads as it did; else Damaged.
         """
@@ -371,7 +378,7 @@ class Correlator:
             raise Damaged(_NOT_AS_IT_CAME, document=document, place=place) from error
         if not sound and named(key) != proof.named:
             raise Damaged(_NOT_AS_IT_CAME, document=document, place=place)
-        return given, key, sound
+        return given, key, sound, len(data)
 
     def _look_up(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
         return self._references.said(self._reports.read(place), names)

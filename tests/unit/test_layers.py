@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
         "changes",
         "refusals",
         "heap",
+        "remembered",
         "inheritance",
         "language",
         "__init__",
@@ -43,6 +44,7 @@ LAYERS: list[set[str]] = [
 # The core may use itself in one direction; doors do not know each other.
 WITHIN = {
     ("text", "words"),
+    ("text", "remembered"),
     ("correlate", "exam"),
     ("correlate", "states"),
     ("correlate", "deadlines"),
