@@ -7,7 +7,6 @@ is not there.
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from io import SEEK_END
 from typing import BinaryIO
 
@@ -26,6 +25,7 @@ from router.dicom.follower import TooMany, Window
 from router.dicom.irregular import Followed, certain, follow
 from router.dicom.part10 import FileMeta, dataset_offset
 from router.errors import InvalidData
+from router.remembered import remembered
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -244,7 +244,7 @@ class DataSet(Elements):
         return self._found
 
 
-@lru_cache(64)
+@remembered(64, 2**10)  # texts; characters
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(term.strip() for term in text.split("\\"))
 
