@@ -71,8 +71,7 @@ class Scrub:
         """End alarms of what was sent again, replaced or purged."""
         if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = self._clock.monotonic()
-            standing = self._catalogue.alarms.standing()
-            self._damage.clear([one.subject for one in standing if one.alarm == Alarm.DAMAGED])
+            self._damage.clear([one.subject for one in self._catalogue.alarms.of([Alarm.DAMAGED])])
 
     def _go_on(self) -> float:
         """Look at the next range of instances; a round that is over rests until the interval is."""

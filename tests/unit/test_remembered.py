@@ -90,3 +90,13 @@ def test_no_other_cache_counts_only_its_entries() -> None:
         if path.name != "remembered.py" and (count := len(re.findall(r"lru_cache\(", path.read_text("utf-8"))))
     }
     assert found == OF_BOUNDED_ARGUMENTS
+
+
+def test_only_what_lists_all_alarms_reads_all() -> None:
+    """Each refused file is an alarm, and there may be ten thousands: a duty reads the kinds that it knows."""
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"alarms\.standing\(\)", path.read_text("utf-8"))
+    }
+    assert found == {"flow/outlook.py", "flow/attention.py", "admin/console.py", "cli/doctor.py"}
