@@ -36,7 +36,7 @@ class Recent(Generic[P, T]):
     """
 
     def __init__(self, work: Callable[P, T], weigh: Callable[[T], int], most: int, weight: int) -> None:
-        """`weigh` gives the weight of a result; positional arguments only, which are hashable."""
+        """`weigh` gives the weight of a result. Arguments are hashable."""
         self._work = work
         self._weigh = weigh
         self._most, self._weight = most, weight
@@ -45,13 +45,14 @@ class Recent(Generic[P, T]):
         self._lock = threading.Lock()
 
     def __call__(self, *given: P.args, **named: P.kwargs) -> T:
+        key = given, tuple(sorted(named.items()))
         with self._lock:
-            if given in self._known:
-                self._known.move_to_end(given)
-                return self._known[given][0]
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key][0]
         found = self._work(*given, **named)
         with self._lock:
-            self._put(given, found, self._weigh(found))
+            self._put(key, found, self._weigh(found))
         return found
 
     def clear(self) -> None:
@@ -60,9 +61,9 @@ class Recent(Generic[P, T]):
             self._known.clear()
             self._held = 0
 
-    def _put(self, given: Hashable, found: T, weight: int) -> None:
-        if given not in self._known:
-            self._known[given] = found, weight
+    def _put(self, key: Hashable, found: T, weight: int) -> None:
+        if key not in self._known:
+            self._known[key] = found, weight
             self._held += weight
         while len(self._known) > self._most or (self._held > self._weight and len(self._known) > 1):
             _, (_, gone) = self._known.popitem(last=False)
