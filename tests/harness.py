@@ -123,15 +123,15 @@ OURS = ("-m", "router.cli")
 def _started(program: Sequence[str], arguments: Sequence[str], stderr: IO[bytes]) -> "Child | subprocess.Popen[bytes]":
     if program == OURS:
         return NURSERY.start(arguments, stderr)
-    if program[0] == "-c":
-        return NURSERY.start([*program, *arguments], stderr)
+    if program[0] == "nursery":
+        return NURSERY.start(["-c", *program[1:], *arguments], stderr)
     return subprocess.Popen([sys.executable, *program, *arguments], stdout=subprocess.PIPE, stderr=stderr)
 
 
 class Process:
     """A command in the background; its stderr is added to `log`. It is up once this is built.
 
-    `program` is what Python runs, with the arguments.
+    `program` is what Python runs, with the arguments; with "nursery" before it, it is forked from there.
     """
 
     def __init__(self, log: Path, *arguments: object, program: Sequence[str] = OURS) -> None:

@@ -1,8 +1,9 @@
 """Exam JSONs as they are stored: read, compared with what came, and kept parsed."""
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
+from operator import itemgetter
 
 from router.catalogue.exams.documents import Proof, named
 from router.catalogue.exams.exams import Exams, ExamSnapshot
@@ -12,10 +13,15 @@ from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import intact
 from router.matching.exam.versions import JsonVersion, given_up, successive
+from router.remembered import Recent
 from router.storage.reports import Reports
 
-_KEPT = 32  # documents that are kept parsed: one may take 20 MiB
+_KEPT, _BYTES_KEPT = 32, 2**21  # documents that are kept parsed: one of 1 MiB may take 20
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
+
+
+def _length(texts: Mapping[str, tuple[str, ...]]) -> int:
+    return sum(map(len, chain.from_iterable(texts.values())))
 
 
 class ExamJsons:
@@ -26,18 +32,18 @@ class ExamJsons:
         self._exams = exams
         self._reports = reports
         self._clock = clock
-        self._parsed = functools.lru_cache(_KEPT)(self._parse)
-        self.named = functools.lru_cache(_KEPT)(self._read_named)
+        self._parsed = Recent(self._parse, itemgetter(3), _KEPT, _BYTES_KEPT)
+        self.named = Recent(self._read_named, _length, _KEPT, _BYTES_KEPT)
 
     def forget(self) -> None:
         """Read the JSONs again: the files that they are read by may have changed."""
-        self._parsed.cache_clear()
-        self.named.cache_clear()
+        self._parsed.clear()
+        self.named.clear()
 
     def load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         """The document of a version, as the RIS gave it, and its key. Damaged: it no longer tells whose exam it is."""
         place, proof = case.places[version.document], case.proofs.get(version.document, Proof())
-        document, key, sound = self._parsed(place, case.branch, replace(proof, damaged=""), version.document)
+        document, key, sound, _ = self._parsed(place, case.branch, replace(proof, damaged=""), version.document)
         if not sound and not proof.damaged:
             why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
             # The exam is evaluated again, which holds the report.
@@ -58,8 +64,8 @@ class ExamJsons:
 
     def _parse(
         self, place: str, branch: str, proof: Proof, document: int
-    ) -> tuple[dict[str, object], ExamKey, bool]:  # fmt: skip
-        """The JSON, its key, and whether it is what came.
+    ) -> tuple[dict[str, object], ExamKey, bool, int]:  # fmt: skip
+        """The JSON, its key, whether it is what came, and its length in bytes.
 
         A changed JSON still tells whose exam it is while all that it is joined by reads as it did; else Damaged.
         """
@@ -77,7 +83,7 @@ class ExamJsons:
             raise Damaged(_NOT_AS_IT_CAME, document=document, place=place) from error
         if not sound and named(key) != proof.named:
             raise Damaged(_NOT_AS_IT_CAME, document=document, place=place)
-        return given, key, sound
+        return given, key, sound, len(data)
 
     def _read_named(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
         """The texts that the JSON has under these names."""

@@ -19,7 +19,7 @@ from router.policy.forecast import Job, finish
 from router.policy.pause import Pause, pause_of
 from router.policy.states import PENDING, State
 from router.review.attention import AttentionAlarms, look, places_of, quarantined
-from router.upkeep.gone import Here, gone
+from router.upkeep.gone import MAY_BE_GONE, Here, gone
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
 _SAYS = {
@@ -110,7 +110,7 @@ class DeadlineMonitor:
     def _tell(
         self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime], pauses: Sequence[Pause], now: datetime
     ) -> None:
-        standing = [one for one in self._catalogue.alarms.standing() if one.alarm in _ALARMS]
+        standing = self._catalogue.alarms.of(_ALARMS)
         known = {(one.alarm, one.delivery) for one in standing}
         for one in deliveries:
             budget = self._budgets.get((one.destination, one.channel))
@@ -138,7 +138,7 @@ class DeadlineMonitor:
 
     def _end_of_deliveries(self) -> None:
         """An alarm about a delivery that has ended, or waits for something else, is nobody's question any more."""
-        about = [one for one in self._catalogue.alarms.standing() if one.alarm in _WHILE]
+        about = self._catalogue.alarms.of(_WHILE)
         found = self._catalogue.queue.these({one.delivery for one in about if one.delivery is not None})
         states = {one.id: one.state for one in found}
         for one in about:
@@ -161,7 +161,7 @@ class DeadlineMonitor:
         # Of several nodes each has parts that others have not: what one of them tells of its own stays its matter.
         works = self._works() if len(self._catalogue.nodes.known()) < 2 else None
         here = Here(places=places, works=works, quarantined=quarantined(self._quarantine))
-        for one, why in gone(self._catalogue.alarms.standing(), here):
+        for one, why in gone(self._catalogue.alarms.of(MAY_BE_GONE), here):
             self._clear(one, why)
 
     def _record(self, kind: Kind, alarm: Alarm, one: Delivery, text: str) -> None:

@@ -35,8 +35,8 @@ def remind(catalogue: Catalogue, bus: EventBus, now: datetime) -> Sequence[Pause
     about = {f"{_ABOUT}{one.place}" for one in pauses}
     for one in pauses:
         bus.record(_event(Kind.ALARM, one.place, f"{_ABOUT}{one.place} is paused by {one.who}: {one.why}", now))
-    for gone in catalogue.alarms.standing():
-        if gone.alarm == Alarm.PAUSED and gone.subject not in about:
+    for gone in catalogue.alarms.of([Alarm.PAUSED]):
+        if gone.subject not in about:
             destination = gone.subject.removeprefix(_ABOUT)
             bus.record(_event(Kind.CLEARED, destination, "sending goes on", now))
     return pauses

@@ -3,7 +3,6 @@
 Their texts are read here, `matching.report_pdf.choice` decides by them, and the catalogue keeps the choice.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,10 +20,11 @@ from router.matching.report_pdf.content import AGREES, Reading, Runs, lacking, r
 from router.matching.report_pdf.labels import Labelled, han_name, labelled, may_be, normal_number
 from router.matching.report_pdf.naming import bearer, number_of, words
 from router.matching.report_pdf.times import of as versions_of_time
+from router.remembered import Recent
 from router.storage.reports import Reports, made_at, text_of
 from router.text.decoding import is_readable
 
-_KEPT = 32  # documents whose words are kept
+_KEPT, _RUNS_KEPT = 32, 2**17  # documents whose words are kept; runs of all of them, each some 150 bytes
 
 SEVERAL = "the name of the report PDF is a number of several exams, and its text does not tell of which it is"
 UNREAD = "the text of the report PDF could not be read in its processor time, nor a minute later"
@@ -94,7 +94,7 @@ class PaperReader:
         self._exams = exams
         self._reports = reports
         self._load = load
-        self._sheet = functools.lru_cache(_KEPT)(self._read)
+        self._sheet = Recent(self._read, lambda sheet: len(sheet.runs), _KEPT, _RUNS_KEPT)
 
     def reconfigure(self, config: Config) -> None:
         """Weigh by this configuration from the next exam on."""

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from router.remembered import remembered
 from router.text.scripts import is_chinese_name, is_like_chinese_name, likeness
 
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -21,7 +22,7 @@ UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _ASCII, _UTF_8, _CHINESE, _KANA = "ascii", "utf-8", "gb18030", "shift_jis"
 _SAME = {"gbk": _CHINESE, "gb2312": _CHINESE, "utf-8-sig": _UTF_8}
 _LATIN_SETS = frozenset({"cp1252", *(f"iso8859-{part}" for part in (1, 2, 3, 4, 9, 10, 13, 14, 15, 16))})
-_REMEMBERED, _LONGEST_REMEMBERED = 2**14, 2**10  # texts; bytes
+_CHARACTERS = 2**13  # more than GB 2312 has
 _RUN = re.compile(rb"[\x80-\xff]+")
 # A delimiter after an odd number of high bytes may be half of a character.
 _LOST = re.compile(rb"[\x80-\xff](?:[\x80-\xff]{2})*[\\^|]|[\x80-\xff]+")
@@ -78,9 +79,10 @@ def reading(data: bytes, declared: str = "") -> str | None:
     """
     if data.isascii():
         return data.decode("ascii")
-    return _remembered(data, declared) if len(data) <= _LONGEST_REMEMBERED else _reading(data, declared)
+    return _reading(data, declared)
 
 
+@remembered(2**12, 2**8)  # texts; bytes
 def _reading(data: bytes, declared: str) -> str | None:
     codec = _normal(declared)
     own, utf_8, chinese = (_decoded(data, name) for name in (codec, _UTF_8, _CHINESE))
@@ -88,9 +90,6 @@ def _reading(data: bytes, declared: str) -> str | None:
         return utf_8 if chinese is None else _of_two(_look_at(utf_8), _look(chinese), codec)
     looks = _look_at(own), _look_at(utf_8), _look_at(chinese)
     return _beside_latin(data, *looks) if codec in _LATIN_SETS else _beside_own(*looks, codec)
-
-
-_remembered = functools.lru_cache(_REMEMBERED)(_reading)
 
 
 def _normal(declared: str) -> str:
@@ -180,7 +179,7 @@ def _beside_letters(text: str, foreign: set[str]) -> tuple[bool, bool]:
     return inside, touching
 
 
-@functools.lru_cache(2**15)
+@functools.lru_cache(_CHARACTERS)
 def _script(character: str) -> str:
     """The script of a letter, "" of any other character. The user-defined area of GB18030 counts as Han."""
     category = unicodedata.category(character)
@@ -194,7 +193,7 @@ def _script(character: str) -> str:
     return "" if first in _SIGNS and category != "Mn" else first
 
 
-@functools.lru_cache(2**15)
+@functools.lru_cache(_CHARACTERS)
 def _level(character: str) -> int:
     if not unicodedata.name(character, "").startswith("CJK"):
         return 1 if unicodedata.category(character) == "Co" or ord(character) > 0xFFFF else 2
@@ -205,12 +204,12 @@ def _level(character: str) -> int:
     return 3 if _FIRST_LEVEL <= row <= _LAST_LEVEL else 2
 
 
-@functools.lru_cache(2**15)
+@functools.lru_cache(_CHARACTERS)
 def _is_rare(character: str) -> bool:
     return _level(character) == 1 and not character.encode("big5", "ignore")
 
 
-@functools.lru_cache(2**15)
+@functools.lru_cache(_CHARACTERS)
 def _is_broken(character: str) -> bool:
     category = unicodedata.category(character)
     return category == "Cc" or (category == "Cn" and not 0x20000 <= ord(character) <= 0x3FFFF)

@@ -11,6 +11,8 @@ from router.alarms import Alarm
 from router.catalogue.node.alarms import Standing
 from router.model import Channel
 
+MAY_BE_GONE = (Alarm.BREAKER, Alarm.CRYPTO, Alarm.DEFECT, Alarm.POISON)
+"""The kinds that `gone` looks at."""
 _WORK, _QUARANTINE = "work ", "quarantine "  # the beginnings of subjects
 _REMOVED = "the destination is not configured any more"
 

@@ -268,7 +268,7 @@ class RefusalWatch:
         senders = rows.senders()
         if not (senders or self._may_be_active):
             return
-        active = [one for one in self._catalogue.alarms.standing() if one.alarm in _ALARMS.values()]
+        active = self._catalogue.alarms.of(_ALARMS.values())
         for kind, alarm in _ALARMS.items():
             found = judge([one for one in senders if one.kind == kind], now, self._known)
             self._bring_in_line(alarm, found, [one for one in active if one.alarm == alarm], now)

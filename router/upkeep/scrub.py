@@ -71,8 +71,7 @@ class Scrub:
         """End the alarms about instances that were sent again, replaced or purged."""
         if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = self._clock.monotonic()
-            active = self._catalogue.alarms.standing()
-            self._damage.clear([one.subject for one in active if one.alarm == Alarm.DAMAGED])
+            self._damage.clear([one.subject for one in self._catalogue.alarms.of([Alarm.DAMAGED])])
 
     def _go_on(self) -> float:
         """Look at the next range of instances; a round that is over rests until the interval is."""

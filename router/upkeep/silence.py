@@ -80,8 +80,8 @@ class SilenceWatch:
     def _bring_in_line(self, wanted: Mapping[str, str], now: datetime) -> None:
         for subject, text in wanted.items():
             self._record(Kind.ALARM, Alarm.UNREPORTED, subject, text, now)
-        for one in self._catalogue.alarms.standing():
-            if one.alarm == Alarm.UNREPORTED and one.subject not in wanted:
+        for one in self._catalogue.alarms.of([Alarm.UNREPORTED]):
+            if one.subject not in wanted:
                 self._record(Kind.CLEARED, one.alarm, one.subject, "reports came, or the studies are gone", now)
 
     def _record_faults(self, faults: tuple[int, ...], now: datetime) -> None:

@@ -130,7 +130,7 @@ def test_the_file_that_it_leaves_is_its_owners_and_has_no_secret(site: Site) -> 
     assert site.node.running
     assert running_file(site).stat().st_mode & 0o077 == 0
     assert set(json.loads(running_file(site).read_bytes())) == {
-        "node", "pid", "started", "listeners", "scheme", "configuration", "digest",
+        "node", "host", "pid", "started", "listeners", "scheme", "configuration", "digest",
     }  # fmt: skip
 
 

@@ -38,6 +38,17 @@ def test_an_alarm_stands_through_a_restart(database: Database) -> None:
     assert len(told) == 1
 
 
+def test_those_of_some_kinds_are_read_without_the_others(catalogue: Catalogue) -> None:
+    assert catalogue.alarms.is_news(raised())
+    for number in range(3):
+        file = Event(NOW, Kind.ALARM, "a file is refused", alarm=Alarm.REJECTED_FILE, subject=f"file f{number}")
+        assert catalogue.alarms.is_news(file)
+    assert catalogue.alarms.of([Alarm.DISK]) == [one for one in catalogue.alarms.standing() if one.alarm == Alarm.DISK]
+    assert [one.text for one in catalogue.alarms.of([Alarm.DISK, Alarm.PAUSED])] == ["no room"]
+    assert len(catalogue.alarms.of([Alarm.REJECTED_FILE])) == 3
+    assert catalogue.alarms.of([]) == []
+
+
 def test_subjects_have_alarms_of_their_own(catalogue: Catalogue) -> None:
     assert catalogue.alarms.is_news(raised("e1", exam=1))
     assert catalogue.alarms.is_news(raised("e2", exam=2))

@@ -53,7 +53,7 @@ class Grown(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the node's processes hold together; memory in bytes."""
+    """What the node's processes hold together; memory in bytes, without pages of files, which many processes share."""
 
     memory: int
     descriptors: int
@@ -170,6 +170,7 @@ class Fuzz:
     def run(self, kind: str, seconds: float, warm_up: float, parts: int = 1) -> tuple[int, list[Held]]:
         """How many inputs there were, what is held after the warm-up and after each part. Grown, when it is more."""
         node, before = self.site.node.number, self.count
+        self._start_readers()
         self._repeat(kind, warm_up)
         held = [self._rested()]
         for _ in range(parts):
@@ -181,6 +182,12 @@ class Fuzz:
             raise Grown(f"{kind}: {next(line for line in log.splitlines() if 'a defect' in line)}")
         require_no_growth(kind, held[0], held[-1])
         return self.count - before, held
+
+    def _start_readers(self) -> None:
+        """Have each program that reads PDFs run: two PDFs at once start the second, be it in the last minute."""
+        for number in range(4 * len(os.sched_getaffinity(0))):
+            self.site.drop(f"first{number}.pdf", self._pdfs[0])
+        self._until(lambda: not self._left(), "files are left")
 
     def _mixed(self) -> None:
         for make in self.kinds.values():
@@ -249,7 +256,7 @@ def _of(number: int) -> Held:
         handles = len(os.listdir(place / "fd"))  # noqa: PTH208
     except OSError:  # it has ended, or is not to be looked at
         return Held(memory=0, descriptors=0, threads=0)
-    memory = int(status.get("VmRSS", "0 kB").split()[0]) * 1024
+    memory = sum(int(status.get(kind, "0 kB").split()[0]) * 1024 for kind in ("RssAnon", "RssShmem"))
     return Held(memory=memory, descriptors=handles, threads=int(status["Threads"]))
 
 

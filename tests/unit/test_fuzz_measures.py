@@ -34,6 +34,12 @@ def test_kept_memory_is_found() -> None:
     assert kept
 
 
+def test_pages_of_files_are_not_kept_memory() -> None:
+    resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    libraries = int(resident.split()[1]) * 1024 - held_by(os.getpid()).memory
+    assert libraries > 2**20
+
+
 def test_kept_descriptors_are_found(kept: ExitStack) -> None:
     first = held_by(os.getpid())
     for _ in range(20):

@@ -11,7 +11,20 @@ PACKAGE = ROOT / "router"
 
 # From the ground up. A module may import its own wing and every layer below.
 LAYERS: list[set[str]] = [
-    {"__init__", "errors", "clock", "model", "text", "alarms", "refusals", "events", "process", "config", "loop"},
+    {
+        "__init__",
+        "errors",
+        "clock",
+        "model",
+        "text",
+        "alarms",
+        "refusals",
+        "events",
+        "process",
+        "config",
+        "loop",
+        "remembered",
+    },
     {"policy", "exam", "series", "matching"},
     {"crypto", "storage", "catalogue", "dicom", "reports", "web"},
     {"forward"},

@@ -1,6 +1,5 @@
 """A study's instances with their facts, as the series rules see them together, and the classes that follow."""
 
-import functools
 import hashlib
 import json
 from collections import defaultdict
@@ -11,6 +10,7 @@ from typing import Any
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.tables import Facts, Instance, Study
 from router.model import SeriesClass, SeriesFacts
+from router.remembered import remembered
 from router.series.study import Member
 
 _DEFAULTS = SeriesFacts()
@@ -94,7 +94,7 @@ def _body(facts: SeriesFacts) -> str:
     return json.dumps(known, sort_keys=True)
 
 
-@functools.lru_cache(4096)
+@remembered(2**12, 2**12)  # series; characters
 def _facts(body: str) -> SeriesFacts:
     known: dict[str, Any] = json.loads(body)
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

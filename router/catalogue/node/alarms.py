@@ -1,6 +1,6 @@
 """The alarms that stand: told once, and kept until they are cleared, through every restart and for every node."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,12 @@ def _active(group: Sequence[Standing]) -> ActiveAlarm:
     )  # fmt: skip
 
 
+_COLUMNS = (
+    OpenAlarm.alarm, OpenAlarm.subject, OpenAlarm.text, OpenAlarm.exam, OpenAlarm.delivery, OpenAlarm.since,
+    OpenAlarm.destination,
+)  # fmt: skip
+
+
 class Alarms:
     """Which alarms stand. The journal asks `is_news` before it tells of one.
 
@@ -80,10 +86,16 @@ class Alarms:
 
     def standing(self, exam: int | None = None, subjects: Sequence[str] = ()) -> Sequence[Standing]:
         """What stands, of one exam and about these subjects or of everything, the oldest first."""
-        query = OpenAlarm.select().order_by(OpenAlarm.since)
+        query = OpenAlarm.select(*_COLUMNS).order_by(OpenAlarm.since)
         mine = (OpenAlarm.exam == exam) | OpenAlarm.subject.in_(list(subjects))
-        rows: Any = self._engine.run(query if exam is None else query.where(mine))
-        return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since, r.destination) for r in rows]
+        return self._read(query if exam is None else query.where(mine))
+
+    def of(self, kinds: Collection[Alarm]) -> Sequence[Standing]:
+        """What stands of these kinds, the oldest first: of others, as of refused files, there may be ten thousands."""
+        return self._read(OpenAlarm.select(*_COLUMNS).where(OpenAlarm.alarm.in_(list(kinds))).order_by(OpenAlarm.since))
+
+    def _read(self, query: Any) -> Sequence[Standing]:
+        return [Standing(Alarm(alarm), *rest) for alarm, *rest in self._engine.run(query.tuples())]
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
         """Whether this one does."""

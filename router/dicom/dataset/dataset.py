@@ -6,7 +6,6 @@ Lenient on purpose: a wrong or an overlong value is absent, and so is everything
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from io import SEEK_END
 from typing import BinaryIO
 
@@ -34,6 +33,7 @@ from router.dicom.dataset.tags import (
 )
 from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
+from router.remembered import remembered
 
 _FIRST_READ, LONGEST_HEADER, LONGEST_INFLATED = 2**16, 2**28, 2**26  # bytes
 _LONGEST_TEXT = 2**16  # bytes; the longest that is read, an LT, has 10,240 characters
@@ -246,7 +246,7 @@ class DataSet(Elements):
         return self._found
 
 
-@lru_cache(64)
+@remembered(64, 2**10)  # texts; characters
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(term.strip() for term in text.split("\\"))
 

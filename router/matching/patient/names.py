@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from router.matching.patient.name_notes import known_removed, others_removed
 from router.matching.patient.pinyin import Spelling, spelling
+from router.remembered import remembered
 from router.text.decoding import is_readable
 
 _HAN = re.compile(
@@ -28,7 +29,7 @@ _ORDINALS = {mark: str(n) for row in ("A B C D", "I II III IV") for n, mark in e
 _GREEK = str.maketrans("ΑΒΓΔαβγδ", "ABCDABCD")
 _SYLLABLES = frozenset("AEO")
 _FEW = 4
-_KEPT = 10_000
+_KEPT, _LONGEST = 10_000, 256  # comparisons; characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class _Name:
     notes: frozenset[str]
 
 
-@functools.lru_cache(_KEPT)
+@remembered(_KEPT, _LONGEST)
 def likeness(one: str, other: str, blank: tuple[str, ...] = ()) -> Likeness:
     """Compare two names; `blank` are regular expressions of names that say nothing."""
     if not (is_readable(one) and is_readable(other)):
@@ -146,7 +147,7 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> bool | None:
     return bool(one & other) if one and other else None
 
 
-@functools.lru_cache(_KEPT)
+@remembered(_KEPT, _LONGEST)
 def _read(name: str) -> _Name:
     groups, notes = _noted(_DOTS.sub("·", _digits(unicodedata.normalize("NFKC", name))).split("="))
     han_group = next((group for group in groups if _HAN.search(group)), "")

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import distribution
 
+from router.remembered import remembered
+
 _TONES = dict.fromkeys(map(ord, "\u0300\u0301\u0304\u030c"))
 _VOWEL = re.compile("[AEIOUV]")
 _SHORTEST_CUT = 8
 _NEAR = 2
-_KEPT = 20_000
+_KEPT, _LONGEST = 20_000, 256  # comparisons; characters
 
 # Readings that pypinyin's table lacks: those of surnames, and those that Taiwan and older dictionaries give.
 _MORE = {
@@ -60,7 +62,7 @@ class _Table:
     syllables: frozenset[str]
 
 
-@functools.lru_cache(_KEPT)
+@remembered(_KEPT, _LONGEST)
 def spelling(han: str, latin: str) -> Spelling:
     """The relation of the letters A to Z of `latin` to the name `han`, in which · may stand between the parts."""
     orders = [[readings(char) for char in order] for order in _orders(han)]
