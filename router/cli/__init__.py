@@ -30,11 +30,11 @@ COMMANDS = {
     "audit": "The audit trail and kept receipts, checked again.",
     "platform": "The reference platform: the receiving side.",
     "install": "Account, folders, configuration, keys and systemd unit of a machine.",
-    "sbom": "A software bill of materials: what this installation is made of.",
     "reference": "Every key of the configuration with its default, as Markdown.",
-    "completion": "What bash needs to complete these commands.",
+    "completion": "What a shell needs to complete these commands.",
 }
 
+COMPLETE_VAR = "_IMAGING_CLOUD_ROUTER_COMPLETE"  # by which click's script asks, whatever path a command is called by
 
 _MODULES = {"queue": "queue.queue"}  # of the commands that have more than one
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -89,7 +89,7 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
 
 def _status(command: click.Command, arguments: list[str] | None, program: str | None, speech: Speech) -> Any:
     try:
-        status: Any = command.main(arguments, program, standalone_mode=False, obj=speech)
+        status: Any = command.main(arguments, program, COMPLETE_VAR, standalone_mode=False, obj=speech)
     except click.ClickException as error:
         _show(error, speech)
         status = error.exit_code
