@@ -471,9 +471,12 @@ class Node:
     def _make_console(self) -> Console:
         config = self._config
         file = config.admin.token_file or config.node.data / "console-token"
-        behind = ConsoleContext(config, self._catalogue, self._bus, self._clock, lambda: self._rules.book,
-                        self._places(), self._free, file, self._audit.seal, self._waiting)  # fmt: skip
-        return Console(behind, token_in(file))
+        context = ConsoleContext(
+            config=config, catalogue=self._catalogue, bus=self._bus, clock=self._clock,
+            rules=lambda: self._rules.book, queues=self._places(), free=self._free, token_file=file,
+            seal=self._audit.seal, attention=self._waiting,
+        )  # fmt: skip
+        return Console(context, token_in(file))
 
     def _make_admin(self) -> AdminServer:
         self._vitals = self._make_vitals()
