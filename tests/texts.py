@@ -58,7 +58,7 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
     "confirm": (0,),
     "UsageError": (0,),
 }
-PAGE_CALLS = ("say", "N_", "button", "note")  # in templates
+PAGE_CALLS = ("say", "N_", "button", "note", "said")  # in templates
 # Tables and words of the node's own of which each is shown.
 TABLES = ("REMEDY",)
 NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about

@@ -182,6 +182,14 @@ def test_called_by_its_own_name_it_points_at_the_links(checkout: Checkout) -> No
     assert "scripts/demo" in done.stderr
 
 
+@pytest.mark.parametrize(("asked", "program"), [
+    (("test", "-x"), "suite.py -x"), (("check",), "checks.py"), (("bench", "receive"), "benchmarks receive"),
+    (("torture", "9"), "torture/torture.py 9"), (("torture", "fuzz", "9"), "torture/fuzz.py 9"),
+])  # fmt: skip
+def test_programs_of_developers_are_in_the_tests(checkout: Checkout, asked: tuple[str, ...], program: str) -> None:
+    assert checkout.run(*asked).stdout == f"handed over: {checkout.folder}/tests/{program}\n"
+
+
 @pytest.mark.parametrize("name", ["suite", "checks"])
 def test_test_and_check_say_how_they_are_used(name: str) -> None:
     program = SCRIPTS.parent / "tests" / f"{name}.py"
