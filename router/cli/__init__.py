@@ -1,4 +1,4 @@
-"""The commands that people run. Each lives in the module of its name and is loaded when it is called.
+"""The commands that people run, each in the module of its name, loaded when it is called.
 
 Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong configuration.
 """
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def launched(arguments: list[str]) -> None:
-    """The same for the launcher: help and faults name the command as scripts/NAME."""
+    """Run one command for the launcher: help and errors name it scripts/NAME."""
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
         _run(module(name), arguments[1:], f"scripts/{name}")
@@ -105,7 +105,7 @@ def _status(command: click.Command, arguments: list[str] | None, program: str | 
 
 
 def _show(error: click.ClickException, speech: Speech) -> None:
-    """Our own faults of use are told in the command's language; click words its own."""
+    """Show our own usage errors in the command's language; click words its own."""
     if type(error) is click.UsageError:
         error = click.UsageError(speech.tongue.told(error.message), error.ctx)
     error.show()

@@ -1,4 +1,4 @@
-"""`classify`: what the series rules make of files or of a table of headers, and why; what other rules would change."""
+"""`classify`: the class that the series rules give to files or headers, and why; the effect of other rules."""
 
 import csv
 import io
@@ -133,10 +133,10 @@ def _line(one: Judged) -> str:
 # -- tables
 
 
-def _tell_table(table: Path, book: Rulebook, as_json: bool) -> None:
+def _tell_table(table: Path, rules: Rulebook, as_json: bool) -> None:
     lines = io.StringIO(decode(table.read_bytes()).removeprefix("\ufeff"), newline="")
     rows = [(row.get("row_id") or str(n), facts_of(row)) for n, row in enumerate(csv.DictReader(lines), 1)]
-    found = [(row_id, facts, classify(facts, book)) for row_id, facts in rows]
+    found = [(row_id, facts, classify(facts, rules)) for row_id, facts in rows]
     if as_json:
         print_json([{"row_id": r, "class": rule.series_class, "rule": rule.name} for r, _, rule in found])
         return

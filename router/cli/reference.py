@@ -1,4 +1,4 @@
-"""`reference`: every key of the configuration as the code knows it, in Markdown."""
+"""`reference`: every configuration key, as Markdown."""
 
 import re
 import types
@@ -66,7 +66,7 @@ def _row(section: str, name: str, field: Any, comments: dict[tuple[str, str], st
 
 
 def _written(key: str, value: Any) -> str:
-    """A default as the file would have it."""
+    """A default as the file writes it."""
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
         size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size and seconds % size == 0), (1, "s"))
@@ -88,7 +88,7 @@ def _plain(value: Any) -> str:
 
 
 def _comments(text: str) -> dict[tuple[str, str], str]:
-    """By section and key, what stands behind it and on the lines that go on with it."""
+    """Comments by section and key: those behind the key and on the following lines."""
     found: dict[tuple[str, str], str] = {}
     section, key = "", ""
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""`queue report`: what was due on a day, what was in time, and why the rest was not."""
+"""`queue report`: deliveries due on a day, those in time, and why the rest was not."""
 
 from datetime import datetime
 from pathlib import Path
