@@ -21,7 +21,7 @@ from router.forward.receipt import faults
 
 @click.group()
 def command() -> None:
-    """What was done, checked again later."""
+    """The audit trail and kept receipts, checked again."""
     speak_as_shipped()
 
 

@@ -38,7 +38,7 @@ _ANYWHERE = (Destination(name="any"),)
 def command(
     folder: Path | None, headers: Path | None, what_if: Path | None, config_file: Path | None, as_json: bool
 ) -> None:
-    """Which class each series is, which rule says so by which facts, and whether it is sent.
+    """Show each series' class, the rule and the facts that decide it, and whether it is sent.
 
     FOLDER is searched for DICOM files, subfolders included. With --what-if and no FOLDER: the node's own studies. A
     file tried out takes the place of the rule file in use that has its name, else of [series] own_rules.

@@ -22,7 +22,7 @@ class Code:
     scheme: str = "DCM"
 
     def xml(self, element: str) -> str:
-        """As a coded element."""
+        """The code as an element."""
         names = f'csd-code="{self.value}" codeSystemName="{self.scheme}" originalText={quoteattr(self.meaning)}'
         return f"<{element} {names}/>"
 

@@ -202,7 +202,7 @@ class RefusedPage:
     mark = staticmethod(marks.refused_mark)
 
     def kind(self, one: RefusedSender) -> str:
-        """What was refused."""
+        """The refused kind, in words."""
         return _KINDS[one.kind]
 
     def meaning(self, one: RefusedSender) -> str:

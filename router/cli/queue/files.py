@@ -51,7 +51,7 @@ REMEDY = {
     FileKind.NEAR: f"`{COMMAND}` has both names; nothing pairs by a near name: have it written under the exact one",
     FileKind.OTHER: f"`{COMMAND}` has the reasons; remove them, or `scripts/queue dismiss FILE --why ...`",
 }
-"""What to do about files of a kind."""
+"""The remedy for files of a kind."""
 
 
 def counted(counts: Mapping[FileKind, int]) -> str:

@@ -166,7 +166,7 @@ class _Chosen:
 
 
 def waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
-    """What waits for a person."""
+    """Everything that waits for a person."""
     return look(catalogue, places_of(config), config.node.data / "quarantine", clock_of(catalogue).now())
 
 

@@ -148,7 +148,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def _sums(found: Sequence[Listed]) -> list[list[str]]:
-    """By sender, the most studies first."""
+    """Studies by sender, the most first."""
     senders: dict[str, list[Listed]] = defaultdict(list)
     for one in found:
         senders[one.study.sender].append(one)
