@@ -42,13 +42,15 @@ class Site:
             Place("cloud", Channel.REPORT, timedelta(hours=1)),
             Place("cloud", Channel.IMAGES, timedelta(hours=6)),
         ]
-        behind = ConsoleContext(
-            config, clinic.catalogue, clinic.bus, clinic.clock, lambda: rulebook(config.series), places,
-            lambda: 2**33, Path("console-token"), self.seal,
-            lambda: look(clinic.catalogue, places, clinic.config.node.data / "quarantine", clinic.clock.now()),
+        quarantine = clinic.config.node.data / "quarantine"
+        console = ConsoleContext(
+            config=config, catalogue=clinic.catalogue, bus=clinic.bus, clock=clinic.clock,
+            rules=lambda: rulebook(config.series), queues=places, free=lambda: 2**33,
+            token_file=Path("console-token"), seal=self.seal,
+            attention=lambda: look(clinic.catalogue, places, quarantine, clinic.clock.now()),
         )  # fmt: skip
         self.sealing: Exception | None = None
-        routes, close = Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread
+        routes, close = Console(console, TOKEN).routes(), clinic.catalogue.engine.close_thread
         routes["/health"] = lambda _: Answer(200, b"well")
         self.server = AdminServer(routes, close, context, names_of(admin))
         self.port = self.server.start("127.0.0.1", 0)

@@ -19,6 +19,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
 from router.text.language import LANGUAGES, LOCALE
 
@@ -55,12 +56,11 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
     "record_settings": (2,),
     "CheckResult": (0, 2, 3),
     "good": (0, 1),
-    "table": (1, 3),
-    "choice": (0,),
     "echo": (0,),
     "confirm": (0,),
     "UsageError": (0,),
 }
+PAGE_CALLS = ("say", "N_", "button", "note", "said")  # in templates
 # Tables and words of the node's own of which each is shown.
 TABLES = ("REMEDY",)
 NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about
@@ -86,6 +86,7 @@ _SQL = re.compile(
     r"(PRIMARY|FOREIGN) KEY|excluded\.|ORDER BY |^\"[a-z_]+\" (INTEGER|TEXT|\{)|^s\.uid|^\^<\?|"
     r"^(scripts/|systemctl |chown |jq |openssl )\S[^;]*$"
 )
+_LETTERS = re.compile("[A-Z][a-z]|[a-z]{3}")
 _FEWEST = 3  # letters of its own in a text that has values
 CONTEXT = "\4"  # between a context and its text, as gettext has it
 _TITLE = "Texts of the imaging cloud router"
@@ -306,11 +307,22 @@ def extract(
         yield line, "pgettext" if len(named) > 1 else "gettext", named, []
 
 
+def extract_page(
+    file: IO[bytes], _keywords: object, _comments: object, options: object
+) -> Iterator[tuple[int, str, tuple[str, ...], list[str]]]:
+    """The same of a template: every text in a call of PAGE_CALLS."""
+    for call in Environment().parse(file.read().decode()).find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in PAGE_CALLS:
+            for text in (each.value for each in call.find_all(nodes.Const)):
+                if isinstance(text, str) and _LETTERS.search(text):
+                    yield call.lineno, "gettext", (text,), []
+
+
 @functools.cache
 def extracted() -> Catalog:
     """Every text of the code, with the modules that have it."""
     catalogue = Catalog()
-    method: list[tuple[str, Any]] = [("**.py", extract)]
+    method: list[tuple[str, Any]] = [("**.py", extract), ("**.html", extract_page)]
     keywords = {"gettext": None, "pgettext": ((1, "c"), 2)}
     for name, _, text, _, context in extract_from_dir(PACKAGE, method, keywords=keywords):
         catalogue.add(text[-1] if isinstance(text, tuple) else text, locations=[(f"router/{name}", 0)], context=context)

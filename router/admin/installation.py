@@ -1,4 +1,4 @@
-"""Setting up a machine: which folders, files and commands, as a plan that can be looked at before it is carried out."""
+"""The set-up of a machine: folders, files and commands, as a plan that can be read before it is carried out."""
 
 import os
 import pwd
@@ -58,13 +58,13 @@ class File:
 
 
 def folders(site: Site) -> list[Folder]:
-    """Everything below is the account's own; the RIS writes the drop folder as a member of its group."""
+    """The folders, owned by the account; the RIS writes to the drop folder as a member of its group."""
     keys = site.settings / "keys"
     return [Folder(site.settings, 0o750), Folder(keys, 0o700), Folder(site.data, 0o700), Folder(site.reports, 0o770)]
 
 
 def files(site: Site) -> list[File]:
-    """The configuration, which is yours once it is there, and the unit. ConfigurationError for a wrong value."""
+    """The configuration, kept once it exists, and the unit. ConfigurationError for a wrong value."""
     text = configured(shipped("router.toml").read_text(encoding="utf-8"), site)
     parse(text, base=site.settings, source="the configuration from these answers")
     unit = unit_for(shipped(UNIT).read_text(encoding="utf-8"), site)
@@ -83,7 +83,7 @@ def configuration(root: Path | None, settings: Path) -> Path:
 def _caller(site: Site) -> str:
     """The command on PATH: the program with the node's configuration, under the node's account when root calls it.
 
-    What root would write into the data folder, the node could not.
+    The node could not write to files that root made in the data folder.
     """
     program, config = shlex.quote(str(site.program / "bin" / COMMAND)), shlex.quote(str(site.settings / "router.toml"))
     return f"""#!/bin/sh
@@ -96,7 +96,7 @@ exec {program} "$@"
 
 
 def configured(text: str, site: Site) -> str:
-    """The shipped configuration with these values: each stands in its section, and its comment stays."""
+    """The shipped configuration with these values, each in its section with its comment."""
     paths = {"node.data": f'"{site.data}"', "reports.folder": f'"{site.reports}"'}
     for key, value in {**paths, **site.values}.items():
         section, _, name = key.rpartition(".")
@@ -120,7 +120,7 @@ def unit_for(text: str, site: Site) -> str:
 
 
 def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]:
-    """Commands for root: account, program, owners. Each may be run again.
+    """Commands for root: account, program, owners. Each can be run again.
 
     The program is made with `python`; pip is that of `own`, since Debian's Python comes without one for others.
     """
@@ -140,7 +140,7 @@ def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]
 
 
 def _is_its(path: Path, site: Site) -> bool:
-    """Whether the folder is the account's: it may hold years of data, or be a share on which root may do nothing."""
+    """Whether the folder is the account's already: a change is slow on years of data, and may fail on a share."""
     try:
         return path.stat().st_uid == pwd.getpwnam(site.account).pw_uid
     except (OSError, KeyError):
@@ -157,7 +157,7 @@ def _account(site: Site) -> list[list[str]]:
 
 
 def require_number(site: Site) -> None:
-    """ConfigurationError where the account is there with other numbers than those that are asked for."""
+    """Raise ConfigurationError if the account exists with another number than the one asked for."""
     with suppress(KeyError):
         found = pwd.getpwnam(site.account)
         if site.number not in (None, found.pw_uid) or site.number not in (None, found.pw_gid):
@@ -168,7 +168,7 @@ def require_number(site: Site) -> None:
 
 
 def start(site: Site) -> str:
-    """How the node is started."""
+    """The command that starts the node."""
     if _SYSTEMD.is_dir():
         return f"systemctl enable --now {UNIT}"
     run = f"{site.program}/bin/imaging-cloud-router run --config {site.settings / 'router.toml'}"
@@ -176,7 +176,7 @@ def start(site: Site) -> str:
 
 
 def interpreter(own: Path) -> str:
-    """The Python that the program is made with: `own`, or the system's where an account of its own cannot run that.
+    """The Python for the program: `own`, or the system's if the node's account cannot run `own`.
 
     ConfigurationError when there is none.
     """
@@ -189,14 +189,14 @@ def interpreter(own: Path) -> str:
 
 
 def reachable(program: Path) -> bool:
-    """Whether every account may run it, under a unit that hides the home folders, too."""
+    """Whether every account can run it, also under a unit that hides the home folders."""
     if any(program.is_relative_to(home) for home in ("/root", "/home", "/run/user")):
         return False
     return all(each.stat().st_mode & stat.S_IXOTH for each in (program, *program.parents))
 
 
 def require_same(program: Path, python: str) -> None:
-    """ConfigurationError where the program is there and was made with another Python, which would stay in use."""
+    """Raise ConfigurationError if the program exists with another Python, which would stay in use."""
     former = program / "bin" / "python"
     if former.is_symlink() and former.resolve() != Path(python).resolve():
         raise ConfigurationError(
@@ -206,33 +206,33 @@ def require_same(program: Path, python: str) -> None:
 
 
 def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:
-    """Make folders and files below `root`; what was done or kept, a line each."""
-    told = []
+    """Make folders and files below `root`; return a line for each, made or kept."""
+    lines = []
     for folder in folders(site):
-        place = _below(root, folder.path)
-        place.mkdir(parents=True, exist_ok=True)
-        if stat.S_IMODE(place.stat().st_mode) != folder.mode:
-            place.chmod(folder.mode)
-        told.append(f"folder {folder.path} {folder.mode:04o}")
-    told += [_written(file, _below(root, file.path)) for file in files(site)]
+        path = _below(root, folder.path)
+        path.mkdir(parents=True, exist_ok=True)
+        if stat.S_IMODE(path.stat().st_mode) != folder.mode:
+            path.chmod(folder.mode)
+        lines.append(f"folder {folder.path} {folder.mode:04o}")
+    lines += [_written(file, _below(root, file.path)) for file in files(site)]
     keys = _below(root, site.settings / "keys")
     if trial_keys and not any(keys.iterdir()):
         new_folder(keys)
-        told.append(f"keys for trying out in {site.settings / 'keys'}")
-    return told
+        lines.append(f"keys for trying out in {site.settings / 'keys'}")
+    return lines
 
 
-def _written(file: File, place: Path) -> str:
-    if place.exists() and not file.renew:
+def _written(file: File, path: Path) -> str:
+    if path.exists() and not file.renew:
         return f"kept {file.path}: it is yours"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(file.text, encoding="utf-8")
-    place.chmod(file.mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(file.text, encoding="utf-8")
+    path.chmod(file.mode)
     return f"file {file.path} {file.mode:04o}"
 
 
 def run(calls: Sequence[Sequence[str]]) -> None:
-    """Run them in order; ConfigurationError when one fails. An account that is there already is no failure."""
+    """Run the commands in order; ConfigurationError if one fails. An existing account is no failure."""
     for call in calls:
         status = subprocess.run(call, check=False).returncode  # noqa: S603 our own commands
         if status and not (call[0] in ("useradd", "groupadd") and status == 9):

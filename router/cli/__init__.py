@@ -1,4 +1,4 @@
-"""The commands that people run. Each lives in the module of its name and is loaded when it is called.
+"""The commands that people run, each in the module of its name, loaded when it is called.
 
 Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong configuration.
 """
@@ -30,11 +30,11 @@ COMMANDS = {
     "audit": "The audit trail and kept receipts, checked again.",
     "platform": "The reference platform: the receiving side.",
     "install": "Account, folders, configuration, keys and systemd unit of a machine.",
-    "sbom": "A software bill of materials: what this installation is made of.",
     "reference": "Every key of the configuration with its default, as Markdown.",
-    "completion": "What bash needs to complete these commands.",
+    "completion": "What a shell needs to complete these commands.",
 }
 
+COMPLETE_VAR = "_IMAGING_CLOUD_ROUTER_COMPLETE"  # by which click's script asks, whatever path a command is called by
 
 _MODULES = {"queue": "queue.queue"}  # of the commands that have more than one
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def launched(arguments: list[str]) -> None:
-    """The same for the launcher: help and faults name the command as scripts/NAME."""
+    """Run one command for the launcher: help and errors name it scripts/NAME."""
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
         _run(module(name), arguments[1:], f"scripts/{name}")
@@ -89,7 +89,7 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
 
 def _status(command: click.Command, arguments: list[str] | None, program: str | None, speech: Speech) -> Any:
     try:
-        status: Any = command.main(arguments, program, standalone_mode=False, obj=speech)
+        status: Any = command.main(arguments, program, COMPLETE_VAR, standalone_mode=False, obj=speech)
     except click.ClickException as error:
         _show(error, speech)
         status = error.exit_code
@@ -105,7 +105,7 @@ def _status(command: click.Command, arguments: list[str] | None, program: str | 
 
 
 def _show(error: click.ClickException, speech: Speech) -> None:
-    """Our own faults of use are told in the command's language; click words its own."""
+    """Show our own usage errors in the command's language; click words its own."""
     if type(error) is click.UsageError:
         error = click.UsageError(speech.tongue.told(error.message), error.ctx)
     error.show()

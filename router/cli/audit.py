@@ -1,4 +1,4 @@
-"""`audit`: what was done, checked again later."""
+"""`audit`: the audit trail and kept receipts, checked again."""
 
 import json
 import shlex
@@ -21,7 +21,7 @@ from router.forward.receipt import faults
 
 @click.group()
 def command() -> None:
-    """What was done, checked again later."""
+    """The audit trail and kept receipts, checked again."""
     speak_as_shipped()
 
 
@@ -74,7 +74,7 @@ def _other_content(document: Mapping[str, object], exam: Path, pdf: Path | None)
 
 
 def _idem(api_key: bytes, document: Mapping[str, Any], exam: Path) -> str:
-    """Made again from what it names, which the receipt's signature vouches for."""
+    """The idempotency key, computed from what it covers; the receipt's signature vouches for that."""
     try:
         exam_id, digests = json.loads(exam.read_bytes())["ExamId"], [document["exam_sm3"], document["report_sm3"]]
         return idem(api_key, document["destination"], exam_id, *map(bytes.fromhex, digests))

@@ -52,7 +52,7 @@ def listed(config_file: Path, as_json: bool) -> None:
 def restore(config_file: Path, file: Path) -> None:
     """Put a copy back, with the node stopped; the database that is there is set aside.
 
-    Then every file gets its row again, and every delivery of which it is not known any more what was sent is held.
+    Every file gets its row again. A delivery is held if the copy does not say what was sent of it.
     """
     config = _sqlite(config_file)
     with stopped(config):

@@ -1,4 +1,4 @@
-"""`classify`: what the series rules make of files or of a table of headers, and why; what other rules would change."""
+"""`classify`: the class that the series rules give to files or headers, and why; the effect of other rules."""
 
 import csv
 import io
@@ -39,7 +39,7 @@ _ANYWHERE = (Destination(name="any"),)
 def command(
     folder: Path | None, headers: Path | None, what_if: Path | None, config_file: Path | None, as_json: bool
 ) -> None:
-    """Which class each series is, which rule says so by which facts, and whether it is sent.
+    """Show each series' class, the rule and the facts that decide it, and whether it is sent.
 
     FOLDER is searched for DICOM files, subfolders included. With --what-if and no FOLDER: the node's own studies. A
     file tried out takes the place of the rule file in use that has its name, else of [series] own_rules.
@@ -134,10 +134,10 @@ def _line(one: Judged) -> str:
 # -- tables
 
 
-def _tell_table(table: Path, book: Rulebook, as_json: bool) -> None:
+def _tell_table(table: Path, rules: Rulebook, as_json: bool) -> None:
     lines = io.StringIO(decode(table.read_bytes()).removeprefix("\ufeff"), newline="")
     rows = [(row.get("row_id") or str(n), facts_of(row)) for n, row in enumerate(csv.DictReader(lines), 1)]
-    found = [(row_id, facts, classify(facts, book)) for row_id, facts in rows]
+    found = [(row_id, facts, classify(facts, rules)) for row_id, facts in rows]
     if as_json:
         print_json([{"row_id": r, "class": rule.series_class, "rule": rule.name} for r, _, rule in found])
         return

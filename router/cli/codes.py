@@ -1,4 +1,4 @@
-"""`codes`: the code tables in use, and the values seen that none of them knows."""
+"""`codes`: the code tables in use, and the values seen that are in none of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -77,7 +77,7 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
 
 
 def _below(folder: Path) -> Iterable[Path]:
-    """The folder may be one that others write to: a pipe in it would be waited for, a link leads elsewhere."""
+    """Plain files below a folder. Others may write to it: a pipe would block, a link leads elsewhere."""
     return (path for path in folder.rglob("*.json") if path.is_file() and not path.is_symlink())
 
 
@@ -109,7 +109,7 @@ def _count(files: Iterable[Path], references: ExamReader) -> _Found:
 
 
 def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: ExamReader) -> Iterator[str]:
-    """What to paste for these words, and where."""
+    """Lines to paste for these words, and where."""
     words = sorted(statuses)
     of_json, of_hl7 = ([word for hl7, word in words if word and hl7 == kind] for kind in (False, True))
     reports = config.reports

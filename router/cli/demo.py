@@ -83,7 +83,7 @@ def command(context: click.Context, keep: bool, small: bool, also: Path | None, 
 
 
 def _language() -> str:
-    """That of the terminal."""
+    """The terminal's language."""
     chosen = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return DEFAULT if chosen.startswith("zh") else SOURCE
 
@@ -122,7 +122,7 @@ def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, ve
 
 
 def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Screen") -> None:
-    """TransientError, after each thing that did not go and its reason, when the story does not come to its end."""
+    """Play the story. Unless it ends well, print each failure with its reason and raise TransientError."""
 
     def listed() -> list[Line]:
         return review.listed([], None, None)
@@ -144,7 +144,7 @@ def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Scree
 
 
 def _stay(stage: Stage, screen: "_Screen") -> None:
-    """Say where to look; with somebody at a terminal, let them look at the console until Enter."""
+    """Print where to look; on a terminal keep the console running until Enter."""
     screen.tell(_LEDGER.format(config=stage.config_file))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         screen.tell(_CONSOLE.format(address=stage.console, config=stage.config_file))

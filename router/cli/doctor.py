@@ -1,4 +1,4 @@
-"""`doctor`: everything that the node needs, looked at, each with what to do about it."""
+"""`doctor`: checks of everything that the node needs, each with its remedy."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -73,7 +73,7 @@ def _tell(found: Iterable[CheckResult]) -> None:
 
 
 def _examine(config: Config, clock: Clock) -> list[CheckResult]:
-    """In the order of the list; peers that are slow to answer are waited for together."""
+    """Findings in the order of the list; all checks run at the same time, since peers may be slow."""
     looks = [(subject, look) for subject, look in _looks(config, clock)]
     with ThreadPoolExecutor(max_workers=len(looks)) as pool:
         return [one for found in pool.map(lambda pair: list(attempt(*pair)), looks) for one in found]
@@ -120,7 +120,7 @@ def _node(config: Config) -> Iterator[CheckResult]:
 
 
 def _console(file: Path) -> Iterator[CheckResult]:
-    """Make the token where there is none: the service may only read the folder that it is in."""
+    """Make the token if there is none: the service may only read its folder."""
     token_in(file)
     yield good("console", f"{file} holds the token to log in by")
 
@@ -170,7 +170,7 @@ def _clock(ahead: timedelta) -> CheckResult:
 
 
 def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
-    """Whether alarms can leave, by the files that [alarms] names, and whether they did."""
+    """Whether alarms can be sent, judged by the files that [alarms] names, and whether the last ones were."""
     yield from ways_found(config, clock)
     if not config.database.url and not has_database(config.node.data):
         return
@@ -185,7 +185,7 @@ def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
 
 
 def _files(config: Config) -> Iterator[CheckResult]:
-    """Files that wait for a person, or lie there to no purpose, as the node's last scan found them."""
+    """Files of the drop folder that wait for a person or belong to nothing, by the node's last scan."""
     if not config.database.url and not has_database(config.node.data):
         return
     catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
@@ -202,7 +202,7 @@ def _files(config: Config) -> Iterator[CheckResult]:
 
 
 def _checks(config: Config, clock: Clock) -> Iterator[CheckResult]:
-    """A reminder where the first set of checks is in use, with what the newest would have held."""
+    """A reminder if the first set of checks is in use: how many exams the newest would have held."""
     if not config.database.url and not has_database(config.node.data):
         return
     catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
@@ -218,7 +218,7 @@ def _checks(config: Config, clock: Clock) -> Iterator[CheckResult]:
 
 
 def _in_time(judged: Iterable[Judged]) -> Iterator[Judged]:
-    """Those that are judged before people begin to wonder."""
+    """The exams judged before a person's patience ends."""
     until = time.monotonic() + _PATIENCE_SECONDS
     for one in judged:
         yield one

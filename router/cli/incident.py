@@ -1,4 +1,4 @@
-"""`audit incident`: all that is recorded about an exam or a study, in one document, for whoever examines a case."""
+"""`audit incident`: everything recorded about an exam or a study, in one document."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ def incident(name: str, why: str, config_file: Path) -> None:
     with opened(config) as (catalogue, bus):
         stories = _teller(catalogue, config).as_json(name)
         exams = [one["number"] for one in stories if "number" in one]
-        with catalogue.engine.write():  # in the audit trail before anything is shown
+        with catalogue.engine.write():  # recorded before anything is shown
             for exam in exams or [None]:
                 text = f"the records of an incident are exported: {why}"
                 bus.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, who=person(), exam=exam))
@@ -67,7 +67,7 @@ def _studies(story: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _receipts(story: Mapping[str, Any]) -> Iterator[Any]:
-    """Whole, so that each can be checked again; the name of one that is gone or does not read."""
+    """Whole receipts, so that each can be checked again; of one that is gone or unreadable the name."""
     for upload in story.get("uploads", ()):
         if upload["receipt_file"]:
             try:
@@ -77,7 +77,7 @@ def _receipts(story: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _audit(config: Config, about: set[str]) -> Iterator[dict[str, Any]]:
-    """The audit records, of every node, that name one of these exams or studies."""
+    """Audit records of every node that name one of these exams or studies."""
     for folder in sorted((config.node.data / "audit").iterdir()):
         if folder.is_dir():
             for record in trail_of(config, folder.name).records():

@@ -49,7 +49,7 @@ _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--constraints", is_flag=True, help="Only make conf/constraints.txt anew, from the package index.")
 def command(**given: Any) -> None:
-    """Set up this machine, as root. What is not given is asked for. A configuration that is there is kept.
+    """Set up this machine, as root. It asks for what no option gives, and keeps an existing configuration.
 
     To upgrade, run it again from the new version: it asks nothing, renews program and unit, and leaves the rest.
     """
@@ -80,7 +80,7 @@ def command(**given: Any) -> None:
 
 
 def _tell(lines: list[str], calls: list[list[str]]) -> None:
-    """What was or would be written, then the commands that are not run here."""
+    """Print what was or would be written, then the commands that are not run here."""
     for line in lines:
         click.echo(line)
     for call in calls:
@@ -122,7 +122,7 @@ def _quoted(text: str) -> str:
 
 
 def make_constraints() -> int:
-    """Pin what pip would install for the node with PostgreSQL and chat services; how many packages.
+    """Pin what pip would install for the node with PostgreSQL and chat services; return the number of packages.
 
     Each has the hash that the index gives.
     """
@@ -141,7 +141,7 @@ def make_constraints() -> int:
 
 
 def platform_line() -> str:
-    """The kind of Python and machine that the hashes are of; `scripts/*` take them where theirs is the same."""
+    """The Python and machine that the hashes are for; `scripts/*` install by them on the same kind only."""
     version = f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
     return f"# Platform: {version} {sys.platform} {platform.machine()} {platform.libc_ver()[0] or '-'}"
 

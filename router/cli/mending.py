@@ -1,4 +1,4 @@
-"""What `verify --rebuild` and `backup restore` share: work on a stopped node's data folder."""
+"""Repair of a stopped node's data folder: shared by `verify --rebuild` and `backup restore`."""
 
 import os
 import sys
@@ -44,9 +44,9 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     """Give rows to every file that has none; `older`: the database is a backup, as it is after a run that was broken
     off."""
     older = older or unfinished(config.node.data)
-    storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
+    storage, rules = open_storage(config.node.data, config.node.owner), rulebook(config.series)
     with opened(config) as (catalogue, bus), catalogue.engine.patient():
-        rebuild = Rebuild(config, catalogue, storage, book, bus=bus, clock=clock_of(catalogue), older=older)
+        rebuild = Rebuild(config, catalogue, storage, rules, bus=bus, clock=clock_of(catalogue), older=older)
         rebuilt = rebuild.run(progress)
     finish(config.node.data)
     return rebuilt
@@ -58,7 +58,7 @@ def progress(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def tell_rebuilt(rebuilt: Rebuilt) -> None:
-    """What became of it, in words."""
+    """Print the outcome."""
     echo(f"rebuilt: {rebuilt.instances} instance(s), {rebuilt.documents} document(s) got rows")
     if rebuilt.held:
         echo(f"{rebuilt.held} delivery(s) whose ledger is lost are held until they are released")

@@ -1,4 +1,4 @@
-"""The catalogue as a command opens it: what a person does is in the audit trail and the history, or is not done."""
+"""The catalogue, opened for a command: no action without its audit record and event."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ def opened(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue
 
 @contextmanager
 def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue, Audit, Guard]]:
-    """The catalogue, and the audit of what is done in the block, without a doubt about the trail stopping it."""
+    """The catalogue and the audit of the block's actions; a doubt about the trail does not stop them."""
     owner = config.node.owner
     seals = seals_of(config.node.data, owner)
     clock = SharedClock(SystemClock())
@@ -41,7 +41,7 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
 
 
 def clock_of(catalogue: Catalogue) -> Clock:
-    """The clock that instants in this database are of."""
+    """The clock by which this database's instants are written."""
     clock = SharedClock(SystemClock())
     catalogue.nodes.set_clock(clock)
     return clock

@@ -18,7 +18,7 @@ from router.errors import InvalidData, RouterError
 from router.review.lookup import ExamId
 from router.text.spelling import did_you_mean
 
-# What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
+# Characters that JSON allows and a terminal obeys or hides. In JSON they occur only within strings.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 _VARIABLE = "ROUTER_CONFIG"
@@ -45,7 +45,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 
 
 def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """For completion: the configured destinations that begin so."""
+    """Configured destinations that begin with this, for completion."""
     try:
         config = load(ctx.params.get("config_file") or shipped("router.toml"))
     except RouterError:
@@ -61,26 +61,26 @@ def configured(config_file: Path) -> Config:
 
 
 def speak_as_shipped() -> None:
-    """Have a command that reads no configuration speak the language of the one that others find."""
+    """Speak the language of the configuration that other commands would find."""
     speech().note(Path(os.environ.get(_VARIABLE) or shipped("router.toml")))
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document of a command called with --json."""
+    """Print the one JSON document of a command called with --json."""
     click.echo(
         _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(document, ensure_ascii=False, indent=2))
     )
 
 
 def require_node(config: Config) -> None:
-    """InvalidData unless a node has been at work with this configuration."""
+    """Raise InvalidData unless a node has run with this configuration."""
     if not config.database.url and not has_database(config.node.data):
         text = f"there is no node here yet: its database does not exist, or is empty ({config.node.data})"
         raise InvalidData(text, hint="start scripts/run first, or name the node's own --config")
 
 
 def require_destination(name: str | None, config: Config) -> None:
-    """UsageError for the name of a destination that the configuration does not have."""
+    """Raise UsageError if the configuration has no such destination."""
     if name is not None and config.destination_named(name) is None:
         known = [one.name for one in config.destination]
         meant = did_you_mean(name, known)
@@ -88,7 +88,7 @@ def require_destination(name: str | None, config: Config) -> None:
 
 
 def person() -> str:
-    """The account that runs the command, as events name it; "node" is what the node does by itself."""
+    """The account that runs the command, as events name it; "node" is reserved for the node itself."""
     name = getpass.getuser()
     return f"account {name}" if _is_node(name) else name
 
@@ -113,7 +113,7 @@ exam_id_option = click.option(
 
 
 def the_name(name: str | None, exam_ids: Sequence[str]) -> str:
-    """The one exam or delivery that a command is about; UsageError where none or several are named."""
+    """The one exam or delivery named; UsageError for none or several."""
     names = [*([name] if name else []), *map(ExamId, exam_ids)]
     if len(names) != 1:
         raise click.UsageError("name one exam: e17, its ExamId, or --exam-id")

@@ -1,4 +1,4 @@
-"""Changing which keys of a platform are pinned: what was, what would be, and the event that tells of it."""
+"""Change of a platform's pinned keys: before, after, and its event."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Change:
 
     @classmethod
     def of(cls, config: Config, name: str) -> "Change":
-        """What its key files would change; ConfigurationError when it is not there or its keys do not read."""
+        """The change its key files would make; ConfigurationError if it is not configured or its keys do not read."""
         destination = config.destination_named(name)
         if destination is None or destination.http is None:
             raise ConfigurationError(f"no destination {name!r} with [destination.http] is configured")
@@ -41,7 +41,7 @@ class Change:
                 for each in purposes]  # fmt: skip
 
     def carry_out(self, why: str) -> None:
-        """The event first, then the pin: a change that nobody can see later must not be possible."""
+        """Write the event, then the pin: no change without a trace."""
         make_folder(self.config.node.data)
         text = f"{'; '.join(self.lines())}: {why}"
         fields = {"destination": self.destination}

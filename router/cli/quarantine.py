@@ -1,4 +1,4 @@
-"""`quarantine`: what was received and cannot be filed, until a person decides."""
+"""`quarantine`: files received that cannot be filed, kept until a person decides."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from router.storage.quarantine import Kept, Quarantine
 
 @click.group("quarantine")
 def command() -> None:
-    """What was received and cannot be filed; it stays until you delete it.
+    """Files received that cannot be filed; they stay until you delete them.
 
-    A file that was mended is sent to the node again by DICOM, or dropped again, as any other.
+    Send a repaired file to the node again by DICOM, or drop it again, like any other.
     """
 
 
@@ -41,7 +41,7 @@ def listed(config_file: Path, as_json: bool) -> None:
 @config_option
 @click.argument("name")
 def show(config_file: Path, name: str) -> None:
-    """Why it is there, and its files."""
+    """Show why it is there, and its files."""
     one = _named(_quarantine(configured(config_file)), name)
     echo(one.reason)
     for path in one.files:

@@ -1,4 +1,4 @@
-"""`reference`: every key of the configuration as the code knows it, in Markdown."""
+"""`reference`: every configuration key, as Markdown."""
 
 import types
 import typing

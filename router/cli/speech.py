@@ -1,4 +1,4 @@
-"""The language in which a command speaks, and its words on stdout and stderr that are no table."""
+"""The language of a command, and its sentences on stdout and stderr."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from router.text.language import SOURCE, Tongue, tongue_of
 
 
 class Speech:
-    """The language of `[node] language`: of the configuration that was read, else of the file that is named.
+    """The language that `[node] language` says, in the configuration that was read, else in the file named.
 
-    English where neither says one. It outlives the command's context, for whoever tells how the command failed.
+    English if neither says one. It outlives the command's context, so that a failure is reported in it, too.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class Speech:
         self._language = ""
 
     def note(self, file: Path) -> None:
-        """The command goes by this configuration file, if it comes to that."""
+        """Take the language from this configuration file, unless `use` names one."""
         self._file, self._language = file, ""
 
     def use(self, language: str) -> None:
@@ -29,7 +29,7 @@ class Speech:
 
     @property
     def tongue(self) -> Tongue:
-        """The language as far as it is known by now."""
+        """The language known so far."""
         if not self._language:
             known = self._file is not None and self._file.is_file()
             self._language = salvage(self._file).node.language if known and self._file else SOURCE
@@ -37,7 +37,7 @@ class Speech:
 
 
 def speech() -> Speech:
-    """Of the command that runs; one that knows nothing outside of a command."""
+    """The speech of the running command; outside of one, a speech in English."""
     context = click.get_current_context(silent=True)
     if context is None:
         return Speech()
@@ -45,17 +45,17 @@ def speech() -> Speech:
 
 
 def speak(config: Config) -> None:
-    """Have the command that runs speak the language of a configuration."""
+    """Let the running command speak the language of a configuration."""
     speech().use(config.node.language)
 
 
 def tongue() -> Tongue:
-    """The language of the command that runs."""
+    """The language of the running command."""
     return speech().tongue
 
 
 def say(text: str) -> str:
-    """A text, also one with its values in it, in the command's language."""
+    """A text in the command's language; it may already have its values in it."""
     return tongue().told(text)
 
 
@@ -65,5 +65,5 @@ def echo(text: str, *, err: bool = False) -> None:
 
 
 def confirm(question: str, *, abort: bool = False, err: bool = False) -> bool:
-    """Ask a person in the command's language; click.Abort where `abort` is set and the answer is no."""
+    """Ask a person in the command's language; click.Abort for a no if `abort` is set."""
     return click.confirm(say(question), abort=abort, err=err)

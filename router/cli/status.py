@@ -1,4 +1,4 @@
-"""`status`: one screen that says how the node stands."""
+"""`status`: one screen on the node, its destinations, and what needs attention."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -71,9 +71,9 @@ _REMEDIES = N_(
 def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> None:
     """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them.
 
-    Whether the node runs and receives is asked of the node itself: 1 when it does not run, or does not receive
+    The running node itself is asked. Exit status 1 if it does not run, or does not receive
     (with --watch always 0).
-    Without a running node it shows what the data folder tells.
+    Without a running node it shows what the data folder says.
     """
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
@@ -99,9 +99,9 @@ def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
         print_json(status_json(found))
         return
     _tell_node(found, config)
-    if found.outlook is not None:
+    if found.database is not None:
         for part in _PARTS:
-            part(found.outlook, config)
+            part(found.database, config)
 
 
 def _tell_node(found: NodeStatus, config: Config) -> None:
@@ -141,7 +141,7 @@ def _tell_folder(found: NodeStatus) -> None:
     else:
         out.print(f"Disk: {free} of {size} free, min_free {least}: images are refused", style="red")
     out.print(f"  {folder.incoming} instance(s) in incoming/")
-    if found.outlook is None and folder.quarantined:
+    if found.database is None and folder.quarantined:
         out.print(f"Quarantine: {folder.quarantined} (`quarantine list`)")
 
 
@@ -158,8 +158,8 @@ def _tell_nodes(found: DatabaseStatus, config: Config) -> None:
         went = ", ".join(f"{one.node} {say(_WENT[one.how])} {_ago(one.ago)}" for one in found.absent)
         out.print(f"Absent nodes: {went}")
     for each in found.reloads:
-        told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
-        out.print(told, markup=False, soft_wrap=True)
+        text = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
+        out.print(text, markup=False, soft_wrap=True)
 
 
 def _tell_pauses(found: DatabaseStatus, config: Config) -> None:
@@ -190,7 +190,7 @@ def _row(place: Place, config: Config) -> list[str]:
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> str:
-    """Those that there are: `waiting 12, delivered 30411`."""
+    """Counts that are not zero: `waiting 12, delivered 30411`."""
     return ", ".join(f"{say(name)} {number}" for name, number in counts if number) or "-"
 
 
@@ -222,7 +222,7 @@ def _tell_person(found: DatabaseStatus, config: Config) -> None:
 
 
 def tell_attention(one: Attention, config: Config) -> None:
-    """Print an entry of what waits for a person, on one line or two, and its command on another."""
+    """Print an entry of what waits for a person on one or two lines, and its command on the next."""
     our, where = tongue(), one.where(say)
     first = "  " + our.say("{count} x {says}", count=one.count, says=say(one.says)) + (f" ({where})" if where else "")
     since = our.say("since {time}", time=brief(one.since, config.node.timezone)) if one.since else ""
@@ -289,7 +289,7 @@ _PARTS: tuple[Callable[[DatabaseStatus, Config], None], ...] = (
 
 
 def status_json(found: NodeStatus) -> dict[str, Any]:
-    """The same for programs; times ISO 8601 with zone. Null is what cannot be told, for a reason in `notes`."""
+    """The status for programs; times ISO 8601 with zone. Null is unknown, for a reason in `notes`."""
     node, folder = found.node, found.folder
     return {
         "running": node.runs,
@@ -308,7 +308,7 @@ def status_json(found: NodeStatus) -> dict[str, Any]:
         },
         "incoming": folder and folder.incoming,
         "quarantine": folder and folder.quarantined,
-        **(dict.fromkeys(_OF_THE_DATABASE) if found.outlook is None else outlook_json(found.outlook)),
+        **(dict.fromkeys(_OF_THE_DATABASE) if found.database is None else database_json(found.database)),
     }  # fmt: skip
 
 
@@ -319,8 +319,8 @@ _OF_THE_DATABASE = (
 )  # fmt: skip
 
 
-def outlook_json(found: DatabaseStatus) -> dict[str, Any]:
-    """The part of the database."""
+def database_json(found: DatabaseStatus) -> dict[str, Any]:
+    """The part that comes from the database."""
     return {
         "paused": paused_json(found.pauses),
         "destinations": [

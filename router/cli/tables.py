@@ -32,7 +32,7 @@ _HOME = "\x1b[H\x1b[2J"
 
 
 class _Plain:
-    """A stream to which only text goes: what a terminal would obey is written out. `raw` is the stream itself."""
+    """A stream for text alone: control characters are written out. `raw` is the stream itself."""
 
     def __init__(self, raw: TextIO) -> None:
         self.raw = raw
@@ -51,7 +51,7 @@ class _Plain:
 
 @contextlib.contextmanager
 def plain_output() -> Iterator[None]:
-    """Have stdout and stderr show what comes from outside, whoever prints it, and never obey it."""
+    """Write out every control character on stdout and stderr, whoever prints it."""
     out, err = sys.stdout, sys.stderr
     for stream in (out, err):
         _write_han(stream)
@@ -63,7 +63,7 @@ def plain_output() -> Iterator[None]:
 
 
 def _write_han(stream: TextIO) -> None:
-    """Have a stream write Chinese: as UTF-8 where the terminal's locale has none, and never fail at a character."""
+    """Let a stream write Chinese, as UTF-8 if the terminal's locale cannot, and never fail at a character."""
     if not isinstance(stream, io.TextIOWrapper):
         return
     try:
@@ -74,12 +74,12 @@ def _write_han(stream: TextIO) -> None:
 
 
 def raw(stream: TextIO) -> TextIO:
-    """The stream to which a terminal's own sequences, of colours and progress bars, may go."""
+    """The stream for terminal sequences: colours and progress bars."""
     return stream.raw if isinstance(stream, _Plain) else stream
 
 
 class _Console(Console):
-    """Shows the texts that it prints in the command's language, also where a terminal's sequences go."""
+    """A console that prints texts in the command's language."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         texts = (shown(say(each), lines=True) if isinstance(each, str) else each for each in objects)
@@ -87,17 +87,17 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """stdout; where it is no terminal without colour, whatever the environment says, and so wide that nothing folds."""
+    """stdout. If it is no terminal: never coloured, and so wide that nothing folds."""
     if sys.stdout.isatty():
         return _Console(highlight=False, file=raw(sys.stdout))
     return _Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False, file=raw(sys.stdout))
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], below: Sequence[str] | None = None) -> None:
-    """Print a table, below a blank line and its title where it has one; without rows the title says so.
+    """Print a table below a blank line and its title, if it has one; without rows the title says so.
 
-    Title and columns are said in the command's language, rows are shown as they are. `below` has a line for each row,
-    which is printed under it, cut where the screen ends.
+    Title and columns are translated, rows are shown as they are. `below` has a line for each row, printed under it and
+    cut at the screen's edge.
     """
     title, columns = say(title), [say(column) for column in columns]
     colours = {say(state): colour for state, colour in _COLOURS.items()}
@@ -131,7 +131,7 @@ def _cut(lines: Iterable[str], width: int) -> Iterator[str]:
 
 
 def packed(parts: Iterable[str], width: int, joint: str = ", ", indent: str = "  ") -> list[str]:
-    """Parts of a line, as many to a line as fit in so many columns; a part may have markup. The rest is indented."""
+    """Lines of at most `width` columns, filled with `parts`; a part may have markup. All but the first are indented."""
     lines = [""]
     for part in parts:
         longer = f"{lines[-1]}{joint}{part}" if lines[-1].strip() else f"{lines[-1]}{part}"
@@ -144,7 +144,7 @@ def packed(parts: Iterable[str], width: int, joint: str = ", ", indent: str = " 
 
 
 def shortened(identifier: str, most: int) -> str:
-    """An identifier that may be too long for its column, without its middle."""
+    """The identifier, without its middle if it is longer than `most`."""
     if len(identifier) <= most:
         return identifier
     return f"{identifier[: (most - 1) // 2]}…{identifier[-(most // 2) :]}"
@@ -161,7 +161,7 @@ def lines_here() -> int:
 
 
 def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: bool) -> None:
-    """Tell once, or `again` and again until Ctrl-C, on a cleared screen where there is one."""
+    """Call `tell` once, or `again` and again until Ctrl-C, on a cleared screen if there is one."""
     if not again:
         tell()
         return
@@ -180,7 +180,7 @@ def local(instant: datetime | None, zone: ZoneInfo) -> str:
 
 
 def brief(instant: datetime | None, zone: ZoneInfo) -> str:
-    """The same without year and seconds, for wide tables."""
+    """An instant without year and seconds, for wide tables."""
     return "-" if instant is None else f"{instant.astimezone(zone):%m-%d %H:%M}"
 
 

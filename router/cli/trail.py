@@ -1,4 +1,4 @@
-"""`audit verify`, `audit accept` and `audit export`: the audit trail, checked, taken as it is, and taken elsewhere."""
+"""`audit verify`, `audit accept` and `audit export`: the audit trail checked, accepted as it is, exported."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _SURELY_KEPT = timedelta(days=3)
 
 
 def _trails(config: Config) -> dict[str, Trail]:
-    """One for each node that has written any."""
+    """The trails, one for each node that has written any."""
     folder = config.node.data / "audit"
     names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
     if not names:
@@ -47,7 +47,7 @@ class Found:
 @json_option
 @click.option("--head", help="A head that was noted before: NODE:NUMBER:SEAL. The trail must still hold it.")
 def verify(config_file: Path, as_json: bool, head: str | None) -> None:
-    """Whether the trail of each node is unbroken, from when to when, and against whom. Status 1 when it is not.
+    """Check that each node's trail is unbroken: from when to when, and against whom. Status 1 if one is not.
 
     Its end is compared with the heads that the node has signed: those in the database, and the one that --head names,
     which may come from the syslog server or from a daily report.
@@ -69,7 +69,7 @@ def verify(config_file: Path, as_json: bool, head: str | None) -> None:
 
 
 def _heads(config: Config) -> Mapping[str, Sequence[Head]] | None:
-    """The heads of each node; None where the database does not answer, which says nothing against the trail."""
+    """The heads of each node; None if the database does not answer, which is no fault of the trail."""
     if not (config.database.url or has_database(config.node.data)):
         return None
     try:
@@ -111,7 +111,7 @@ def _tell(name: str, found: Found) -> None:
 
 
 def _vouching(trail: Verified) -> Iterator[str]:
-    """From when to when the seals say something, and against whom."""
+    """The time that the seals cover, and against whom they hold."""
     if trail.unkeyed and trail.first is not None:
         yield (
             f"{trail.unkeyed} record(s) from {trail.first.at} on are of before the trail had a key: they are chained, "
@@ -159,7 +159,8 @@ def _document(found: Found) -> dict[str, object]:
 def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
     """Take this node's audit trail as it is, where it was cut, replaced or lost its key and cannot be put back.
 
-    Until then nothing is done that a person asks for. `audit verify` goes on to say what was taken, by whom and why.
+    Until then the node does nothing that a person asks for. `audit verify` goes on to report what was accepted, by whom
+    and why.
     """
     config = configured(config_file)
     require_node(config)

@@ -1,4 +1,4 @@
-"""`validate`: an exam JSON, or a folder of them, against the standard, as given or as the node would fill it."""
+"""`validate`: exam JSON files checked against the standard, as given or as the node would fill them."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ _ERROR, _WARNING, _ADDED, _NOTE = N_(("error", "warning", "added", "note"))
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What there is to say of one file; `filled`, `added` and `notes` only with --fill."""
+    """The findings on one file; `filled`, `added` and `notes` only with --fill."""
 
     path: str
     findings: Findings
@@ -118,7 +118,7 @@ def _with_progress(files: list[Path]) -> Iterable[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What files are checked by."""
+    """Everything that files are checked by."""
 
     config: Config
     references: ExamReader

@@ -1,4 +1,4 @@
-"""`verify`: files against the index, and the index anew from the files."""
+"""`verify`: the index checked against the files, or rebuilt from them."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ _NEXT = (
 )
 @click.option("--restored", is_flag=True, help="With --rebuild: the database was put back by its own means.")
 def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> None:
-    """Whether every acknowledged instance has its file, with the digest it came with, and its row.
+    """Check that every acknowledged instance has its file, with the digest it came with, and its row.
 
     Where --rebuild finds the database lost or damaged, it takes the newest sound backup, else makes a new one. It holds
     every delivery of which it is not known any more what was sent: a person releases what is to be sent again.

@@ -156,7 +156,7 @@ class Parts:
         self.backup = BackupJob(config, self.bus, self.clock, self.stopping.is_set)
         self.recorder = RefusalRecorder(catalogue.refusals, config.node.timezone, self.clock)
         gauges = Gauges(
-            catalogue=catalogue, places=self.places, owner=self.owner, free=self.free, clock=self.clock,
+            catalogue=catalogue, queues=self.places, owner=self.owner, free=self.free, clock=self.clock,
             attention=self.attention,
         )  # fmt: skip
         self.metrics = Metrics(gauges, self.places)

@@ -150,8 +150,8 @@ class Listeners:
         parts, config = self._parts, self._parts.config
         file = config.admin.token_file or config.node.data / "console-token"
         context = ConsoleContext(
-            config=config, catalogue=parts.catalogue, bus=parts.bus, clock=parts.clock, book=parts.rulebook,
-            places=parts.places(), free=parts.free, token_file=file, seal=parts.audit.seal, attention=parts.attention,
+            config=config, catalogue=parts.catalogue, bus=parts.bus, clock=parts.clock, rules=parts.rulebook,
+            queues=parts.places(), free=parts.free, token_file=file, seal=parts.audit.seal, attention=parts.attention,
         )  # fmt: skip
         return Console(context, token_in(file))
 

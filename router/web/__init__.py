@@ -1,1 +1,1 @@
-"""The one HTTP server of the node, under limits: of the administrator and of the reference platform."""
+"""The HTTP server, under limits, of the administrator's listener and the reference platform."""

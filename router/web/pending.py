@@ -1,7 +1,7 @@
-"""Connections before a request: one thread for all of them, so that who is slow holds none.
+"""Pending connections, before a request: one thread for all, so that slow clients block none.
 
-A request goes on to a thread when its head is whole, and its form where it is one. Until then it has a place, of which
-an address has a limited number; whoever comes when there is none pushes out the one that has been waiting for longest.
+A request goes to a thread when its head, and its form if it is one, are whole. Until then the connection has a place;
+the places of an address are limited. When none is free, the connection that has waited longest is dropped.
 """
 
 import logging
@@ -30,9 +30,9 @@ _WANTING = (BlockingIOError, ssl.SSLWantReadError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Of a server. Times in seconds: until a request's head has come (and its form, of up to `form` bytes), for the
-    rest of it, and for the next one to begin; `patience` is how long a peer may keep a thread waiting that others need.
-    `places` connections in all, and of one address.
+    """Limits of a server. Times in seconds: `head` until a request's head has come (and its form, of `form` bytes
+    at most), `request` for the rest of it, `idle` until the next one begins, `patience` for a peer that keeps a thread
+    which others need. `places` is the number of connections in all, `places_of_one` of one address.
     """
 
     threads: int = 12
@@ -47,7 +47,7 @@ class Limits:
 
 
 class PendingConnection(Protocol):
-    """A connection, as the lobby needs it: whether it was `used` for a request, and is `over` but for what still comes.
+    """A connection: `used` after its first request; `over` when nothing more will be answered.
 
     Closing at once on that would lose the last answer (RFC 9112 9.6).
     """
@@ -59,11 +59,11 @@ class PendingConnection(Protocol):
     over: bool
 
     def close(self) -> None:
-        """End it; never raises."""
+        """End the connection; never raises."""
 
 
 def is_whole(held: bytes | bytearray, limits: Limits) -> bool:
-    """Whether a request can be answered from what is held, or must be because it will be none."""
+    """Whether a request can be answered by now, be it with an error."""
     end = held.find(b"\n\r\n")
     end = end + 3 if end >= 0 else held.find(b"\n\n") + 2  # bare line feeds are answered by what is wrong
     if end < 2:
@@ -74,7 +74,7 @@ def is_whole(held: bytes | bytearray, limits: Limits) -> bool:
 
 
 class PendingConnections:
-    """`ready` gets each guest whose request is whole; `needed` tells whether requests wait for a thread."""
+    """`ready` gets each connection whose request is whole; `needed` tells whether requests wait for a thread."""
 
     def __init__(self, limits: Limits, ready: Callable[[PendingConnection], None], needed: Callable[[], bool]) -> None:
         self._limits = limits
@@ -89,47 +89,47 @@ class PendingConnections:
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="http-lobby", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="http-pending", daemon=True)
 
     def open(self) -> None:
-        """Begin. RuntimeError when the system gives no thread."""
+        """Begin. RuntimeError if the system gives no thread."""
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._thread.start()
 
-    def enter(self, guest: PendingConnection) -> None:
-        """A connection of which a request is expected, a first or a further one."""
+    def enter(self, connection: PendingConnection) -> None:
+        """Add a connection from which a request is expected, the first or a further one."""
         with self._lock:
-            self._busy.discard(guest)
+            self._busy.discard(connection)
             if not self._closing:
-                self._arriving.append(guest)
+                self._arriving.append(connection)
         if self._closing:
-            guest.close()
+            connection.close()
         else:
             self._ring()
 
-    def leave(self, guest: PendingConnection) -> None:
-        """A connection is over."""
+    def leave(self, connection: PendingConnection) -> None:
+        """Forget a connection that is over."""
         with self._lock:
-            self._busy.discard(guest)
+            self._busy.discard(connection)
 
     def close(self) -> None:
         """End, with every connection that waits."""
         self._closing = True
         self._ring()
         self._thread.join()
-        for guest in [*self._waiting, *self._arriving]:
-            guest.close()
+        for connection in [*self._waiting, *self._arriving]:
+            connection.close()
         self.discard()
 
     def discard(self) -> None:
-        """Give back what it holds, where it never began."""
+        """Close its sockets if it never began."""
         for end in (self._bell, self._ear, self._selector):
             end.close()
 
     def abandon(self) -> None:
-        """End those that a thread works at, too."""
-        for guest in self._in_work():
-            guest.stream.sever()
+        """End also the connections that a thread works on."""
+        for connection in self._in_work():
+            connection.stream.sever()
 
     def _ring(self) -> None:
         with suppress(OSError):  # full of rings that are not heard yet, or closed
@@ -149,40 +149,40 @@ class PendingConnections:
             self._ear.recv(4096)
         with self._lock:
             arrived, self._arriving = self._arriving, []
-        for guest in arrived:
-            if not self._has_room(guest.address):
-                guest.close()
+        for connection in arrived:
+            if not self._has_room(connection.address):
+                connection.close()
                 continue
             limits = self._limits
-            seconds = _LINGER_SECONDS if guest.over else limits.idle if guest.used else limits.head
-            self._waiting[guest] = time.monotonic() + seconds
-            self._selector.register(guest.socket, selectors.EVENT_READ, guest)
-            self._attend(guest)
+            seconds = _LINGER_SECONDS if connection.over else limits.idle if connection.used else limits.head
+            self._waiting[connection] = time.monotonic() + seconds
+            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+            self._attend(connection)
 
     def _has_room(self, address: str) -> bool:
-        """Whether there is a place, which may have been another's."""
+        """Whether there is a place, free or taken from another."""
         with self._lock:
             everybody = [*self._waiting, *self._busy]
-        held = Counter(guest.address for guest in everybody)
+        held = Counter(connection.address for connection in everybody)
         if held[address] >= self._limits.places_of_one:
             return self._push_out(address)
         return len(everybody) < self._limits.places or self._push_out(held.most_common(1)[0][0])
 
     def _push_out(self, address: str) -> bool:
         """Take the place of a connection of this address that waits, or makes a thread wait."""
-        for guest in self._waiting:
-            if guest.address == address:
-                self._dismiss(guest)
+        for connection in self._waiting:
+            if connection.address == address:
+                self._dismiss(connection)
                 return True
-        return self._sever(guest for guest in self._in_work() if guest.address == address)
+        return self._sever(connection for connection in self._in_work() if connection.address == address)
 
-    def _attend(self, guest: PendingConnection) -> None:
+    def _attend(self, connection: PendingConnection) -> None:
         events = selectors.EVENT_READ
         try:
-            if isinstance(guest.socket, ssl.SSLSocket) and not guest.used:
-                guest.socket.setblocking(False)
-                guest.socket.do_handshake()
-            more = guest.stream.forget() if guest.over else self._read(guest)
+            if isinstance(connection.socket, ssl.SSLSocket) and not connection.used:
+                connection.socket.setblocking(False)
+                connection.socket.do_handshake()
+            more = connection.stream.forget() if connection.over else self._read(connection)
         except _WANTING:
             more = True
         except ssl.SSLWantWriteError:
@@ -193,34 +193,34 @@ class PendingConnections:
             _log.error("a defect before an HTTP request: %s", traceback_of(error))
             more = False
         if not more:
-            self._dismiss(guest)
-        elif not guest.over and is_whole(guest.stream.held, self._limits):
-            self._pass_on(guest)
+            self._dismiss(connection)
+        elif not connection.over and is_whole(connection.stream.held, self._limits):
+            self._pass_on(connection)
         else:
-            self._selector.modify(guest.socket, events, guest)
+            self._selector.modify(connection.socket, events, connection)
 
-    def _read(self, guest: PendingConnection) -> bool:
+    def _read(self, connection: PendingConnection) -> bool:
         """Read until the request is whole or nothing is left; False at the peer's end."""
-        while not is_whole(guest.stream.held, self._limits):
-            if not guest.stream.take(len(guest.stream.held) + 1):
+        while not is_whole(connection.stream.held, self._limits):
+            if not connection.stream.take(len(connection.stream.held) + 1):
                 return False
         return True
 
-    def _pass_on(self, guest: PendingConnection) -> None:
-        self._selector.unregister(guest.socket)
-        del self._waiting[guest]
-        guest.used = True
-        guest.stream.whole_at = time.monotonic()
-        guest.stream.until = guest.stream.whole_at + self._limits.request
+    def _pass_on(self, connection: PendingConnection) -> None:
+        self._selector.unregister(connection.socket)
+        del self._waiting[connection]
+        connection.used = True
+        connection.stream.whole_at = time.monotonic()
+        connection.stream.until = connection.stream.whole_at + self._limits.request
         with self._lock:
-            self._busy.add(guest)
-        self._ready(guest)
+            self._busy.add(connection)
+        self._ready(connection)
 
     def _turn_out(self) -> None:
-        """Late connections; where requests wait for a thread, also those that keep one waiting."""
+        """End late connections; if requests wait for a thread, also those that keep one waiting."""
         now = time.monotonic()
-        for guest in [guest for guest, until in self._waiting.items() if until <= now]:
-            self._dismiss(guest)
+        for connection in [connection for connection, until in self._waiting.items() if until <= now]:
+            self._dismiss(connection)
         if self._needed():
             self._sever(self._in_work())
 
@@ -229,14 +229,18 @@ class PendingConnections:
             return list(self._busy)
 
     def _sever(self, guests: Iterable[PendingConnection]) -> bool:
-        """End those that have kept a thread waiting for too long; whether there was one."""
+        """End connections that have kept a thread waiting for too long; return whether there was one."""
         latest = time.monotonic() - self._limits.patience
-        slow = [guest for guest in guests if (since := guest.stream.blocked_since) is not None and since <= latest]
-        for guest in slow:
-            guest.stream.sever()
+        slow = [
+            connection
+            for connection in guests
+            if (since := connection.stream.blocked_since) is not None and since <= latest
+        ]
+        for connection in slow:
+            connection.stream.sever()
         return bool(slow)
 
-    def _dismiss(self, guest: PendingConnection) -> None:
-        del self._waiting[guest]
-        self._selector.unregister(guest.socket)
-        guest.close()
+    def _dismiss(self, connection: PendingConnection) -> None:
+        del self._waiting[connection]
+        self._selector.unregister(connection.socket)
+        connection.close()

@@ -1,4 +1,4 @@
-"""cheroot, CherryPy's server, under the node's limits: it parses, answers, has the threads; the lobby is in front."""
+"""The HTTP server: cheroot's parsing, answers and threads, behind pending connections under the node's limits."""
 
 import io
 import logging
@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.1  # that stopping takes at most
 _STOP_SECONDS = 2.0
 _PAUSE = 0.5
 _BACKLOG = 128
-# The answer lies with the system, not with a thread: a page is smaller than this.
+# The system buffers the whole answer, since a page is smaller than this: no thread waits.
 _SEND_BUFFER = 2**18
 _log = logging.getLogger("router")
 
@@ -49,7 +49,7 @@ class Exchange:
 
     @property
     def waited(self) -> float:
-        """Seconds since the head was there."""
+        """Seconds since the head was complete."""
         return time.monotonic() - self.body.whole_at
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes, *, unread: bool = False) -> None:
@@ -70,7 +70,7 @@ class Exchange:
 
 
 class WebServer:
-    """Answers by `handle`, each request on one of the threads. `name` is what it says that it is."""
+    """Answers by `handle`, each request on one of the threads. `name` is its Server header."""
 
     def __init__(self, name: str, handle: Handle, limits: Limits, context: ssl.SSLContext | None = None) -> None:
         self._name = name
@@ -81,30 +81,30 @@ class WebServer:
         self._thread: threading.Thread | None = None
 
     def start(self, host: str, port: int) -> int:
-        """Listen; the real port. OSError when it is taken."""
+        """Listen; return the real port. OSError if it is taken."""
         server = _Server((host, port), self._name, self._handle, self._limits)
         server.ssl_adapter = _adapter(self._context)
         listening: Future[int] = Future()
-        # The threads of cheroot are of this one's kind: none of them keeps the node from ending.
+        # cheroot's threads are daemons like this one: none keeps the node from ending.
         self._thread = threading.Thread(target=server.run, args=(listening,), name="http", daemon=True)
         self._thread.start()
         self._server = server
         return listening.result()
 
     def renew(self, context: ssl.SSLContext | None) -> None:
-        """Show this certificate, or none, from the next connection on."""
+        """Use this certificate, or none, from the next connection on."""
         self._context = context
         if self._server is not None:
             self._server.ssl_adapter = _adapter(context)
 
     def stop(self) -> None:
-        """Stop listening; an answer at hand is finished, within some seconds."""
+        """Stop listening; a current answer is finished, within some seconds."""
         if self._server is None or self._thread is None:
             return
         stopping = threading.Thread(target=self._server.stop, name="http-stop", daemon=True)
         stopping.start()
         stopping.join(_STOP_SECONDS)
-        self._server.lobby.abandon()
+        self._server.pending.abandon()
         stopping.join(_STOP_SECONDS)
         self._server = None
 
@@ -123,23 +123,23 @@ class _Server(HTTPServer):
         self.ConnectionClass = _Connection
         self.max_request_header_size = limits.largest_head
         self._failure: OSError | None = None
-        self.lobby = PendingConnections(limits, self.requests.put, self._needs_threads)
+        self.pending = PendingConnections(limits, self.requests.put, self._needs_threads)
 
     def run(self, listening: "Future[int]") -> None:
-        """Serve until `stop`; tell the real port, or why there is none."""
+        """Serve until `stop`; report the real port, or why there is none."""
         os.environ.pop("LISTEN_PID", None)  # cheroot would take descriptor 3 for its listener
         try:
             self.prepare()
-            self.lobby.open()
+            self.pending.open()
         except OSError as error:
-            self.lobby.discard()
+            self.pending.discard()
             listening.set_exception(self._failure or error)
             return
         listening.set_result(int(self.bind_addr[1]))
         self.serve()
 
     def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:  # noqa: A002  # cheroot's name
-        """As cheroot does; why it failed is kept, of which cheroot tells the words only."""
+        """Bind as cheroot does, and keep the error, of which cheroot reports the words only."""
         try:
             return super().bind(family, type, proto)  # type: ignore[no-any-return]  # cheroot's stub leaves it open
         except OSError as error:
@@ -148,7 +148,7 @@ class _Server(HTTPServer):
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
-        """As cheroot does, and nothing is left where it fails.
+        """Bind as cheroot does, and leave no socket open if it fails.
 
         A port that the system picked is free again for the next start, whatever state its connections are left in.
         """
@@ -162,20 +162,20 @@ class _Server(HTTPServer):
 
     def stop(self) -> None:
         if self.ready:
-            self.lobby.close()
+            self.pending.close()
         super().stop()
         logging.statistics.pop(f"Cheroot HTTPServer {id(self)}", None)  # type: ignore[attr-defined]  # cheroot's own, which would keep every server
 
     def process_conn(self, conn: Any) -> None:
-        """A new connection."""
-        self.lobby.enter(conn)
+        """Put a new connection among the pending ones."""
+        self.pending.enter(conn)
 
     def put_conn(self, conn: Any) -> None:
-        """A connection after a request that was answered."""
-        self.lobby.enter(conn)
+        """Put a connection back after an answered request."""
+        self.pending.enter(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        """A client that goes away or sends rubbish is no news, and nothing that it sends is told."""
+        """Log only our own errors: nothing that a client sends or fails to send."""
         error = sys.exception()
         if error is None or level < logging.ERROR or not self.ready:
             return
@@ -189,14 +189,14 @@ class _Server(HTTPServer):
 
 class _Request(HTTPRequest):
     def parse_request(self) -> None:
-        """Some rubbish is more than cheroot expects."""
+        """Parse as cheroot does, and answer 400 to rubbish that cheroot does not expect."""
         try:
             super().parse_request()
         except ValueError:
             self.simple_response("400 Bad Request")
 
     def respond(self) -> None:
-        """Without cheroot's reading of the body: who handles the request knows what it may be."""
+        """Answer without reading the body, whose limits the handler knows."""
         self.server.gateway(self).respond()
 
 
@@ -215,7 +215,7 @@ class _Connection(HTTPConnection):
         return str(self.remote_addr)
 
     def communicate(self) -> bool:
-        """Answer one request; whether the connection goes on. What came of its head is kept for whoever handles it."""
+        """Answer one request; return whether the connection goes on. What came of its head is kept for the handler."""
         self.head = bytes(self.stream.held[: self.server.max_request_header_size])
         try:
             going_on = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot's stub leaves it open
@@ -226,8 +226,8 @@ class _Connection(HTTPConnection):
         return going_on or self.over
 
     def close(self) -> None:
-        """End it, in whatever state the peer has left it."""
-        self.server.lobby.leave(self)
+        """End the connection, whatever state the peer left it in."""
+        self.server.pending.leave(self)
         self.stream.sever()
         self.stream.close()
         self.socket.close()
@@ -255,7 +255,7 @@ class _Gateway(Gateway):
 
 
 class _Tls(Adapter):
-    """The handshake is the lobby's, so that a silent client keeps nobody else waiting."""
+    """TLS, whose handshake is done while the connection is pending, so that a silent client blocks no thread."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.context = context

@@ -1,4 +1,4 @@
-"""One connection's bytes, both ways, within the time that it has. cheroot reads and writes them as two files."""
+"""The byte stream of one connection, both ways, with a time limit; cheroot reads and writes it as two files."""
 
 import socket
 import time
@@ -11,8 +11,8 @@ class Stream:
     """`held` has come and is not read yet. `until` is when the request at hand must be over, `whole_at` when it could
     be passed on, in monotonic seconds.
 
-    TimeoutError from then on, and OSError when the connection is lost. `blocked_since` tells for how long the peer has
-    been waited for, whether it does not send or does not take; None while it is not.
+    TimeoutError from then on, and OSError if the connection is lost. `blocked_since`: since when a thread waits for the
+    peer to send or to take; None while none waits.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -25,7 +25,7 @@ class Stream:
         self.bytes_read = self.bytes_written = 0
 
     def take(self, most: int) -> bool:
-        """Take what has come without waiting, as long as less than `most` is held; False at the peer's end.
+        """Read what has come, without waiting, while less than `most` is held; False at the peer's end.
 
         BlockingIOError, or ssl's SSLWantReadError or SSLWantWriteError, when more may come.
         """
@@ -42,13 +42,13 @@ class Stream:
         return bool(self.held)
 
     def read(self, size: int) -> bytes:
-        """Up to so many bytes as soon as there are any; b"" at the peer's end."""
+        """At most this many bytes, as soon as there are any; b"" at the peer's end."""
         if not self.held and size:
             self._fill()
         return self._pop(size)
 
     def readline(self, size: int) -> bytes:
-        """A line with its end, cut at so many bytes."""
+        """A line with its end, cut at this many bytes."""
         looked = 0
         while (end := self.held.find(b"\n", looked, size)) < 0 and len(self.held) < size:
             looked = len(self.held)
@@ -57,7 +57,7 @@ class Stream:
         return self._pop(end + 1 if end >= 0 else size)
 
     def write(self, data: bytes) -> int:
-        """All of it."""
+        """Write all of it."""
         left = memoryview(data)
         while left:
             self._wait()
@@ -69,26 +69,26 @@ class Stream:
         return len(data)
 
     def end(self) -> None:
-        """Say no more; the peer is told so."""
+        """Close our direction, as the peer learns."""
         try:
             socket.socket.shutdown(self._connection, socket.SHUT_WR)  # whatever TLS says of it
         except OSError:
             return
 
     def forget(self) -> bool:
-        """Take what has come, and forget it; as `take`. Up to a limit, so that others have their turn."""
+        """Read and discard what has come, up to a limit so that others have their turn; else as `take`."""
         self.held.clear()
         return self.take(_FORGOTTEN)
 
     def sever(self) -> None:
-        """End whatever a thread is doing with it."""
+        """Make a thread's reading or writing fail at once."""
         try:
             socket.socket.shutdown(self._connection, socket.SHUT_RDWR)  # TLS would change what that thread uses
         except OSError:
             return
 
     def close(self) -> None:
-        """Take nothing from now on."""
+        """Read nothing more."""
         self.closed = True
         self.held.clear()
 

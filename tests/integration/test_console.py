@@ -20,7 +20,7 @@ from certificates import Authority
 from clinic import Clinic
 from console_site import STUDY, TOKEN, Site
 from desk import E1, START
-from router.admin.console.frame import masked, masked_name
+from router.admin.console.view import masked, masked_name
 from router.admin.http.hosts import names_of
 from router.admin.http.server import MAX_FORM, AdminServer, Answer
 from router.admin.http.session import Sessions, token_in

@@ -12,7 +12,6 @@ from catalogue_rows import instance
 from clinic import Clinic
 from console_site import Site
 from desk import exam, printed
-from router.admin.console import list_pages
 from router.alarms import Alarm
 from router.catalogue.exams.files import FileKind, Lying
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, Batch, RefusalCount, RefusedInstance, RefusedSender
@@ -105,12 +104,14 @@ def test_each_list_is_looked_at_without_patient_data_and_names_what_waits(site: 
 
 
 def test_the_lists_have_the_columns_of_the_commands(site: Site) -> None:
-    assert list_pages._STUDIES == unreported_command._COLUMNS
-    shown = [column for column in list_pages._REFUSED if column not in ("What", "What to do")]  # below the table there
-    assert shown == list(refused_command._COLUMNS)
-    assert "<th>File</th><th>Since</th><th>Exam</th><th>Name</th><th>Kind</th><th>Because</th>" in (
-        site.ask("/files").text
+    studies, refused, files = (
+        re.findall("<th>(.*?)</th>", site.ask(path).text.partition("</table>")[0])
+        for path in ("/unreported", "/refused", "/files")
     )
+    assert studies == list(unreported_command._COLUMNS)
+    below = ("What", "What to do")  # below the table there
+    assert [column for column in refused if column not in below] == list(refused_command._COLUMNS)
+    assert files == ["File", "Since", "Exam", "Name", "Kind", "Because"]
 
 
 def test_the_lists_are_linked_from_every_page_and_from_what_waits_for_a_person(site: Site) -> None:

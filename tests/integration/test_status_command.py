@@ -136,9 +136,9 @@ def test_something_waits_for_a_person_or_may_where_the_database_does_not_tell(
     config: Path, changes: dict[str, Any] | None, waits: bool
 ) -> None:
     found = node_status(read_configuration(config), NOW)
-    assert found.outlook is not None
-    outlook = None if changes is None else replace(found.outlook, **changes)
-    assert waits_for_a_person(replace(found, outlook=outlook)) == waits
+    assert found.database is not None
+    database = None if changes is None else replace(found.database, **changes)
+    assert waits_for_a_person(replace(found, database=database)) == waits
 
 
 def test_watching_is_for_people_only(config: Path) -> None:

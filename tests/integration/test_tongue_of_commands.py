@@ -20,7 +20,7 @@ from router.reports.pdf.reader import Readers
 
 CASES = Path(__file__).parents[1] / "cases"
 # They go by no configuration, or what they print is for programs.
-ENGLISH = {"demo", "run", "platform", "install", "sbom", "reference", "completion", "audit export", "audit incident"}
+ENGLISH = {"demo", "run", "platform", "install", "reference", "completion", "audit export", "audit incident"}
 # What is typed, or is a name: commands, keys, paths, UIDs, options.
 TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]|\S*[/\\=_]\S*|--\S+|scripts/.*|Order\.\w+|Reported|\b(?:queue|audit|keys) \S+")
 SENTENCE = re.compile(

@@ -36,6 +36,7 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
         "router/conf/series_rules.toml",
         "router/docs/gm-psk-1.md",
         "router/admin/console/console.css",
+        "router/admin/console/templates/base.html",
         "router/docs/two_o_clock.md",
         "router/docs/README.md",
         "router/docs/images/console.png",

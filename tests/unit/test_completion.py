@@ -1,4 +1,4 @@
-"""What bash is given to complete."""
+"""Completion in a real bash."""
 
 import subprocess
 import sys
@@ -8,26 +8,41 @@ import pytest
 
 from harness import command_here
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bash") / "script"
+    path.write_text(command_here("completion").stdout)
+    return path
+
+
+def completed(script: Path, *words: str) -> list[str]:
+    """What bash offers for the last word, in the checkout."""
+    code = f"""source {script}; COMP_WORDS=("$@"); COMP_CWORD={len(words) - 1}
+        _imaging_cloud_router_completion "$1"; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    done = subprocess.run(["bash", "-c", code, "bash", *words], capture_output=True, text=True, cwd=ROOT, check=True)
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize(("words", "offered"), [
     (("scripts/queue", "ho"), ["hold"]),
     (("scripts/queue", "list", "--state", "del"), ["delivered"]),
-    (("scripts/queue", "list", "--wa"), ["--watch"]),
-    (("imaging-cloud-router", "doc"), ["doctor"]),
     (("scripts/status", "--j"), ["--json"]),
     (("scripts/queue", "list", "--destination", "bei"), ["beijing"]),
+    ((str(Path(sys.executable).with_name("imaging-cloud-router")), "doc"), ["doctor"]),
 ])  # fmt: skip
-def test_commands_options_and_values_are_offered(words: tuple[str, ...], offered: list[str]) -> None:
-    answer = command_here("completion", "--word", len(words) - 1, "--", *words)
-    assert answer.stdout.split() == offered
+def test_commands_options_and_values_are_offered(script: Path, words: tuple[str, ...], offered: list[str]) -> None:
+    assert completed(script, *words) == offered
 
 
-def test_bash_takes_it_and_completes_a_script_by_its_path() -> None:
-    code = f"""source <({sys.executable} -m router.cli completion)
-        complete -p {SCRIPTS}/queue && COMP_WORDS=(scripts/queue expl) COMP_CWORD=1 && _imaging_cloud_router
-        echo "${{COMPREPLY[@]}}" """
-    told = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=20, check=True)
-    assert told.stdout.split()[-1] == "explain"
+def test_scripts_are_completed_by_their_paths_alone(script: Path) -> None:
+    code = f"source {script}; complete -p scripts/queue && complete -p {ROOT}/scripts/queue"
+    subprocess.run(["bash", "-c", code], capture_output=True, check=True)
     assert subprocess.run(["bash", "-c", f"{code}; complete -p test"], capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_other_shells_get_what_click_has_for_them(shell: str) -> None:
+    assert "_IMAGING_CLOUD_ROUTER_COMPLETE" in command_here("completion", shell).stdout

@@ -1,7 +1,6 @@
 """`install` below a folder of its own: what it writes, with which modes, and what it would run."""
 
 import getpass
-import json
 import os
 import pwd
 import stat
@@ -15,7 +14,6 @@ from harness import command_here
 from router.admin import installation
 from router.admin.installation import Site
 from router.cli.install import constraints_of
-from router.cli.sbom import bill
 from router.config.file import load, shipped
 from router.errors import ConfigurationError
 
@@ -172,18 +170,6 @@ def test_constraints_pin_name_version_and_hash_and_leave_out_the_checkout() -> N
 def test_every_requirement_of_the_node_is_pinned() -> None:
     pinned = {line.partition("==")[0] for line in shipped("constraints.txt").read_text(encoding="utf-8").splitlines()}
     assert {"pydicom", "pynetdicom", "cryptography", "gmssl", "psycopg", "pydantic-core", "apprise"} <= pinned
-
-
-def test_the_bill_of_materials_names_what_is_needed_and_not_what_tests_need() -> None:
-    answer = command_here("sbom")
-    found = json.loads(answer.stdout)
-    names = {one["name"] for one in found["components"]}
-    assert {"pydicom", "pydantic-core", "gmssl-pyx"} <= names
-    assert not names & {"pytest", "mypy", "imaging-cloud-router"}
-    assert all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in found["components"])
-    own = next(one for one in found["dependencies"] if one["ref"] == "imaging-cloud-router")
-    assert "pydicom" in own["dependsOn"]
-    assert bill() == found
 
 
 def test_the_program_is_made_with_a_python_that_the_account_can_run(tmp_path: Path) -> None:

@@ -1,190 +1,229 @@
-"""scripts/launch: what it decides before it hands over."""
+"""scripts/launch and scripts/test: what they do before they hand over."""
 
-import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import suite
 from router.cli.install import platform_line
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+LINKS = ("demo", "test", "check", "run", "queue", "keys", "platform", "validate", "verify", "backup", "quarantine")
+# A Python that the set-up asks much and that answers little; `pip install` writes long, and fails if it is told to.
+PYTHON = """#!/bin/sh
+echo "$*" >>{calls}
+case "$*" in
+    *"# Platform"*) exec {real} "$@" ;;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+    "-m pip "*) seq -f 'Collecting package-%g' 125; [ ! -e {fails} ] ;;
+    *"import pip"* | *"import ensurepip"*) [ ! -e {no_pip} ] ;;
+    "-m router.cli "*) echo "handed over: $*" ;;
+    */tests/*) echo "handed over: $*" ;;
+esac
+"""
+
+
+class Checkout:
+    """A folder with a launcher, a setup.cfg and a Python of its own in front of PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.venv, self.programs = folder, folder / ".venv", folder / "programs"
+        for each in ("scripts", "conf", "programs"):
+            (folder / each).mkdir()
+        shutil.copy(SCRIPTS / "launch", folder / "scripts")
+        (folder / "setup.cfg").write_text("[metadata]\n")
+        (folder / "conf/constraints.txt").write_text("# Platform: another\n")
+        self.calls, self.fails, self.no_pip = (folder / name for name in ("calls", "fails", "no-pip"))
+        self.program(
+            "python3", PYTHON.format(calls=self.calls, real=sys.executable, fails=self.fails, no_pip=self.no_pip)
+        )
+
+    def program(self, name: str, text: str) -> None:
+        path = self.programs / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def run(self, name: str, *arguments: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
+        link = self.folder / "scripts" / name
+        if not link.exists():
+            link.symlink_to("launch")
+        return subprocess.run([link, *arguments], check=False, capture_output=True, text=True, timeout=60,
+                              env={"PATH": f"{self.programs}:{path}"})  # fmt: skip
+
+    def installs(self) -> list[str]:
+        """What was installed since the last question."""
+        lines = self.calls.read_text().splitlines() if self.calls.exists() else []
+        self.calls.unlink(missing_ok=True)
+        return [line.partition("--disable-pip-version-check ")[2] for line in lines if line.startswith("-m pip")]
 
 
 @pytest.fixture
-def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The launcher as a module whose checkout is an empty folder with a setup.cfg."""
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    loader = SourceFileLoader("launch", str(SCRIPTS / "launch"))
-    spec = importlib.util.spec_from_loader("launch", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    (tmp_path / "setup.cfg").write_text("[metadata]\n")
-    venv = tmp_path / ".venv"
-    (venv / "bin").mkdir(parents=True)
-    (venv / "bin" / "python").symlink_to(sys.executable)
-    places = {
-        "ROOT": tmp_path, "VENV": venv, "PYTHON": venv / "bin" / "python", "UNFINISHED": venv / ".unfinished",
-        "LOG": venv / "set-up.log",
-    }  # fmt: skip
-    for name, value in places.items():
-        monkeypatch.setattr(module, name, value)
-    return module
-
-
-def stamped(launch: ModuleType, extras: str) -> None:
-    launch.stamp_of(extras).write_text(launch.fingerprint())
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
 
 
 def test_every_command_is_a_link_to_the_launcher() -> None:
-    for name in [
-        "demo",
-        "test",
-        "check",
-        "run",
-        "queue",
-        "keys",
-        "platform",
-        "validate",
-        "verify",
-        "backup",
-        "quarantine",
-    ]:
-        link = SCRIPTS / name
-        assert link.is_symlink()
-        assert os.access(link, os.X_OK)
-        assert link.readlink() == Path("launch")
+    assert [SCRIPTS.joinpath(name).readlink() for name in LINKS] == [Path("launch")] * len(LINKS)
+    assert os.access(SCRIPTS / "launch", os.X_OK)
+    assert len((SCRIPTS / "launch").read_text().splitlines()) < 80
 
 
-def test_an_environment_without_stamp_is_not_ready(launch: ModuleType) -> None:
-    assert not launch.is_ready("base")
+def test_a_set_up_is_a_line_a_step_and_is_done_once(checkout: Checkout) -> None:
+    first, second = checkout.run("queue", "list", "two words"), checkout.run("queue", "list")
+    assert (first.stdout, first.returncode) == ("handed over: -m router.cli queue list two words\n", 0)
+    steps = [f"making .venv with {checkout.programs}/python3", "installing this checkout and what scripts/queue needs"]
+    assert first.stderr.splitlines() == [*steps, ".venv is ready"]
+    assert (second.stdout, second.stderr) == ("handed over: -m router.cli queue list\n", "")
+    assert (checkout.venv / "set-up.log").read_text().count("Collecting") == 125
 
 
-def test_what_the_tests_need_is_enough_for_every_other_command(launch: ModuleType) -> None:
-    stamped(launch, "test")
-    assert [launch.is_ready(extras) for extras in ("base", "demo", "test")] == [True, True, True]
+def test_an_installation_serves_the_commands_that_need_no_more(checkout: Checkout) -> None:
+    wanted = [
+        (name, checkout.run(name).returncode, checkout.installs()) for name in ("run", "demo", "run", "test", "demo")
+    ]
+    here = f"-e {checkout.folder}"
+    assert wanted == [("run", 0, [here]), ("demo", 0, [f"{here}[demo]"]), ("run", 0, []),
+                      ("test", 0, [f"{here}[test]"]), ("demo", 0, [])]  # fmt: skip
 
 
-def test_what_the_node_needs_is_not_enough_for_the_demo(launch: ModuleType) -> None:
-    stamped(launch, "base")
-    assert [launch.is_ready(extras) for extras in ("base", "demo", "test")] == [True, False, False]
+@pytest.mark.parametrize("change", ["setup.cfg", "cut off", "python"])
+def test_an_installation_that_is_old_cut_off_or_without_python_is_renewed(checkout: Checkout, change: str) -> None:
+    checkout.run("run")
+    checkout.installs()
+    if change == "setup.cfg":
+        (checkout.folder / "setup.cfg").write_text("[options]\n")
+    elif change == "cut off":
+        (checkout.venv / ".set-up-unfinished").touch()
+    else:
+        (checkout.venv / "bin/python").unlink()
+    assert checkout.run("run").stdout == "handed over: -m router.cli run\n"
+    assert checkout.installs() == [f"-e {checkout.folder}"]
 
 
-def test_a_changed_setup_cfg_asks_for_a_new_installation(launch: ModuleType) -> None:
-    stamped(launch, "base")
-    (launch.ROOT / "setup.cfg").write_text("[options]\n")
-    assert not launch.is_ready("base")
+def test_a_python_that_is_too_old_or_a_shim_is_passed_over(checkout: Checkout) -> None:
+    (checkout.programs / "python3").rename(checkout.programs / "python3.11")
+    checkout.program("python3", "#!/bin/sh\nexit 1\n")
+    checkout.program("python3.13", "#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
+    done = checkout.run("run", path="/nowhere:" + str(tools(checkout)))
+    assert f"making .venv with {checkout.programs}/python3.11" in done.stderr
+    (checkout.programs / "python3.11").unlink()
+    (checkout.folder / "setup.cfg").write_text("[options]\n")
+    (checkout.venv / "bin/python").unlink()
+    done = checkout.run("run", path=str(tools(checkout)))
+    assert (done.returncode, "Python 3.11 or newer is needed" in done.stderr) == (2, True)
 
 
-def test_an_installation_that_was_cut_off_is_not_ready(launch: ModuleType) -> None:
-    stamped(launch, "base")
-    launch.UNFINISHED.touch()
-    assert not launch.is_ready("base")
+def tools(checkout: Checkout) -> Path:
+    """A folder with what the launcher needs of the system, and no Python."""
+    folder = checkout.folder / "tools"
+    folder.mkdir(exist_ok=True)
+    for name in ("dirname", "readlink", "sha256sum", "cut", "cat", "tail", "rm", "mkdir", "touch", "flock", "grep",
+                 "cp", "seq", "sh"):  # fmt: skip
+        if not (folder / name).exists():
+            (folder / name).symlink_to(shutil.which(name) or "")
+    return folder
 
 
-def test_an_environment_whose_python_is_gone_is_not_ready(launch: ModuleType) -> None:
-    stamped(launch, "base")
-    launch.PYTHON.unlink()
-    launch.PYTHON.symlink_to("/nowhere/python3")
-    assert not launch.is_ready("base")
+def test_a_venv_without_pip_is_used_through_uv_and_made_by_it_where_python_cannot(checkout: Checkout) -> None:
+    checkout.no_pip.touch()
+    assert "apt-get install python3-venv" in checkout.run("run").stderr
+    make = f'[ "$1" = pip ] || {{ mkdir -p {checkout.venv}/bin; cp "$4" {checkout.venv}/bin/python; }}'
+    checkout.program("uv", f'#!/bin/sh\necho "uv $1" >>{checkout.calls}\n{make}\n')
+    for asked in ("[metadata]", "[options]"):
+        (checkout.folder / "setup.cfg").write_text(asked)
+        assert checkout.run("run").stdout == "handed over: -m router.cli run\n"
+    calls = checkout.calls.read_text().splitlines()
+    assert [call for call in calls if call.startswith(("uv", "-m venv", "-m pip"))] == ["uv venv", "uv pip", "uv pip"]
 
 
-def test_a_shim_that_fails_is_passed_over_for_a_python_that_runs(launch: ModuleType, tmp_path: Path) -> None:
-    shims, real = tmp_path / "shims", tmp_path / "real"
-    for folder in (shims, real):
-        folder.mkdir()
-    (shims / "python3.13").write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
-    (shims / "python3.13").chmod(0o755)
-    (real / "python3.11").symlink_to(sys.executable)
-    assert launch.newer_python(f"{shims}:{real}") == str(real / "python3.11")
+@pytest.mark.parametrize("same", [True, False])
+def test_the_pinned_files_are_installed_by_their_hashes_where_the_platform_is_theirs(
+    checkout: Checkout, same: bool
+) -> None:
+    pinned = checkout.folder / "conf/constraints.txt"
+    pinned.write_text(f"# made\n{platform_line()}{'' if same else '64'}\nclick==8 --hash=sha256:00\n")
+    checkout.run("run")
+    assert checkout.installs() == [f"--require-hashes -r {pinned}"] * same + [f"-e {checkout.folder}"]
 
 
-def test_an_old_python_without_a_newer_one_is_told_in_plain_words(launch: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(launch.SetUpFailed, match=r"Python 3\.11 or newer is needed\. This is Python 3\.9"):
-        launch.need_new_python((3, 9, 2), str(tmp_path))
+def test_a_failure_shows_the_end_of_the_log_names_it_and_leaves_nothing_that_looks_ready(checkout: Checkout) -> None:
+    checkout.fails.touch()
+    done = checkout.run("demo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the whole log: {checkout.venv}/set-up.log" in done.stderr
+    assert re.findall(r"package-(\d+)", done.stderr) == ["121", "122", "123", "124", "125"]
+    checkout.fails.unlink()
+    assert checkout.run("demo").returncode == 0
 
 
-def test_only_one_set_up_runs_at_a_time(launch: ModuleType) -> None:
-    script = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'rb+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
-    probe = [sys.executable, "-c", script, str(launch.ROOT / "setup.cfg")]
-    with launch.alone():
-        assert subprocess.run(probe, check=False, capture_output=True).returncode != 0
-    assert subprocess.run(probe, check=False, capture_output=True).returncode == 0
+def test_only_one_set_up_runs_at_a_time(checkout: Checkout) -> None:
+    lock = ["flock", str(checkout.folder / "setup.cfg"), "sh", "-c", "echo held; read line"]
+    holder = subprocess.Popen(lock, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    (checkout.folder / "scripts/run").symlink_to("launch")
+    path = {"PATH": f"{checkout.programs}:/usr/bin:/bin"}
+    program = str(checkout.folder / "scripts/run")
+    waiting = subprocess.Popen(program, env=path, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert waiting.stderr is not None
+    assert waiting.stderr.readline() == "another command is setting up .venv: waiting for it\n"
+    holder.communicate("go\n")
+    assert ".venv is ready" in waiting.communicate(timeout=60)[1]
 
 
-def test_called_by_its_own_name_it_points_at_the_links() -> None:
+def test_called_by_its_own_name_it_points_at_the_links(checkout: Checkout) -> None:
     done = subprocess.run([SCRIPTS / "launch"], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert "scripts/demo" in done.stderr
 
 
-def test_help_of_test_and_check_needs_no_set_up() -> None:
-    for name in ("test", "check"):
-        done = subprocess.run([SCRIPTS / name, "--help"], check=False, capture_output=True, text=True)
-        assert done.returncode == 0
-        assert done.stdout.startswith(f"Usage: scripts/{name}")
+@pytest.mark.parametrize(("asked", "program"), [
+    (("test", "-x"), "suite.py -x"), (("check",), "checks.py"), (("bench", "receive"), "benchmarks receive"),
+    (("torture", "9"), "torture/torture.py 9"), (("torture", "fuzz", "9"), "torture/fuzz.py 9"),
+])  # fmt: skip
+def test_programs_of_developers_are_in_the_tests(checkout: Checkout, asked: tuple[str, ...], program: str) -> None:
+    assert checkout.run(*asked).stdout == f"handed over: {checkout.folder}/tests/{program}\n"
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_the_pinned_files_are_installed_by_their_hashes_where_the_platform_is_theirs(
-    launch: ModuleType, monkeypatch: pytest.MonkeyPatch, same: bool
-) -> None:
-    (launch.ROOT / "conf").mkdir()
-    line = launch.platform_line() if same else launch.platform_line() + "64"
-    (launch.ROOT / "conf/constraints.txt").write_text(f"# made\n{line}\nclick==8 --hash=sha256:00\n")
-    called: list[list[str]] = []
-
-    def run(command: list[str]) -> int:
-        called.append(command)
-        return 0
-
-    monkeypatch.setattr(launch, "run", run)
-    launch.install("base")
-    hashed = [command for command in called if "--require-hashes" in command]
-    assert len(hashed) == same
-    assert all(command[-1] == str(launch.ROOT / "conf/constraints.txt") for command in hashed)
-    assert called[-1][-2:] == ["--editable", str(launch.ROOT)]
+@pytest.mark.parametrize("name", ["suite", "checks"])
+def test_test_and_check_say_how_they_are_used(name: str) -> None:
+    program = SCRIPTS.parent / "tests" / f"{name}.py"
+    done = subprocess.run([sys.executable, program, "--help"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.startswith("Usage: scripts/")) == (0, True)
 
 
-def test_a_file_that_is_not_the_pinned_one_ends_the_installation(
-    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (launch.ROOT / "conf").mkdir()
-    (launch.ROOT / "conf/constraints.txt").write_text(f"{launch.platform_line()}\n")
-    monkeypatch.setattr(launch, "run", lambda command, **_: int("--require-hashes" in command))
-    with pytest.raises(launch.SetUpFailed):
-        launch.install("base")
-    assert not launch.is_ready("base")
-
-
-@pytest.mark.parametrize("status", [0, 1])
-def test_pip_is_one_line_a_step_and_a_failure_names_the_log_with_the_rest(
-    launch: ModuleType, capfd: pytest.CaptureFixture[str], status: int
-) -> None:
-    launch.PYTHON.unlink()
-    launch.PYTHON.write_text(f"#!/bin/sh\nseq -f 'Collecting package-%g' 125\nexit {status}\n")
-    launch.PYTHON.chmod(0o755)
-    if status:
-        with pytest.raises(launch.SetUpFailed) as failure:
-            launch.install("demo")
-        said = str(failure.value)
-        assert str(launch.LOG) in said
-        assert "package-125" in said
-        assert said.count("Collecting") == launch.LAST_LINES
-    else:
-        launch.install("demo")
-    out, err = capfd.readouterr()
-    assert (out, err.count("\n")) == ("", 1), err
-    assert launch.LOG.read_text().count("Collecting") == 125
-
-
-def test_the_pinned_files_name_the_platform_that_they_are_of(launch: ModuleType) -> None:
+def test_the_pinned_files_name_the_platform_that_they_are_of() -> None:
     shipped = (SCRIPTS.parent / "conf/constraints.txt").read_text(encoding="utf-8")
     assert re.search(r"^# Platform: cpython-3\.\d+ linux \w+ \w+$", shipped, re.MULTILINE)
-    assert launch.platform_line() == platform_line()
+
+
+def test_services_of_a_package_stay_off_while_it_is_installed_and_the_policy_goes(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    with suite.no_services(policy):
+        assert subprocess.call([policy]) == 101
+    assert not policy.exists()
+
+
+def test_a_policy_that_a_kill_left_behind_forbids_nothing_and_removes_itself(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    code = f"""import os, pathlib, suite
+held = suite.no_services(pathlib.Path({str(policy)!r}))
+held.__enter__()
+os._exit(9)"""
+    subprocess.run([sys.executable, "-c", code], check=False, cwd=SCRIPTS.parent / "tests")
+    assert policy.exists()
+    assert subprocess.call([policy]) == 0
+    assert not policy.exists()
+
+
+def test_a_policy_of_the_machine_itself_stays(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("theirs")
+    with suite.no_services(policy):
+        pass
+    assert policy.read_text() == "theirs"

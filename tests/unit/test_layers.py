@@ -74,6 +74,7 @@ DOORS = {
     "prometheus_client": {"admin/http/metrics.py"},
     "multipart": {"trial/platform"},
     "cheroot": {"web/server.py"},
+    "jinja2": {"admin/console/view.py"},
     "reportlab": {"trial/demo"},
     "click": {"cli"},
     "rich": {"cli", "trial/demo"},

@@ -1,15 +1,19 @@
 """Text from outside is shown, never obeyed: on terminals, in JSON, on the console's pages, in spreadsheets."""
 
 import json
+import re
 import sys
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.admin.console.frame import cell
+from router.admin.console.pages import LoginPage
+from router.admin.console.view import TEMPLATES, View, render
 from router.cli import launched
 from router.cli.options import print_json
 from router.cli.tables import console, plain_output, show
 from router.text.decoding import shown
+from router.text.language import tongue_of
 from router.upkeep.daily import table_of
 
 OBEYED = [
@@ -57,7 +61,16 @@ def test_a_fault_that_repeats_what_was_typed_is_shown(capsys: pytest.CaptureFixt
 
 
 def test_a_page_shows_what_a_browser_would_obey() -> None:
-    assert cell("a\u202eb\x1b<") == "a\\u202eb\\x1b&lt;"
+    view = View(node="<n>", tongue=tongue_of("en"), zone=ZoneInfo("UTC"), session=None, path='/"<')
+    page = render(view, "login.html", LoginPage("a\u202eb\x1b<", wrong=False)).decode()
+    assert "a\\u202eb\\x1b&lt;" in page
+    assert "&lt;n&gt;" in page
+    assert 'href="/&#34;&lt;?lang' in page
+
+
+def test_no_template_and_no_module_of_the_console_calls_text_html() -> None:
+    for path in (*TEMPLATES.iterdir(), *TEMPLATES.parent.glob("*.py")):
+        assert not re.search(r"\| *safe|autoescape (?!=True)|Markup", path.read_text(encoding="utf-8")), path
 
 
 def test_a_table_cell_is_one_line_and_ordinary_text_stays_as_it_is() -> None:

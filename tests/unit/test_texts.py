@@ -2,6 +2,7 @@
 
 import copy
 import re
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,11 @@ def found(source: str, place: str = "admin/x.py") -> list[str]:
 
 def test_a_marked_text_is_found_wherever_it_is_and_the_keys_of_a_table_are_not() -> None:
     assert found('x = N_({"key": "Value", "other": ("One", f"{a.two} more")})') == ["Value", "One", "{two} more"]
+
+
+def test_the_texts_of_a_template_are_found_and_its_styles_and_paths_are_not() -> None:
+    page = BytesIO(b'{{ tile(say("One"), "warn") }}{% set names = N_(["Two", "-"]) %}{{ link("/x", say(name)) }}')
+    assert [text for _, _, (text,), _ in texts.extract_page(page, None, None, None)] == ["One", "Two"]
 
 
 def test_a_value_of_a_text_is_named_by_what_it_is() -> None:

@@ -1,1 +1,1 @@
-"""The audit: messages of what was done, sealed, signed, and sent on."""
+"""The audit: messages about actions, sealed, signed, and sent on."""

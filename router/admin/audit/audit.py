@@ -1,7 +1,7 @@
 """The audit: a subscriber of the event bus that writes audit messages to the trail.
 
 Messages wait in memory for a moment and are made durable together; a node that is killed loses that moment at most.
-What a person does is durable here before it is done (`seal`), and is not done while the trail is in doubt.
+A person's action is durable here before it is done (`seal`), and is refused while the trail is in doubt.
 """
 
 import logging
@@ -45,7 +45,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A trail by a short look at it: its last record and whether that is `sealed`, the number that it begins with, the
+    """A trail at a glance: its last record and whether that is `sealed`, the number that it begins with, the
     number up to which it was sent on; the newest head that was signed, and the record of that number."""
 
     last: Record | None
@@ -57,7 +57,7 @@ class State:
 
 
 def doubts(state: State, seals: Seals) -> Iterator[str]:
-    """Why the trail is not what it was; nothing when nothing speaks against it."""
+    """Reasons to doubt the trail; empty if there are none."""
     last, sent, head, signed = state.last, state.sent, state.head, state.signed
     end = last.n if last else 0
     if sent > end:
@@ -79,7 +79,7 @@ def doubts(state: State, seals: Seals) -> Iterator[str]:
 
 
 class Audit:
-    """Of one process, in the node's name. Without `start` nothing is written before `stop`.
+    """The audit of one process, in the node's name. Without `start` nothing is written before `stop`.
 
     Under `guard` heads are signed while it runs, and a trail that is not what it was is an alarm.
     """
@@ -107,12 +107,12 @@ class Audit:
 
     @property
     def folder(self) -> Path:
-        """Where the trail lies."""
+        """The trail's folder."""
         return self._trail.folder
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be audited, as far as it is known; "" while it can. Waits for nothing."""
+        """Why nothing can be audited, as far as is known; "" while it can. Never blocks."""
         return self._failed or self._doubted
 
     def guard(self, guard: Guard) -> None:
@@ -128,7 +128,7 @@ class Audit:
             self._waiting.put(entry)
 
     def count(self, received: "Received") -> None:
-        """An instance was received; those of a study from a sender make one message a minute."""
+        """Count a received instance; a study's instances from one sender make one message a minute."""
         with self._lock:
             self._received[received.calling_ae, received.address, received.uids.study] += 1
 
@@ -137,7 +137,7 @@ class Audit:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, sign the last head where the trail was guarded while this ran, and end."""
+        """Write what waits, sign the last head if the trail was guarded, and end."""
         self._stopping.set()
         ran = self._thread.ident is not None
         if ran:
@@ -170,9 +170,9 @@ class Audit:
             _log.error("the audit trail cannot be written, it is tried again: %s", error)
 
     def seal(self) -> None:
-        """Write what waits, before the act that it tells of is committed.
+        """Write what waits, before the action it reports is committed.
 
-        TransientError when that cannot be, or when the trail is not what it was.
+        TransientError if that is impossible, or the trail is in doubt.
         """
         self.write()
         with self._writing:
@@ -183,7 +183,7 @@ class Audit:
             raise TransientError(f"nothing is done while the audit trail is in doubt: {fault}", hint=hint)
 
     def fault(self, guard: Guard) -> str:
-        """Why the trail cannot be trusted to hold what is done; "" when it can."""
+        """Why the trail cannot be trusted; "" if it can."""
         with self._writing:  # what is just being written is no fault
             if self._unwritten:
                 return "the trail cannot be written"
@@ -209,7 +209,7 @@ class Audit:
         )  # fmt: skip
 
     def _record_of(self, head: Head | None) -> Record | None:
-        """The record that was signed; of the same head looked for once a minute, as many acts may follow each other."""
+        """The signed record; looked up at most once a minute for the same head, since actions may follow fast."""
         now = self._clock.monotonic()
         known, record, at = self._known
         if head is None or head != known or now - at >= _ROUND:
@@ -218,7 +218,7 @@ class Audit:
         return record
 
     def sign(self, guard: Guard, accepted: str = "") -> None:
-        """Sign the trail's end, keep that head, and add it to the trail itself, which goes on to syslog."""
+        """Sign the trail's end, keep that head, and add it to the trail, which is also sent to syslog."""
         last, now = self._trail.last(), self._clock.now()
         if last is None:
             return
@@ -248,7 +248,7 @@ class Audit:
             self._guard.close()
 
     def _look(self, guard: Guard, *, sign: bool) -> None:
-        """Tell whether the trail is what it was. Only then sign its head: the last one is what speaks against it."""
+        """Check the trail. Sign its head only if it is sound: the last head is the evidence against it."""
         try:
             self._known = _NOT_LOOKED
             fault = self._doubted = self.fault(guard)

@@ -1,4 +1,4 @@
-"""DICOM audit messages (PS3.15 A.5): what happened, as XML that audit repositories understand.
+"""DICOM audit messages (PS3.15 A.5): events as XML that audit repositories understand.
 
 They name application entities, addresses, Study Instance UIDs and the node's own numbers, never a patient.
 """
@@ -22,7 +22,7 @@ class Code:
     scheme: str = "DCM"
 
     def xml(self, element: str) -> str:
-        """As a coded element."""
+        """The code as an element."""
         names = f'csd-code="{self.value}" codeSystemName="{self.scheme}" originalText={quoteattr(self.meaning)}'
         return f"<{element} {names}/>"
 
@@ -135,7 +135,7 @@ def _escaped(text: str) -> str:
 
 
 def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: datetime) -> list[Entry]:
-    """Of instances received, counted by calling AE title, address and study."""
+    """The entry about instances received, counted by calling AE title, address and study."""
     node_side = Participant(node, Role.DESTINATION)
     return [
         Entry(at, What.TRANSFERRED, f"{count} instance(s) received",
@@ -145,14 +145,14 @@ def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: dat
 
 
 def of_head(head: Head, at: datetime) -> Entry:
-    """Of a head that the node has signed, so that whoever has the records has it, too."""
+    """The entry about a head that the node has signed, so that it is where the records are."""
     text = f"head {head} sealed under {head.chain}, signed by {head.key}: {head.signature}"
     text += f", accepted by {head.accepted}" if head.accepted else ""
     return Entry(at, What.HEAD, text, [Participant(head.node, Role.APPLICATION, requestor=True)], "C")
 
 
 def entry_of(event: Event, node: str) -> Entry | None:
-    """The audit entry of an event of the journal; None when it is none of the audit's business."""
+    """The audit entry of an event; None if the event is not audited."""
     by = Participant(node if event.who == "node" else event.who, Role.APPLICATION, requestor=True)
     tell = _TELLING.get(event.kind)
     entry = tell(event, by, node) if tell else None
@@ -210,7 +210,7 @@ def _viewed(event: Event, by: Participant, _: str) -> Entry:
 
 
 def _moved(event: Event, by: Participant, node: str) -> Entry | None:
-    """Only what a person has done: the node's own moves are in the history."""
+    """The entry about a person's move; the node's own moves are in the history only."""
     return None if event.who == "node" else _decided(event, by, node)
 
 

@@ -1,7 +1,7 @@
-"""The keys of a node's own for its audit trail: one that seals records, an SM2 pair that signs heads.
+"""A node's own keys for its audit trail: one that seals records, an SM2 pair that signs heads.
 
-Both are made at the first start, 0600, in the data folder. They hold against whoever may write the files of the trail,
-not against those who may read the keys: root, and whatever runs under the node's account.
+Both are made at the first start, 0600, in the data folder. They protect against anyone who can write the trail's files
+but not read the keys: not against root or a process under the node's account.
 """
 
 import base64
@@ -52,7 +52,7 @@ def signed_text(head: Head) -> bytes:
 
 
 def is_signed(head: Head, key: PublicKey) -> bool:
-    """Whether the head is this key's word."""
+    """Whether this key signed the head."""
     try:
         return key.verify(signed_text(head), base64.b64decode(head.signature, validate=True))
     except ValueError:
@@ -78,7 +78,7 @@ def head_faults(heads: Sequence[Head], trail: Trail, seals: Seals | None, oldest
 
 
 def seals_of(data: Path, node: str) -> Seals:
-    """The node's keys, made where there are none.
+    """The node's keys, made if there are none.
 
     ConfigurationError when a key file does not read, is open to others, or cannot be made.
     """
@@ -93,7 +93,7 @@ def seals_of(data: Path, node: str) -> Seals:
 
 
 def seals_here(data: Path, node: str) -> Seals | None:
-    """The node's keys; None where there are none."""
+    """The node's keys; None if there are none."""
     folder = data / FOLDER / node
     return _load(folder) if (folder / _SEAL).exists() and (folder / _SIGN).exists() else None
 
@@ -106,7 +106,7 @@ def _load(folder: Path) -> Seals:
 
 
 def _make(folder: Path) -> None:
-    """Durable, and never in part; several processes may start at once."""
+    """Write a key durably and never in part; several processes may start at once."""
     make_folder(folder)
     with take(folder / _LOCK, _PATIENCE) as alone:
         if not alone:

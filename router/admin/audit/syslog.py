@@ -1,7 +1,7 @@
 """The audit trail sent on to a syslog server (PS3.15 A.6; RFC 5424 over TLS, RFC 5425).
 
-What was sent is remembered by number beside the trail, so that nothing is left out after a restart; what was on its way
-when a connection broke is sent again.
+The number of the last record sent is kept beside the trail, so that none is left out after a restart. A record on its
+way when a connection broke is sent again.
 """
 
 import logging
@@ -41,22 +41,22 @@ class Syslog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send what there is, if the server takes it at once, and end."""
+        """Send the rest if the server takes it at once, and end."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(_TIMEOUT)
 
     def _run(self) -> None:
-        pause, told = _ROUND, False
+        pause, reported = _ROUND, False
         while True:
             stopping = self._stopping.wait(pause)
             try:
                 self._send()
-                pause, told = _ROUND, False
+                pause, reported = _ROUND, False
             except (OSError, ValueError) as error:
-                if not told:
+                if not reported:
                     _log.error("the syslog server takes no audit messages, it is tried again: %s", error)
-                pause, told = min(pause * 2, _LONGEST_PAUSE), True
+                pause, reported = min(pause * 2, _LONGEST_PAUSE), True
             if stopping:
                 return
 

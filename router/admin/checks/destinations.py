@@ -1,4 +1,4 @@
-"""Whether destinations and the PACS answer, from the address and within the networks that are configured (DB11 5.1)."""
+"""Checks that destinations and the PACS answer, from the configured address and networks (DB11 5.1)."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ _TOLERATED = 60.0  # seconds; the platform refuses more than 300
 
 
 def destination(config: Config, one: Destination, clock: Clock) -> Iterator[CheckResult]:
-    """C-ECHO, a token, and what the clocks say."""
+    """C-ECHO, a token, and a comparison of clocks."""
     dicom, http = one.dicom, one.http
     if dicom is not None:
         yield from attempt(f"C-ECHO to {one.name}", lambda: _echo(one.name, dicom))

@@ -21,7 +21,7 @@ _ROOM = 1.5  # x min_free: below it retention begins to make room
 
 
 def data_folder(config: Config) -> Iterator[CheckResult]:
-    """Its rights, its room, its disk."""
+    """Its mode, its free space, its disk."""
     data, subject = config.node.data, "data folder"
     here = _nearest(data)
     if not os.access(here, os.R_OK | os.W_OK | os.X_OK):
@@ -58,7 +58,7 @@ def _encryption(folder: Path) -> CheckResult:
 
 
 def drop_folder(config: Config) -> Iterator[CheckResult]:
-    """Whether it is there, mounted, and may be read and, with `move`, written."""
+    """Whether it exists, is mounted, and can be read and, with `move`, written."""
     folder, subject = config.reports.folder, "drop folder"
     if absent := not_mounted(folder):
         yield CheckResult(
@@ -107,7 +107,7 @@ def _pair(subject: str, private: Path, own: str) -> Iterator[CheckResult]:
 
 
 def certificates(config: Config, now: datetime) -> Iterator[CheckResult]:
-    """Every certificate that the configuration names: readable, not at its end; its key private."""
+    """Every configured certificate is readable and not about to expire; its key is private."""
     for name, file, key in _certificates(config):
         yield from attempt(name, lambda name=name, file=file, key=key: _certificate(name, file, key, now))  # type: ignore[misc] # bound now
 
@@ -144,7 +144,7 @@ def _certificates(config: Config) -> Iterator[tuple[str, Path, Path | None]]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the one in which it would be made."""
+    """The folder, or the nearest one above that exists."""
     found = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
     if found is None:
         raise ConfigurationError(f"{folder} is nowhere")

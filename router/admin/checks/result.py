@@ -17,7 +17,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line: what was looked at, how it is, and what to do about it."""
+    """One finding: its subject, its state in words, and the remedy."""
 
     subject: str
     verdict: Verdict
@@ -26,12 +26,12 @@ class CheckResult:
 
 
 def good(subject: str, text: str) -> CheckResult:
-    """As it should be."""
+    """A finding without fault."""
     return CheckResult(subject, Verdict.OK, text)
 
 
 def attempt(subject: str, look: Callable[[], Iterator[CheckResult]]) -> Iterator[CheckResult]:
-    """Findings of `look`; an error of ours ends it and is a failure with its hint."""
+    """Findings of `look`; one of our own errors ends it and becomes a failure with its hint."""
     try:
         yield from look()
     except ConfigurationError as error:

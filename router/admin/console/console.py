@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from router.admin.console import pages
-from router.admin.console.comparison import Compared
-from router.admin.console.frame import View, reason_of
 from router.admin.console.lists import Lists
-from router.admin.console.pages import PAGE, ExamPage, QueuePage
-from router.admin.console.sentences import Sending
+from router.admin.console.marks import story_mark
+from router.admin.console.pages import DELIVERIES, ExamPage, LoginPage, OverviewPage, QueuePage, Sending
+from router.admin.console.view import View, reason_of, render
 from router.admin.http.server import Answer, Handle, Request, html, see_other
 from router.admin.http.session import COOKIE, Sessions, is_genuine
 from router.catalogue import Catalogue
@@ -27,7 +25,7 @@ from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.attention import Attention
 from router.policy.pause import EVERY
-from router.policy.states import State
+from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
 from router.review.attention import active
 from router.review.comparison import IdentityComparison
@@ -49,7 +47,6 @@ _SAID = N_({
     "changed": "Nothing was settled: what differs is not what was shown. Compare both sides again.",
     "none": "Nothing was settled: no identity doubt stands any more.",
 })  # fmt: skip
-_OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.HELD, State.FAILED)
 _POLICY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'",
@@ -58,7 +55,7 @@ _POLICY = {
 _Act = Callable[[View, Request], Answer]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleContext:
     """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
 
@@ -70,8 +67,8 @@ class ConsoleContext:
     catalogue: Catalogue
     bus: EventBus
     clock: Clock
-    book: Callable[[], Rulebook]
-    places: Sequence[Place]
+    rules: Callable[[], Rulebook]
+    queues: Sequence[Place]
     free: Callable[[], int]
     token_file: Path
     seal: Callable[[], None]
@@ -81,25 +78,25 @@ class ConsoleContext:
 class Console:
     """The pages behind their paths."""
 
-    def __init__(self, behind: ConsoleContext, token: str) -> None:
-        self._behind = behind
-        self._sessions = Sessions(token, behind.clock)
+    def __init__(self, context: ConsoleContext, token: str) -> None:
+        self._context = context
+        self._sessions = Sessions(token, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
-        self._review = Review(behind.catalogue, behind.clock)
-        self._traces = Provenance(behind.catalogue, behind.config)
-        self._answers = Answers(behind.catalogue, behind.config, behind.clock)
-        self._sides = _sides(behind)
-        self._decisions = Decisions(behind.config.identity, behind.catalogue, behind.bus, behind.clock)
-        self._lists = Lists(behind.config, behind.catalogue, behind.bus, behind.clock, behind.seal)
-        self._local = is_loopback(behind.config.admin.host)
+        self._review = Review(context.catalogue, context.clock)
+        self._traces = Provenance(context.catalogue, context.config)
+        self._answers = Answers(context.catalogue, context.config, context.clock)
+        self._comparison = _comparison(context)
+        self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
+        self._lists = Lists(context.config, context.catalogue, context.bus, context.clock, context.seal)
+        self._local = is_loopback(context.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
-    def reconfigure(self, config: Config, places: Sequence[Place]) -> None:
+    def reconfigure(self, config: Config, queues: Sequence[Place]) -> None:
         """Show what this configuration says, with the same sessions."""
-        self._behind = replace(self._behind, config=config, places=places)
-        self._traces = Provenance(self._behind.catalogue, config)
-        self._answers = Answers(self._behind.catalogue, config, self._behind.clock)
-        self._sides = _sides(self._behind)
+        self._context = replace(self._context, config=config, queues=queues)
+        self._traces = Provenance(self._context.catalogue, config)
+        self._answers = Answers(self._context.catalogue, config, self._context.clock)
+        self._comparison = _comparison(self._context)
         self._lists.reconfigure(config)
 
     def routes(self) -> dict[str, Handle]:
@@ -145,34 +142,35 @@ class Console:
 
     def _view(self, request: Request) -> View:
         asked = request.query.get("lang") or request.cookies.get("lang", "")
-        node = self._behind.config.node
+        node = self._context.config.node
         language = chosen_language(asked, request.headers.get("Accept-Language", ""), node.language)
         number = request.query.get("id", "")
         place = "/" + request.path.split("/")[1]  # /files/dismiss is done on /files
         path = place if place in _LINKED else "/"
         path = f"/exam?id={number}" if place == "/exam" and number.isdecimal() else path
         tongue = self._tongues[language]
-        return View(node.owner, tongue, node.timezone, self._sessions.of(request.cookies.get(COOKIE, "")), path)
+        session = self._sessions.of(request.cookies.get(COOKIE, ""))
+        return View(node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path)
 
     def _language(self, request: Request) -> Mapping[str, str]:
         asked = request.query.get("lang", "")
         return {"Set-Cookie": f"lang={asked}; Path=/; SameSite=Strict; HttpOnly"} if asked in LANGUAGES else {}
 
     def _cookie(self, value: str, rest: str = "") -> Mapping[str, str]:
-        secure = "; Secure" if self._behind.config.admin.tls is not None else ""
+        secure = "; Secure" if self._context.config.admin.tls is not None else ""
         return {"Set-Cookie": f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{rest}"}
 
     def _log_in(self, view: View, request: Request) -> Answer:
-        where = str(self._behind.token_file) if self._local else self._behind.token_file.name
+        where = str(self._context.token_file) if self._local else self._context.token_file.name
         if request.method != "POST":
-            return html(pages.login(view, where, wrong=False))
+            return html(render(view, "login.html", LoginPage(where, wrong=False)))
         who = " ".join(request.form.get("who", "").split())[:64]
-        own = who.casefold() in ("", "node", self._behind.config.node.owner.casefold())  # what the node does itself
+        own = who.casefold() in ("", "node", self._context.config.node.owner.casefold())  # what the node does itself
         session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip(), request.address)
         if session is None:
-            self._tell(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
-            return replace(html(pages.login(view, where, wrong=True)), status=403)
-        self._tell(Kind.VIEWED, "logged in at the console", who)
+            self._record(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
+            return replace(html(render(view, "login.html", LoginPage(where, wrong=True))), status=403)
+        self._record(Kind.VIEWED, "logged in at the console", who)
         return see_other("/", self._cookie(session.key))
 
     def _log_out(self, view: View, request: Request) -> Answer:
@@ -182,13 +180,14 @@ class Console:
     # -- pages
 
     def _overview(self, view: View, _: Request) -> Answer:
-        behind = self._behind
-        heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
-        alarms = behind.catalogue.alarms.standing()
-        due = self._explained(self._review.listed(_OPEN, None, None, _DUE))
-        free, sending, entries = behind.free(), self._sending(), behind.attention()
-        folded = active(alarms, entries)
-        return html(pages.overview(view, heaps, behind.places, entries, folded, _ALARMS, due, free, sending))
+        context, entries = self._context, self._context.attention()
+        shown = OverviewPage(
+            backlog=context.catalogue.backlog.heaps(context.queues, context.clock.now()), queues=context.queues,
+            attention=entries, alarms=active(context.catalogue.alarms.standing(), entries), most=_ALARMS,
+            due=self._explained(self._review.listed(PENDING, None, None, _DUE)),
+            free=context.free(), sending=self._sending(),
+        )  # fmt: skip
+        return html(render(view, "overview.html", shown))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:
         """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""
@@ -203,21 +202,22 @@ class Console:
         page = min(page, _LAST_PAGE)
         text = request.form.get("text", "").strip()
         if text:
-            self._tell(Kind.VIEWED, "the queue searched at the console", view.who)
-            self._behind.seal()
-        last = (page + 1) * PAGE
+            self._record(Kind.VIEWED, "the queue searched at the console", view.who)
+            self._context.seal()
+        last = (page + 1) * DELIVERIES
         states = [State(state)] if state else list(State)
         lines = self._review.listed(states, destination or None, text or None, _FOUND if text else last + 1)
-        shown = self._explained(lines if text else lines[last - PAGE : last])
+        shown = self._explained(lines if text else lines[last - DELIVERIES : last])
         more = not text and len(lines) > last
         listed = QueuePage(
-            shown, state, destination, text, page, more and page < _LAST_PAGE, more and page == _LAST_PAGE
-        )
-        return html(pages.queue(view, listed, self._sending()))
+            lines=shown, state=state, destination=destination, text=text, page=page, sending=self._sending(),
+            more=more and page < _LAST_PAGE, cut=more and page == _LAST_PAGE,
+        )  # fmt: skip
+        return html(render(view, "queue.html", listed))
 
     def _sending(self) -> Sending:
-        names = [one.name for one in self._behind.config.destination]
-        return Sending(self._behind.catalogue.pauses.standing(), names)
+        names = [one.name for one in self._context.config.destination]
+        return Sending(self._context.catalogue.pauses.standing(), names)
 
     def _explained(self, lines: Sequence[Line]) -> list[Explained]:
         """For a page on which patient data is masked."""
@@ -226,14 +226,14 @@ class Console:
     def _exam(self, view: View, request: Request) -> Answer:
         said = _SAID.get(request.query.get("done", ""), "")
         differences = self._differences(request.query)
-        return self._told(view, self._story(request.query), said, differences, shown=False)
+        return self._shown(view, self._story(request.query), said, differences, open_=False)
 
     def _patient(self, view: View, request: Request) -> Answer:
         """Patient data unmasked, once, for the person who asks; told before it is shown."""
         differences, story = self._differences(request.form), self._story(request.form)
-        self._tell(Kind.VIEWED, "patient data shown at the console", view.who, exam=story.case.exam)
-        self._behind.seal()
-        return self._told(view, story, "", differences, shown=True)
+        self._record(Kind.VIEWED, "patient data shown at the console", view.who, exam=story.case.exam)
+        self._context.seal()
+        return self._shown(view, story, "", differences, open_=True)
 
     def _act(self, view: View, request: Request) -> Answer:
         story, form = self._story(request.form), request.form
@@ -244,11 +244,11 @@ class Console:
         why = reason_of(form)
         if line is None or act is None or not why:
             raise InvalidData("expected a delivery of this exam, what to do with it, and why")
-        seen = form.get("seen") == pages.mark_of(story)
-        movable = form["what"] != "hold" or line.delivery.state in _OPEN
-        with self._behind.catalogue.engine.write():
+        seen = form.get("seen") == story_mark(story)
+        movable = form["what"] != "hold" or line.delivery.state in PENDING
+        with self._context.catalogue.engine.write():
             done = seen and movable and act(line.delivery, why, view.who)
-            self._behind.seal()
+            self._context.seal()
         return _exam_after(story.case.exam, str(int(done)))
 
     def _resolve(self, view: View, request: Request) -> Answer:
@@ -256,37 +256,38 @@ class Console:
         exam, why = self._story(request.form).case.exam, reason_of(request.form)
         if not why:
             raise InvalidData("expected why both are of one patient")
-        with self._behind.catalogue.engine.write():
+        with self._context.catalogue.engine.write():
             found = self._decisions.unsettled(exam)
             if found is None or found.mark != request.form.get("seen"):
                 return _exam_after(exam, "none" if found is None else "changed")
             self._decisions.settle(found, OperatorReason(view.who, why))
-            self._behind.seal()
+            self._context.seal()
         return _exam_after(exam, "settled")
 
     def _pause(self, view: View, request: Request) -> Answer:
         """Stop or start all sending, by the same rules as a hold; where it is so already, the page shows that."""
-        form, pauses, sending = request.form, self._behind.catalogue.pauses, self._sending()
+        form, pauses, sending = request.form, self._context.catalogue.pauses, self._sending()
         place, why = form.get("destination", ""), reason_of(form)
         act = {"pause": pauses.begin, "resume": pauses.end}.get(form.get("what", ""))
         known = {EVERY, *sending.destinations, *(one.destination for one in sending.pauses)}
         if act is None or not why or place not in known:
             raise InvalidData("expected a destination or all of them, whether to pause or to resume, and why")
-        with self._behind.catalogue.engine.write():
-            act(place, view.who, why, self._behind.clock.now())
-            self._behind.seal()
+        with self._context.catalogue.engine.write():
+            act(place, view.who, why, self._context.clock.now())
+            self._context.seal()
         return see_other("/")
 
-    def _told(self, view: View, story: Story, said: str, differences: Differences | None, *, shown: bool) -> Answer:
-        case, book = story.case, self._behind.book()
+    def _shown(self, view: View, story: Story, said: str, differences: Differences | None, *, open_: bool) -> Answer:
+        case, rules = story.case, self._context.rules()
         images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
-        told = ExamPage(
-            story, self._answers.of(story.lines, plain=not shown), self._traces.background(case.exam, list(case.links)),
-            {uid: self._review.series(uid, book) for uid in case.studies},
-            {one.destination: self._review.ledger(one) for one in images},
-            Compared(self._sides.of(case) if shown else [], differences), said,
+        shown = ExamPage(
+            story=story, lines=self._answers.of(story.lines, plain=not open_), said=said, differences=differences,
+            background=self._traces.background(case.exam, list(case.links)),
+            series=[line for uid in case.studies for line in self._review.series(uid, rules)],
+            entries={one.destination: self._review.ledger(one) for one in images},
+            sides=self._comparison.of(case) if open_ else [],
         )  # fmt: skip
-        return html(pages.exam(view, told))
+        return html(render(view, "exam.html", shown))
 
     def _differences(self, fields: Mapping[str, str]) -> Differences | None:
         """Unsettled differences of an exam, read before its sides: what comes in between is not settled by them."""
@@ -300,12 +301,13 @@ class Console:
             raise InvalidData("no such exam")
         return story
 
-    def _tell(self, kind: Kind, text: str, who: str, **about: object) -> None:
-        self._behind.bus.record(Event(self._behind.clock.now(), kind, text, who=who, **about))  # type: ignore[arg-type]  # names and types are this class's own
+    def _record(self, kind: Kind, text: str, who: str, **about: object) -> None:
+        self._context.bus.record(Event(self._context.clock.now(), kind, text, who=who, **about))  # type: ignore[arg-type]  # names and types are this class's own
 
 
-def _sides(behind: ConsoleContext) -> IdentityComparison:
-    return IdentityComparison(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
+def _comparison(context: ConsoleContext) -> IdentityComparison:
+    read = Reports(context.config.node.data).read
+    return IdentityComparison(context.config, read, context.catalogue.decisions.classes)
 
 
 def _number(fields: Mapping[str, str]) -> int | None:

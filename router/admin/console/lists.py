@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from router.admin.console import list_pages
-from router.admin.console.frame import View, reason_of
-from router.admin.console.list_pages import ROWS, DropFolder, Rows
+from router.admin.console import marks
+from router.admin.console.pages import ROWS, FilesPage, RefusedPage, Rows, UnreportedPage
+from router.admin.console.view import View, reason_of, render
 from router.admin.http.server import Answer, Request, html, see_other
 from router.catalogue import Catalogue
 from router.catalogue.exams.files import FileKind
@@ -63,13 +63,13 @@ class Lists:
     def _unreported(self, view: View, request: Request) -> Answer:
         page = _page(request.query)
         found = unreported.page(self._config, self._catalogue, self._clock.now(), page * ROWS, ROWS)
-        return html(list_pages.unreported(view, found, Rows(page, found.count), _note(request)))
+        return html(render(view, "unreported.html", UnreportedPage(found, Rows(page, found.count), _note(request))))
 
     def _refused(self, view: View, request: Request) -> Answer:
         sums = refused.by_sender(self._catalogue.refusals.since(self._clock.now() - _SINCE))
         rows = Rows(_page(request.query), len(sums))
         shown = sums[rows.start : rows.end]
-        return html(list_pages.refused(view, shown, self._senders(), rows, _note(request)))
+        return html(render(view, "refused.html", RefusedPage(shown, self._senders()[:ROWS], rows, _note(request))))
 
     def _senders(self) -> Sequence[RefusedSender]:
         """Those that are not dismissed first, the latest refused of them first."""
@@ -88,8 +88,8 @@ class Lists:
 
     def _folder(self, view: View, page: int, note: str, *, named: bool) -> Answer:
         found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
-        folder = DropFolder(files=found, counts=counts, rows=Rows(page, len(found)), named=named)
-        return html(list_pages.files(view, folder, note))
+        folder = FilesPage(files=found, counts=counts, rows=Rows(page, len(found)), named=named, said=note)
+        return html(render(view, "files.html", folder))
 
     # -- dismissals: of exactly what was shown, by its mark; False where that has changed
 
@@ -106,7 +106,7 @@ class Lists:
         return act
 
     def _dismiss_unreported(self, chosen: str, verdict: OperatorReason) -> bool:
-        senders = {list_pages.sender_mark(one.sender): one.sender for one in self._catalogue.unreported.waiting()}
+        senders = {marks.sender_mark(one.sender): one.sender for one in self._catalogue.unreported.waiting()}
         if chosen not in senders:
             return False
         unreported.dismiss(self._catalogue, self._bus, self._clock, senders[chosen], verdict)
@@ -114,7 +114,7 @@ class Lists:
 
     def _dismiss_refused(self, chosen: str, verdict: OperatorReason) -> bool:
         standing = [one for one in self._catalogue.refusals.senders() if one.dismissed is None]
-        found = [one for one in standing if list_pages.refused_mark(one) == chosen]
+        found = [one for one in standing if marks.refused_mark(one) == chosen]
         dismissals.dismiss(self._catalogue, self._bus, self._clock, found, verdict)
         return bool(found)
 
@@ -122,10 +122,10 @@ class Lists:
         """A file, or all of a kind."""
         listed = self._catalogue.exams.files.open()
         for one in listed:
-            if list_pages.file_mark(one) == chosen:
+            if marks.file_mark(one) == chosen:
                 return bool(self._dismissals.dismiss(one.name, verdict))
         for kind in FileKind:
-            if list_pages.kind_mark(kind, listed) == chosen:
+            if marks.kind_mark(kind, listed) == chosen:
                 return bool(self._dismissals.dismiss_kind(kind, verdict))
         return False
 

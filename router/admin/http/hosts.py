@@ -1,4 +1,4 @@
-"""Under which names the administrator's listener answers: a browser's page of another name must not ask it.
+"""Names under which the administrator's listener answers: a web page of another name must not ask it.
 
 A page elsewhere may let its own name resolve to this machine (DNS rebinding); its requests then carry that name.
 """
@@ -15,7 +15,7 @@ IsOurs = Callable[[str], bool]
 
 
 def names_of(admin: Admin) -> IsOurs:
-    """Whether a Host header is one of ours; ConfigurationError where the certificate cannot be read.
+    """A check whether a Host header is one of ours; ConfigurationError if the certificate cannot be read.
 
     On loopback: a name or address of loopback. Beyond: an address, which is no name that somebody could have resolve
     to here, the machine's own name, or a name in the certificate. Everywhere the names that are configured. No Host at

@@ -36,14 +36,14 @@ _PATIENCE_SECONDS = 5.0  # half of what Prometheus waits
 _MOST_ASKING = 4
 _MOST_SENDERS, _OTHER = 50, "other"
 _SHARE = 100.0  # of the time, counting studies takes one part at most
-Places = Callable[[], Sequence[Place]]  # as they are configured when it is called
+Queues = Callable[[], Sequence[Place]]  # as they are configured when it is called
 
 
 class Metrics:
-    """Counts of what the journal and the receiving side tell. `heard` subscribes to the journal."""
+    """Counters of events and of the receiving side. `on_event` subscribes to the bus."""
 
-    def __init__(self, gauges: Collector, places: Places) -> None:
-        self._places = places
+    def __init__(self, gauges: Collector, queues: Queues) -> None:
+        self._queues = queues
         self._registry = registry = CollectorRegistry()
         registry.register(gauges)
         self._durable = _counter(registry, "instances_durable", "Instances made durable and acknowledged")
@@ -67,16 +67,16 @@ class Metrics:
         self._lock = threading.Lock()
 
     def note_durable(self, size: int) -> None:
-        """An instance was acknowledged."""
+        """Count an acknowledged instance."""
         self._durable.inc()
         self._bytes.inc(size)
 
     def note_refused(self, status: int | None) -> None:
-        """A C-STORE was answered with this status, or (None) an association refused."""
+        """Count a C-STORE answered with this status, or (None) an association refused."""
         self._refused.labels("association" if status is None else f"{status:04X}").inc()
 
     def on_event(self, event: Event) -> None:
-        """The subscriber."""
+        """The subscriber of the event bus."""
         self._events.labels(event.kind).inc()
         count = _COUNTS.get(event.kind)
         if count is not None:
@@ -100,7 +100,7 @@ class Metrics:
             self._sending.labels(*_place(event), to).observe(seconds)
 
     def _heard_confirmed(self, event: Event) -> None:
-        within = next((p.within for p in self._places() if (p.destination, str(p.channel)) == _place(event)), None)
+        within = next((p.within for p in self._queues() if (p.destination, str(p.channel)) == _place(event)), None)
         slack = event.fields.get("slack_seconds")
         if within is not None and isinstance(slack, float):
             self._overall.labels(*_place(event)).observe(max(within.total_seconds() - slack, 0.0))
@@ -129,11 +129,11 @@ class Gauges(Collector):
     """Gauges of the present state, read from the catalogue at each scrape, on the thread that asks."""
 
     def __init__(
-        self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock,
+        self, catalogue: Catalogue, queues: Queues, owner: str, free: Callable[[], int], clock: Clock,
         attention: Callable[[], Sequence[Attention]],
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
-        self._places = places
+        self._queues = queues
         self._owner = owner
         self._free = free
         self._clock = clock
@@ -143,11 +143,11 @@ class Gauges(Collector):
         self._asking = threading.Semaphore(_MOST_ASKING)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing is read before the first scrape."""
+        """No metrics: nothing is read before the first scrape."""
         return []
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Every gauge; without those of the database where that does not answer soon enough for a scrape."""
+        """Every gauge; without those of the database if it does not answer in time for a scrape."""
         found = self._in_time()
         text = "1: the database answered this scrape; 0: what it would tell is missing from it"
         yield GaugeMetricFamily("router_database_answers", text, int(found is not None))
@@ -155,7 +155,7 @@ class Gauges(Collector):
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
 
     def _in_time(self) -> list[GaugeMetricFamily] | None:
-        """Gauges of the database; None where it does not answer, or too many scrapes wait for it already."""
+        """Gauges of the database; None if it does not answer, or too many scrapes wait for it already."""
         if not self._asking.acquire(blocking=False):
             return None
         try:
@@ -164,7 +164,7 @@ class Gauges(Collector):
             return None
 
     def _ask(self) -> list[GaugeMetricFamily]:
-        """In a thread of its own, which stays where the database hangs."""
+        """Read them in a separate thread, which waits if the database hangs."""
         try:
             return list(self._of_database())
         finally:
@@ -173,64 +173,64 @@ class Gauges(Collector):
 
     def _of_database(self) -> Iterable[GaugeMetricFamily]:
         now = self._clock.now()
-        places = self._places()
-        heaps = self._catalogue.backlog.heaps(places, now)
-        yield self._backlog(heaps)
-        yield from self._slack(places, heaps, now)
-        yield self._leases(places, heaps)
-        yield self._breakers(places)
-        yield self._paused(places)
+        queues = self._queues()
+        backlog = self._catalogue.backlog.heaps(queues, now)
+        yield self._backlog(backlog)
+        yield from self._slack(queues, backlog, now)
+        yield self._leases(queues, backlog)
+        yield self._breakers(queues)
+        yield self._paused(queues)
         yield self._alarms()
         yield self._waiting()
         yield self._duties()
         yield self._unreported()
 
-    def _backlog(self, heaps: Iterable[BacklogCount]) -> GaugeMetricFamily:
+    def _backlog(self, backlog: Iterable[BacklogCount]) -> GaugeMetricFamily:
         family = GaugeMetricFamily("router_backlog", "Open deliveries", labels=[*_PLACE, "state", "age"])
-        for heap in heaps:
-            family.add_metric([heap.destination, heap.channel, heap.state, heap.age], heap.deliveries)
+        for one in backlog:
+            family.add_metric([one.destination, one.channel, one.state, one.age], one.deliveries)
         return family
 
     def _slack(
-        self, places: Iterable[Place], heaps: Sequence[BacklogCount], now: datetime
+        self, queues: Iterable[Place], backlog: Sequence[BacklogCount], now: datetime
     ) -> Iterable[GaugeMetricFamily]:
         least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
         risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
         missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
-        for place in places:
-            mine = [h for h in heaps if (h.destination, h.channel) == (place.destination, place.channel)]
-            labels = [place.destination, str(place.channel)]
-            first = min((heap.first_due for heap in mine if heap.first_due), default=None)
+        for queue in queues:
+            mine = [h for h in backlog if (h.destination, h.channel) == (queue.destination, queue.channel)]
+            labels = [queue.destination, str(queue.channel)]
+            first = min((one.first_due for one in mine if one.first_due), default=None)
             if first is not None:
                 least.add_metric(labels, (first - now).total_seconds())
-            risky.add_metric(labels, sum(heap.deliveries for heap in mine if heap.age in _AT_RISK))
-            missed.add_metric(labels, sum(heap.deliveries for heap in mine if heap.age in _MISSED))
+            risky.add_metric(labels, sum(one.deliveries for one in mine if one.age in _AT_RISK))
+            missed.add_metric(labels, sum(one.deliveries for one in mine if one.age in _MISSED))
         return least, risky, missed
 
-    def _leases(self, places: Iterable[Place], heaps: Iterable[BacklogCount]) -> GaugeMetricFamily:
-        held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in places})
-        for heap in heaps:
-            if heap.state == State.SENDING:
-                held[heap.destination, str(heap.channel)] += heap.deliveries
+    def _leases(self, queues: Iterable[Place], backlog: Iterable[BacklogCount]) -> GaugeMetricFamily:
+        held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in queues})
+        for one in backlog:
+            if one.state == State.SENDING:
+                held[one.destination, str(one.channel)] += one.deliveries
         family = GaugeMetricFamily("router_leases", "Deliveries that some node is sending", labels=_PLACE)
-        for place, number in held.items():
-            family.add_metric(list(place), number)
+        for key, number in held.items():
+            family.add_metric(list(key), number)
         return family
 
-    def _breakers(self, places: Iterable[Place]) -> GaugeMetricFamily:
+    def _breakers(self, queues: Iterable[Place]) -> GaugeMetricFamily:
         tripped = {(t.destination, t.channel): t.breaker.position for t in self._catalogue.breakers.tripped()}
         labels = [*_PLACE, "position"]
         family = GaugeMetricFamily("router_breaker", "1: the breaker's position", labels=labels)
-        for place in places:
-            found = tripped.get((place.destination, place.channel), Position.CLOSED)
+        for queue in queues:
+            found = tripped.get((queue.destination, queue.channel), Position.CLOSED)
             for position in Position:
-                family.add_metric([place.destination, str(place.channel), position], int(position == found))
+                family.add_metric([queue.destination, str(queue.channel), position], int(position == found))
         return family
 
-    def _paused(self, places: Iterable[Place]) -> GaugeMetricFamily:
+    def _paused(self, queues: Iterable[Place]) -> GaugeMetricFamily:
         pauses = self._catalogue.pauses.standing()
         family = GaugeMetricFamily("router_paused", "1: a person has stopped all sending there", labels=["destination"])
-        for name in sorted({place.destination for place in places}):
+        for name in sorted({queue.destination for queue in queues}):
             family.add_metric([name], int(pause_of(pauses, name) is not None))
         return family
 
@@ -242,7 +242,7 @@ class Gauges(Collector):
         return family
 
     def _unreported(self) -> GaugeMetricFamily:
-        """Titles are what peers call themselves, so only those of most studies are told by name."""
+        """Studies without a report, by sender. Peers choose their titles, so only the largest senders are named."""
         began = self._clock.monotonic()
         if began >= self._counted_again:
             senders = Numbers(one.sender for one in self._catalogue.unreported.waiting())
@@ -260,8 +260,8 @@ class Gauges(Collector):
     def _waiting(self) -> GaugeMetricFamily:
         labels = ["what", "destination"]
         family = GaugeMetricFamily("router_attention", "What waits for a person, by cause", labels=labels)
-        for place, number in tallied(self._attention()).items():
-            family.add_metric(list(place), number)
+        for key, number in tallied(self._attention()).items():
+            family.add_metric(list(key), number)
         return family
 
     def _duties(self) -> GaugeMetricFamily:

@@ -35,7 +35,7 @@ def token_in(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Whole or not at all: another node on the same data folder may be doing the same."""
+    """Make the file whole or not at all: another node on the same data folder may be making it, too."""
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as file:

@@ -1,1 +1,1 @@
-"""Alarms on their way to people: messages, queues, and the ways they leave by."""
+"""Alarms on their way to people: messages, queues, and the ways out."""

@@ -19,7 +19,7 @@ _CONFIGURE = "name one in [alarms]: targets, program, [alarms.webhook] or [alarm
 
 
 def ways_found(config: Config, clock: Clock) -> Iterator[CheckResult]:
-    """Whether alarms go out; ConfigurationError when a file that `[alarms]` names is not as it must be."""
+    """Whether alarms can be sent; ConfigurationError if a file that `[alarms]` names is unusable."""
     ways = ways_of(config.alarms, clock)
     if ways:
         yield good("alarms out", ", ".join(way.name for way in ways))

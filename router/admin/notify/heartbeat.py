@@ -15,7 +15,7 @@ _log = logging.getLogger("router")
 
 
 class Heartbeat:
-    """Calls while `able` says that the node takes images and every part of it works.
+    """Calls the watcher while `able` says that the node takes images and every part of it works.
 
     `error` says why the last call did not arrive, "" when it did.
     """
@@ -32,7 +32,7 @@ class Heartbeat:
         self.error = ""
 
     def step(self) -> float:
-        """Call once; the seconds to rest."""
+        """Call once; return the seconds to rest."""
         if not self._able():
             return min(self._every, _SOON_SECONDS)
         error, former = call(self._session), self.error
@@ -47,7 +47,7 @@ class Heartbeat:
 
 
 def call(session: Session) -> str:
-    """Call once. Why it did not arrive; "" when it did."""
+    """Call once; return why it did not arrive, "" if it did."""
     try:
         status = session.status("GET", {})
     except TransientError as error:

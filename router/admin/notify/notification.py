@@ -29,7 +29,7 @@ _TITLES = N_({
 class Notification:
     """A message. `state` is "standing", "cleared", "report" (daily, by mail only) or "test"; `at` is ISO 8601.
 
-    The `alarm` of a message that tells a new receiver what stands already is "summary".
+    `alarm` is "summary" for the message that lists the standing alarms to a new receiver.
     `count` is the number of alarms that it stands for, `standing` how many of its cause stand now. `commands` are whole
     ones, to be copied. `id` is the same when a message comes twice.
     """
@@ -53,7 +53,7 @@ class Notification:
     link: str = ""
 
     def to_json(self) -> str:
-        """As one JSON object."""
+        """The notification as one JSON object."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
@@ -65,7 +65,7 @@ def from_json(text: str) -> Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How messages are written: by which node, in which language and zone. `link` is the console's address, or ""."""
+    """The style of messages: node, language, zone. `link` is the console's address, or ""."""
 
     node: str
     language: str
@@ -78,7 +78,7 @@ class Style:
         return tongue_of(self.language)
 
     def say(self, text: str, /, **values: object) -> str:
-        """A text with values at its places."""
+        """A text in this language, with values at its places."""
         return self.tongue.say(text, **values)
 
     def clock(self, at: datetime) -> str:
@@ -152,7 +152,7 @@ def _whole_command(words: str, name: str) -> str:
 
 
 def summary_of(standing: Mapping[Cause, int], style: Style, at: datetime, number: str) -> Notification:
-    """The message to a receiver that is new: what stands already, by kind and destination."""
+    """The first message to a receiver: the alarms that stand already, by kind and destination."""
     causes = sorted(standing.items(), key=lambda one: (one[0].alarm, one[0].destination))
     total = sum(standing.values())
     first = style.say("This receiver is new. These alarms stand already, by kind:")
@@ -191,7 +191,7 @@ def report_of(event: Event, node: str, number: str) -> Notification | None:
 
 
 def trial_of(style: Style, at: datetime, number: str) -> Notification:
-    """The message by which a person tries out whether alarms arrive."""
+    """The test message."""
     text = style.say("This is a test by doctor --alarm: whoever reads it is reached by alarms.")
     last, title = _from(style, "doctor --alarm", at), style.say("[{node}] test of the alarms", node=style.node)
     return Notification(

@@ -25,9 +25,9 @@ def _pause(attempt: int) -> timedelta:
 
 
 class NotificationQueue:
-    """Sends what waits on a way, while `mine` says that this node does. `send` may be replaced at any time.
+    """Sends the messages of a way while `mine` is true: one node at a time. `send` may be replaced at any time.
 
-    `error` says why nothing arrives now, "" while it does.
+    `error` says why messages do not arrive at present, "" while they do.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class NotificationQueue:
         self._again = float("-inf")
 
     def hurry(self) -> None:
-        """Try at once: the way may be another."""
+        """Try at once: the way may have changed."""
         self._tries, self._again = 0, float("-inf")
 
     def step(self) -> float:
-        """Send the first that waits; the seconds to rest."""
+        """Send the first message; return the seconds to rest."""
         rest = self._again - self._clock.monotonic()
         if rest > 0 or not self._mine():
             return max(rest, 0.0) or _IDLE_SECONDS
@@ -72,7 +72,7 @@ class NotificationQueue:
         return rest
 
     def _is_the_message(self, waiting: Sequence[Waiting]) -> bool:
-        """Whether another goes where the first often did not: then that has a last try, and is given up."""
+        """Whether another message goes through after the first failed often: the first then has one last try."""
         if self._tries < _SUSPECT or len(waiting) < 2 or self._try(waiting[1]) is not None:
             return False
         if (error := self._try(waiting[0])) is not None:
@@ -80,7 +80,7 @@ class NotificationQueue:
         return True
 
     def _try(self, waiting: Waiting) -> TransientError | None:
-        """Why it has to wait; None when it has arrived or never will."""
+        """Send a message; return why it must wait, None if it has arrived or never will."""
         try:
             self.send(from_json(waiting.body))
         except TransientError as error:

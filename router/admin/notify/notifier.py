@@ -1,7 +1,7 @@
-"""AlarmNotifier: alarms out of the journal, folded, into the queue of every way.
+"""The alarm notifier: alarms from the event bus, folded, put into the queue of every way.
 
-What is raised and cleared is kept in the database with the alarm itself, by every node and every command. One node has
-the duty to fold it and to send the messages. Both go on after a restart where they were.
+Every node and command writes what it raises and clears to the database, with the alarm itself. One node has the duty to
+fold these and to send the messages. Both resume after a restart.
 """
 
 import logging
@@ -36,7 +36,7 @@ MakeLoop = Callable[[str, Step, float], Loop]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
-    """Everything that `[alarms]` asks for, made ready."""
+    """The parts that `[alarms]` asks for, ready for use."""
 
     ways: tuple[Way, ...]
     only: frozenset[Alarm]
@@ -53,7 +53,7 @@ class _Served:
 
 
 class AlarmNotifier:
-    """`heard` subscribes to the journal. `loop` makes a loop; `able` says whether the node takes images and works."""
+    """Sends alarms. `on_event` subscribes to the event bus; `loop` makes a loop, `able` says whether the node works."""
 
     def __init__(
         self, config: Config, catalogue: Catalogue, membership: Membership, clock: Clock, loop: MakeLoop,
@@ -74,7 +74,7 @@ class AlarmNotifier:
         self.use(self.fit(config))
 
     def fit(self, config: Config) -> Fitting:
-        """The ways of this configuration. ConfigurationError when a file that `[alarms]` names is not as it must be."""
+        """The ways of this configuration. ConfigurationError if a file that `[alarms]` names is unusable."""
         alarms, node = config.alarms, config.node
         style = Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
         return Fitting(
@@ -83,7 +83,7 @@ class AlarmNotifier:
         )  # fmt: skip
 
     def use(self, fitting: Fitting) -> None:
-        """Go by this from now on. A way of the same name keeps its queue; that of one that is gone is forgotten."""
+        """Use these ways. A way of the same name keeps its queue; the queue of a way that is gone is deleted."""
         former, self._fitting = self._served, fitting
         self._served = {way.name: self._serve(way, former.get(way.name)) for way in fitting.ways}
         gone = [one.loop for name, one in former.items() if name not in self._served]
@@ -100,7 +100,7 @@ class AlarmNotifier:
                 loop.start()
 
     def on_event(self, event: Event) -> None:
-        """The journal's subscriber."""
+        """The subscriber of the event bus."""
         if event.alarm is not None:
             self._folding.wake()
         report = report_of(event, self._fitting.style.node, str(uuid.uuid4()))
@@ -119,13 +119,13 @@ class AlarmNotifier:
             loop.start()
 
     def stop(self) -> None:
-        """Ask every loop to end after the step at hand; what waits is sent after the next start."""
+        """Ask every loop to end after its current step; waiting messages are sent after the next start."""
         if self._running:
             self._running = False
             self._end(self._loops())
 
     def unfinished(self, seconds: float) -> int:
-        """After `stop`: how many loops are still at work after so many seconds."""
+        """The number of loops still running this many seconds after `stop`."""
         until = self._clock.monotonic() + seconds
         return sum(not loop.join(max(until - self._clock.monotonic(), 0.0)) for loop in self._leaving)
 
@@ -142,7 +142,7 @@ class AlarmNotifier:
         return [f"alarms cannot be delivered: {name}: {error}" for name, error in errors.items() if error]
 
     def step(self) -> float:
-        """Fold what has come into messages; the seconds to rest."""
+        """Fold news into messages; return the seconds to rest."""
         if not self._membership.has(ALARMS):
             return Untried(_IDLE_SECONDS)
         self._retain()
@@ -163,7 +163,7 @@ class AlarmNotifier:
             self._retained = names
 
     def _fold(self) -> int:
-        """Make news into messages in one transaction, or leave everything as it is: how many messages."""
+        """Fold news into messages in one transaction, or change nothing; return the number of messages."""
         now, fitting, ways = self._clock.now(), self._fitting, tuple(self._served)
         with self._catalogue.engine.write():
             self._membership.fence(ALARMS)

@@ -52,7 +52,7 @@ class Way:
 
 
 def ways_of(settings: Alarms, clock: Clock) -> tuple[Way, ...]:
-    """Every way of `[alarms]`. ConfigurationError when a file that it names is not as it must be."""
+    """Every way of `[alarms]`. ConfigurationError if a file that it names is unusable."""
     found = []
     if settings.webhook is not None:
         found.append(Way(WEBHOOK, to_webhook(settings.webhook, clock), WEBHOOK))
@@ -67,7 +67,7 @@ def ways_of(settings: Alarms, clock: Clock) -> tuple[Way, ...]:
 
 
 def _listed(file: Path | None) -> list[str]:
-    """The addresses of a file, one a line; empty lines and those after # say nothing."""
+    """The addresses in a file, one a line; empty lines and lines beginning with # are skipped."""
     if file is None:
         return []
     lines = (line.strip() for line in read_secret(file).decode("utf-8", "replace").splitlines())
@@ -90,7 +90,7 @@ def _mark(url: str) -> str:
 
 
 def to_webhook(peer: HttpPeer, clock: Clock) -> Send:
-    """POST of the notification as a JSON object. Any 2xx will do, whatever follows it."""
+    """POST the notification as a JSON object. Any 2xx is success."""
     session = Session(peer, clock, LIMITS)
 
     def send(notification: Notification) -> None:
@@ -104,7 +104,7 @@ def to_webhook(peer: HttpPeer, clock: Clock) -> Send:
 
 
 def to_program(command: Sequence[str]) -> Send:
-    """The notification as JSON on the program's stdin. ConfigurationError when others may change the program."""
+    """Give the notification as JSON to the program's stdin. ConfigurationError if others can change the program."""
     _require_safe(Path(command[0]))
 
     def send(notification: Notification) -> None:
@@ -118,7 +118,7 @@ def to_program(command: Sequence[str]) -> Send:
 
 
 def _run(command: Sequence[str], text: bytes) -> int:
-    """The exit status. It runs in a session of its own, which ends as a whole when the time is over."""
+    """Run the program; return its exit status. Its session is killed as a whole when the time is over."""
     quiet = subprocess.DEVNULL
     try:
         process = subprocess.Popen(  # noqa: S603  # the administrator's own program, without a shell
@@ -152,7 +152,7 @@ def _require_safe(program: Path) -> None:
 
 
 def to_mail(mail: Mail) -> Send:
-    """One message a notification by SMTP (RFC 5321), after STARTTLS (RFC 3207) where that is on."""
+    """Send the notification as a mail by SMTP (RFC 5321), after STARTTLS (RFC 3207) if that is on."""
     passphrase = load_passphrase(mail.passphrase_file).decode() if mail.passphrase_file else ""
     context = _trusting(mail) if mail.starttls else None
 
@@ -177,7 +177,7 @@ def to_mail(mail: Mail) -> Send:
 
 
 class _Connection(smtplib.SMTP):
-    """A connection that ends after _WHOLE_MAIL_SECONDS: a time-out of the socket starts anew with every byte."""
+    """A connection that ends after _WHOLE_MAIL_SECONDS: the socket's own time-out restarts with every byte."""
 
     def connect(self, host: str = "localhost", port: int = 0, source_address: object = None) -> tuple[int, bytes]:
         self._timer = threading.Timer(_WHOLE_MAIL_SECONDS, self._cut)
@@ -195,7 +195,7 @@ class _Connection(smtplib.SMTP):
 
 
 def _refused(code: int) -> None:
-    """5yz is for good (RFC 5321 4.2.1), but for what a wrong passphrase is answered, which a person corrects."""
+    """Whether it is refused for good: 5yz (RFC 5321 4.2.1), except for a wrong passphrase, which a person corrects."""
     if 500 <= code < 600 and code not in (530, 534, 535):
         raise PermanentError(f"it answers {code}", hint="see from and to in [alarms.mail]")
     raise TransientError(f"it answers {code}")

@@ -1,1 +1,1 @@
-"""The state of a node: whether it runs, takes images, and what works in part."""
+"""The state of a node: running, receiving, and the parts that do not work."""

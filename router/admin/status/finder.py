@@ -1,4 +1,4 @@
-"""Finder of the running node: the file that it left names an address, and the node answers there or does not."""
+"""The finder of the running node: it asks the address in the file that the node left."""
 
 import http.client
 import json
@@ -68,8 +68,8 @@ class FoundNode:
 def find_node(config: Config, config_file: Path | None = None) -> FoundNode:
     """The configuration's own node; within some seconds.
 
-    Where the file has another name for it now, the node that read this file on this machine: on a shared data folder
-    every machine may have its file at the same path.
+    If the file names another node by now: the node of this machine that read this file. On a shared data folder every
+    machine may have its file at the same path.
     """
     running = _own_file(config, config_file)
     name = config.node.owner if running is None else running.node
@@ -98,14 +98,14 @@ def _presence(config: Config, name: str, running: Running | None) -> Presence:
 
 
 def _is_of(health: Mapping[str, Any], name: str, running: Running | None) -> bool:
-    """Whether the answer is of that node, and of the life that left the file: the port may be another's by now."""
+    """Whether the answer comes from that node, in the life that left the file: another may have the port by now."""
     if health.get("node") != name:
         return False
     return running is None or (health.get("pid"), health.get("started")) == (running.pid, running.started)
 
 
 def _ask(running: Running | None, admin: Admin) -> Mapping[str, Any] | None:
-    """The answer to GET /health; None where there is none that reads."""
+    """The answer to GET /health; None if there is none, or it is unreadable."""
     given = Listener(ADMIN, admin.host, admin.port) if running is None else running.admin
     if given is None or not given.port:
         return None
@@ -125,7 +125,7 @@ def _ask(running: Running | None, admin: Admin) -> Mapping[str, Any] | None:
 def _connection(host: str, port: int, scheme: str, admin: Admin) -> http.client.HTTPConnection:
     if scheme != "https":
         return http.client.HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
-    # The certificate is for the names that people use. Nothing is told here but that one looks.
+    # The certificate is for the names that people use. The request holds nothing secret.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if admin.tls is not None and admin.tls.certificate is not None:

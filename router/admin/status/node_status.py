@@ -1,4 +1,4 @@
-"""How the node stands, as one value: the node's own answer, what its data folder tells, and what the database tells."""
+"""The node's status as one value: its own answer, its data folder, and its database."""
 
 import shutil
 import socket
@@ -32,7 +32,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A listener; `up` is None where the system picks the port and no node says which."""
+    """A listener; `up` is None if the system picks the port and no node says which."""
 
     name: str
     host: str
@@ -42,7 +42,7 @@ class Listening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """The data folder: `free` and `size` of its volume in bytes, and how much waits in incoming/ and quarantine/."""
+    """The data folder: `free` and `size` of its volume in bytes; files in incoming/ and quarantine/."""
 
     free: int
     size: int
@@ -52,7 +52,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A configuration file as a command reads it: as far as it can be where it has faults."""
+    """A configuration file as a command reads it; with `faults`, as much of it as is readable."""
 
     file: ConfigFile
     config: Config
@@ -61,14 +61,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """Everything that `status` shows. `folder` and `outlook` are None where `notes` say why."""
+    """Everything that `status` shows. `folder` or `database` may be None; `notes` then say why."""
 
     at: datetime
     node: FoundNode
     listeners: Sequence[Listening]
     min_free: int
     folder: Folder | None
-    outlook: DatabaseStatus | None
+    database: DatabaseStatus | None
     notes: Sequence[str]
 
 
@@ -89,18 +89,18 @@ def node_status(asked: Asked, now: datetime) -> NodeStatus:
     node = node or FoundNode(name=config.node.owner, presence=Presence.UNKNOWN)
     notes += _on_the_file(asked, node)
     folder = _noted(notes, lambda: within(_FOLDER_SECONDS, "the data folder", lambda: _folder(config.node.data)))
-    outlook = _noted(notes, lambda: within(_DATABASE_SECONDS, "the database", lambda: _outlook(config, now)))
+    database = _noted(notes, lambda: within(_DATABASE_SECONDS, "the database", lambda: _database(config, now)))
     given = node.health.get("min_free_bytes")
     return NodeStatus(
-        at=now, node=node, listeners=_listeners(config, node), folder=folder, outlook=outlook, notes=notes,
+        at=now, node=node, listeners=_listeners(config, node), folder=folder, database=database, notes=notes,
         min_free=given if isinstance(given, int) else config.receive.min_free,
     )  # fmt: skip
 
 
 def waits_for_a_person(found: NodeStatus) -> bool:
-    """Whether something waits that only a person can settle; so it may be where the database does not tell."""
-    outlook = found.outlook
-    return outlook is None or bool(outlook.attention)
+    """Whether something waits that only a person can settle; true if the database does not answer."""
+    database = found.database
+    return database is None or bool(database.attention)
 
 
 def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:
@@ -118,7 +118,7 @@ def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:
 
 
 def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
-    """The answer; None where it cannot be had, with the reason in the notes."""
+    """The answer; None if there is none, with the reason in the notes."""
     try:
         return ask()
     except RouterError as error:
@@ -126,7 +126,7 @@ def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
     return None
 
 
-def _outlook(config: Config, now: datetime) -> DatabaseStatus:
+def _database(config: Config, now: datetime) -> DatabaseStatus:
     if not config.database.url and not has_database(config.node.data):
         raise TransientError(f"the database is missing: {config.node.data / 'router.db'} is not there, or is empty")
     catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
@@ -158,7 +158,7 @@ def _configured(config: Config) -> list[Listener]:
 
 
 def _listens(host: str, port: int) -> bool:
-    """A connection to the wildcard address is one to this machine."""
+    """Whether something listens there; a wildcard address is asked on loopback."""
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 compared, not bound
     try:
         socket.create_connection((address, port), _LISTEN_SECONDS).close()

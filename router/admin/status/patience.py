@@ -1,4 +1,4 @@
-"""Patience with a database or a disk that may hang: what does not come in time is done without."""
+"""Patience with a database or a disk that may hang: an answer in time, or none."""
 
 import threading
 from collections.abc import Callable
@@ -11,9 +11,9 @@ _T = TypeVar("_T")
 
 
 def within(seconds: float, what: str, ask: Callable[[], _T]) -> _T:
-    """The answer, asked for in a thread of its own: a lock or a disk that hangs holds whoever asks.
+    """The answer, asked for in a separate thread: a lock or a disk that hangs blocks the thread that asks.
 
-    TransientError when it does not come in time, and for a fault of the system.
+    TransientError if it does not come in time, and for an error of the operating system.
     """
     answer: Future[_T] = Future()
     threading.Thread(target=_give, args=(answer, ask), daemon=True).start()

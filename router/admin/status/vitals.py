@@ -1,4 +1,4 @@
-"""Vital signs of the node: whether it can take images, and what works in part only.
+"""Vital signs of the node: whether it can take images, and which parts do not work.
 
 Nothing here asks the database, and nothing waits for a disk that hangs: the answer is for a load balancer.
 """
@@ -44,9 +44,9 @@ class Disk:
 
 
 class DiskProbe:
-    """Looks at the disk in a thread of its own, since a disk that hangs holds whoever looks at it.
+    """Looks at the disk in a separate thread, since a disk that hangs blocks the thread that looks.
 
-    A look serves everybody for a second. While one takes long the former one counts, until the disk counts as hanging.
+    A look is valid for a second, or while the next one takes long, until the disk counts as hanging.
     """
 
     def __init__(self, look: Callable[[], Disk], hanging: float = _HANGING_SECONDS) -> None:
@@ -58,7 +58,7 @@ class DiskProbe:
         self._found = Disk()
 
     def disk(self) -> Disk:
-        """The newest look; within some tenths of a second."""
+        """The newest look, within some tenths of a second."""
         with self._lock:
             if not self._is_looking() and time.monotonic() - self._ended >= _FRESH_SECONDS:
                 self._began = time.monotonic()
@@ -86,7 +86,7 @@ class DiskProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskLook:
-    """The look itself. `workers` are the folders that receive workers write to, `audit` the folder of the trail;
+    """A look at the disk. `workers` are the folders that receive workers write to, `audit` the folder of the trail;
     `fate` says what became of the database's file, "" while it is there; `min_free` in bytes."""
 
     data: Path
@@ -127,7 +127,7 @@ def _gib(size: int) -> str:
 
 
 class Work(Protocol):
-    """A piece of work that goes on as long as the node: a loop."""
+    """A loop that runs as long as the node."""
 
     @property
     def name(self) -> str: ...
@@ -137,7 +137,7 @@ class Work(Protocol):
 
 
 def of_work(loops: Iterable[Work]) -> Iterator[Degradation]:
-    """The loops that fail or stand still; those with the same trouble together."""
+    """Loops that fail or stand still; those with the same trouble together."""
     troubled: dict[str, list[str]] = defaultdict(list)
     for loop in loops:
         if trouble := loop.trouble:
@@ -148,7 +148,7 @@ def of_work(loops: Iterable[Work]) -> Iterator[Degradation]:
 
 
 def of_reception(accepts: bool, serving: int, workers: int) -> Iterator[Degradation]:
-    """The DICOM listener, and how many receive workers answer of those that there should be."""
+    """Faults of the DICOM listener and of the receive workers."""
     if not accepts:
         yield Degradation(what="listener", text="the DICOM listener accepts no connection", stops_images=True)
     if not serving:
@@ -163,9 +163,9 @@ _STOPPING = Degradation(what="node", text="the node is stopping", stops_images=T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """Everything together. `life` names the node and tells this life of it from others; `sources` are asked each time.
+    """All vital signs. `life` names the node and its present life; `sources` are asked each time.
 
-    Whoever knows of a part that may fail adds a source, which waits for nothing.
+    The owner of a part that may fail adds a source, which must not block.
     """
 
     life: Callable[[], Mapping[str, object]]
@@ -175,7 +175,7 @@ class Vitals:
     sources: list[Degradations] = field(default_factory=list)
 
     def report(self) -> Mapping[str, object]:
-        """As GET /health answers; `ok` and `receiving`: images can be taken."""
+        """The body of GET /health; `ok` and `receiving`: images can be taken."""
         disk = self.probe.disk()
         found = list(_once([*([_STOPPING] if self.stopping() else ()), *disk.degradations, *self._asked()]))
         takes = not any(one.stops_images for one in found)
@@ -190,7 +190,7 @@ class Vitals:
 
 
 def _once(found: Iterable[Degradation]) -> Iterator[Degradation]:
-    """Each once: that the trail cannot be written is seen at the disk and by whoever writes it."""
+    """Each once: both the disk probe and the writer see that the trail cannot be written."""
     audited = False
     for one in found:
         if one.what != "audit" or not audited:

@@ -1,1 +1,1 @@
-"""`queue`: deliveries to look at, what a person may tell them, and what has none."""
+"""`queue`: deliveries, decisions about them, and arrivals without a delivery."""

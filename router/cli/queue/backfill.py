@@ -1,4 +1,4 @@
-"""`queue backfill`: exams from before sharing began (历史补传), shared behind today's work; its progress, its end."""
+"""`queue backfill`: exams from before sharing began (历史补传), shared after today's work; progress and end."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -107,17 +107,17 @@ def _stop(config: Config) -> None:
 def _preview(config: Config, wanted: Backfill, extent: Extent) -> list[str]:
     """Preview of a backfill: how many exams, how much, where to, and how long that takes at least."""
     going = extent.exams - extent.purged
-    told = [tongue().say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
+    lines = [tongue().say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
                          exams=str(going), size=f"{extent.size / 2**30:.1f}")]  # fmt: skip
     if extent.purged:
-        told.append(tongue().say("{exams} more cannot go: retention has removed their images",
+        lines.append(tongue().say("{exams} more cannot go: retention has removed their images",
                                  exams=str(extent.purged)))  # fmt: skip
     places = ", ".join(one.name for one in config.destination)
-    told.append(tongue().say("to {places}, {pace}", places=places, pace=_pace(wanted)))
+    lines.append(tongue().say("to {places}, {pace}", places=places, pace=_pace(wanted)))
     if wanted.per_hour and going:
         days = -(-going // (wanted.per_hour * (8 if wanted.at_night else 24)))
-        told.append(tongue().say("that takes {days} day(s) at least", days=str(days)))
-    return [f"  {line}" for line in told]
+        lines.append(tongue().say("that takes {days} day(s) at least", days=str(days)))
+    return [f"  {line}" for line in lines]
 
 
 def _pace(one: Backfill) -> str:
@@ -148,10 +148,10 @@ def _tell(config: Config, *, as_json: bool) -> None:
 
 def _line(one: Backfill, config: Config) -> str:
     since = local(one.since, config.node.timezone)
-    told = {"days": _days(one, config), "since": since, "who": one.who, "pace": _pace(one)}
+    values = {"days": _days(one, config), "since": since, "who": one.who, "pace": _pace(one)}
     if one.until is None:
-        return tongue().say("backfill of {days}, since {since} by {who}: {pace}", **told)
-    return tongue().say("backfill of {days}, stopped at {until}", days=told["days"],
+        return tongue().say("backfill of {days}, since {since} by {who}: {pace}", **values)
+    return tongue().say("backfill of {days}, stopped at {until}", days=values["days"],
                         until=local(one.until, config.node.timezone))  # fmt: skip
 
 

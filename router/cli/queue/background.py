@@ -1,4 +1,4 @@
-"""What came and what nearly fits, in words and as JSON: the part of a story that is not about deliveries."""
+"""The part of a story that is not about deliveries: arrivals and near fits, in words and as JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -89,7 +89,7 @@ def _tell_unreported(one: Listed, zone: ZoneInfo) -> None:
 
 
 def tell_unseen(study_uid: str, refused: Sequence[RefusalSum], zone: ZoneInfo) -> None:
-    """Print the story of a study of which nothing is here, because it was refused."""
+    """Print the story of a study that was refused as a whole."""
     console().print(f"[bold]Study {escape(study_uid)}[/bold]: nothing of it is here, and no exam lists it")
     tell_refused(refused, (), zone)
 
@@ -106,7 +106,7 @@ def tell_unpaired(file: File, zone: ZoneInfo) -> None:
 
 
 def background_json(found: Background) -> dict[str, Any]:
-    """The same, for a program."""
+    """An exam's background, for programs."""
     return {
         "next_look": found.next_look.isoformat() if found.next_look else None,
         "alarms": [{"alarm": a.alarm, "since": a.since.isoformat(), "text": a.text} for a in found.alarms],
@@ -121,19 +121,19 @@ def background_json(found: Background) -> dict[str, Any]:
 
 
 def stray_json(stray: Stray) -> dict[str, Any]:
-    """A study that no exam has."""
+    """A study that no exam has, for programs."""
     found = {"study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near)}
     found |= {"refused": [refusal_json(one) for one in stray.refused]}
     return found | {"unreported": unreported_json(stray.unreported) if stray.unreported else None}
 
 
 def unseen_json(study_uid: str, refused: Sequence[RefusalSum]) -> dict[str, Any]:
-    """A study of which nothing is here."""
+    """A study of which nothing is here, for programs."""
     return {"study": study_uid, "arrivals": [], "near": [], "refused": [refusal_json(one) for one in refused]}
 
 
 def file_json(file: File) -> dict[str, Any]:
-    """A file."""
+    """A file, for programs."""
     arrived = file.arrived.isoformat()
     return {"kind": file.kind, "name": file.name, "arrived": arrived, "approved": file.approved, "stale": file.stale}
 

@@ -41,7 +41,7 @@ _COMPARED = ("Study", "Agree 一致", "Differ 不一致", "Cannot be compared �
 @config_option
 @json_option
 def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
-    """Who the patient is by the report and by the images, and what of it agrees. It is recorded who looked.
+    """Show the patient by the report and by the images, and which fields agree. The look is recorded.
 
     ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name.
     """
@@ -53,15 +53,15 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
         cases = [story.case for story in Review(catalogue, clock).stories(word)]
         if not cases:
             raise InvalidData("no exam of that name is known")
-        with catalogue.engine.write():  # it is in the audit trail before anything is shown
+        with catalogue.engine.write():  # recorded before anything is shown
             for case in cases:
                 text = "patient data shown by queue compare"
                 bus.record(Event(clock.now(), Kind.VIEWED, text, who=person(), exam=case.exam))
-        told = [(case.exam, sides.of(case)) for case in cases]
+        compared = [(case.exam, sides.of(case)) for case in cases]
     if as_json:
-        print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])
+        print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in compared])
         return
-    for exam, found in told:
+    for exam, found in compared:
         rows = [_identity(one) for one in found]
         show(f"Exam e{exam}", _COLUMNS, rows)
         show("Compared with the exam JSON", _COMPARED, [_compared(one) for one in found if one.study_uid])

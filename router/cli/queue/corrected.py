@@ -1,4 +1,4 @@
-"""`queue corrected`: exams of which a destination has something under a patient's old data."""
+"""`queue corrected`: exams delivered under patient data that was corrected later."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -68,7 +68,7 @@ def _found(config: Config, catalogue: Catalogue, since: datetime) -> tuple[list[
 
 
 def _record(catalogue: Catalogue, bus: EventBus, found: Sequence[Corrected]) -> None:
-    """It is in the audit trail before anything is shown."""
+    """Record the look before anything is shown."""
     now, who = clock_of(catalogue).now(), person()
     with catalogue.engine.write():
         for exam in dict.fromkeys(one.exam for one in found):
@@ -87,7 +87,7 @@ def corrected_json(one: Corrected) -> dict[str, Any]:
 
 
 def _rows(one: Corrected, zone: ZoneInfo) -> list[tuple[str, ...]]:
-    """A line for each field; what is the same in all of them stands in the first."""
+    """A line for each field; what they have in common stands in the first."""
     first = (f"e{one.exam}", one.destination, say(one.channel))
     times = (local(one.came, zone), local(one.delivered, zone), _since(one, zone))
     return [
@@ -105,8 +105,8 @@ def _since(one: Corrected, zone: ZoneInfo) -> str:
         return say(N_("nothing"))
     if one.channel == Channel.REPORT:
         return local(one.since, zone)
-    told = {"sent": str(one.anew), "all": str(one.number), "at": local(one.since, zone)}
-    return tongue().say("{sent} of {all} images, {at}", **told)
+    values = {"sent": str(one.anew), "all": str(one.number), "at": local(one.since, zone)}
+    return tongue().say("{sent} of {all} images, {at}", **values)
 
 
 def _shown(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`queue resolve`, `alias`, `link`, `unlink`: what a person decides about exams and their patients."""
+"""`queue resolve`, `alias`, `link`, `unlink`: decisions about exams and their patients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What shows that an upload arrived: its receipt as it was kept, with digests, key ids and times."""
+"""Evidence that an upload arrived: the kept receipt with digests, key ids and times."""
 
 import json
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _KEPT = (
 )  # fmt: skip
 
 
-# Receipts of before these were kept have none.
+# Older receipts were kept without these.
 _SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"})
 
 
 def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
-    """An upload and what its receipt.json tells; `data` is the node's data folder."""
+    """An upload with the contents of its receipt.json; `data` is the node's data folder."""
     kept = _kept(upload, data)
     return {
         "revision": upload.n,
@@ -36,7 +36,7 @@ def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
 
 
 def tell_uploads(uploads: Sequence[Frozen], data: Path, zone: ZoneInfo) -> None:
-    """Print the uploads, and for each that is confirmed what proves it."""
+    """Print the uploads, and the proof of each confirmed one."""
     if uploads:
         rows = [(str(u.n), u.idem, local(u.frozen, zone), local(u.confirmed, zone), u.receipt or "-") for u in uploads]
         show("Uploads", ("Revision", "idem", "Frozen", "Confirmed", "Receipt"), rows)
@@ -64,7 +64,7 @@ def _evidence(upload: Frozen, data: Path, zone: ZoneInfo) -> list[tuple[str, str
 
 
 def _kept(upload: Frozen, data: Path) -> dict[str, Any]:
-    """receipt.json; empty when there is none or it does not read."""
+    """Contents of receipt.json; empty if it is missing or unreadable."""
     if not upload.receipt_place:
         return {}
     try:

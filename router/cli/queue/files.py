@@ -1,6 +1,6 @@
-"""`queue files` and `queue dismiss`: files of the drop folder that wait for a person, or lie there to no purpose.
+"""`queue files` and `queue dismiss`: files of the drop folder that wait for a person or belong to nothing.
 
-`queue dismiss` also ends alarms of an exam that somebody outside is told of.
+`queue dismiss` also ends an exam's alarms that only somebody outside can settle.
 """
 
 import re
@@ -51,17 +51,17 @@ REMEDY = {
     FileKind.NEAR: f"`{COMMAND}` has both names; nothing pairs by a near name: have it written under the exact one",
     FileKind.OTHER: f"`{COMMAND}` has the reasons; remove them, or `scripts/queue dismiss FILE --why ...`",
 }
-"""What to do about files of a kind."""
+"""The remedy for files of a kind."""
 
 
 def counted(counts: Mapping[FileKind, int]) -> str:
-    """How many there are of each kind: `3 rejected, 1 PDF without exam JSON`; "" where there is none."""
+    """The number of each kind: `3 rejected, 1 PDF without exam JSON`; "" without any."""
     named = ((n, (WHERE if n == 1 else _PLURAL)[kind]) for kind, n in counts.items() if n)
     return ", ".join(f"{number} {name}" for number, name in named)
 
 
 def tell_files(files: Iterable[FolderFile], zone: ZoneInfo) -> None:
-    """Print what is known of each file: name, reason, near name, and what to do."""
+    """Print each file's name, reason, near name, and what to do."""
     out = console()
     for one in files:
         found = one.found
@@ -135,7 +135,7 @@ def _tell_row(one: FolderFile, zone: ZoneInfo) -> None:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text in so many columns, its middle left out where it is longer."""
+    """The text, without its middle if it is wider than so many columns."""
     if cell_len(text) <= width:
         return text
     half = (width - 1) // 2
@@ -143,7 +143,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def folded(text: str, width: int) -> Sequence[str]:
-    """The text in lines of so many columns, broken between words where that is possible."""
+    """The text in lines of so many columns, broken between words if possible."""
     return [line.plain.rstrip() for line in Text(text).wrap(console(), width)]
 
 

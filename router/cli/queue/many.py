@@ -1,4 +1,4 @@
-"""What is done to many deliveries at once: shown and counted before, followed while it goes on."""
+"""Actions on many deliveries: preview and question before, progress meanwhile."""
 
 import sys
 from collections import Counter
@@ -18,9 +18,9 @@ _WORTH_A_BAR = 500
 
 
 def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> bool:
-    """Tell on stderr what will be done to what, and ask where a person is there to answer; False when that is no.
+    """Print on stderr what will be done to what, and ask on a terminal; False if the answer is no.
 
-    `asks`: UsageError where nobody is.
+    `asks`: UsageError without a terminal.
     """
     counts = Counter((one.destination, one.channel, one.state) for one in chosen)
     echo(f"{action}: {len(chosen)} delivery(s)", err=True)
@@ -37,9 +37,9 @@ def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> b
 
 
 def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
-    """Tell on stderr what is about to be done, and go on only when a person agrees, or `yes` was said before.
+    """Print on stderr what will be done, and return if a person agrees or `yes` was given.
 
-    UsageError where nobody is there to ask.
+    UsageError without a terminal; click.Abort for a no.
     """
     echo(what, err=True)
     for line in lines:
@@ -53,7 +53,7 @@ def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
 
 @contextmanager
 def progress(action: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Hears how many more are dealt with, and shows it on a terminal where they are many."""
+    """A function that takes the number done since its last call; a bar on a terminal if they are many."""
     quiet = total < _WORTH_A_BAR or not sys.stderr.isatty()
     with Progress(console=Console(file=raw(sys.stderr)), transient=True, disable=quiet) as bar:
         task = bar.add_task(action, total=total)

@@ -1,4 +1,4 @@
-"""`queue node`: the nodes of a database, and a person's word about one that will not come back."""
+"""`queue node`: the nodes of a database; removal of one that will not come back."""
 
 from pathlib import Path
 

@@ -80,7 +80,7 @@ def resume(destination: str | None, why: str, who: str, config_file: Path, as_js
 
 
 def _ask(catalogue: Catalogue, destination: str | None, *, yes: bool) -> None:
-    """Tell on stderr what will stop, and ask a person; UsageError where there is none and nobody has said yes."""
+    """Print on stderr what will stop, and ask a person; UsageError without a terminal and without --yes."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -92,7 +92,7 @@ def _ask(catalogue: Catalogue, destination: str | None, *, yes: bool) -> None:
 
 
 def _require(mine: Sequence[Pause], stood: Sequence[Pause], destination: str | None, config: Config) -> None:
-    """InvalidData where there is no pause to end."""
+    """Raise InvalidData if there is no pause to end."""
     if mine:
         return
     if destination is None:
@@ -111,7 +111,7 @@ def _answer(pauses: Sequence[Pause], config: Config, as_json: bool) -> None:
 
 
 def tell_paused(pauses: Sequence[Pause], config: Config) -> None:
-    """One line each, with the command that ends it; nothing where none stands."""
+    """Print each pause on a line, with the command that ends it."""
     for one in pauses:
         since = local(one.since, config.node.timezone)
         echo(f"PAUSED: sending to {one.place}, since {since} by {one.who}: {one.why}; `{one.ends}` ends it")

@@ -1,4 +1,4 @@
-"""`queue`: deliveries to look at, and what a person may tell them."""
+"""`queue`: deliveries, and the actions on them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -140,7 +140,7 @@ def _nothing(review: Review, *, asked: bool) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """What of the list is wanted; `most` deliveries at most, None for all."""
+    """The filters of the list; `most` deliveries at most, None for all."""
 
     states: Sequence[State]
     destination: str | None
@@ -156,7 +156,7 @@ class _Chosen:
         return lines[: self.most]
 
     def without_delivery(self, entries: Sequence[Attention]) -> list[Attention]:
-        """Entries that are no deliveries; none where only some deliveries are asked for."""
+        """Entries without a delivery; none if the filters are about deliveries."""
         if self.states or self.text:
             return []
         return [one for one in entries if not one.deliveries and self.destination in (None, "", one.destination)]
@@ -166,7 +166,7 @@ class _Chosen:
 
 
 def waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
-    """What waits for a person."""
+    """Everything that waits for a person."""
     return look(catalogue, places_of(config), config.node.data / "quarantine", clock_of(catalogue).now())
 
 
@@ -185,7 +185,7 @@ def _tell_attention(
 def attention_lines(
     review: Review, answers: Answers, entries: list[Attention], chosen: _Chosen
 ) -> list[dict[str, Any]]:
-    """Deliveries in the shape of the contract, each with its cause; then what is no delivery in the same shape."""
+    """Deliveries in the shape of the contract, each with its cause; then entries without a delivery."""
     causes = {number: one for one in reversed(entries) for number in one.deliveries}
     found = [
         {**line_json(one.line), **named_json(one), "attention": causes[one.line.delivery.id].what, "count": 1,
@@ -279,10 +279,10 @@ def _story(name: str) -> Any:
     @config_option
     @json_option
     def tell_story(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
-        """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
+        """Tell what came from where, what it waits for, which key joined it or what nearly fits, and what went where.
 
         ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name. The first lines say why each delivery has
-        not gone: since when, who must act, and the command for it. Also told is what this node refused of it.
+        not gone: since when, who must act, and the command for it. Refusals by this node are listed, too.
         """
         word = the_name(name, exam_ids)
         config = configured(config_file)
@@ -309,9 +309,9 @@ Act = Callable[[Review, Delivery, str, str], bool]
 def _action(
     name: str, act: Act, states: tuple[State, ...], help_: str, one_by_one: Act | None = None, *, asks: bool = False
 ) -> None:
-    """A command; `one_by_one` is what it does to deliveries that are named, where that is more than to many at once.
+    """Add a command. `one_by_one`, if given, is its action on deliveries that are named.
 
-    `asks`: it prints what it will do and asks first, also about those that are named.
+    `asks`: it prints what it will do and asks first, also for named deliveries.
     """
 
     @command.command(name, help=help_)
@@ -344,8 +344,8 @@ def _action(
                 raise click.Abort
             do = one_by_one if one_by_one and names else act
             movable = [one for one in chosen if one.state in states]
-            with progress(name, len(movable)) as told:
-                done = review.each(movable, lambda one: do(review, one, why, who), told)
+            with progress(name, len(movable)) as advance:
+                done = review.each(movable, lambda one: do(review, one, why, who), advance)
         left_out = [one for one in chosen if one.id not in done]
         _answer(name, [one for one in chosen if one.id in done], left_out, as_json)
         if left_out and names:

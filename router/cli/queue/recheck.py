@@ -1,4 +1,4 @@
-"""`queue recheck`: what of that which was delivered the rules of now would hold."""
+"""`queue recheck`: delivered exams that the newest checks would hold."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 
 def since_option(what: str) -> Callable[[_Command], _Command]:
-    """--since: how far back a command looks; `what` is so old at most."""
+    """The option --since: how old `what` may be."""
     return click.option("--since", default="30d", show_default=True, callback=_since, help=what)
 
 
@@ -47,8 +47,8 @@ def since_option(what: str) -> Callable[[_Command], _Command]:
 def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
     """Judge delivered exams by the newest checks: how many would be held, by rule. Nothing is changed.
 
-    Every exam of which a delivery is `delivered` since then is judged by [identity] checks = 2, whatever the node goes
-    by; what a person has settled counts as settled. Headers are read again from the files that are still here.
+    Every exam with a delivery `delivered` since then is judged by [identity] checks = 2, whatever the node uses;
+    what a person has settled stays settled. Headers are read again from the files that are still here.
 
     \b
     --json:

@@ -26,7 +26,7 @@ _COLUMNS = (
 @config_option
 @json_option
 def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
-    """What each exam approved on a day should have, and what became of it; status 1 when there are gaps."""
+    """Show what each exam approved on a day should have, and what became of it; status 1 if there are gaps."""
     config = configured(config_file)
     require_node(config)
     reports = open_storage(config.node.data, config.node.owner).reports

@@ -1,4 +1,4 @@
-"""`queue refused`: senders and images that the node refused at its door; and what `explain` says of them."""
+"""`queue refused`: senders and images that the node refused, also as `explain` reports them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -104,7 +104,7 @@ def _cells(one: RefusalSum, zone: ZoneInfo) -> tuple[str, ...]:
 
 
 def _causes(sums: Sequence[RefusalSum]) -> Mapping[str, str]:
-    """Each cause that occurs, and what to do about it."""
+    """Print each cause that occurs, with its remedy."""
     found = {}
     for one in sums:
         if one.place:
@@ -133,7 +133,7 @@ def refusal_json(one: RefusalSum) -> dict[str, Any]:
 
 
 def tell_refused(found: Sequence[RefusalSum], arrivals: Sequence[Arrival], zone: ZoneInfo) -> None:
-    """Print what the node refused of studies, and what of them it has set aside."""
+    """Print which parts of studies the node refused or set aside."""
     out = console()
     for one in found:
         if one.place:
@@ -148,7 +148,7 @@ def tell_refused(found: Sequence[RefusalSum], arrivals: Sequence[Arrival], zone:
 
 
 def tell_hints(hints: Sequence[RefusalSum], zone: ZoneInfo) -> None:
-    """Print what the node refused in that time without knowing the study."""
+    """Print refusals of that time whose study is unknown."""
     out = console()
     for one in hints:
         if one.place:

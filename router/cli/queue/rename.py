@@ -1,4 +1,4 @@
-"""`queue rename-destination`: what went to a destination goes on under the name that it has in the configuration."""
+"""`queue rename-destination`: deliveries to a destination, moved to its new name in the configuration."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config
         counts = _require_idle(catalogue, old)
         what = f"rename-destination: {old} is called {new}, and is the same receiver"
         agreed(what, [f"  {count:>7} {state}" for state, count in sorted(counts.items())], yes=yes)
-        with catalogue.engine.write():  # it is in the audit trail before anything is renamed
+        with catalogue.engine.write():  # recorded before anything is renamed
             text = f"destination {old} is called {new}: {sum(counts.values())} delivery(s) go on under that name: {why}"
             bus.record(Event(clock.now(), Kind.DECIDED, text, who=who, fields={"destination": new}))
         renamed = catalogue.renaming.rename(old, new, clock.now())
@@ -68,7 +68,7 @@ def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config
 
 
 def _require_gone(old: str, config: Config, config_file: Path) -> None:
-    """WrongUse while this configuration, or the one that the node goes by, has the destination."""
+    """Raise WrongUse while this configuration, or the running node's, has the destination."""
     if config.destination_named(old) is not None:
         raise WrongUse(f"destination {old} is still configured", hint="give it its new name there first")
     node, mine = find_node(config, config_file), ConfigFile.of(config_file).digest
@@ -77,7 +77,7 @@ def _require_gone(old: str, config: Config, config_file: Path) -> None:
 
 
 def _require_idle(catalogue: Catalogue, old: str) -> dict[State, int]:
-    """Its deliveries by state; InvalidData where there are none, or something is still under way."""
+    """Its deliveries by state; InvalidData if there are none, or one is still under way."""
     counts = dict(catalogue.renaming.counts(old))
     if not counts:
         raise InvalidData(f"nothing was ever sent to a destination called {old}", hint="see `scripts/status`")

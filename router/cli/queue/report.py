@@ -1,4 +1,4 @@
-"""`queue report`: what was due on a day, what was in time, and why the rest was not."""
+"""`queue report`: deliveries due on a day, those in time, and why the rest was not."""
 
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:
 @config_option
 @json_option
 def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_json: bool) -> None:
-    """What was due on a day: met, missed by us, missed while sending was paused, arrived late, pending; with the
+    """Show deliveries due on a day: met, missed by us, missed while sending was paused, arrived late, pending; with the
     reasons."""
     config = configured(config_file)
     require_node(config)

@@ -69,7 +69,7 @@ _ACTS = N_({Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"})
 
 
 class _Known(NamedTuple):
-    """What goes by a name; `unseen` are refusals of a study of which nothing is here."""
+    """Everything known under a name; `unseen` are refusals of a study of which nothing is here."""
 
     stories: list[Story]
     stray: Stray | None
@@ -84,7 +84,7 @@ class Teller:
 
     review: Review
     traces: Provenance
-    book: Rulebook
+    rules: Rulebook
     node: Node
     sides: IdentityComparison
     answers: Answers
@@ -96,7 +96,7 @@ class Teller:
             tell_unseen(name, unseen, self.node.timezone)
         for story in stories:
             _tell_answers(self.answers.of(story.lines), self.node.timezone)
-            _tell(story, self._background(story), self.review, self.book, self.node, self.sides.remarks(story.case))
+            _tell(story, self._background(story), self.review, self.rules, self.node, self.sides.remarks(story.case))
         if stray is not None:
             tell_stray(stray, self.node.timezone)
         for file in files:
@@ -107,7 +107,7 @@ class Teller:
         """One object an exam, a study or a file; InvalidData as above."""
         stories, stray, files, lying, unseen = self._known(name)
         found = [
-            _json(story, self.review, self.book, self.node, self.answers.of(story.lines))
+            _json(story, self.review, self.rules, self.node, self.answers.of(story.lines))
             | {"patient_remarks": list(self.sides.remarks(story.case))}
             | background_json(self._background(story))
             for story in stories
@@ -127,16 +127,16 @@ class Teller:
         return _Known(stories, stray, files, lying, unseen)
 
     def _lying(self, name: str, stories: Sequence[Story]) -> list[FolderFile]:
-        """Files of the drop folder under that name, but for those that are told with their exam."""
-        told = {one.id for story in stories for one in self._background(story).lying}
-        return [one for one in self.traces.lying(name) if one.id not in told]
+        """Files of the drop folder under that name, except those listed with their exam."""
+        listed = {one.id for story in stories for one in self._background(story).lying}
+        return [one for one in self.traces.lying(name) if one.id not in listed]
 
     def _background(self, story: Story) -> Background:
         return self.traces.background(story.case.exam, list(story.case.links))
 
 
 def _tell_answers(lines: Sequence[Explained], zone: ZoneInfo) -> None:
-    """The answer to why each delivery is not there: whose it is, what is in the way, since when, who acts and how."""
+    """Print why each delivery has not arrived: the obstacle, since when, who must act, and how."""
     for one in lines:
         delivery, answer, our = one.line.delivery, one.answer, tongue()
         since = our.say(", since {since}", since=local(answer.since, zone)) if answer.since else ""
@@ -147,7 +147,7 @@ def _tell_answers(lines: Sequence[Explained], zone: ZoneInfo) -> None:
 
 
 def named_json(one: Explained) -> dict[str, Any]:
-    """What each delivery's JSON has besides: the names that people use, and the answer."""
+    """Further keys of a delivery's JSON: the names that people use, and the answer."""
     delivery, answer = one.line.delivery, one.answer
     return {
         "name": f"d{delivery.id}",
@@ -161,7 +161,9 @@ def named_json(one: Explained) -> dict[str, Any]:
     }
 
 
-def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node, remarks: Sequence[str]) -> None:
+def _tell(
+    story: Story, background: Background, review: Review, rules: Rulebook, node: Node, remarks: Sequence[str]
+) -> None:
     zone = node.timezone
     case, out = story.case, console()
     out.print(
@@ -175,7 +177,7 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     if case.chosen.evidence:
         out.print(f"  {case.chosen.evidence}", markup=False)
     waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
-    tell_background(behind, waits_for_images=waits, zone=zone)
+    tell_background(background, waits_for_images=waits, zone=zone)
     rows = [
         (uid, say(how), str(case.studies[uid].instances) if uid in case.studies else say("none here yet"))
         for uid, how in case.links.items()
@@ -188,9 +190,9 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
             out.print(f"  study {uid}: no certain reading of {', '.join(fields)}, so it agrees with nothing")
             out.print("      the bytes are not of the declared character set; have the modality's setting corrected")
     for uid in case.studies:
-        found = review.series(uid, book)
-        told = [(one.series_uid, say(one.series_class), str(one.count), one.rule, one.used) for one in found]
-        show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), told)
+        found = review.series(uid, rules)
+        series = [(one.series_uid, say(one.series_class), str(one.count), one.rule, one.used) for one in found]
+        show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), series)
     _tell_versions(case, review, zone)
     for line in story.lines:
         if line.delivery.channel == Channel.IMAGES:
@@ -268,7 +270,7 @@ def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
 
 
 def _json(
-    story: Story, review: Review, book: Rulebook, node: Node, explained: Sequence[Explained]
+    story: Story, review: Review, rules: Rulebook, node: Node, explained: Sequence[Explained]
 ) -> dict[str, Any]:  # fmt: skip
     case = story.case
     return {
@@ -300,7 +302,7 @@ def _json(
                 "instances": one.count,
             }
             for uid in case.studies
-            for one in review.series(uid, book)
+            for one in review.series(uid, rules)
         ],
         "versions": [
             {

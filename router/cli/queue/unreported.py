@@ -1,4 +1,4 @@
-"""`queue unreported`: studies here that no exam names, with where they came from; a sender dismissed."""
+"""`queue unreported`: studies here that no exam names, and their senders, which may be dismissed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def _cells(one: Listed, zone: ZoneInfo) -> list[str]:
 
 
 def _kinds(modalities: Sequence[str]) -> str:
-    """The first, and that there are others."""
+    """The first kind, and a sign that there are others."""
     return "-" if not modalities else modalities[0] + ("+" if modalities[1:] else "")
 
 
@@ -131,7 +131,7 @@ def _day(instant: datetime, zone: ZoneInfo) -> str:
 
 
 def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The UIDs get what the other columns leave of the line."""
+    """The rows with UIDs cut to the width that the other columns leave."""
     out = console()
     line = out.width if out.is_terminal else _WIDTH
     widths = [max(map(cell_len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
@@ -140,7 +140,7 @@ def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text, without its middle where it is longer than `width`."""
+    """The text, without its middle if it is longer than `width`."""
     if len(text) <= width:
         return text
     end = (width - 1) * 2 // 3
@@ -148,7 +148,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def _sums(found: Sequence[Listed]) -> list[list[str]]:
-    """By sender, the most studies first."""
+    """Studies by sender, the most first."""
     senders: dict[str, list[Listed]] = defaultdict(list)
     for one in found:
         senders[one.study.sender].append(one)
