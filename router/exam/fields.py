@@ -1,6 +1,7 @@
 """Fields of the exam JSON, each once, in the order of appendix A (DB11 6.4.2, 6.4.3).
 
 Structure, checks, filling, output order, JSON Schema and the table that `validate --fields` prints derive from FIELDS.
+The reference platform has its own copy on purpose (trial/platform/requirements.py).
 `[]` in a path stands for any element of an array.
 """
 

@@ -34,12 +34,12 @@ def ended() -> set[str]:
 
 @pytest.mark.parametrize("alarm", Alarm)
 def test_every_alarm_is_ended_in_some_test_once_its_cause_is_over(alarm: Alarm, ended: set[str]) -> None:
-    assert alarm in ended
+    assert alarm in ended, f'mark a test of its end: @pytest.mark.ends("{alarm}")'
 
 
 @pytest.mark.parametrize("alarm", Alarm)
 def test_every_alarm_is_raised_by_its_cause_in_some_test(alarm: Alarm, fired: set[str]) -> None:
-    assert alarm in fired
+    assert alarm in fired, f'mark a test of its cause: @pytest.mark.fires("{alarm}")'
 
 
 def test_every_alarm_that_a_test_is_marked_with_exists(fired: set[str]) -> None:
