@@ -20,7 +20,8 @@ from queue_rows import arrivals, fill
 from receive import CORES
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.tables import Exam, Facts, Instance, Study
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.images import Facts, Instance, Study
 from router.catalogue.images.ledger import Fate, Outcome
 from router.clock import SystemClock
 from router.config.file import parse

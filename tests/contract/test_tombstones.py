@@ -9,7 +9,7 @@ import pytest
 
 from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import Tombstone
+from router.catalogue.db.tables.images import Tombstone
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.images.purge import BATCH

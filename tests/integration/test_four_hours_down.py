@@ -12,8 +12,8 @@ from catalogue_rows import driver
 from desk import START
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.tables import Delivery as DeliveryRow
-from router.catalogue.db.tables import Exam
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.queue import Delivery as DeliveryRow
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.delivery.breaker_gate import Route

@@ -15,9 +15,11 @@ import peewee
 from router.catalogue.db import sessions
 from router.catalogue.db.engine import Engine, PostgresEngine, SqliteEngine
 from router.catalogue.db.sessions import Limits
-from router.catalogue.db.tables import BEGINS_WITH, FIRST_SCHEMA, TABLES, Schema, Setting
+from router.catalogue.db.tables import TABLES
+from router.catalogue.db.tables.node import BEGINS_WITH, Schema, Setting
 from router.errors import ConfigurationError, TransientError
 
+FIRST_SCHEMA = 1  # of the first release; those after it are made by STEPS
 Step = Callable[[Engine], None]
 
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Alias as Row
-from router.catalogue.db.tables import Delivery, Disagreement, Exam, ExamStudy, SeparatedStudy, Study, StudyIdentity
+from router.catalogue.db.tables.exams import Alias as Row
+from router.catalogue.db.tables.exams import Disagreement, Exam, ExamStudy, SeparatedStudy
+from router.catalogue.db.tables.images import Study, StudyIdentity
+from router.catalogue.db.tables.queue import Delivery
 from router.matching.patient.alias import classes
 from router.matching.patient.doubt import Doubt
 from router.policy.states import State

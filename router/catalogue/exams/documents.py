@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
+from router.catalogue.db.fields import storable
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables import Document, SeenFile, Upload, storable
+from router.catalogue.db.tables.exams import Document, SeenFile
+from router.catalogue.db.tables.queue import Upload
 from router.catalogue.exams.exam_rows import ExamRows
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables import Exam, ExamStudy
+from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
 from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers

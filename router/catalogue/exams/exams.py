@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Document, Exam, ExamStudy, ExpiredExam, Study
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy, ExpiredExam
+from router.catalogue.db.tables.images import Study
 from router.catalogue.exams.calibrations import Calibrations
 from router.catalogue.exams.documents import Documents, Proof, proof_of, version_of
 from router.catalogue.exams.exam_rows import ExamRows

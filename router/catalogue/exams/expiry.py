@@ -12,25 +12,21 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import (
-    Delivery,
+from router.catalogue.db.tables.exams import (
     Disagreement,
     Document,
-    EventRow,
     Exam,
     ExamStudy,
     ExamWord,
     ExpiredExam,
-    OpenAlarm,
     PacsCount,
     PdfWord,
-    Removal,
     Retrieval,
     SeparatedStudy,
-    Study,
-    UnreadRow,
-    Upload,
 )
+from router.catalogue.db.tables.images import Removal, Study
+from router.catalogue.db.tables.node import EventRow, OpenAlarm
+from router.catalogue.db.tables.queue import Delivery, UnreadRow, Upload
 from router.catalogue.images.purge import Files
 from router.events import Event, EventBus, Kind
 from router.policy.states import CLOSED

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Document, Exam, ExamWord, PdfWord
+from router.catalogue.db.tables.exams import Document, Exam, ExamWord, PdfWord
 from router.matching.report_pdf.naming import Bearer, identifiers
 
 NUMBER = "number"

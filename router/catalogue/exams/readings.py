@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import READING, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.db.tables.images import READING, Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.instances import accession_numbers, identity_row
 from router.catalogue.images.studies import is_outdated
 from router.model import Header, InstanceUids

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Exam, PacsCount, Retrieval
+from router.catalogue.db.tables.exams import Exam, PacsCount, Retrieval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

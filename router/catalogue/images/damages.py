@@ -7,7 +7,8 @@ from datetime import datetime
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Exam, ExamStudy, Instance, LedgerRow, Study
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 

@@ -14,10 +14,9 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Among, InsertMany
-from router.catalogue.db.tables import (
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import (
     READING,
-    Exam,
-    ExamStudy,
     Instance,
     LedgerRow,
     Reference,

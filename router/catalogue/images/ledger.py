@@ -10,7 +10,8 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import ExamStudy, Instance, LedgerRow, Study
+from router.catalogue.db.tables.exams import ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.tombstones import instant, packed, summaries
 from router.model import InstanceUids, SeriesClass
 

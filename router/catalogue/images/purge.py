@@ -15,12 +15,9 @@ from peewee import JOIN, fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import (
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import (
     OPEN_IN_LEDGER,
-    Delivery,
-    EventRow,
-    Exam,
-    ExamStudy,
     Facts,
     Instance,
     LedgerRow,
@@ -30,6 +27,8 @@ from router.catalogue.db.tables import (
     StudyAccession,
     StudyIdentity,
 )
+from router.catalogue.db.tables.node import EventRow
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.exams.originals import Originals
 from router.catalogue.images.ledger import Fate, fates_of
 from router.catalogue.images.tombstones import bury, drop_rows, forget, has_tombstone

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import ExamStudy, Instance, LedgerRow, Reference, Study
+from router.catalogue.db.tables.exams import ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
 from router.series.study import Marks, marks_of
 

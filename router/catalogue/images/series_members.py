@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Facts, Instance, Study
+from router.catalogue.db.tables.images import Facts, Instance, Study
 from router.model import SeriesClass, SeriesFacts
 from router.remembered import remembered
 from router.series.study import Member

@@ -10,7 +10,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import READING, Instance, Study, StudyIdentity
+from router.catalogue.db.tables.images import READING, Instance, Study, StudyIdentity
 from router.catalogue.images.tombstones import summaries
 from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Patient

@@ -17,8 +17,10 @@ from typing import Any
 from peewee import Model
 
 from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.fields import InstantField
 from router.catalogue.db.statement import Among, InsertMany
-from router.catalogue.db.tables import CommitmentItem, Instance, InstantField, LedgerRow, Study, Tombstone, TombstoneKey
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study, Tombstone, TombstoneKey
+from router.catalogue.db.tables.queue import CommitmentItem
 
 _SOP, _AE, _RECEIVED = "sop_uid", "sending_ae", "received"
 _KEY = "instance_id"

@@ -11,7 +11,7 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import DismissedSender, Facts, Instance, Study, UnreportedDay
+from router.catalogue.db.tables.images import DismissedSender, Facts, Instance, Study, UnreportedDay
 from router.matching.images.unreported import Reported, Waiting
 
 _KEYWORDS = (

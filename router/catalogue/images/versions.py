@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Instance, LedgerRow, Study, StudyIdentity
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.studies import identity_of
 from router.matching.images.renewal import Fingerprint

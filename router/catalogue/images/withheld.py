@@ -9,16 +9,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import (
-    WITHHELD_IN_LEDGER,
-    Delivery,
-    Document,
-    Exam,
-    Instance,
-    LedgerRow,
-    Study,
-    StudyIdentity,
-)
+from router.catalogue.db.tables.exams import Document, Exam
+from router.catalogue.db.tables.images import WITHHELD_IN_LEDGER, Instance, LedgerRow, Study, StudyIdentity
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.images.ledger import Fate
 from router.matching.images.requests import Companion
 from router.policy.states import State

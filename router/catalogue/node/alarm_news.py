@@ -12,7 +12,7 @@ from peewee import fn
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Insert
-from router.catalogue.db.tables import AlarmCause, AlarmNewsRow, OpenAlarm
+from router.catalogue.db.tables.node import AlarmCause, AlarmNewsRow, OpenAlarm
 from router.events import Event, Kind
 from router.policy.folding import AlarmNews, Cause, Fold
 

@@ -9,7 +9,7 @@ from peewee import fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import OpenAlarm
+from router.catalogue.db.tables.node import OpenAlarm
 from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
 

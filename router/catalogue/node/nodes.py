@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import AbsentRow, Duty, NodeRow
+from router.catalogue.db.tables.node import AbsentRow, Duty, NodeRow
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.clock import SharedClock
 from router.errors import DutyLost

@@ -10,8 +10,8 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Insert
-from router.catalogue.db.tables import NotificationRow as Row
-from router.catalogue.db.tables import Setting, WayRow
+from router.catalogue.db.tables.node import NotificationRow as Row
+from router.catalogue.db.tables.node import Setting, WayRow
 
 MOST_WAITING = 1000  # on one way
 _LEFT_LYING = timedelta(minutes=5)

@@ -12,7 +12,8 @@ from peewee import SQL, fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Exam, ExamStudy, RefusalRow, RefusedInstanceRow, RefusedSenderRow
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.node import RefusalRow, RefusedInstanceRow, RefusedSenderRow
 from router.events import Event, Kind
 from router.refusals import Why
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Document, Exam, ExamStudy
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.queue.queue import Delivery, Queue
 from router.matching.exam.readiness import PERSON

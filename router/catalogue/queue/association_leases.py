@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import SlotRow
+from router.catalogue.db.tables.queue import SlotRow
 
 _MICROSECOND = timedelta(microseconds=1)
 

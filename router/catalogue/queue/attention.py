@@ -7,7 +7,8 @@ from typing import Any
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, Exam, UnreadRow
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.queue import Delivery, UnreadRow
 from router.clock import require_aware
 from router.matching.exam.approval import Part, UnreadApproval
 from router.model import Channel

@@ -10,8 +10,10 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import BackfillRow as Row
-from router.catalogue.db.tables import BackfillTurn, Delivery, Exam, ExamStudy, Instance, Study, Tombstone
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, Study, Tombstone
+from router.catalogue.db.tables.queue import BackfillRow as Row
+from router.catalogue.db.tables.queue import BackfillTurn, Delivery
 from router.events import Event, EventBus, Kind
 from router.policy.backfill import Backfill, standing
 from router.policy.states import OPEN, State

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery
+from router.catalogue.db.tables.queue import Delivery
 from router.clock import require_aware
 from router.model import Channel
 from router.policy.states import State

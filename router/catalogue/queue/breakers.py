@@ -7,7 +7,7 @@ from typing import Any
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import BreakerRow as Row
+from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
 from router.events import Event, EventBus, Kind
 from router.model import Channel

@@ -13,7 +13,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, LedgerRow, Study
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
+from router.catalogue.db.tables.queue import Commitment, CommitmentItem
 from router.catalogue.images.ledger import Fate, outdone
 
 

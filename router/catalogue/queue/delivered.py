@@ -8,7 +8,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Delivery, Disagreement, Instance, Study, StudyIdentity
+from router.catalogue.db.tables.exams import Disagreement
+from router.catalogue.db.tables.images import Instance, Study, StudyIdentity
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.images.studies import identity_of
 from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Channel, InstanceUids

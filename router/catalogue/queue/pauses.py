@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import PauseRow as Row
+from router.catalogue.db.tables.queue import PauseRow as Row
 from router.events import Event, EventBus, Kind
 from router.policy.pause import EVERYWHERE, Pause
 

@@ -8,7 +8,9 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, ExamStudy, Study
+from router.catalogue.db.tables.exams import ExamStudy
+from router.catalogue.db.tables.images import Study
+from router.catalogue.db.tables.queue import Delivery
 from router.model import Channel
 
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot

@@ -10,8 +10,9 @@ from peewee import SQL, Field, fn
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery as Row
-from router.catalogue.db.tables import EventRow, Exam, ExamStudy, OpenAlarm
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.node import EventRow, OpenAlarm
+from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.queue.backfills import take_turn
 from router.events import Event, EventBus, Kind
 from router.model import Channel

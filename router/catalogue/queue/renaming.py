@@ -9,7 +9,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Delivery, Document, Exam, ExamStudy, LedgerRow, Study
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
+from router.catalogue.db.tables.images import LedgerRow, Study
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.images.ledger import Fate
 from router.policy.states import CLOSED, State
 

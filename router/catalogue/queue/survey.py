@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, EventRow
+from router.catalogue.db.tables.node import EventRow
+from router.catalogue.db.tables.queue import Delivery
 from router.events import Kind
 from router.model import Channel
 from router.policy.states import State

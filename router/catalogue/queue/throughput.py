@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import PaceRow as Row
+from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
 from router.policy.forecast import Throughput
 

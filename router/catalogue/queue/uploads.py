@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Upload as Row
+from router.catalogue.db.tables.queue import Upload as Row
 
 
 @dataclass(frozen=True, slots=True)
