@@ -34,7 +34,7 @@ class Key:
     mac: Digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One line. `n` counts from 1; `previous` and `seal` are hex digits; `key` is the key's id, "" for none."""
 
@@ -184,7 +184,9 @@ class Trail:
 
     def _sealed(self, message: str, at: datetime, last: Record | None) -> Record:
         n, previous = (last.n + 1, last.seal) if last else (1, FIRST)
-        bare = Record(n, at.isoformat(), message, previous, "", self._key.id if self._key else "")
+        bare = Record(
+            n=n, at=at.isoformat(), message=message, previous=previous, seal="", key=self._key.id if self._key else ""
+        )
         return replace(bare, seal=_seal(bare, self._key.mac if self._key else self._digest))
 
     def _write(self, path: Path, lines: bytes) -> None:

@@ -188,5 +188,8 @@ class _House:
         for to in (State.READY, State.SENDING, State.DELIVERED):
             queue.move(queue.of_exam(exam)[0], to, at, "bench")
         accounts.decide("cloud", [(one.key, True, "thin") for one in accounts.undecided(exam, "cloud")], at)
-        sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in accounts.to_send(exam, "cloud", _PER_STUDY)]
+        sent = [
+            Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+            for one in accounts.to_send(exam, "cloud", _PER_STUDY)
+        ]
         accounts.record(sent, at)

@@ -34,7 +34,10 @@ def sent(catalogue: Catalogue, *news: NewInstance) -> int:
 def send(catalogue: Catalogue, number: int) -> None:
     undecided = catalogue.ledger.undecided(number, CLOUD)
     catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-    outcomes = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.ledger.to_send(number, CLOUD, 9999)]
+    outcomes = [
+        Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+        for one in catalogue.ledger.to_send(number, CLOUD, 9999)
+    ]
     catalogue.ledger.record(outcomes, NOW)
     driver(catalogue).execute_sql("UPDATE exam SET check_at = NULL")
 

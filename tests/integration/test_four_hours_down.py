@@ -89,7 +89,7 @@ def outage(catalogue: Catalogue, channel: Channel, approvals: list[datetime]) ->
     clock = FakeClock(START)
     link = Link(clock, channel, START + OUTAGE)
     dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
-    lane = Route("cloud", channel, 1, link, link.probe)
+    lane = Route(destination="cloud", channel=channel, width=1, sender=link, probe=link.probe)
     coming = sorted(approvals)
     while coming or len(link.went) < len(approvals):
         now = clock.now()

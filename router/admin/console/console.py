@@ -87,7 +87,9 @@ class Console:
         self._answers = Answers(context.catalogue, context.config, context.clock)
         self._comparison = _comparison(context)
         self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
-        self._lists = Lists(context.config, context.catalogue, context.bus, context.clock, context.seal)
+        self._lists = Lists(
+            config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
+        )
         self._local = is_loopback(context.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 

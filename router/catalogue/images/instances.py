@@ -32,7 +32,7 @@ from router.series.study import purpose_of
 from router.text.decoding import is_readable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """A version of an instance that has a row. `pixels` is of its Digests.
 
@@ -49,7 +49,7 @@ class Known:
     pixels: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewInstance:
     """An instance version to be given a row. `size` is the file's, in bytes."""
 
@@ -108,8 +108,10 @@ class Instances:
         same = list(set(digests))
         rows = [row for portion in portions(sops) for row in self._known(portion, same)]
         for sop, study, version, digest, purged, cut, damaged, series, pixels in sorted(rows, key=itemgetter(2)):
-            gone, broken = purged is not None, damaged is not None
-            found[sop].append(Known(study, version, digest, gone, cut != "", broken, series, pixels))
+            found[sop].append(Known(
+                study_uid=study, version=version, digest=digest, purged=purged is not None, cut=cut != "",
+                damaged=damaged is not None, series_uid=series, pixels=pixels,
+            ))  # fmt: skip
         return found
 
     def _known(self, sops: Sequence[str], digests: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -36,7 +36,7 @@ class Fate(StrEnum):
     DAMAGED = "damaged"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Undecided:
     """The newest version of an instance that has no row for a destination yet; `key` is the instance's.
 
@@ -53,7 +53,7 @@ class Undecided:
     cut: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToSend:
     """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256.
 
@@ -71,7 +71,7 @@ class ToSend:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the destination said to a ledger row; `status` is None where it said nothing, and `reason` says why.
 
@@ -86,7 +86,7 @@ class Outcome:
     ask_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Instances of an exam at a destination. `selected` counts all that were chosen but those that are `late`, `cut` or
     `withheld`, which are set aside."""
@@ -108,7 +108,7 @@ class Tally:
         return self.selected - self.sent - self.refused - self.stored - self.damaged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A ledger row as `explain` shows it; `rule` decided, or says why it is refused without a status."""
 
@@ -138,7 +138,13 @@ class Ledger:
         here = Instance.newest & Instance.purged.is_null()
         mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
-        return [Undecided(*row) for row in rows]
+        return [
+            Undecided(
+                key=key, study_uid=study, series_uid=series, sop_uid=sop, facts=facts, version=version, received=at,
+                cut=cut,
+            )
+            for key, study, series, sop, facts, version, at, cut in rows
+        ]  # fmt: skip
 
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
         """The classes of what was selected, whatever came of it."""
@@ -223,9 +229,12 @@ class Ledger:
         )  # fmt: skip
         rows: Any = self._engine.run(query)
         return [
-            ToSend(k, InstanceUids(st, se, so), v, c, t, i, x or d, tries, at)
+            ToSend(
+                key=k, uids=InstanceUids(st, se, so), version=v, sop_class=c, transfer_syntax=t, instance=i,
+                checksum=x or d, tries=tries, since=at,
+            )
             for k, st, se, so, v, c, t, i, x, d, tries, at in rows
-        ]
+        ]  # fmt: skip
 
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
         """Why instances are refused that the destination gave no status for, and how many, the most first."""
@@ -321,9 +330,12 @@ class Ledger:
         )  # fmt: skip
         rows: Any = self._engine.run(query)
         found = [
-            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), reason or rule, s, at)
+            Entry(
+                uids=InstanceUids(st, se, so), version=v, series_class=SeriesClass(c), class_rule=cr, fate=Fate(f),
+                rule=reason or rule, status=s, at=at,
+            )
             for st, se, so, v, c, cr, f, reason, rule, s, at in rows
-        ]
+        ]  # fmt: skip
         for number, uid in self._numbers(exam).items():
             found += _packed(self._engine, number, uid, destination)
         return sorted(found, key=lambda entry: entry.uids.series)
@@ -350,7 +362,10 @@ def _packed(engine: Engine, number: int, uid: str, destination: str) -> Iterator
                 uids = InstanceUids(uid, one["series_uid"], one["sop_uid"])
                 series_class, fate, at = SeriesClass(one["series_class"]), Fate(row["state"]), instant(row["at"])
                 why = row["reason"] or row["rule"]
-                yield Entry(uids, one["version"], series_class, one["rule"], fate, why, row["status"], at)
+                yield Entry(
+                    uids=uids, version=one["version"], series_class=series_class, class_rule=one["rule"], fate=fate,
+                    rule=why, status=row["status"], at=at,
+                )  # fmt: skip
 
 
 def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], int]:
@@ -378,4 +393,7 @@ def _tally(counts: Mapping[str, int]) -> Tally:
     selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored + counts.get(Fate.DAMAGED, 0)
     aside = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.DAMAGED, Fate.WITHHELD))
     filtered, late, cut, damaged, withheld = aside
-    return Tally(selected, sent, refused, filtered, held, stored, late, cut, damaged, withheld)
+    return Tally(
+        selected=selected, sent=sent, refused=refused, filtered=filtered, held=held, stored=stored, late=late, cut=cut,
+        damaged=damaged, withheld=withheld,
+    )  # fmt: skip

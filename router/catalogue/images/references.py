@@ -12,7 +12,7 @@ from router.catalogue.images.ledger import Fate
 from router.series.study import Marks, marks_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """A ledger row of the newest version of an instance; `key` is the row's, `cut` says where it breaks off."""
 
@@ -58,7 +58,9 @@ class References:
         rows: Any = [
             row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
         ]
-        return [Decided(key, uid, Fate(state), rule, cut) for key, uid, state, rule, cut in rows]
+        return [
+            Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, cut=cut) for key, uid, state, rule, cut in rows
+        ]
 
     def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
         """Change ledger rows that are still as they were read."""

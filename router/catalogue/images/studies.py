@@ -16,7 +16,7 @@ from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Patient
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyHere:
     """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
 
@@ -94,7 +94,9 @@ def is_outdated(row: Any) -> bool:
 
 def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
     return StudyHere(
-        row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
-        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
+        uid=row.uid, identities=tuple(identities), accession_number=row.accession_number, study_date=row.study_date,
+        study_time=row.study_time, description=row.description, manufacturer=row.manufacturer, model=row.model,
+        station_name=row.station_name, serial_number=row.serial_number, sending_ae=row.sending_ae,
+        modalities=tuple(sorted({m for m, _ in counts if m})), instances=sum(n for _, n in counts), doubt=row.doubt,
+        last_received=row.last_received,
     )  # fmt: skip

@@ -37,7 +37,7 @@ Columns = Mapping[str, Sequence[Any]]
 Place = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """What is counted of packed instances, each with its number.
 
@@ -65,12 +65,11 @@ def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
         for study, text in engine.run(query.order_by(Tombstone.id).tuples()):
             known = json.loads(text)
             yield Summary(
-                study,
-                {(place, state): n for place, state, n in known["fates"]},
-                frozenset((place, of) for place, of in known["classes"]),
-                {(modality, identity): n for modality, identity, n in known["newest"]},
-                {ae: (n, instant(first), instant(last)) for ae, n, first, last in known["arrivals"]},
-            )
+                study=study, fates={(place, state): n for place, state, n in known["fates"]},
+                classes=frozenset((place, of) for place, of in known["classes"]),
+                newest={(modality, identity): n for modality, identity, n in known["newest"]},
+                arrivals={ae: (n, instant(first), instant(last)) for ae, n, first, last in known["arrivals"]},
+            )  # fmt: skip
 
 
 def packed(engine: Engine, studies: Sequence[int]) -> Iterator[tuple[list[Row], list[Row]]]:

@@ -14,7 +14,7 @@ from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """An alarm that is not cleared. `destination` is the one that it concerns, "" where it concerns none alone."""
 
@@ -95,7 +95,13 @@ class Alarms:
         return self._read(OpenAlarm.select(*_COLUMNS).where(OpenAlarm.alarm.in_(list(kinds))).order_by(OpenAlarm.since))
 
     def _read(self, query: Any) -> Sequence[Standing]:
-        return [Standing(Alarm(alarm), *rest) for alarm, *rest in self._engine.run(query.tuples())]
+        return [
+            Standing(
+                alarm=Alarm(alarm), subject=subject, text=text, exam=exam, delivery=delivery, since=since,
+                destination=destination,
+            )
+            for alarm, subject, text, exam, delivery, since, destination in self._engine.run(query.tuples())
+        ]  # fmt: skip
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
         """Whether this one does."""

@@ -36,7 +36,7 @@ class Place:
     within: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogCount:
     """So many open deliveries of one place, state and age; `first_due` is the earliest due time among them."""
 
@@ -80,7 +80,8 @@ class Backlog:
         rows = self._count.run(self._engine, *edges, place.destination, place.channel, *_OPEN)
         return [
             BacklogCount(
-                place.destination, place.channel, State(state), _AGES[age], count, Delivery.due.python_value(first)
+                destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],
+                deliveries=count, first_due=Delivery.due.python_value(first),
             )
             for state, age, count, first in rows
-        ]
+        ]  # fmt: skip

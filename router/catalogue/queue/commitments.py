@@ -5,7 +5,7 @@ row before it is sent, and its Transaction UID is known for ever: a report is ho
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from router.catalogue.db.tables.queue import Commitment, CommitmentItem
 from router.catalogue.images.ledger import Fate, outdone
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Uncommitted:
     """A stored instance; `key` is the ledger row's. `asked` counts its requests, `unanswered` those not reported on."""
 
@@ -68,7 +68,7 @@ class Commitments:
         query = (
             _stored(exam, destination, *_columns()).where(LedgerRow.ask_at <= now).order_by(Instance.id).limit(limit)
         )
-        return [Uncommitted(*row) for row in self._engine.run(query.tuples())]
+        return _uncommitted(self._engine.run(query.tuples()))
 
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
         """Enter a request that is about to be sent."""
@@ -125,7 +125,7 @@ class Commitments:
             .where((Commitment.uid == transaction) & Commitment.reported.is_null() & (LedgerRow.state == Fate.STORED))
             .tuples()
         )
-        return [Uncommitted(*row) for row in self._engine.run(query)]
+        return _uncommitted(self._engine.run(query))
 
     def settle(self, transaction: str, settled: Sequence[Settled], now: datetime) -> list[int]:
         """Write down a report in one transaction; the exams that it concerns, which are evaluated."""
@@ -195,6 +195,14 @@ def _columns() -> tuple[Any, ...]:
     asked = item.select(fn.COUNT(item.id)).where(item.ledger == LedgerRow.id)
     unanswered = asked.join(request, on=item.commitment == request.id).where(request.reported.is_null())
     return LedgerRow.id, Instance.sop_class, Instance.sop_uid, asked, unanswered
+
+
+def _uncommitted(rows: Iterable[Any]) -> list[Uncommitted]:
+    """Records of rows of `_columns`."""
+    return [
+        Uncommitted(key=key, sop_class=sop_class, sop_instance=sop, asked=asked, unanswered=unanswered)
+        for key, sop_class, sop, asked, unanswered in rows
+    ]
 
 
 def _stored(exam: int, destination: str, *columns: Any) -> Any:

@@ -21,7 +21,7 @@ from router.policy.retry import UNPROVED
 from router.policy.states import PENDING, Needs, State, require_move
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One exam to one destination by one channel.
 

@@ -19,7 +19,7 @@ _PENDING = "('ready', 'sending', 'deferred', 'waiting', 'held', 'failed')"
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """What a destination has by one channel: deliveries by state, and the approved ones not delivered by age.
 
@@ -36,7 +36,7 @@ class Place:
     trouble: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueSoon:
     """A delivery that is over its due time or will soon be."""
 
@@ -111,13 +111,17 @@ class Survey:
             states.setdefault((destination, channel), {})[State(state)] = int(count)
         bounds = [now - age for age in AGES]
         ages = {(row[0], row[1]): row[2:] for row in self._ages.run(self._engine, now, *bounds)}
-        return [
-            Place(key[0], Channel(key[1]), states[key], *_by_age(ages.get(key)), self._last_trouble(key, states[key]))
-            for key in sorted(states)
-        ]
+        found = []
+        for (destination, channel), mine in sorted(states.items()):
+            by_age, late = _by_age(ages.get((destination, channel)))
+            found.append(Place(
+                destination=destination, channel=Channel(channel), states=mine, ages=by_age, late=late,
+                trouble=self._last_trouble(destination, channel, mine),
+            ))  # fmt: skip
+        return found
 
-    def _last_trouble(self, key: tuple[str, str], states: Mapping[State, int]) -> str:
-        found = self._trouble.run(self._engine, *key) if State.DEFERRED in states else []
+    def _last_trouble(self, destination: str, channel: str, states: Mapping[State, int]) -> str:
+        found = self._trouble.run(self._engine, destination, channel) if State.DEFERRED in states else []
         return str(found[0][0]) if found else ""
 
     def pressing(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
@@ -126,9 +130,12 @@ class Survey:
         due = Delivery.due.python_value
         rows = self._first.run(self._engine, until, most) if count else []
         return count, [
-            DueSoon(r[0], r[1], r[2], Channel(r[3]), State(r[4]), due(r[5]), r[6] or ", ".join(r[7].split()))
+            DueSoon(
+                id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]), due=due(r[5]),
+                trouble=r[6] or ", ".join(r[7].split()),
+            )
             for r in rows
-        ]
+        ]  # fmt: skip
 
     def nodes(self) -> Sequence[Heartbeat]:
         """Every node that has not left."""

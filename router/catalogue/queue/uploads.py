@@ -8,7 +8,7 @@ from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables.queue import Upload as Row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
     """What is sent of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
 
@@ -65,17 +65,7 @@ class Uploads:
 
 def _frozen(row: Any) -> Frozen:
     return Frozen(
-        id=row.id,
-        n=row.n,
-        idem=row.idem,
-        wanted=row.wanted,
-        exam_place=row.exam_place,
-        pdf_place=row.pdf_place,
-        refused=row.refused,
-        receipt=row.receipt,
-        receipt_place=row.receipt_place,
-        frozen=row.frozen,
-        confirmed=row.confirmed,
-        exam_checksum=row.exam_checksum or "",
-        pdf_checksum=row.pdf_checksum or "",
-    )
+        id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place, pdf_place=row.pdf_place,
+        refused=row.refused, receipt=row.receipt, receipt_place=row.receipt_place, frozen=row.frozen,
+        confirmed=row.confirmed, exam_checksum=row.exam_checksum or "", pdf_checksum=row.pdf_checksum or "",
+    )  # fmt: skip
