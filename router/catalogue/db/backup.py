@@ -23,6 +23,8 @@ _PAGES = 64
 _PAUSE_SECONDS = 0.001
 _STAMP = "%Y%m%dT%H%M%SZ"
 _MODES = 0o700, 0o600
+# Reads a table that every database of ours has: that opens the log, too, and begins the snapshot of a transaction.
+_READ = "SELECT version FROM schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Original:
         self._path = data / DATABASE
         self._mark = _mark_of(self._path)
         self.connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self.connection.execute("SELECT version FROM schema").fetchall()  # opens its log, too
+        self.connection.execute(_READ).fetchall()
 
     @property
     def fate(self) -> str:
@@ -210,7 +212,7 @@ def sound(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path)) as connection:
             checked: Sequence[object] = connection.execute("PRAGMA quick_check(1)").fetchall()
-            return checked == [("ok",)] and bool(connection.execute("SELECT version FROM schema").fetchall())
+            return checked == [("ok",)] and bool(connection.execute(_READ).fetchall())
     except sqlite3.DatabaseError:
         return False
 
@@ -239,7 +241,7 @@ def _copy(old: sqlite3.Connection, target: Path, stop: Callable[[], bool]) -> No
         new.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
         old.execute("BEGIN")
         try:
-            old.execute("SELECT version FROM schema").fetchall()
+            old.execute(_READ).fetchall()
             old.backup(new, pages=_PAGES, progress=breathe)
         finally:
             old.rollback()

@@ -28,6 +28,9 @@ _AT_ONCE = 500
 _SETUP_LOCK = _NAME_LOCK = 0x696372
 _NAME_LOCKS = 1024  # a server has room for some thousand locks in all, and an exam JSON may list any number of studies
 
+# Holds a number of ours until the end of the transaction.
+_LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
+
 _T = TypeVar("_T")
 
 
@@ -246,7 +249,7 @@ class PostgresEngine(Engine):
     def lock_names(self, names: Iterable[str]) -> Iterator[None]:
         with self.write():
             for number in sorted({zlib.crc32(name.encode()) % _NAME_LOCKS for name in names}):
-                self.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_NAME_LOCK, number])
+                self.execute(_LOCK, [_NAME_LOCK, number])
             yield
 
     def unclaimed(self, query: Any) -> Any:

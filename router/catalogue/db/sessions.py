@@ -66,6 +66,7 @@ def parameters(url: str, limits: Limits) -> dict[str, int]:
     return {name: value for name, value in wanted.items() if name not in given}
 
 
+# Settings of the server for this session, names and values.
 _SET = "SELECT SET_CONFIG(name, value, false) FROM UNNEST(%s::text[], %s::text[]) AS given(name, value)"
 
 

@@ -18,6 +18,7 @@ from router.matching.exam.versions import JsonVersion, Unread
 from router.matching.report_pdf.near_names import near_key
 
 _NEW = Insert(Document)
+# Exams of the JSONs under this name, the last first.
 _STEM = Statement("SELECT exam_id FROM document WHERE stem = ? AND kind = 'json' ORDER BY id DESC", Document.stem)
 
 

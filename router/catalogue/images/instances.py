@@ -76,7 +76,8 @@ _BETWEEN, _MOST_DOUBTS = "; ", 20
 _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
-# Of an instance that came a thousand times, few rows are read: the newest, the last, and those of given data sets.
+# Versions of these instances. Of one that came a thousand times few rows are read: the newest, the last, the last sound
+# one, and those of given data sets.
 _KNOWN = (
     "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels"
     " FROM instance i JOIN study ON study.id = study_id WHERE sop_uid IN ({}) AND (newest OR digest IN ({})"
@@ -84,6 +85,7 @@ _KNOWN = (
     " OR damaged IS NULL AND cut = '' AND version = (SELECT MAX(m.version) FROM instance m WHERE m.study_id ="
     " i.study_id AND m.sop_uid = i.sop_uid AND m.cut = '' AND m.damaged IS NULL))"
 )
+# The last whole version of each of a study's instances, and the last one.
 _RANKS = Among(
     "SELECT sop_uid, MAX(CASE WHEN cut = '' THEN version END), MAX(version) FROM instance"
     " WHERE study_id = ? AND sop_uid IN (?) GROUP BY sop_uid",
@@ -288,6 +290,7 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
     }  # fmt: skip
 
 
+# Studies with an instance among these that a document refers to.
 _REFERRED = Among(
     "SELECT DISTINCT study_id FROM instance WHERE sop_uid IN (SELECT sop_uid FROM reference WHERE sop_uid IN (?))",
     Reference.sop_uid,

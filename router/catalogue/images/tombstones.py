@@ -26,9 +26,11 @@ _SOP, _AE, _RECEIVED = "sop_uid", "sending_ae", "received"
 _KEY = "instance_id"
 _INSTANCE = [field.column_name for field in Instance._meta.sorted_fields]
 _LEDGER = [field.column_name for field in LedgerRow._meta.sorted_fields if field.column_name != "id"]
+# Whole rows of instances, and of their ledger, to be packed.
 _INSTANCES = Among(f"SELECT {', '.join(_INSTANCE)} FROM instance WHERE id IN (?)", Instance.id)  # noqa: S608 our own names
 _ENTRIES = Among(f"SELECT {', '.join(_LEDGER)} FROM ledger WHERE instance_id IN (?)", LedgerRow.id)  # noqa: S608 our own names
 _NEW_KEYS = InsertMany(TombstoneKey)
+# Studies that may have tombstones of these instances.
 _STUDIES = Among("SELECT DISTINCT study FROM tombstone_key WHERE sop IN (?)", TombstoneKey.sop)
 _INSTANT: Any = InstantField()
 

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.statement import Statement
+from router.catalogue.db.statement import Statement, listed
 from router.catalogue.db.tables.queue import Delivery
 from router.clock import require_aware
 from router.model import Channel
-from router.policy.states import State
+from router.policy.states import PENDING, State
 
 
 class Age(StrEnum):
@@ -48,13 +48,14 @@ class BacklogCount:
     first_due: datetime | None
 
 
-_OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED, State.HELD)
 _AGES = tuple(Age)
-_COUNT = (
-    "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"
+# Open deliveries of a place by state and age, each with the earliest due time.
+_COUNT = Statement(
+    "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"  # noqa: S608 our own text
     " WHEN due > ? THEN 4 ELSE 5 END AS age, COUNT(*), MIN(due) FROM delivery"
-    " WHERE destination = ? AND channel = ? AND state IN (OPEN) GROUP BY state, age"
-)
+    f" WHERE destination = ? AND channel = ? AND state IN {listed(PENDING)} GROUP BY state, age",
+    *[Delivery.due] * 4, Delivery.destination, Delivery.channel,
+)  # fmt: skip
 
 
 class Backlog:
@@ -62,14 +63,6 @@ class Backlog:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        due, text = Delivery.due, Delivery.state
-        self._count = Statement(
-            _COUNT.replace("OPEN", ", ".join("?" * len(_OPEN))),
-            *[due] * 4,
-            Delivery.destination,
-            Delivery.channel,
-            *[text] * len(_OPEN),
-        )
 
     def heaps(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
         """Every heap of these places that is not empty."""
@@ -77,7 +70,7 @@ class Backlog:
 
     def _of(self, place: Place, now: datetime) -> list[BacklogCount]:
         edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
-        rows = self._count.run(self._engine, *edges, place.destination, place.channel, *_OPEN)
+        rows = _COUNT.run(self._engine, *edges, place.destination, place.channel)
         return [
             BacklogCount(
                 destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],

@@ -82,9 +82,11 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
-# Part of the claim itself, which both engines ask once a statement: no column is of the claim's own table.
+# Nothing is paused at the destination. Part of the claim itself, which both engines ask once a statement: no column is
+# of the claim's own table.
 _NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.destination IN (?, ?))"
-# Asked once for each state there is: built anew, the queries would take longer than their answers.
+# The first deliveries in a state, everywhere or to one destination. Asked once for each state there is: building the
+# queries again would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
