@@ -153,7 +153,7 @@ class IncomingFolder:
             os.unlink(part, dir_fd=self._handle)
 
     def close(self) -> None:
-        """Nothing is being received any more: file what the journal holds."""
+        """File what the journal holds, once nothing is being received."""
         if self._journal is not None:
             self._journal.close()
 
@@ -204,11 +204,11 @@ class Incoming:
         return _instant(int(path.stem) - self._ahead)
 
     def worker_folder(self, worker: int) -> Path:
-        """Where the worker of that number writes, counted from 1."""
+        """The folder of the worker of that number, counted from 1."""
         return self._folder / str(worker)
 
     def sweep(self, workers: int) -> None:
-        """As `sweep`, for every folder, also those of more workers than there will be. None may be running."""
+        """Like `sweep`, for every folder, also those of more workers than there will be. None may be running."""
         mine = [self.worker_folder(n + 1) for n in range(workers)]
         with no_workers(self._folder):
             self._sweep(mine)

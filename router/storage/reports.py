@@ -42,7 +42,7 @@ def note(
 
 
 def text_of(source: Mapping[str, Any]) -> str | None:
-    """The text that is kept in a note; None where there is none, as in those of before."""
+    """The text that is kept in a note; None where there is none, as in old notes."""
     packed = source.get("text")
     return None if packed is None else zlib.decompress(base64.b64decode(packed)).decode()
 
@@ -61,7 +61,7 @@ class Reports:
         make_folder(data / "reports")
 
     def place(self, form: str, exam: int | None, number: int) -> str:
-        """Where a document belongs: `number` is the revision in its exam, or the document's own while unpaired.
+        """The place of a document: `number` is the revision in its exam, or the document's own while unpaired.
 
         `form` is json, hl7 or pdf.
         """
@@ -96,7 +96,7 @@ class Reports:
         write((self._data / place).with_name(_SOURCE), json.dumps(source, ensure_ascii=False).encode())
 
     def sent_place(self, exam: int, destination: str, n: int, name: str) -> str:
-        """Where the n-th upload of an exam to a destination keeps `exam.json` or `receipt.json`."""
+        """The place of `exam.json` or `receipt.json` of the n-th upload of an exam to a destination."""
         return f"reports/{exam}/sent/{destination}/{n}/{name}"
 
     def write(self, place: str, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Copies of SQLite's database in data/backup/, made while the node works, and what a lost one is put back from.
+"""Copies of SQLite's database in data/backup/, made while the node works, from which a lost one is put back.
 
 A copy is one snapshot: a read transaction is held while it is made, so writers go on and the copy need not start again.
 It counts only after SQLite's own check has passed and it is durable.
@@ -181,7 +181,7 @@ def mend(data: Path, now: datetime) -> Backup | None:
 
 
 def begin(data: Path) -> None:
-    """Note durably that the database is about to be another than the files tell of, until `finish`."""
+    """Note durably that the database does not agree with the files, until `finish`."""
     part = data / f"{_UNFINISHED}.part"
     part.touch(mode=_MODES[1])
     _settle(part, data / _UNFINISHED)

@@ -1,4 +1,4 @@
-"""What differs between SQLite and PostgreSQL, and nothing else does.
+"""The two engines, SQLite and PostgreSQL: all that differs between them is here.
 
 SQLite: WAL, synchronous FULL, one writer at a time (a lock in the process, BEGIN IMMEDIATE between
 processes). PostgreSQL: any number of writers, rows claimed with FOR UPDATE SKIP LOCKED.
@@ -59,7 +59,7 @@ class Engine(ABC):
                 self._seal()
 
     def before_commit(self, seal: Callable[[], None]) -> None:
-        """Have this done before each commit from now on; what it raises takes the transaction back."""
+        """Call `seal` before each commit from now on; an error that it raises takes the transaction back."""
         self._seal = seal
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Engine(ABC):
 
     @abstractmethod
     def numbered(self, table: type[peewee.Model]) -> None:
-        """Have the next row numbered after the largest number there is: rows with numbers of their own were entered."""
+        """Number the next row after the largest number there is: rows with numbers of their own were entered."""
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -106,7 +106,7 @@ class Engine(ABC):
         """From now on give up what the database does not answer within so many seconds."""
 
     def close_thread(self) -> None:
-        """Close this thread's connection, if it has one: only then is a thread waited for that is just opening one."""
+        """Close this thread's connection. Without one, do not wait for a thread that is opening its own."""
         if not self.database.is_closed():
             self.database.close()
 
@@ -118,7 +118,7 @@ class Engine(ABC):
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """A connection for this thread, made anew when the former one is lost; peewee's errors as ours."""
+        """A connection for this thread, renewed when the former one is lost; peewee's errors as ours."""
         try:
             if not (self.database.in_transaction() or self.database.is_connection_usable()):
                 self.database.close()
@@ -129,14 +129,14 @@ class Engine(ABC):
             raise TransientError(sessions.told(error),
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
-            # The subclasses tell of a wrong statement; the bare class is SQLite's for a file that is not sound.
+            # The subclasses are raised for a wrong statement, the bare class by SQLite for a damaged file.
             if type(error) is not peewee.DatabaseError:
                 raise
             raise IntegrityError("the database is damaged", hint="stop every node and run verify --rebuild") from error
 
     @abstractmethod
     def lock_setup(self) -> None:
-        """Let nobody else make tables until the end of the transaction."""
+        """Keep others from making tables until the end of the transaction."""
 
     @contextmanager
     def first_use(self) -> Iterator[None]:

@@ -12,7 +12,8 @@ from peewee import BigIntegerField, TextField
 from router.clock import require_aware
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What every zone can show; beyond it the nearest is kept, for a value that cannot be read back stops whatever reads it.
+# Instants that every zone can show. Others are stored as the nearest of these: one that cannot be read back would stop
+# its reader.
 _FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LEAST, _MOST = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))  # as they are stored
@@ -48,8 +49,11 @@ class CleanTextField(TextField):
 
 
 class KeyField(CleanTextField):
-    """Text that is looked up as a whole. PostgreSQL's index takes no row of more than 2,704 bytes, and what came from
-    outside may be of any length: of what is longer than any real one its beginning and its digest stand for it."""
+    """Text that is looked up as a whole.
+
+    PostgreSQL's index takes no row of more than 2,704 bytes, and text from outside may be of any length. One that is
+    longer than any real key is stored as its beginning and its digest.
+    """
 
     def db_value(self, value: Any) -> Any:
         text = super().db_value(value)

@@ -1,4 +1,4 @@
-"""Sessions with a PostgreSQL server: what one may cost the other nodes, and this one, before it is ended.
+"""Sessions with a PostgreSQL server, each ended before it costs this node or the others too much.
 
 The server ends a session that is silent within a transaction, since its locks stop the other nodes. A process that
 lives and is busy elsewhere, with files say, gives signs of life meanwhile; one that is frozen does not. A server that
@@ -156,7 +156,7 @@ class Watch:
             self._start("database-pulse", every / 2, lambda one, found: self._beat(one, found, every))
 
     def drop(self, connection: Any) -> None:
-        """Watch it no longer."""
+        """Stop watching this connection."""
         with self._lock:
             self._sessions.pop(connection, None)
 
@@ -205,7 +205,7 @@ class Watch:
                 look(*found.pop())
 
     def _give_up(self, connection: Any, session: _Session) -> None:
-        """Have whoever waits for an answer read the end of it, once it should have come."""
+        """Shut the connection once its answer is overdue: the waiting thread reads the end of it."""
         if session.ends > time.monotonic():
             return
         with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:  # it may just be closed
@@ -263,7 +263,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
         self.execute_sql(_SET, (list(found), list(map(str, found.values()))))
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        """As peewee's, which holds a lock meanwhile: of a server that hangs each thread would wait for the others."""
+        """Open like peewee, but without its lock: while a server hangs, threads would wait for each other."""
         if not self._state.closed:
             return bool(super().connect(reuse_if_open))
         self._state.reset()

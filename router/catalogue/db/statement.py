@@ -1,4 +1,4 @@
-"""SQL that is written once: for what is done so often that building the query anew would cost more than running it."""
+"""Written SQL, for statements that run so often that building them each time would cost more than running them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -114,7 +114,7 @@ def _copies(before: datetime) -> Any:
 
 
 def _done(before: datetime, now: datetime) -> Any:
-    """Of an exam: all its deliveries, of which there are some, have been closed since before `before`."""
+    """The exam has deliveries, and all have been closed since before `before`."""
     mine = Delivery.select(Delivery.id).where(Delivery.exam == Exam.id)
     busy = Delivery.state.not_in(sorted(CLOSED)) | (Delivery.changed >= before)
     idle = Exam.check_at.is_null() | (Exam.check_at > now)

@@ -64,8 +64,10 @@ class Damages:
         return int(self._engine.run(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0)).tuples())[0][0])
 
     def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
-        """Of the instances that came before `before` the next ones, by number, that a destination may still be sent;
-        and the number up to which all were looked at."""
+        """The next instances, numbered after `after`, that came before `before` and that a destination may still get.
+
+        Also the number up to which all were looked at.
+        """
         until = after + _RANGE
         rows = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id)
         open_ = LedgerRow.state.not_in([Fate.SENT, Fate.FILTERED])

@@ -206,7 +206,7 @@ class Instances:
         return int(number)
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:
-        """The number of each new one's identity."""
+        """Numbers of the new instances' identities."""
         rows = [identity_row(study, new.header) for new in news]
         numbers: dict[str, int] = {}
         for portion in portions(list({row["digest"]: row for row in rows}.values())):

@@ -19,10 +19,13 @@ CUT_OFF = "cut off"
 
 
 class Fate(StrEnum):
-    """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
-    yet, `damaged` waits for a sound file; the others are final. `late` came too long after the delivery, and `cut` is
-    not whole: these count once a person has released them. `withheld` names another exam alone, which is not approved:
-    it is decided anew when that is."""
+    """State of an instance version at a destination.
+
+    `selected` is still to be sent, `held` once a person has released it. `stored` was taken and is not committed yet.
+    `damaged` waits for a sound file. `late` came too long after the delivery, and `cut` is not whole: both count once
+    a person has released them. `withheld` names only another exam, which is not approved: it is decided again when
+    that is. The others are final.
+    """
 
     SELECTED = "selected"
     HELD = "held"
@@ -73,9 +76,9 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the destination said to a ledger row; `status` is None where it said nothing, and `reason` says why.
+    """Answer of the destination to a ledger row; `status` is None where it gave none, and `reason` says why.
 
-    `ask_at` is when the storage commitment of what is stored is to be asked for.
+    `ask_at` is when to ask for the storage commitment of an instance that is stored.
     """
 
     key: int
@@ -147,7 +150,7 @@ class Ledger:
         ]  # fmt: skip
 
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
-        """The classes of what was selected, whatever came of it."""
+        """Classes of the instances that were selected, whatever became of them."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED)
         rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
         gone = summaries(self._engine, list(self._numbers(exam)))
@@ -167,9 +170,9 @@ class Ledger:
         self._enter(destination, ((key, fate, rule) for key, rule in doubts.items()), now)
 
     def release(self, exam: int, destination: str, fate: Fate, now: datetime) -> None:
-        """Have sent what was held of the exam, as HELD, LATE or CUT: a person has asked for it.
+        """Send the exam's instances that are HELD, LATE or CUT (`fate`): a person has asked for it.
 
-        What is cut off, too, and was held for another reason, is released once more.
+        One that was held for another reason and is cut off, too, is CUT afterwards and needs another release.
         """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
         held = (LedgerRow.destination == destination) & (LedgerRow.state == fate)
@@ -257,7 +260,7 @@ class Ledger:
                     self._engine.run(LedgerRow.update(**changes, at=now).where(LedgerRow.id.in_(portion)))
 
     def lost(self, key: int, counts: bool) -> int:
-        """An association was lost with this row's instance: it goes last from now on. How many losses count by now.
+        """Note that an association was lost with this row's instance, which goes last from then on; losses so far.
 
         The first counts in any case.
         """
@@ -269,9 +272,9 @@ class Ledger:
             return int(self._engine.run(LedgerRow.select(LedgerRow.tries).where(mine).tuples())[0][0])
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
-        """Send again what the destination refused, each in its newest version: a person has asked for it.
+        """Send the newest versions of refused instances again: a person has asked for it.
 
-        What was damaged, too: a file may have been put back, and is compared again.
+        Damaged ones, too: a file may have been put back, and is compared again.
         """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
         ended = LedgerRow.state.in_([Fate.REFUSED, Fate.DAMAGED])
@@ -282,7 +285,7 @@ class Ledger:
             self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
-        """Per exam and destination; an instance counts once, by its latest version that was not left out."""
+        """Tallies by exam and destination; an instance counts once, by its latest version that was not left out."""
         mine = ExamStudy.select(ExamStudy.exam, Study.id).join(Study, on=ExamStudy.study_uid == Study.uid)
         links: Any = self._engine.run(mine.where(ExamStudy.exam.in_(list(exams))).tuples())
         found: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
@@ -297,7 +300,7 @@ class Ledger:
         return {place: _tally(states) for place, states in found.items()}
 
     def tally_of(self, study_uids: Iterable[str], destination: str) -> Tally:
-        """Of these studies alone at a destination, counted alike."""
+        """The tally of these studies alone at a destination."""
         states: Counter[str] = Counter()
         for uids in portions(sorted(study_uids)):
             studies = [row[0] for row in self._engine.run(Study.select(Study.id).where(Study.uid.in_(uids)).tuples())]
@@ -306,7 +309,7 @@ class Ledger:
         return _tally(states)
 
     def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
-        """Study, destination, state and how many; what does not count is taken off in a row of its own."""
+        """Counts by study, destination and state; a row with a negative count takes off instances that do not count."""
         place = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
         whole = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*place)
         rows = list(self._engine.run(whole.tuples()))
@@ -359,17 +362,15 @@ def _packed(engine: Engine, number: int, uid: str, destination: str) -> Iterator
         for row in entries:
             if row["destination"] == destination:
                 one = instances[row["instance_id"]]
-                uids = InstanceUids(uid, one["series_uid"], one["sop_uid"])
-                series_class, fate, at = SeriesClass(one["series_class"]), Fate(row["state"]), instant(row["at"])
-                why = row["reason"] or row["rule"]
                 yield Entry(
-                    uids=uids, version=one["version"], series_class=series_class, class_rule=one["rule"], fate=fate,
-                    rule=why, status=row["status"], at=at,
+                    uids=InstanceUids(uid, one["series_uid"], one["sop_uid"]), version=one["version"],
+                    series_class=SeriesClass(one["series_class"]), class_rule=one["rule"], fate=Fate(row["state"]),
+                    rule=row["reason"] or row["rule"], status=row["status"], at=instant(row["at"]),
                 )  # fmt: skip
 
 
 def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], int]:
-    """What these instances count in their exams' tallies, by destination and state."""
+    """Counts of these instances in their exams' tallies, by destination and state."""
     place, mine = (LedgerRow.destination, LedgerRow.state), LedgerRow.instance.in_(list(keys))
     found: Counter[tuple[str, str]] = Counter()
     for sign, which in ((1, mine), (-1, mine & ~Instance.newest & fn.EXISTS(outdone()))):
@@ -389,11 +390,10 @@ def outdone() -> Any:
 
 
 def _tally(counts: Mapping[str, int]) -> Tally:
-    sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
-    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored + counts.get(Fate.DAMAGED, 0)
-    aside = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.DAMAGED, Fate.WITHHELD))
-    filtered, late, cut, damaged, withheld = aside
+    of = {fate: counts.get(fate, 0) for fate in Fate}
+    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED)
     return Tally(
-        selected=selected, sent=sent, refused=refused, filtered=filtered, held=held, stored=stored, late=late, cut=cut,
-        damaged=damaged, withheld=withheld,
+        selected=sum(of[fate] for fate in chosen), sent=of[Fate.SENT], refused=of[Fate.REFUSED],
+        filtered=of[Fate.FILTERED], held=of[Fate.HELD], stored=of[Fate.STORED], late=of[Fate.LATE], cut=of[Fate.CUT],
+        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What may go: studies whose exams are all done with, studies without an exam, and rows older than the audit.
+"""Removal of studies whose exams are all done with, of studies without an exam, and of rows older than the audit.
 
 Each transaction is small, so that nobody waits for a purge. Rows change first and name the files that are to go
 (`Removal`), then the files go, then their names: after a crash `removals` gives what is still to be removed.
@@ -83,7 +83,7 @@ class Purge:
         return [Old(number, uid, named) for number, uid in self._engine.run(query.tuples())]
 
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
-        """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
+        """Strike the next files of the study from the rows; None when it is finished, or need not go after all."""
         condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
         with self._engine.lock_names([old.uid]), self._engine.write():
             mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
@@ -147,13 +147,13 @@ class Purge:
     # -- files
 
     def removals(self) -> list[Files]:
-        """What a former life did not come to remove."""
+        """Files that a former run of the node did not get to remove."""
         rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
         return [_files(*row) for row in rows]
 
     @contextmanager
     def removing(self, files: Files) -> Iterator[Files]:
-        """What of the files is still to go: none that has a row again, none where another node was first.
+        """Those of the files that are still to go: none that has a row again, none where another node was first.
 
         While they go no other node catalogues into their study; that they are gone is noted at the end.
         """
@@ -220,7 +220,7 @@ def _unpacked() -> Any:
 
 
 def _done(before: datetime, now: datetime) -> Any:
-    """Of a study that an exam names: no exam of it has anything to do, and nothing of it is held or uncommitted."""
+    """The study has exams, none of them has anything to do, and nothing of it is held or uncommitted."""
     busy = Delivery.id.is_null() | Delivery.state.not_in(sorted(CLOSED)) | (Delivery.changed >= before)
     undone = (
         ExamStudy.select(ExamStudy.exam)

@@ -1,4 +1,4 @@
-"""What key objects and rejection notes refer to, in any order of arrival, and what that does to the ledger."""
+"""References of key objects and rejection notes, in any order of arrival, and their effect on the ledger."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class References:
         self._engine = engine
 
     def marks(self, study_uids: Iterable[str]) -> Marks:
-        """What is referred to of these studies."""
+        """Marks of the instances of these studies that documents refer to."""
         referred = self._referred(study_uids)
         found: set[tuple[str, str]] = set()
         for study in referred:
@@ -70,7 +70,7 @@ class References:
                 self._engine.run(changed.where(LedgerRow.id.in_(portion) & (LedgerRow.state == before)))
 
     def remark(self, keys: Sequence[int], rule: str) -> None:
-        """Change what is told of ledger rows, and nothing else."""
+        """Change the rule that ledger rows show, and nothing else."""
         with self._engine.write():
             for portion in portions(keys):
                 self._engine.run(LedgerRow.update(rule=rule).where(LedgerRow.id.in_(portion)))

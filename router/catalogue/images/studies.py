@@ -1,4 +1,4 @@
-"""The studies of which instances are here, as an exam sees them."""
+"""Studies with instances here, as an exam sees them."""
 
 import json
 from collections import defaultdict
@@ -81,7 +81,7 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
 
 
 def identity_of(row: Any) -> Identity:
-    """What a row of StudyIdentity says."""
+    """Patient and order of a row of StudyIdentity."""
     patient = Patient(row.patient_id, row.name, row.birth_date, row.sex)
     return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
 

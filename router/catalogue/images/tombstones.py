@@ -1,4 +1,4 @@
-"""Tombstones: what stays of instances whose files are gone, packed by the batch, about a fifth of their rows.
+"""Tombstones: rows of instances whose files are gone, packed by the batch to about a fifth of their size.
 
 A tombstone holds the rows themselves, so that nothing is lost of them: when one of its instances comes again,
 something for its study, or a note that refers to it, the rows are put back (`revive`), and are packed again by the next
@@ -41,7 +41,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What is counted of packed instances, each with its number.
+    """Counts of packed instances.
 
     `fates` by destination and state, `classes` by destination and class of what was selected, `newest` versions by
     modality and identity; `arrivals` of each AE: how many, the first and the last.
@@ -55,13 +55,13 @@ class Summary:
 
 
 def instant(value: int) -> datetime:
-    """What a packed row holds of a time."""
+    """The instant of a packed row's value."""
     at: datetime = _INSTANT.python_value(value)
     return at
 
 
 def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
-    """Of the tombstones of these studies; a study may have several."""
+    """Summaries of these studies' tombstones; a study may have several."""
     for some in portions(studies):
         query = Tombstone.select(Tombstone.study, Tombstone.summary).where(Tombstone.study.in_(some))
         for study, text in engine.run(query.order_by(Tombstone.id).tuples()):
@@ -99,7 +99,7 @@ def bury(engine: Engine, study: int, keys: Sequence[int], fates: Mapping[Place, 
 
 
 def drop_rows(engine: Engine, keys: Sequence[int]) -> None:
-    """Remove instances, to which nothing refers any more, with their ledger. Inside a transaction."""
+    """Remove instances that nothing refers to, with their ledger. Inside a transaction."""
     entries = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance.in_(list(keys)))
     engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(entries)))
     engine.run(LedgerRow.delete().where(LedgerRow.instance.in_(list(keys))))
@@ -117,7 +117,7 @@ def revive(engine: Engine, studies: Iterable[int]) -> None:
         if not has_tombstone(engine, study):
             continue
         with engine.write():
-            engine.run(Study.update(purged=None).where(Study.id == study))  # who else revives it waits here
+            engine.run(Study.update(purged=None).where(Study.id == study))  # another node that revives it waits here
             for number, body in _bodies(engine, [study]):
                 instances, entries = _unpacked(body)
                 _put_back(engine, instances, entries)
@@ -130,7 +130,7 @@ def has_tombstone(engine: Engine, study: int) -> bool:
 
 
 def forget(engine: Engine, study: int) -> int:
-    """Remove the study's first tombstone for ever; how many instances it held. Inside a transaction."""
+    """Remove the study's first tombstone; return how many instances it held. Inside a transaction."""
     for number, body in _bodies(engine, [study], 1):
         instances, _ = _unpacked(body)
         _drop(engine, study, number, instances)
@@ -154,7 +154,7 @@ def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) 
 
 
 def _insert(engine: Engine, model: type[Model], rows: Sequence[Row]) -> None:
-    """The tables may have other columns by now than when the rows were packed."""
+    """Insert packed rows; the tables may have got other columns since."""
     meta: Any = model._meta
     table, fields = meta.table_name, {field.column_name: field for field in meta.sorted_fields}
     names = [name for name in fields if rows and (name in rows[0] or fields[name] is not meta.primary_key)]

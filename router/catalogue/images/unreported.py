@@ -79,8 +79,10 @@ class Unreported:
         return next(map(_waiting, _ONE_WAITING.run(self._engine, study_uid)), None)
 
     def headers(self) -> dict[str, list[dict[str, str]]]:
-        """Of each study that no exam names, by its UID, what its headers say under the keywords of [[share.exclude]],
-        once for each patient and order in it."""
+        """Header texts of the studies that no exam names, by UID, under the keywords of [[share.exclude]].
+
+        A study has one for each patient and order in it.
+        """
         found: dict[str, list[dict[str, str]]] = defaultdict(list)
         for uid, *values in _HEADERS.run(self._engine):
             found[uid].append(dict(zip(_KEYWORDS, values, strict=True)))
@@ -115,7 +117,7 @@ class Unreported:
     # -- day by day
 
     def note(self, day: str, number: int) -> None:
-        """The number of the day, an ISO date, as it is by now."""
+        """Keep the number of the day, an ISO date."""
         row = UnreportedDay.insert(day=day, number=number)
         with self._engine.write():
             self._engine.run(
@@ -123,7 +125,7 @@ class Unreported:
             )
 
     def numbers(self, first: str, end: str) -> list[int]:
-        """The numbers of the days from `first` to before `end`; those of before are forgotten."""
+        """The numbers of the days from `first` to before `end`; older ones are removed."""
         with self._engine.write():
             self._engine.run(UnreportedDay.delete().where(UnreportedDay.day < first))
         query = UnreportedDay.select(UnreportedDay.number).where(UnreportedDay.day < end).order_by(UnreportedDay.day)
@@ -137,7 +139,7 @@ class Unreported:
         return [Dismissal(sender=r.sender, why=r.why, who=r.who, at=r.at, until=r.until) for r in rows]
 
     def dismiss(self, sender: str, why: str, who: str, at: datetime) -> None:
-        """A person says that the sender's studies need no report, from now on and until one gets its."""
+        """Keep that the sender's studies need no report, as a person says, until one of them gets its."""
         row = DismissedSender.insert(sender=sender, why=why, who=who, at=at)
         values = {DismissedSender.why: why, DismissedSender.who: who, DismissedSender.at: at}
         update = {**values, DismissedSender.until: None}
@@ -145,7 +147,7 @@ class Unreported:
             self._engine.run(row.on_conflict(conflict_target=[DismissedSender.sender], update=update))
 
     def end(self, sender: str, until: datetime) -> None:
-        """A report of the sender came: what comes from then on counts again."""
+        """End the dismissal: a report of the sender came, so its studies count again from then on."""
         with self._engine.write():
             mine = DismissedSender.sender == sender
             self._engine.run(DismissedSender.update(until=until).where(mine))

@@ -104,7 +104,7 @@ class Withheld:
             self._engine.run(LedgerRow.update(state=Fate.WITHHELD, rule=_RULE, at=now).where(selected))
 
     def give_back(self, destination: str, studies: Iterable[str], kept: Sequence[Request]) -> None:
-        """Have it decided anew what is withheld of these studies, but for what names `kept`."""
+        """Have the withheld instances of these studies decided again, except those that name `kept`."""
         for some in portions(list(studies)):
             mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER & (LedgerRow.destination == destination)
             mine = mine & ~_naming(kept) if kept else mine

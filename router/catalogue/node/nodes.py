@@ -1,4 +1,4 @@
-"""The nodes on this database: which of them live, and which has each duty that only one may have at a time.
+"""Nodes of this database: which of them live, and which has each duty that only one may have at a time.
 
 Every instant here is the database's own, so that nodes whose clocks disagree agree on who is late.
 """
@@ -72,7 +72,7 @@ class Absence:
 
 
 class Nodes:
-    """Signs of life and duties. A duty is had until `until`, and only by a node that goes on saying so."""
+    """Signs of life and duties. A node has a duty until `until`, unless it takes it again before."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -86,7 +86,7 @@ class Nodes:
             clock.set_to(NodeRow.seen.python_value(now), asked, clock.monotonic())
 
     def beat(self, name: str) -> None:
-        """This node lives."""
+        """Give a sign of life of this node."""
         with self._engine.write():
             _BEAT.run(self._engine, name)
             _BACK.run(self._engine, name)
@@ -97,16 +97,16 @@ class Nodes:
             return bool(_HOLD.run(self._engine, duty, name, lease // _MICROSECOND))
 
     def fence(self, duty: str, name: str) -> None:
-        """Keep the duty until the end of the transaction; DutyLost when another node has it by now."""
+        """Keep the duty until the end of the transaction; DutyLost when another node has it."""
         if not _FENCE.run(self._engine, duty, name):
             raise DutyLost(f"another node has the duty {duty!r} by now")
 
     def late(self, lease: timedelta) -> set[str]:
-        """Nodes that gave no sign of life for so long."""
+        """Nodes without a sign of life for as long as the lease."""
         return {row[0] for row in _LATE.run(self._engine, lease // _MICROSECOND)}
 
     def duties(self) -> dict[str, str]:
-        """Which node has each duty; one that nobody has is left out."""
+        """The node that has each duty; duties that no node has are left out."""
         return dict(_DUTIES.run(self._engine))
 
     def known(self) -> set[str]:
@@ -114,7 +114,7 @@ class Nodes:
         return {row[0] for row in _KNOWN.run(self._engine)}
 
     def leave(self, name: str, how: Absent, taken: str = "") -> None:
-        """The node went: whoever asks first has its duties. It is expected back, where there may be several nodes."""
+        """Note that the node went, which frees its duties. It is expected back where there may be several nodes."""
         with self._engine.write():
             self.forget(name)
             if self._engine.is_shared:
@@ -128,7 +128,7 @@ class Nodes:
         ]
 
     def forget(self, name: str) -> None:
-        """Know nothing of the node any more: whoever asks first has its duties and slots."""
+        """Remove the node, which frees its duties and slots."""
         with self._engine.write():
             self._slots.free(name)
             _DROP.run(self._engine, name)

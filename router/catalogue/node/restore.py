@@ -22,7 +22,7 @@ class Restore:
         self._engine = engine
 
     def places(self) -> set[str]:
-        """Where every known document lies."""
+        """The places of all known documents."""
         return {row[0] for row in self._engine.run(Document.select(Document.place).tuples())}
 
     def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> int:

@@ -53,12 +53,12 @@ class AssociationLeases:
         return int(_OTHERS.run(self._engine, destination, node)[0][0])
 
     def renew(self, node: str, lease: timedelta) -> None:
-        """Extend the leases of all that the node has; what ran out may be another's by now."""
+        """Extend the leases of the node's slots, except those that ran out: another node may have them."""
         with self._engine.write():
             _RENEW.run(self._engine, lease // _MICROSECOND, node)
 
     def give(self, destination: str, number: int, node: str) -> None:
-        """Give one back; one that is another node's by now stays so."""
+        """Give a slot back, unless another node has it."""
         with self._engine.write():
             _GIVE.run(self._engine, destination, number, node)
 

@@ -1,4 +1,4 @@
-"""What is to be delivered, counted by place, state and age. Reads the queue's index only."""
+"""Backlog: counts of open deliveries by place, state and age. Reads the queue's index only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Age(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where deliveries go, and how much time they have."""
+    """A destination and channel, and the time that its deliveries have."""
 
     destination: str
     channel: Channel

@@ -1,4 +1,4 @@
-"""The breakers that are not closed: kept here, so that every node and every restart knows of them."""
+"""Breakers that are not closed, kept over restarts and for every node."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Breakers:
         return before, after
 
     def forget(self, destination: str, channel: Channel) -> None:
-        """Forget the breaker of a place that is no longer configured; no event is recorded."""
+        """Remove the breaker of a place that is not configured; no event is recorded."""
         with self._engine.write():
             self._engine.run(Row.delete().where(_is(destination, channel)))
 

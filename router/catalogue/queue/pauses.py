@@ -1,5 +1,7 @@
-"""The pauses of sending: kept here, so that every node and every restart knows of them, and for ever, so that what was
-late by one of them is told as that."""
+"""Pauses of sending, kept over restarts and for every node.
+
+They are never removed: a delivery that is late by a pause is reported as that.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -128,11 +128,11 @@ class Queue:
         return sorted(found, key=lambda one: (one.due or _LAST, one.id))
 
     def with_due(self) -> list[Delivery]:
-        """What is still to be delivered and has a due time, by it."""
+        """Open deliveries with a due time, in its order."""
         return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))
 
     def due_between(self, start: datetime, end: datetime) -> list[Delivery]:
-        """What was due then, whatever came of it, by due time."""
+        """Deliveries that were due then, whatever became of them, by due time."""
         return self._select(Row.state.in_(list(State)) & (Row.due >= start) & (Row.due < end))
 
     def expect(self, expected: Mapping[int, datetime | None]) -> None:
@@ -190,7 +190,7 @@ class Queue:
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
-        """As `update`, by a person, which is told; False when somebody has moved it meanwhile."""
+        """Like `update`, by a person and with an event; False when the delivery has moved meanwhile."""
         where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
         with self._engine.write():
             if not self._engine.run(Row.update(**changes).where(where)):
@@ -210,12 +210,12 @@ class Queue:
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
         at_most: int | None = None, *, missed_first: bool = False, undated: timedelta | None = timedelta(0),
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way, or
-        sending there is paused: who has paused it sees nothing claimed afterwards, on any node.
+        """Take the ready delivery that is due first; None when there is none, `at_most` are under way, or sending
+        there is paused: once a pause is written, no node claims anything.
 
-        What is missed already comes after all that can still make it, or before it where it is its turn. Of several
-        due at one time the one goes that has waited longest. Last comes what has no due time, a backfill's: one in
-        `undated` at most, none where that is None.
+        A delivery that is over its due time comes after all that can still make it, or before them by `missed_first`.
+        Of several due at one time the one that has waited longest goes first. A backfill's, which have no due time,
+        come last: one in `undated` at most, none where that is None.
         """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
@@ -305,7 +305,7 @@ class Queue:
         return row is not None and row.state == State.SENDING and row.lease == delivery.lease
 
     def take_back(self, owner: str | None, now: datetime) -> int:
-        """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
+        """Make ready again the deliveries whose lease ran out, and at start all of the `owner`'s."""
         lost = self._lost(owner)
         lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
         return self._make_ready(lost, now, STOPPED, lease)

@@ -42,7 +42,7 @@ class Renaming:
     def rename(self, old: str, new: str, now: datetime) -> Renamed:
         """Rename what went, or is to go, to `old`, some exams a transaction.
 
-        Those are evaluated anew of which something came after their delivery, or that are not delivered.
+        Exams that are not delivered, or that something came of after their delivery, are evaluated again.
         """
         moved = 0
         for exams in self._portions(old):

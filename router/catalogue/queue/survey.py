@@ -1,4 +1,4 @@
-"""What `status` counts: everything summed up by the database, so that the answer does not take longer as it grows."""
+"""Counts for `status`: the database sums them up, so that the answer takes no longer as the tables grow."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,11 +53,10 @@ _CONFIGURED = Statement(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What a destination has by one channel: deliveries by state, and the approved ones not delivered by age.
+    """Deliveries to a destination by one channel: by state, and those approved and not delivered by age.
 
-    `ages` has a count for less than each of AGES and one for the rest, without those of a backfill, which have no due
-    time; `late` are over their due time;
-    `trouble` is the reason of the one that was put off last.
+    `ages` has a count for less than each of AGES and one for the rest. A backfill's are not in it: they have no due
+    time. `late` are over their due time; `trouble` is the reason of the delivery that was put off last.
     """
 
     destination: str
@@ -91,7 +90,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What a node made of its configuration when it last read it again."""
+    """Result of a node's last reload of its configuration."""
 
     node: str
     at: datetime
@@ -99,7 +98,7 @@ class Reload:
 
 
 class Survey:
-    """Sums over the tables, none of which reads a row of what is long delivered one by one."""
+    """Sums over the tables; none reads the rows of delivered exams one by one."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -142,14 +141,14 @@ class Survey:
         return [Heartbeat(name, int(ago) * _MICROSECOND) for name, ago in _NODES.run(self._engine)]
 
     def reloads(self, nodes: Sequence[str]) -> list[Reload]:
-        """What each of these nodes said when it last read its configuration again, if it has since its start."""
+        """The last reload of each of these nodes that has reloaded since its start."""
         found = ((node, *row) for node in nodes for row in _CONFIGURED.run(self._engine, node))
         instant = EventRow.at.python_value
         return [Reload(node, instant(at), text) for node, at, kind, text in found if kind == Kind.RELOADED]
 
 
 def former(places: Iterable[Place], configured: Collection[str]) -> Mapping[str, int]:
-    """Destinations that are not configured any more, and how many exams were delivered to each, by the channel of more.
+    """Destinations that are not configured, and how many exams were delivered to each, by the channel of more.
 
     A correction of such an exam goes nowhere.
     """

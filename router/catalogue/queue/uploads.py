@@ -10,7 +10,7 @@ from router.catalogue.db.tables.queue import Upload as Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """What is sent of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
+    """An upload of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
 
     The checksums are SHA-256 of the two files, "" where they were not taken yet.
     """
@@ -52,7 +52,7 @@ class Uploads:
             self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
 
     def refuse(self, upload: int) -> None:
-        """Note that this one is not to be sent (again): what is sent next is filled anew."""
+        """Note that this upload is not to be sent (again): the next one is filled again."""
         with self._engine.write():
             self._engine.run(Row.update(refused=True).where(Row.id == upload))
 

@@ -139,7 +139,7 @@ Document.add_index(Document.index(Document.arrived, name="document_unread", wher
 
 
 class PdfSource(Model):
-    """How far the PDFs of a source (a folder, HL7, DICOM) can be told by text, time and labels; see `Calibration`."""
+    """Calibration of a source of PDFs (a folder, HL7, DICOM): how far text, time and labels tell them apart."""
 
     name = KeyField(primary_key=True)
     agreed = CleanTextField()
@@ -162,7 +162,7 @@ class ExamWord(Model):
 
 
 class PdfWord(Model):
-    """What a PDF that nothing vouches for says by its text (`kind` text) or by its name (the pattern's groups)."""
+    """A word of a PDF that nothing vouches for, in its text (`kind` text) or its name (the pattern's groups)."""
 
     kind = CleanTextField()
     word = KeyField()

@@ -19,7 +19,7 @@ from router.catalogue.db.fields import CleanTextField, InstantField, KeyField
 class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
-    What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
+    The device is the first image's, as soon as there is one; `device_modality` is that instance's.
     `referred`: a key object or a rejection note refers to some of its instances. `purged`: all its files are gone.
     """
 
@@ -52,7 +52,7 @@ READING = 1  # of the rules by which the texts of a header are read
 class StudyIdentity(Model):
     """Each different patient and order that the headers of a study name, in whatever version of an instance.
 
-    `reading` is by which rules its texts were read: 0 of rows from before there were any but the declared set.
+    `reading` numbers the rules by which its texts were read; 0: by the declared character set alone.
     """
 
     id = AutoField()
@@ -83,7 +83,7 @@ class StudyAccession(Model):
 
 
 class Facts(Model):
-    """What series rules ask about, as JSON. Most instances of a series share theirs."""
+    """Facts that series rules ask about, as JSON. Most instances of a series share theirs."""
 
     id = BigAutoField()
     study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
@@ -149,7 +149,7 @@ class Tombstone(Model):
 
 
 class TombstoneKey(Model):
-    """By which a study is found that has a tombstone of an instance: 64 bits of its UID."""
+    """Key of an instance in a tombstone, 64 bits of its UID, by which the study is found."""
 
     sop = BigIntegerField(index=True)
     study = IntegerField()
@@ -160,7 +160,7 @@ class TombstoneKey(Model):
 
 
 class Removal(Model):
-    """What no row needs any more and is about to be removed, as JSON.
+    """Files that no row needs and that are about to be removed, as JSON.
 
     `files` of a study: [series, SOP, version]; `places`: of reports, folders below the data folder.
     """
@@ -172,7 +172,7 @@ class Removal(Model):
 
 
 class Reference(Model):
-    """What a key object or a rejection note refers to: an instance that may lie in another study, or be to come."""
+    """Reference of a key object or a rejection note to an instance, which may be of another study or still to come."""
 
     instance = ForeignKeyField(Instance, on_delete="CASCADE")
     purpose = CleanTextField()
@@ -180,7 +180,7 @@ class Reference(Model):
 
 
 class LedgerRow(Model):
-    """What became of an instance version at a destination.
+    """State of an instance version at a destination.
 
     `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
     `ask_at` is when its storage commitment is (next) asked for. `study` is the instance's, so that an exam's rows are
@@ -206,10 +206,10 @@ class LedgerRow(Model):
         indexes = ((("instance", "destination"), True), (("study", "destination"), False))
 
 
-# What keeps a study from being purged; few rows at a time. Its text must be the questions' own, to the letter.
+# Rows that keep a study from being purged; few at a time. Queries must use this very text to find the index.
 OPEN_IN_LEDGER = SQL("state IN ('held', 'late', 'stored')")
 LedgerRow.add_index(LedgerRow.index(LedgerRow.study, name="ledger_open", where=OPEN_IN_LEDGER))
-# What waits for another exam's approval; as few.
+# Rows that wait for another exam's approval; as few.
 WITHHELD_IN_LEDGER = SQL("state = 'withheld'")
 LedgerRow.add_index(LedgerRow.index(LedgerRow.study, name="ledger_withheld", where=WITHHELD_IN_LEDGER))
 

@@ -161,7 +161,7 @@ class HeadRow(Model):
 
 
 class Duty(Model):
-    """What only one node does at a time, and which; until then no other may, by the database's clock."""
+    """A duty that one node does at a time, and which has it; until then no other may, by the database's clock."""
 
     name = CleanTextField(primary_key=True)
     node = CleanTextField()

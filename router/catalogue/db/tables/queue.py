@@ -17,9 +17,9 @@ from router.catalogue.db.tables.images import LedgerRow
 
 
 class Delivery(Model):
-    """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's.
+    """One exam to one destination by one channel. `due` orders the queue; `legal_due` is the standard's.
 
-    `expected` is when it will have been delivered, as it looked last.
+    `expected` is when it will be delivered by the last forecast.
     """
 
     id = AutoField()
@@ -84,7 +84,7 @@ class BreakerRow(Model):
 
 
 class PauseRow(Model):
-    """A pause of all sending to a destination, "" for every one, for ever; it stands while `until` is null."""
+    """A pause of all sending to a destination, "" for every one; it lasts while `until` is null. Never removed."""
 
     destination = CleanTextField()
     since = InstantField()
