@@ -29,7 +29,7 @@ from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, discard, old
 from router.storage.lock import no_workers
 
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
-_SOON = 0.1  # seconds: what a worker told of has its file by then, unless more and more comes
+_SOON = 0.1  # seconds: an instance that a worker reported has its file by then, unless more and more come
 _LATELY = 1.0
 _AHEAD = ".ahead"
 _TOLD_NS = 10**9

@@ -93,5 +93,5 @@ class Studies:
         return self._folder.glob("*/*/*.dcm")
 
     def names(self, paths: Iterable[Path]) -> tuple[str, ...]:
-        """The paths as they are told: below studies/, in order."""
+        """The paths as they are shown: below studies/, in order."""
         return tuple(sorted(path.relative_to(self._folder).as_posix() for path in paths))

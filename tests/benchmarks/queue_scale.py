@@ -100,7 +100,7 @@ def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
     def status(_: int) -> None:
         with catalogue.engine.read():
             catalogue.survey.places(now)
-            catalogue.survey.pressing(now, 10)
+            catalogue.survey.due_soon(now, 10)
             catalogue.survey.nodes()
 
     return {

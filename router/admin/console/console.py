@@ -184,7 +184,7 @@ class Console:
     def _overview(self, view: View, _: Request) -> Answer:
         context, entries = self._context, self._context.attention()
         shown = OverviewPage(
-            backlog=context.catalogue.backlog.heaps(context.queues, context.clock.now()), queues=context.queues,
+            backlog=context.catalogue.backlog.counts(context.queues, context.clock.now()), queues=context.queues,
             attention=entries, alarms=active(context.catalogue.alarms.standing(), entries), most=_ALARMS,
             due=self._explained(self._review.listed(PENDING, None, None, _DUE)),
             free=context.free(), sending=self._sending(),

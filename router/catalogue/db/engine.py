@@ -126,7 +126,7 @@ class Engine(ABC):
             yield
         except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
             # Internal to psycopg is also that a standby has answered, which takes nothing.
-            raise TransientError(sessions.told(error),
+            raise TransientError(sessions.reason_of(error),
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
             # The subclasses are raised for a wrong statement, the bare class by SQLite for a damaged file.

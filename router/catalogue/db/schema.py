@@ -31,9 +31,9 @@ def _readings(engine: Engine) -> None:
 
 def forget_expired(engine: Engine) -> None:
     """Notes of expired retention (113039) reject nothing; part of the step above."""
-    told = "SELECT 1 FROM instance JOIN facts ON facts.id = instance.facts_id WHERE instance.id = reference.instance_id"
+    note = "SELECT 1 FROM instance JOIN facts ON facts.id = instance.facts_id WHERE instance.id = reference.instance_id"
     like = f"facts.body LIKE {engine.database.param}"
-    sql = f"DELETE FROM reference WHERE purpose = 'rejection' AND EXISTS ({told} AND {like})"  # noqa: S608 our own text
+    sql = f"DELETE FROM reference WHERE purpose = 'rejection' AND EXISTS ({note} AND {like})"  # noqa: S608 our own text
     engine.execute(sql, ('%"113039|%',))
 
 

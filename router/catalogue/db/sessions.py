@@ -84,7 +84,7 @@ def settings(limits: Limits, *, patient: bool = False) -> Mapping[str, int]:
     }
 
 
-_TOLD = {
+_REASONS = {
     "55P03": "another session held a lock of the database for too long",
     "57014": "a statement took longer than the database gives it",
     "25P03": "the session was silent within a transaction for too long, and the database ended it",
@@ -105,11 +105,11 @@ _REFUSED = {
 }
 
 
-def told(error: BaseException) -> str:
-    """Why the database did not do it, as far as its answer says."""
+def reason_of(error: BaseException) -> str:
+    """Reason why the database did not do it, as far as its answer says."""
     code = getattr(error.__context__, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
     if code is not None:
-        return _TOLD.get(str(code), "the database did not answer")
+        return _REASONS.get(str(code), "the database did not answer")
     return next((why for words, why in _REFUSED.items() if words in str(error)), "the database did not answer")
 
 

@@ -62,7 +62,7 @@ class NewsOfAlarms:
         return {fold.cause: fold for fold in found}
 
     def keep(self, fold: Fold, now: datetime) -> None:
-        """Remember the cause so; one that is over is forgotten."""
+        """Keep the cause as it is folded; remove one that is over."""
         mine = (AlarmCause.alarm == fold.cause.alarm) & (AlarmCause.destination == fold.cause.destination)
         with self._engine.write():
             self._engine.run(AlarmCause.delete().where(mine))

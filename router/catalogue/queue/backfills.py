@@ -77,7 +77,7 @@ class Backfills:
         return standing(self.all())
 
     def begin(self, wanted: Backfill, days: str) -> bool:
-        """Begin it, whose `days` are told so; False where one stands already."""
+        """Begin it, with an event that names its `days`; False where one stands already."""
         row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
         with self._engine.lock_names(["backfill"]), self._engine.write():
             if self.standing() is not None:
@@ -88,7 +88,7 @@ class Backfills:
         return True
 
     def stop(self, who: str, days: str, now: datetime) -> Backfill | None:
-        """Stop the one that stands, whose `days` are told so; None where none does."""
+        """Stop the one that stands, with an event that names its `days`; None where none does."""
         with self._engine.write():
             found = self.standing()
             if found is None or not self._engine.run(Row.update(until=now).where(Row.until.is_null())):

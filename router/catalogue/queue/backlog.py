@@ -64,9 +64,9 @@ class Backlog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def heaps(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
-        """Every heap of these places that is not empty."""
-        return [heap for place in places for heap in self._of(place, require_aware(now))]
+    def counts(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
+        """Counts of these places, those of 0 left out."""
+        return [count for place in places for count in self._of(place, require_aware(now))]
 
     def _of(self, place: Place, now: datetime) -> list[BacklogCount]:
         edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))

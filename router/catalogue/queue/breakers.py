@@ -42,9 +42,9 @@ class Breakers:
     def change(
         self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker]
     ) -> tuple[Breaker, Breaker]:
-        """Put what `decide` makes of it in its place, with nobody between; before and after.
+        """Replace the breaker by what `decide` makes of it, under a lock; return it as it was and as it is.
 
-        Where it opens or closes that is told, once.
+        Where it opens or closes, that is one event.
         """
         with self._engine.lock_names([f"breaker {channel} {destination}"]), self._engine.write():
             before = self.of(destination, channel)

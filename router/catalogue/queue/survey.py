@@ -123,7 +123,7 @@ class Survey:
         found = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in states else []
         return str(found[0][0]) if found else ""
 
-    def pressing(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
+    def due_soon(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
         """How many are due before `until` and not delivered, and the first of them."""
         count = int(_COUNT_DUE.run(self._engine, until)[0][0])
         due = Delivery.due.python_value

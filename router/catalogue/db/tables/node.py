@@ -46,7 +46,7 @@ EventRow.add_index(  # of millions of rows the few that say how a node was confi
 
 
 class OpenAlarm(Model):
-    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours.
+    """An alarm that is raised and not cleared. `subject` is what it is about, in ids of ours.
 
     `destination` is the one that it concerns, "" where it concerns none alone.
     """
