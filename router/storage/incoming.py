@@ -234,7 +234,7 @@ class Incoming:
 
     def oldest(self) -> datetime | None:
         """When the oldest instance arrived that is acknowledged, here or by another node, and has not been released;
-        None when there is none. Of other nodes what was so a moment ago."""
+        None when there is none. Other nodes are read only every so often."""
         try:
             at = [int(self._listed[0].stem)]
         except IndexError:
@@ -285,7 +285,7 @@ def count_in(incoming: Path) -> int:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was never acknowledged, and give a file to whatever was acknowledged without one."""
+    """Remove what was never acknowledged, and file what was acknowledged in the journal only."""
     for part in folder.glob("*.part"):
         part.unlink()
     recover(folder, name_of)
@@ -314,13 +314,13 @@ def _files_in(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def _arrivals(folders: Sequence[Path]) -> list[int]:
-    """When what waits in these folders arrived, as far as the oldest of it is concerned."""
+    """Arrival times that can be the oldest in these folders."""
     at = [at for at in map(oldest_unfiled, folders) if at is not None]
     return at + [int(Path(name).stem) for name, _ in _files_in(folders)]
 
 
 def name_of(arrival: int) -> str:
-    """The file name of what arrived at that time, in nanoseconds since 1970."""
+    """The file name of an instance that arrived at that time, in nanoseconds since 1970."""
     return f"{arrival:020d}.dcm"
 
 

@@ -209,9 +209,9 @@ class Journal:
 
 
 def oldest_unfiled(folder: Path) -> int | None:
-    """When the oldest instance arrived that a worker's journal still holds, in nanoseconds since 1970; None: nothing.
+    """Arrival of the oldest instance that a worker's journal holds, in nanoseconds since 1970; None: none.
 
-    For another process, which must not take what came later before that.
+    For another process, which must not take a later one before that.
     """
     with suppress(FileNotFoundError, struct.error):
         return _ARRIVAL.unpack((folder / _OLDEST).read_bytes())[0] or None
@@ -231,7 +231,7 @@ def file(segment: Segment, record: Record, path: Path) -> None:
 
 
 def recover(folder: Path, name: Callable[[int], str]) -> None:
-    """File what a former life has acknowledged and not filed. No worker may be running."""
+    """File what a former run has acknowledged and not filed. No worker may be running."""
     segments = [Segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
     try:
         for segment in segments:

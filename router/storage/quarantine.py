@@ -23,7 +23,7 @@ class Kept:
 
 
 class Quarantine:
-    """`quarantine/<when>-<why>/`: nothing in it goes anywhere until a person decides."""
+    """`quarantine/<when>-<why>/`: kept until a person decides."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -68,7 +68,7 @@ class Reports:
         return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[form]}"
 
     def taken(self, place: str) -> bool:
-        """Whether something lies there: a crash may have left what no row names."""
+        """Whether the place is taken: a crash may have left files that no row names."""
         return (self._data / place).parent.exists()
 
     def copies(self) -> "Copies":
@@ -112,7 +112,7 @@ class Reports:
                 sync_folder(folder.parent)
 
     def walk(self) -> Iterator[Path]:
-        """Every document as it was taken; what was sent is not among them."""
+        """Every document as it was taken, without uploads."""
         for name in NAMES.values():
             for path in (self._data / "reports").glob(f"*/*/{name}"):
                 if path.parts[-2].isdigit():
@@ -139,7 +139,7 @@ class Copies:
         self._files[path] = data
 
     def move(self, old: str, new: str, *, stays: bool = False) -> None:
-        """A document that has found its exam goes to its new place; at the old one it `stays` where that is in use."""
+        """Move a document to the place of its exam; it `stays` at the old one, too, where that is in use."""
         if stays:
             self._stay.add((self._data / old).parent)
         for name in (_SOURCE, Path(old).name):

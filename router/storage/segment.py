@@ -91,7 +91,7 @@ class Segment:
             at += os.sendfile(target, self._handle, at, end - at)
 
     def filed(self, offset: int) -> None:
-        """Everything before `offset` has files of its own. Not durable: after a power loss it is filed once more."""
+        """Note that all before `offset` is filed. Not durable: after a power loss it is filed again."""
         os.pwrite(self._handle, _HEAD.pack(_MARK, self._key, offset), 0)
 
     def records(self) -> Iterator[Record]:

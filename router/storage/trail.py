@@ -313,7 +313,7 @@ def _end(path: Path) -> bytes | None:
 
 
 def _last_line(path: Path) -> bytes | None:
-    """The last whole line; what a crash left of a further one is cut off."""
+    """The last whole line; the rest that a crash left of another one is cut off."""
     with path.open("rb+") as file:
         start = max(file.seek(0, os.SEEK_END) - _LONGEST, 0)
         file.seek(start)

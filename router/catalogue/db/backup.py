@@ -188,12 +188,12 @@ def begin(data: Path) -> None:
 
 
 def unfinished(data: Path) -> bool:
-    """Whether what began never came to its end: nothing may be sent by such a database."""
+    """Whether a change that `begin` noted is unfinished: nothing may be sent by such a database."""
     return (data / _UNFINISHED).exists()
 
 
 def finish(data: Path) -> None:
-    """The rows are the files' again, and what they cannot vouch for is held."""
+    """Note that the rows agree with the files again, and that what these cannot vouch for is held."""
     (data / _UNFINISHED).unlink(missing_ok=True)
 
 
@@ -219,7 +219,7 @@ def sound(path: Path) -> bool:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two that write one copy would spoil it, and be told that the database is not sound."""
+    """Lock the folder: two that write one copy would spoil it and take the database for damaged."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -103,7 +103,7 @@ class Engine(ABC):
         yield
 
     def hurry(self, seconds: float) -> None:  # noqa: B027  # a file answers in the time that SQLite waits for a lock
-        """From now on give up what the database does not answer within so many seconds."""
+        """Give up any statement, from now on, that the database does not answer within so many seconds."""
 
     def close_thread(self) -> None:
         """Close this thread's connection. Without one, do not wait for a thread that is opening its own."""

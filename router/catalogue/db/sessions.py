@@ -135,7 +135,7 @@ class _Session:
 
 
 class Watch:
-    """Watches the sessions of a process in two threads: one gives signs of life, the other gives up what is silent.
+    """Watch over the sessions of a process, in two threads: one gives signs of life, the other gives up silent ones.
 
     The threads end with the last session.
     """
@@ -166,7 +166,7 @@ class Watch:
         return self._most < float("inf")
 
     def hurry(self, seconds: float) -> None:
-        """Give up in so many seconds whatever is not answered by then, and what is asked later after as many."""
+        """Give up statements that are not answered within so many seconds, those under way and all later ones."""
         until = time.monotonic() + seconds
         with self._lock:
             self._most = seconds
@@ -212,8 +212,10 @@ class Watch:
             line.shutdown(socket.SHUT_RDWR)
 
     def _beat(self, connection: Any, session: _Session, every: float) -> None:
-        """A statement that does nothing, where a transaction is silent; the driver has one thread at a time use a
-        connection. What it raises the session's own thread meets at its next statement."""
+        """Run a statement that does nothing where a transaction is silent; the driver locks the connection for it.
+
+        An error is left to the session's own thread, which gets it at its next statement.
+        """
         silent = session.until is None and time.monotonic() - session.last >= every
         with suppress(Exception):
             if silent and connection.info.transaction_status == _IN_TRANSACTION:

@@ -1,4 +1,4 @@
-"""Exams whose patient's data may have changed since something of them was delivered, and what was sent under which."""
+"""Corrections: exams whose patient's data may have changed since a delivery, and the data they were sent under."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -29,7 +29,7 @@ class Alias:
 
 
 class Decisions:
-    """Kept for ever: no evaluation changes what a person decided."""
+    """Decisions of people, never removed: no evaluation changes them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -37,7 +37,7 @@ class Decisions:
     # -- doubts
 
     def unsettled(self, exam: int, found: Mapping[str, Doubt], now: datetime) -> list[Doubt]:
-        """Keep which disagreements stand (by the digest of what was compared); those that nobody has settled."""
+        """Keep the present disagreements, by the digest of what was compared; return those that nobody has settled."""
         mine = Disagreement.exam == exam
         columns = (Disagreement.digest, Disagreement.who)
         known = dict(self._engine.run(Disagreement.select(*columns).where(mine).tuples()))

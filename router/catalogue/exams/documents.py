@@ -92,7 +92,7 @@ class Documents:
         return list(dict.fromkeys(row[0] for row in _STEM.run(self._engine, stem)))
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
-        """Enter a document whose copy lies at `place`, and have its exam evaluated; the document's number."""
+        """Enter a document whose copy lies at `place`, have its exam evaluated, and return the document's number."""
         with self._engine.write():
             number = _NEW.run(self._engine, place=place, exam=exam, revision=revision, **_row(document))
             if number is None:

@@ -47,7 +47,7 @@ class Expiry:
         return [row[0] for row in self._engine.run(query.order_by(Document.exam).limit(limit).tuples())]
 
     def take_copies(self, exam: int, before: datetime, now: datetime) -> Files | None:
-        """Strike the exam's PDFs; None when it has something to do again. What they were stays known."""
+        """Strike the exam's PDFs; None when it has something to do again. Their rows stay."""
         with self._engine.write():
             if not self._locked(exam, _done(before, now)):
                 return None
@@ -62,7 +62,7 @@ class Expiry:
     # -- everything
 
     def old(self, before: datetime, now: datetime, limit: int) -> list[int]:
-        """Exams with which everything was done before `before`, and of whose studies no file is here."""
+        """Exams that were done with before `before` and whose studies have no file here."""
         query = Exam.select(Exam.id).where((Exam.created < before) & _over(before, now)).order_by(Exam.id)
         return [row[0] for row in self._engine.run(query.limit(limit).tuples())]
 
@@ -104,7 +104,7 @@ class Expiry:
 
 
 def forgotten_key(branch: str, exam_id: str) -> int:
-    """64 bits of what tells exams apart."""
+    """64 bits of branch and ExamId."""
     digest = hashlib.sha256(f"{branch}\0{exam_id}".encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 

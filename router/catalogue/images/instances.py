@@ -130,7 +130,7 @@ class Instances:
         return self._engine.write()
 
     def add(self, batch: Sequence[NewInstance]) -> None:
-        """Give rows to a batch whose files have their places, and have every exam evaluated that it concerns."""
+        """Enter a batch whose files are in place, and have the exams evaluated that it concerns."""
         by_study: dict[str, list[NewInstance]] = defaultdict(list)
         for new in batch:
             by_study[new.header.uids.study].append(new)
@@ -144,18 +144,18 @@ class Instances:
             _note_references(self._engine, batch)
 
     def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
-        """The damaged files of these versions are replaced by what came again."""
+        """Note that files which came again have replaced the damaged ones of these versions."""
         mend(self._engine, versions, now)
 
     def again(self, study_uid: str, received: datetime) -> None:
-        """Something of the study came once more: while no exam names it, it stays its full time from now on."""
+        """Note that something of the study came again: while no exam names it, its time here begins once more."""
         here = (Study.uid == study_uid) & Study.purged.is_null() & (Study.last_received < received)
         links = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
         with self._engine.write():
             self._engine.run(Study.update(last_received=received).where(here & ~fn.EXISTS(links)))
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
-        """Mark studies as doubtful: every exam that has one of them is held. What was doubted before stays so."""
+        """Mark studies as doubtful: every exam that has one of them is held. Earlier doubts stay."""
         with self._engine.write():
             for uid, said in self._engine.run(
                 Study.select(Study.uid, Study.doubt).where(Study.uid.in_(list(study_uids))).tuples()
@@ -261,7 +261,7 @@ def _device(header: Header) -> dict[str, str]:
 
 
 def accession_numbers(header: Header) -> list[str]:
-    """Those by which an exam can find its study."""
+    """Accession numbers by which an exam can find its study."""
     named = dict.fromkeys((header.accession_number, *header.other_accession_numbers))
     return [number for number in named if number and is_readable(number)]
 
@@ -298,7 +298,7 @@ _REFERRED = Among(
 
 
 def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
-    """Keep what a batch that has its rows refers to, and mark the studies that are referred to. In a transaction.
+    """Keep the references of a batch that is entered, and mark the studies that they refer to. In a transaction.
 
     The exams of those studies are evaluated: the document may lie in another study.
     """

@@ -186,7 +186,7 @@ class Ledger:
             self._engine.run(released.where(held & LedgerRow.instance.in_(mine)))
 
     def set_aside(self, study_uids: Iterable[str]) -> frozenset[str]:
-        """The studies of which an instance is set aside somewhere, as CUT."""
+        """Studies with an instance that is set aside at some destination, as CUT."""
         cut = (Study.uid.in_(list(study_uids))) & (LedgerRow.state == Fate.CUT)
         query = LedgerRow.select(Study.uid).join(Study, on=LedgerRow.study == Study.id).where(cut).distinct()
         return frozenset(row[0] for row in self._engine.run(query.tuples()))
@@ -248,7 +248,7 @@ class Ledger:
         return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """Write down what the destination said, in one transaction; each row once."""
+        """Write the destination's answers in one transaction, each row once."""
         alike: dict[Outcome, list[int]] = defaultdict(list)
         for outcome in outcomes:
             alike[replace(outcome, key=0)].append(outcome.key)

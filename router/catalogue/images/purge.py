@@ -114,7 +114,7 @@ class Purge:
         return _files(number, old.uid, files)
 
     def _bury(self, study: int, keys: Sequence[int], now: datetime) -> None:
-        """Documents that refer to others keep their rows: what they say of those must be found without unpacking."""
+        """Pack rows, except of documents that refer to others: their references must be found without unpacking."""
         self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys) & Instance.purged.is_null()))
         packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring())).tuples()
         mine = [row[0] for row in self._engine.run(packs)]
@@ -122,7 +122,7 @@ class Purge:
             bury(self._engine, study, mine, fates_of(self._engine, mine), now)
 
     def _was_sent(self, study: int) -> bool:
-        """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
+        """Whether a destination has any of it. If none has, files that come again must be taken as new."""
         sent = (LedgerRow.study == study) & LedgerRow.state.in_([Fate.SENT, Fate.STORED])
         query = LedgerRow.select(LedgerRow.id).where(sent).limit(1)
         return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))

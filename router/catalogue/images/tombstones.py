@@ -2,7 +2,7 @@
 
 A tombstone holds the rows themselves, so that nothing is lost of them: when one of its instances comes again,
 something for its study, or a note that refers to it, the rows are put back (`revive`), and are packed again by the next
-purge. What is counted of them without that is its summary.
+purge. Its summary is what can be counted without unpacking.
 """
 
 import hashlib
@@ -176,7 +176,7 @@ def _unpacked(body: bytes) -> tuple[list[Row], list[Row]]:
 
 
 def _key(sop_uid: str) -> int:
-    """64 bits, of which those of one series mostly differ in the last: they then lie side by side in the index."""
+    """64 bits of a UID. Keys of one series mostly differ in the last bits, so that they are neighbours in the index."""
     head, _, tail = sop_uid.rpartition(".")
     digests = [hashlib.sha256(part.encode()).digest() for part in (head, tail)]
     return int.from_bytes(digests[0][:4] + digests[1][:4], "big", signed=True)
@@ -187,7 +187,7 @@ def _rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Row]:
 
 
 def _columns(names: Sequence[str], rows: Sequence[Row]) -> Columns:
-    """Column by column, which packs best; of what only grows, by how much."""
+    """The rows column by column, which packs best; numbers that only grow are stored as differences."""
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in names}
     for name in {"id", _KEY, _RECEIVED, "at"} & columns.keys():
         values = columns[name]

@@ -1,4 +1,4 @@
-"""Studies that no exam names, reports that have come, and what is kept of them: a number a day, dismissed senders."""
+"""Studies that no exam names and reports that have come, with a number a day and the senders that need none."""
 
 import json
 from collections import defaultdict

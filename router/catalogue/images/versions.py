@@ -1,4 +1,4 @@
-"""Newer versions of what a destination has already."""
+"""Newer versions of instances that a destination has."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _THERE = (Fate.SENT, Fate.STORED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Several:
-    """A version of an instance that came in several; `differs` is what matters in it beside the one before."""
+    """A version of an instance that has several; `differs` is what matters in it beside the one before."""
 
     study_uid: str
     series_uid: str

@@ -83,7 +83,7 @@ class Withheld:
         )
 
     def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
-        """Withhold what names these requests: what is not decided yet, and what is selected and not sent."""
+        """Withhold the instances that name these requests and are undecided, or selected and not sent."""
         if not requests:
             return
         decided = LedgerRow.select(LedgerRow.id).where(

@@ -1,6 +1,6 @@
 """Refusals at the door of every node of this database: by day, by sender, and the instances that have not come since.
 
-Anybody may knock, so that each table is bounded: what would be a row too many is counted with others.
+Anybody may knock, so each table is bounded: refusals beyond its limit are counted together.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -20,7 +20,7 @@ from router.policy.states import OPEN, State
 
 
 class Stage(StrEnum):
-    """How an exam of a backfill stands, by that of its deliveries which is furthest back, the first one first."""
+    """Stage of an exam of a backfill, that of its delivery which is furthest back; in that order."""
 
     HELD = "held"
     FAILED = "failed"
@@ -60,7 +60,7 @@ class Extent:
 
 
 class Backfills:
-    """At most one stands."""
+    """Backfills, of which at most one stands: was begun and not stopped."""
 
     def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine

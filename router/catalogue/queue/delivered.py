@@ -21,7 +21,7 @@ Files = Mapping[Identity, tuple[InstanceUids, int]]
 
 
 class Delivered:
-    """Deliveries that are `delivered`, and what stands behind them."""
+    """Deliveries that are `delivered`, and the rows that they were decided by."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -29,7 +29,7 @@ class Pauses:
         return self._select(Row.until.is_null() | (Row.until > start))
 
     def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
-        """Send nothing to the destination, EVERY for all, from now on; False where such a pause stands already."""
+        """Begin a pause of the destination, EVERY for all; False where such a pause stands already."""
         with self._engine.lock_names(["pause"]), self._engine.write():
             if self._engine.run(Row.select(Row.since).where(_stands(destination)).tuples()):
                 return False
@@ -39,7 +39,7 @@ class Pauses:
         return True
 
     def end(self, destination: str, who: str, why: str, now: datetime) -> bool:
-        """Send again what that pause kept; False where none stands."""
+        """End that pause; False where none stands."""
         with self._engine.write():
             ended = self._engine.run(Row.update(until=now, ended_by=who).where(_stands(destination)))
             if ended:

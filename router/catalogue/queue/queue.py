@@ -241,7 +241,7 @@ class Queue:
         return int(rows[0][0])
 
     def senders(self) -> dict[str, int]:
-        """How many nodes send to each destination now; one that nobody sends to is left out."""
+        """The number of nodes that send to each destination now; destinations without one are left out."""
         live = (Row.state == State.SENDING) & (Row.lease_until >= self._in(timedelta(0)))
         count = fn.COUNT(Row.lease_owner.distinct())
         rows: Any = self._engine.run(Row.select(Row.destination, count).where(live).group_by(Row.destination).tuples())
@@ -276,7 +276,7 @@ class Queue:
         return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
 
     def promote(self, now: datetime) -> int:
-        """Make ready what was deferred until now; how many."""
+        """Make ready the deliveries that were deferred until now; return how many."""
         due = self._select((Row.state == State.DEFERRED) & (Row.next_try <= now))
         return self._make_ready(due, now, "time of the next try", {"next_try": None})
 
@@ -296,7 +296,7 @@ class Queue:
                 self._engine.run(Row.update(lease_until=self._in(lease_for)).where(where))
 
     def _in(self, time: timedelta) -> SQL:
-        """An instant by the database's clock: of two nodes whose clocks disagree none takes what the other sends."""
+        """An instant by the database's clock, so that nodes whose clocks disagree agree on leases."""
         return SQL(f"({self._engine.now} + {time // timedelta(microseconds=1)})")
 
     def holds(self, delivery: Delivery) -> bool:
@@ -321,7 +321,7 @@ class Queue:
         )
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
-        """When it was last given back without a word on what was sent; None where that never was."""
+        """When the delivery was last given back without knowing what was sent; None if it never was."""
         lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
         mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
         rows: Any = self._engine.run(

@@ -40,7 +40,7 @@ class Renaming:
         return Counter({State(state): int(count) for state, count in found})
 
     def rename(self, old: str, new: str, now: datetime) -> Renamed:
-        """Rename what went, or is to go, to `old`, some exams a transaction.
+        """Rename the deliveries and ledger rows of `old`, some exams a transaction.
 
         Exams that are not delivered, or that something came of after their delivery, are evaluated again.
         """
@@ -102,6 +102,6 @@ class Renaming:
 
 
 def _is_settled(row: Any, came: datetime | None) -> bool:
-    """Whether it is at its end, and nothing of its exam came after that."""
+    """Whether the delivery has ended, and nothing of its exam came after that."""
     ended = row.delivered_at if row.state == State.DELIVERED else row.changed
     return row.state in CLOSED and ended is not None and (came is None or came <= ended)
