@@ -78,7 +78,15 @@ def instance(
         facts=SeriesFacts(modality=modality, slice_thickness=1.25),
     )  # fmt: skip
     digests = Digests(digest or f"{study}/{number}/{version}", orientation, pixels)
-    return NewInstance(header, version, digests, 512, series_class, "thin slices", received)
+    return NewInstance(
+        header=header,
+        version=version,
+        digests=digests,
+        size=512,
+        series_class=series_class,
+        rule="thin slices",
+        received=received,
+    )
 
 
 def exam(catalogue: Catalogue, exam_id: str = "E1", *studies: str) -> int:

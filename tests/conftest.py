@@ -22,7 +22,8 @@ from catalogue_rows import Database
 from desk import Desk, OpenDesk
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import TABLES, Schema, Setting
+from router.catalogue.db.tables import TABLES
+from router.catalogue.db.tables.node import Schema, Setting
 from router.events import Event, EventBus, Kind
 from router.reports.pdf.reader import Readers
 

@@ -72,7 +72,15 @@ def _enter(catalogue: Catalogue, reports: Reports, references: ExamReader, one: 
     )  # fmt: skip
     catalogue.exams.documents.add(taken, place, exam, 1, NOW)
     instances = [
-        NewInstance(header, 1, Digests(header.uids.sop, "o", "p"), 512, SeriesClass.THIN, "thin slices", NOW)
+        NewInstance(
+            header=header,
+            version=1,
+            digests=Digests(header.uids.sop, "o", "p"),
+            size=512,
+            series_class=SeriesClass.THIN,
+            rule="thin slices",
+            received=NOW,
+        )
         for header in one.headers
     ]
     catalogue.instances.add(instances)

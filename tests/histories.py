@@ -194,12 +194,19 @@ class Node:
         self._dispatcher = Dispatcher(self.catalogue, "n", bus, clock, unwritten=unwritten)
         agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
         known = Credentials(b"k", cast(Profile, None))
-        report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, bus, clock,
-                              self._correlator.objection, unwritten)  # fmt: skip
-        images = ImagesSender(config, self.catalogue, storage, client, clock, None, self._correlator.objection,
-                              unwritten=unwritten)  # fmt: skip
+        report = ReportSender(
+            config=config, references=references, catalogue=self.catalogue, storage=storage, agent=agent,
+            credentials=lambda: known, bus=bus, clock=clock, objection=self._correlator.objection, unwritten=unwritten,
+        )  # fmt: skip
+        images = ImagesSender(
+            config=config, catalogue=self.catalogue, storage=storage, client=client, clock=clock, asker=None,
+            objection=self._correlator.objection, unwritten=unwritten,
+        )  # fmt: skip
         senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
-        self._lanes = [Route("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
+        self._lanes = [
+            Route(destination="cloud", channel=channel, width=1, sender=Watched(one, self.cloud))
+            for channel, one in senders.items()
+        ]
 
     def restart(self) -> None:
         self.catalogue.engine.close_thread()
@@ -234,7 +241,19 @@ class Node:
             return
         rule = classify(header.facts, self._book)
         digests = Digests(digest, "o", pixels)
-        instances.add([NewInstance(header, len(here) + 1, digests, 512, rule.series_class, rule.name, now)])
+        instances.add(
+            [
+                NewInstance(
+                    header=header,
+                    version=len(here) + 1,
+                    digests=digests,
+                    size=512,
+                    series_class=rule.series_class,
+                    rule=rule.name,
+                    received=now,
+                )
+            ]
+        )
         if others := {one.study_uid for one in known} - {uids.study}:
             instances.doubt({uids.study, *others}, f"instance {uids.sop} lies in two studies", now)
 

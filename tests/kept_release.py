@@ -18,7 +18,8 @@ import psycopg
 from conftest import DURABLE, postgres_server
 from harness import Exam, Site, command_here, make_exam, send_all
 from router.catalogue.db.schema import open_database
-from router.catalogue.db.tables import TABLES, Schema
+from router.catalogue.db.tables import TABLES
+from router.catalogue.db.tables.node import Schema
 from router.model import Channel
 from router.policy.states import State
 

@@ -311,8 +311,12 @@ class Memory:
         newest = tuple(dict.fromkeys(versions[-1].identity for versions in mine))
         last = max(version.received for versions in mine for version in versions)
         head = mine[0][0].header
-        return StudyHere(uid, newest, head.accession_number, head.study_date, head.study_time, "", "", "", "", "", "",
-                         ("CT",), len(mine), self.studies_doubt.get(uid, ""), last)  # fmt: skip
+        return StudyHere(
+            uid=uid, identities=newest, accession_number=head.accession_number, study_date=head.study_date,
+            study_time=head.study_time, description="", manufacturer="", model="", station_name="", serial_number="",
+            sending_ae="", modalities=("CT",), instances=len(mine), doubt=self.studies_doubt.get(uid, ""),
+            last_received=last,
+        )  # fmt: skip
 
     # -- ledger
 
@@ -332,7 +336,7 @@ class Memory:
         mine = [versions for (study, _), versions in self.instances.items() if study in links]
         fates = [next((v.fate for v in reversed(vs) if v.fate is not Fate.FILTERED), None) for vs in mine]
         sent, held = fates.count(Fate.SENT), fates.count(Fate.HELD)
-        return {(exams[0], "cloud"): Tally(fates.count(Fate.SELECTED) + sent + held, sent, held=held)}
+        return {(exams[0], "cloud"): Tally(selected=fates.count(Fate.SELECTED) + sent + held, sent=sent, held=held)}
 
     def to_send(self, exam: int) -> Iterator[Version]:
         links = self.entries[exam].links
@@ -347,8 +351,11 @@ class Memory:
     def make(self, exam: int, places: Iterable[tuple[str, Channel]], now: datetime) -> None:
         for name, channel in places:
             number = len(self.deliveries) + 1
-            self.deliveries[number] = Delivery(number, exam, name, channel, State.WAITING, (), None, None, None, 0, "",
-                                               "", 0, "", "", "", now)  # fmt: skip
+            self.deliveries[number] = Delivery(
+                id=number, exam=exam, destination=name, channel=channel, state=State.WAITING, waiting_for=(),
+                legal_due=None, due=None, next_try=None, attempts=0, error="", held_by="", lease=0, lease_owner="",
+                wanted="", delivered="", changed=now,
+            )  # fmt: skip
 
     def move(self, delivery: Delivery, to: State, now: datetime, why: str, *, changes: Mapping[str, Any]) -> bool:
         require_move(delivery.state, to)

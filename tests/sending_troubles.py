@@ -35,7 +35,7 @@ class Sending(Trouble):
 
     def open(self) -> None:
         self.dispatcher = Dispatcher(self.house.catalogue, "node-1", self.house.bus, self.house.clock)
-        self.lane = Route("cloud", self.channel, 1, self, self.probe)
+        self.lane = Route(destination="cloud", channel=self.channel, width=1, sender=self, probe=self.probe)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop
@@ -145,13 +145,17 @@ class Committing(Trouble):
         peer = cast(StorageClient, self.peer)
         settings = DicomDestination.model_validate({"port": 1, "commitment": True})
         self.asker = Asker(
-            settings, house.catalogue, peer, self.takes, house.bus, house.clock, os.urandom
+            destination=settings, catalogue=house.catalogue, client=peer, reports=self.takes, bus=house.bus,
+            clock=house.clock, random=os.urandom,
         )  # fmt: skip
 
     def cause(self) -> None:
         self.ready_images()
         accounts = self.house.catalogue.ledger
-        stored = [Outcome(one.key, Fate.STORED, 0, "a", ask_at=self.now) for one in accounts.to_send(1, "cloud", 9)]
+        stored = [
+            Outcome(key=one.key, fate=Fate.STORED, status=0, association="a", ask_at=self.now)
+            for one in accounts.to_send(1, "cloud", 9)
+        ]
         accounts.record(stored, self.now)
         self.moved(State.SENDING, State.WAITING)
 

@@ -23,7 +23,7 @@ _SYSTEMD = Path("/run/systemd/system")  # is there where systemd runs (sd_booted
 _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them.
 

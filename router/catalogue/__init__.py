@@ -49,7 +49,7 @@ from router.catalogue.queue.uploads import Uploads
 from router.events import EventBus
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
     """The tables, each behind the noun it is about, over one engine."""
 
@@ -122,16 +122,16 @@ def open_catalogue(
     refusals = Refusals(engine)
     bus.subscribe(refusals.keep)
     return Catalogue(
-        engine, Instances(engine), SeriesMembers(engine), References(engine), Exams(engine), Queue(engine, bus),
-        Breakers(engine, bus),
-        Pauses(engine, bus),
-        Backfills(engine, bus),
-        Prospects(engine),
-        Throughputs(engine),
-        Ledger(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Purge(engine, bus), Expiry(engine, bus), Decisions(engine), Arrivals(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Corrections(engine),
-        Withheld(engine), AuditHeads(engine), NewsOfAlarms(engine), Notifications(engine), Unreported(engine),
-        refusals, OpenDeliveries(engine), Renaming(engine), LateResults(engine), AssociationLeases(engine),
+        engine=engine, instances=Instances(engine), series_members=SeriesMembers(engine), references=References(engine),
+        exams=Exams(engine), queue=Queue(engine, bus), breakers=Breakers(engine, bus), pauses=Pauses(engine, bus),
+        backfills=Backfills(engine, bus), prospects=Prospects(engine), throughputs=Throughputs(engine),
+        ledger=Ledger(engine), versions=Versions(engine), commitments=Commitments(engine), uploads=Uploads(engine),
+        history=history, alarms=alarms, purge=Purge(engine, bus), expiry=Expiry(engine, bus),
+        decisions=Decisions(engine), arrivals=Arrivals(engine), survey=Survey(engine), nodes=Nodes(engine),
+        retrievals=Retrievals(engine), backlog=Backlog(engine), readings=Readings(engine), damages=Damages(engine),
+        settings=Settings(engine), delivered=Delivered(engine), corrections=Corrections(engine),
+        withheld=Withheld(engine), audit_heads=AuditHeads(engine), alarm_news=NewsOfAlarms(engine),
+        notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
+        open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
+        association_leases=AssociationLeases(engine),
     )  # fmt: skip

@@ -127,7 +127,9 @@ def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Scree
     def listed() -> list[Line]:
         return review.listed([], None, None)
 
-    story = Story(stage, scenes, listed, screen.tell, screen.watch if screen.is_terminal else None)
+    story = Story(
+        stage=stage, scenes=scenes, listed=listed, tell=screen.tell, watch=screen.watch if screen.is_terminal else None
+    )
     whole = story.play()
     for instance, why in story.refused:
         screen.tell(_REFUSED.format(instance=instance, why=why))

@@ -58,7 +58,9 @@ def _teller(catalogue: Catalogue, config: Config) -> Teller:
     sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
     clock = clock_of(catalogue)
     review, traces, answers = Review(catalogue, clock), Provenance(catalogue, config), Answers(catalogue, config, clock)
-    return Teller(review, traces, rulebook(config.series), config.node, sides, answers)
+    return Teller(
+        review=review, traces=traces, rules=rulebook(config.series), node=config.node, sides=sides, answers=answers
+    )
 
 
 def _studies(story: Mapping[str, Any]) -> Sequence[str]:

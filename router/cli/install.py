@@ -99,7 +99,10 @@ def _site(given: dict[str, Any]) -> Site:
     if given["senders"]:
         values["receive.senders"] = f"[{', '.join(_sender(each) for each in given['senders'])}]"
     program, settings, data, reports = (given[name].absolute() for name in ("program", "settings", "data", "reports"))
-    return Site(program, settings, data, reports, given["account"], values, given["number"])
+    return Site(
+        program=program, settings=settings, data=data, reports=reports, account=given["account"], values=values,
+        number=given["number"],
+    )  # fmt: skip
 
 
 def _ask(option: str, words: str) -> str:

@@ -33,7 +33,7 @@ _COLUMNS: _Row = ("file", "kind", "path", "name", "message")
 _ERROR, _WARNING, _ADDED, _NOTE = N_(("error", "warning", "added", "note"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     """The findings on one file; `filled`, `added` and `notes` only with --fill."""
 
@@ -77,7 +77,9 @@ def command(
         return 0
     if target is None:
         raise click.UsageError("name a file or a folder")
-    check = _Check(config, references, now, with_fill, _accepted_empty(config, name))
+    check = _Check(
+        config=config, references=references, now=now, with_fill=with_fill, accept_empty=_accepted_empty(config, name)
+    )
     answers = [check.answer(path) for path in _with_progress(_files(target))]
     if as_json:
         print_json(_document(answers[0]) if target.is_file() else [_entry(answer) for answer in answers])
@@ -116,7 +118,7 @@ def _with_progress(files: list[Path]) -> Iterable[Path]:
     return track(files, say("validating"), console=Console(stderr=True), transient=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Check:
     """Everything that files are checked by."""
 
@@ -133,13 +135,16 @@ class _Check:
                 given = self.references.read(file.read(MAX_BYTES + 1))
         except (InvalidData, OSError) as error:
             why = error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
-            return _Answer(shown, Findings((Fault(path="", name="", expected=why),), ()))
+            return _Answer(path=shown, findings=Findings((Fault(path="", name="", expected=why),), ()))
         if not self.with_fill:
-            return _Answer(shown, self._findings(given))
+            return _Answer(path=shown, findings=self._findings(given))
         branch = self.config.hospital.HospitalBranchCode
         filled = fill(given, sources_of(self.config, self.references.tables, branch))
         added = tuple(_additions(given, filled.document))
-        return _Answer(shown, self._findings(filled.document), filled.document, added, filled.notes)
+        return _Answer(
+            path=shown, findings=self._findings(filled.document), filled=filled.document, added=added,
+            notes=filled.notes,
+        )  # fmt: skip
 
     def _findings(self, document: Mapping[str, object]) -> Findings:
         return validate(

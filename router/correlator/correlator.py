@@ -60,7 +60,7 @@ class Correlator:
         self._incoming = storage.incoming
         self._bus = bus
         self._clock = clock
-        self.facts = FactReader(config, references, catalogue, storage, clock)
+        self.facts = FactReader(config=config, references=references, catalogue=catalogue, storage=storage, clock=clock)
         self.reconfigure(config)
 
     def reconfigure(self, config: Config) -> None:

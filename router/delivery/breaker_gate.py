@@ -27,7 +27,7 @@ def _has_room() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Where deliveries of one channel go to one destination, `width` at a time.
 

@@ -88,7 +88,7 @@ class CommitmentReports:
             self.bus.record(_event(Kind.ALARM, Alarm.COMMITMENT, one, text, now))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
     """Asks one destination for the commitment of what it has stored. `random` gives so many random bytes."""
 

@@ -60,7 +60,10 @@ class ResultBatches:
         """A result: stored or refused."""
         fate = self._taken if result.verdict == Verdict.STORED else Fate.REFUSED
         ask_at = self._clock.now() if fate == Fate.STORED else None
-        outcome = Outcome(result.key, fate, result.status, result.association, result.trouble, ask_at)
+        outcome = Outcome(
+            key=result.key, fate=fate, status=result.status, association=result.association, reason=result.trouble,
+            ask_at=ask_at,
+        )  # fmt: skip
         self._open.append(outcome)
         if len(self._open) >= LEDGER_BATCH:
             self.close()

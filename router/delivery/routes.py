@@ -33,7 +33,7 @@ from router.storage import Storage
 from router.storage.pins import strange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteFactory:
     """Makes the lanes of a destination; what it makes them of is the same for all."""
 
@@ -63,24 +63,31 @@ class RouteFactory:
         keys = self._key_files(name, http)
         agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
         sender = ReportSender(
-            config, self.references, self.catalogue, self.storage, agent, keys.current, self.bus, self.clock,
-            self.objection, self.unwritten,
+            config=config, references=self.references, catalogue=self.catalogue, storage=self.storage, agent=agent,
+            credentials=keys.current, bus=self.bus, clock=self.clock, objection=self.objection,
+            unwritten=self.unwritten,
         )  # fmt: skip
-        return Route(name, Channel.REPORT, 1, sender, agent.probe)
+        return Route(destination=name, channel=Channel.REPORT, width=1, sender=sender, probe=agent.probe)
 
     def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Route:
         client = StorageClient(dicom, paced=paced, shared=self.sharing.slots(name))
         asker = self._asker(dicom, client)
         sender = ImagesSender(
-            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, bus=self.bus,
-            unwritten=self.unwritten,
+            config=config, catalogue=self.catalogue, storage=self.storage, client=client, clock=self.clock, asker=asker,
+            objection=self.objection, bus=self.bus, unwritten=self.unwritten,
         )  # fmt: skip
-        return Route(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow, client.room)
+        return Route(
+            destination=name, channel=Channel.IMAGES, width=dicom.associations, sender=sender, probe=client.probe,
+            narrow=client.narrow, room=client.room,
+        )  # fmt: skip
 
     def _asker(self, dicom: DicomDestination, client: StorageClient) -> Asker | None:
         if not dicom.commitment:
             return None
-        return Asker(dicom, self.catalogue, client, self.commitment_reports, self.bus, self.clock, os.urandom)
+        return Asker(
+            destination=dicom, catalogue=self.catalogue, client=client, reports=self.commitment_reports, bus=self.bus,
+            clock=self.clock, random=os.urandom,
+        )  # fmt: skip
 
     def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
         def told(kind: Kind, text: str) -> None:

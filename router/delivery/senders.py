@@ -75,7 +75,7 @@ class Sender(Protocol):
         """Send until done, or until `stop` says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSender:
     """Report and exam JSON to one destination by HTTP."""
 
@@ -218,7 +218,7 @@ class ReportSender:
             return sm3_of(file)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesSender:
     """Selected instances to one destination by C-STORE; with `asker` they count as sent once they are committed."""
 
@@ -340,7 +340,7 @@ class ImagesSender:
         if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
             return False
         reason = f"the destination aborts on it: {losses} associations were lost with it under way"
-        outcome = Outcome(lost.key, Fate.REFUSED, None, lost.association, reason)
+        outcome = Outcome(key=lost.key, fate=Fate.REFUSED, status=None, association=lost.association, reason=reason)
         self.catalogue.ledger.record([outcome], self.clock.now())
         return True
 

@@ -304,8 +304,9 @@ class Cataloguer:
     def _new(self, arrival: _Arrival, version: int, rule: Rule) -> NewInstance:
         self._record(Kind.RECEIVED, "catalogued", arrival.header.uids.study, instance=arrival.header.uids.sop)
         return NewInstance(
-            arrival.header, version, arrival.digests, arrival.size, rule.series_class, rule.name, arrival.received
-        )
+            header=arrival.header, version=version, digests=arrival.digests, size=arrival.size,
+            series_class=rule.series_class, rule=rule.name, received=arrival.received,
+        )  # fmt: skip
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """Hold both studies that have one SOP instance UID, also where they came together."""

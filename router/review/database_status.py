@@ -54,7 +54,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
     quarantine = config.node.data / "quarantine"
     with catalogue.engine.read():
         places, nodes = catalogue.survey.places(now), catalogue.survey.nodes()
-        count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
+        count, pressing = catalogue.survey.due_soon(now + _SOON, _LISTED)
         return DatabaseStatus(
             at=now, places=places, tripped=catalogue.breakers.tripped(), pressing=pressing, pressing_count=count,
             held=_counted(places, State.HELD), failed=_counted(places, State.FAILED),

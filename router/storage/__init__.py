@@ -14,7 +14,7 @@ from router.storage.studies import Studies
 from router.storage.unwritten import UnwrittenFiles
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     """The parts of the data folder."""
 
@@ -32,12 +32,12 @@ def open_storage(data: Path, owner: str) -> Storage:
     """Make the data folder's parts where they are missing; `owner` is the node's name."""
     make_folder(data)
     return Storage(
-        Incoming(data / "incoming" / owner, data / "incoming"),
-        Studies(data / "studies"),
-        Reports(data),
-        Quarantine(data / "quarantine"),
-        Pins(data),
-        Dailies(data),
-        Scrubbed(data),
-        UnwrittenFiles(data / "unwritten", owner),
+        incoming=Incoming(data / "incoming" / owner, data / "incoming"),
+        studies=Studies(data / "studies"),
+        reports=Reports(data),
+        quarantine=Quarantine(data / "quarantine"),
+        pins=Pins(data),
+        dailies=Dailies(data),
+        scrubbed=Scrubbed(data),
+        unwritten=UnwrittenFiles(data / "unwritten", owner),
     )

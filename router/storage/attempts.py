@@ -1,4 +1,4 @@
-"""Attempts at a file: which one is being read, kept where the end of the process does not take it away.
+"""Attempts at a file: the one that is being read is noted in a file, which outlives the process.
 
 Of use after a crash only, not after power loss: nothing is synchronised.
 """

@@ -29,7 +29,7 @@ from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, discard, old
 from router.storage.lock import no_workers
 
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
-_SOON = 0.1  # seconds: what a worker told of has its file by then, unless more and more comes
+_SOON = 0.1  # seconds: an instance that a worker reported has its file by then, unless more and more come
 _LATELY = 1.0
 _AHEAD = ".ahead"
 _TOLD_NS = 10**9
@@ -153,7 +153,7 @@ class IncomingFolder:
             os.unlink(part, dir_fd=self._handle)
 
     def close(self) -> None:
-        """Nothing is being received any more: file what the journal holds."""
+        """File what the journal holds, once nothing is being received."""
         if self._journal is not None:
             self._journal.close()
 
@@ -204,11 +204,11 @@ class Incoming:
         return _instant(int(path.stem) - self._ahead)
 
     def worker_folder(self, worker: int) -> Path:
-        """Where the worker of that number writes, counted from 1."""
+        """The folder of the worker of that number, counted from 1."""
         return self._folder / str(worker)
 
     def sweep(self, workers: int) -> None:
-        """As `sweep`, for every folder, also those of more workers than there will be. None may be running."""
+        """Like `sweep`, for every folder, also those of more workers than there will be. None may be running."""
         mine = [self.worker_folder(n + 1) for n in range(workers)]
         with no_workers(self._folder):
             self._sweep(mine)
@@ -234,7 +234,7 @@ class Incoming:
 
     def oldest(self) -> datetime | None:
         """When the oldest instance arrived that is acknowledged, here or by another node, and has not been released;
-        None when there is none. Of other nodes what was so a moment ago."""
+        None when there is none. Other nodes are read only every so often."""
         try:
             at = [int(self._listed[0].stem)]
         except IndexError:
@@ -285,7 +285,7 @@ def count_in(incoming: Path) -> int:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was never acknowledged, and give a file to whatever was acknowledged without one."""
+    """Remove what was never acknowledged, and file what was acknowledged in the journal only."""
     for part in folder.glob("*.part"):
         part.unlink()
     recover(folder, name_of)
@@ -314,13 +314,13 @@ def _files_in(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def _arrivals(folders: Sequence[Path]) -> list[int]:
-    """When what waits in these folders arrived, as far as the oldest of it is concerned."""
+    """Arrival times that can be the oldest in these folders."""
     at = [at for at in map(oldest_unfiled, folders) if at is not None]
     return at + [int(Path(name).stem) for name, _ in _files_in(folders)]
 
 
 def name_of(arrival: int) -> str:
-    """The file name of what arrived at that time, in nanoseconds since 1970."""
+    """The file name of an instance that arrived at that time, in nanoseconds since 1970."""
     return f"{arrival:020d}.dcm"
 
 

@@ -114,7 +114,7 @@ class Journal:
         return _Use(segment, segment.begin(secrets.token_bytes(16)))
 
     def _announce(self, arrived: int) -> bool:
-        """Before it is durable: while it is the oldest, nobody takes what came later. False if that cannot be told."""
+        """Announce an arrival before it is durable: until it is filed, nobody takes later ones. False if that fails."""
         self._unfiled[arrived] = None
         try:
             if len(self._unfiled) == 1:
@@ -147,16 +147,16 @@ class Journal:
             self._prepare()
         except OSError as error:
             _log.error("the journal's segments cannot be put in order: %s", error.strerror)
-        told = ""
+        trouble = ""
         while not self._closing.is_set() or self._waiting:
             self._came.wait()
             self._came.clear()
             try:
                 self._file_all()
-                told = ""
+                trouble = ""
             except OSError as error:
-                if told != (told := str(error.strerror)):
-                    _log.error("what the journal holds cannot be filed yet: %s", told)
+                if trouble != (trouble := str(error.strerror)):
+                    _log.error("what the journal holds cannot be filed yet: %s", trouble)
                 if self._closing.wait(_RETRY):
                     return  # the next start files it
                 self._came.set()
@@ -209,9 +209,9 @@ class Journal:
 
 
 def oldest_unfiled(folder: Path) -> int | None:
-    """When the oldest instance arrived that a worker's journal still holds, in nanoseconds since 1970; None: nothing.
+    """Arrival of the oldest instance that a worker's journal holds, in nanoseconds since 1970; None: none.
 
-    For another process, which must not take what came later before that.
+    For another process, which must not take a later one before that.
     """
     with suppress(FileNotFoundError, struct.error):
         return _ARRIVAL.unpack((folder / _OLDEST).read_bytes())[0] or None
@@ -231,7 +231,7 @@ def file(segment: Segment, record: Record, path: Path) -> None:
 
 
 def recover(folder: Path, name: Callable[[int], str]) -> None:
-    """File what a former life has acknowledged and not filed. No worker may be running."""
+    """File what a former run has acknowledged and not filed. No worker may be running."""
     segments = [Segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
     try:
         for segment in segments:

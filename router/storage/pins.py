@@ -17,7 +17,7 @@ class Pins:
         self.file = data / "pins.json"
 
     def of(self, destination: str) -> Ids | None:
-        """What is pinned for a destination; None while nothing is."""
+        """Key ids pinned for a destination; None while none are."""
         found = self._read().get(destination)
         return None if found is None else {purpose: tuple(ids) for purpose, ids in found.items()}
 

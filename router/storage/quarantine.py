@@ -14,7 +14,7 @@ _REASON = "reason.txt"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What lies in one folder; `name` is the folder's."""
+    """Content of one folder; `name` is the folder's."""
 
     name: str
     reason: str
@@ -23,7 +23,7 @@ class Kept:
 
 
 class Quarantine:
-    """`quarantine/<when>-<why>/`: nothing in it goes anywhere until a person decides."""
+    """`quarantine/<when>-<why>/`: kept until a person decides."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class Quarantine:
         return folder
 
     def keep(self, name: str, data: bytes, now: datetime, why: str, reason: str) -> Path:
-        """As `take`, for content whose original stays where it is."""
+        """Like `take`, for content whose original stays where it is."""
         folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
         write(folder / _REASON, f"{reason}\n".encode())
         write(folder / name, data)
@@ -71,7 +71,7 @@ class Quarantine:
 
 
 def count_in(quarantine: Path) -> int:
-    """As `Quarantine.count`, without making the folder; 0 where there is none."""
+    """Like `Quarantine.count`, without making the folder; 0 where there is none."""
     return sum(1 for folder in quarantine.iterdir() if folder.is_dir()) if quarantine.is_dir() else 0
 
 

@@ -42,7 +42,7 @@ def note(
 
 
 def text_of(source: Mapping[str, Any]) -> str | None:
-    """The text that is kept in a note; None where there is none, as in those of before."""
+    """The text that is kept in a note; None where there is none, as in old notes."""
     packed = source.get("text")
     return None if packed is None else zlib.decompress(base64.b64decode(packed)).decode()
 
@@ -61,14 +61,14 @@ class Reports:
         make_folder(data / "reports")
 
     def place(self, form: str, exam: int | None, number: int) -> str:
-        """Where a document belongs: `number` is the revision in its exam, or the document's own while unpaired.
+        """The place of a document: `number` is the revision in its exam, or the document's own while unpaired.
 
         `form` is json, hl7 or pdf.
         """
         return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[form]}"
 
     def taken(self, place: str) -> bool:
-        """Whether something lies there: a crash may have left what no row names."""
+        """Whether the place is taken: a crash may have left files that no row names."""
         return (self._data / place).parent.exists()
 
     def copies(self) -> "Copies":
@@ -96,7 +96,7 @@ class Reports:
         write((self._data / place).with_name(_SOURCE), json.dumps(source, ensure_ascii=False).encode())
 
     def sent_place(self, exam: int, destination: str, n: int, name: str) -> str:
-        """Where the n-th upload of an exam to a destination keeps `exam.json` or `receipt.json`."""
+        """The place of `exam.json` or `receipt.json` of the n-th upload of an exam to a destination."""
         return f"reports/{exam}/sent/{destination}/{n}/{name}"
 
     def write(self, place: str, data: bytes) -> None:
@@ -112,7 +112,7 @@ class Reports:
                 sync_folder(folder.parent)
 
     def walk(self) -> Iterator[Path]:
-        """Every document as it was taken; what was sent is not among them."""
+        """Every document as it was taken, without uploads."""
         for name in NAMES.values():
             for path in (self._data / "reports").glob(f"*/*/{name}"):
                 if path.parts[-2].isdigit():
@@ -139,7 +139,7 @@ class Copies:
         self._files[path] = data
 
     def move(self, old: str, new: str, *, stays: bool = False) -> None:
-        """A document that has found its exam goes to its new place; at the old one it `stays` where that is in use."""
+        """Move a document to the place of its exam; it `stays` at the old one, too, where that is in use."""
         if stays:
             self._stay.add((self._data / old).parent)
         for name in (_SOURCE, Path(old).name):

@@ -59,7 +59,7 @@ class RunningFiles:
         write(self._path(running.node), json.dumps(asdict(running), ensure_ascii=False, indent=1).encode())
 
     def remove(self, node: str) -> None:
-        """Take the node's file away, whoever left it."""
+        """Remove the node's file, also one that another process left."""
         self._path(node).unlink(missing_ok=True)
 
     def read(self, node: str) -> Running | None:

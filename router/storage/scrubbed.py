@@ -1,4 +1,4 @@
-"""scrub.json: how far the slow reading of stored images has come, for whichever node goes on with it."""
+"""scrub.json: how far the slow check of stored images has come, for the node that goes on with it."""
 
 import json
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """A journal segment: a file written in full beforehand, into which an instance is made durable by one write.
 
 The fsync of a new file commits its blocks and its name to the file system's journal; here only bytes change that the
-disk holds already. What a segment holds is filed as files of its own later, then the segment is used anew.
+disk holds already. Its records are filed as files of their own later, then the segment is used again.
 
 In slots of 4,096 bytes. The first is the head: a mark, the key of this use, how far everything is filed. A record
 begins at a slot with the key, its time of arrival, its size, the CRC-32 of its bytes and the CRC-32 of all these; its
@@ -33,7 +33,7 @@ Bytes = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where an instance's bytes lie in a segment; `arrived` in nanoseconds since 1970."""
+    """Place of an instance's bytes in a segment; `arrived` in nanoseconds since 1970."""
 
     offset: int
     size: int
@@ -91,11 +91,11 @@ class Segment:
             at += os.sendfile(target, self._handle, at, end - at)
 
     def filed(self, offset: int) -> None:
-        """Everything before `offset` has files of its own. Not durable: after a power loss it is filed once more."""
+        """Note that all before `offset` is filed. Not durable: after a power loss it is filed again."""
         os.pwrite(self._handle, _HEAD.pack(_MARK, self._key, offset), 0)
 
     def records(self) -> Iterator[Record]:
-        """What is whole and not known to be filed, as it lies; for a segment that nobody writes to."""
+        """Whole records not known to be filed, in order; for a segment that nobody writes to."""
         content = os.pread(self._handle, self.size, 0)
         mark, key, at = _HEAD.unpack_from(content) if len(content) >= SLOT else (b"", b"", 0)
         while mark == _MARK and at + _RECORD_BYTES <= len(content):

@@ -28,7 +28,7 @@ class Studies:
         make_folder(folder)
 
     def path(self, uids: InstanceUids, version: int) -> Path:
-        """Where that version of the instance lies. The UIDs were validated when they were read."""
+        """The file of that version of the instance. The UIDs were validated when they were read."""
         suffix = "" if version == 1 else f"~{version}"
         return self._folder / uids.study / uids.series / f"{uids.sop}{suffix}.dcm"
 
@@ -52,7 +52,7 @@ class Studies:
         sync_folders(folders)
 
     def replace(self, batch: Sequence[Filing]) -> None:
-        """As `file`, where another file lies there that is damaged."""
+        """Like `file`, in place of a damaged file."""
         for filing in batch:
             target = self.path(filing.uids, filing.version)
             if not (target.exists() and target.samefile(filing.source)):
@@ -93,5 +93,5 @@ class Studies:
         return self._folder.glob("*/*/*.dcm")
 
     def names(self, paths: Iterable[Path]) -> tuple[str, ...]:
-        """The paths as they are told: below studies/, in order."""
+        """The paths as they are shown: below studies/, in order."""
         return tuple(sorted(path.relative_to(self._folder).as_posix() for path in paths))

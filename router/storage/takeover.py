@@ -1,4 +1,4 @@
-"""What a dead node left in incoming/: acknowledged, and not catalogued by anybody.
+"""Takeover of a dead node's incoming/: instances that were acknowledged and are not catalogued.
 
 A folder goes as a whole, by one rename, into that of the node that takes it over. Both locks of the dead node must be
 had for it: its own, which it holds as long as it lives, and that of its workers, which may outlive it for a moment.

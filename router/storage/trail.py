@@ -34,7 +34,7 @@ class Key:
     mac: Digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One line. `n` counts from 1; `previous` and `seal` are hex digits; `key` is the key's id, "" for none."""
 
@@ -48,7 +48,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What `verify` found: how many records, the first and the last one, and where the chain breaks.
+    """Result of `verify`: how many records, the first and the last one, and where the chain breaks.
 
     The key vouches for the records from `vouched` on. Before them lie `unkeyed` ones, which anybody who may write the
     files could have made, and `foreign` ones, sealed under a key that is not here.
@@ -117,7 +117,7 @@ class Trail:
         return next((_first(path) for path in self._files()), 1)
 
     def is_sealed(self, record: Record) -> bool:
-        """Whether the record's seal is of its content: under our key, or of before there was one."""
+        """Whether the record's seal is of its content: under our key, or without one where the record is older."""
         if not record.key:
             return compare_digest(record.seal, _seal(record, self._digest))
         key = self._key
@@ -184,7 +184,9 @@ class Trail:
 
     def _sealed(self, message: str, at: datetime, last: Record | None) -> Record:
         n, previous = (last.n + 1, last.seal) if last else (1, FIRST)
-        bare = Record(n, at.isoformat(), message, previous, "", self._key.id if self._key else "")
+        bare = Record(
+            n=n, at=at.isoformat(), message=message, previous=previous, seal="", key=self._key.id if self._key else ""
+        )
         return replace(bare, seal=_seal(bare, self._key.mac if self._key else self._digest))
 
     def _write(self, path: Path, lines: bytes) -> None:
@@ -224,7 +226,7 @@ class _Walk:
         self._kinds[self._kind(record)] += 1
 
     def found(self) -> Verified:
-        """What was found so far."""
+        """The result so far."""
         return Verified(
             count=self._kinds.total(), first=self._first, last=self._last, vouched=self._vouched,
             unkeyed=self._kinds["unkeyed"], foreign=self._kinds["foreign"], faults=tuple(self._faults),
@@ -283,7 +285,7 @@ def _record(line: bytes) -> Record:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Whole lines: what a crash left of a further one was never entered."""
+    """Whole lines; the rest that a crash left of another one was never entered."""
     with path.open("rb") as file:
         yield from (line for line in file if line.endswith(b"\n"))
 
@@ -311,7 +313,7 @@ def _end(path: Path) -> bytes | None:
 
 
 def _last_line(path: Path) -> bytes | None:
-    """The last whole line; what a crash left of a further one is cut off."""
+    """The last whole line; the rest that a crash left of another one is cut off."""
     with path.open("rb+") as file:
         start = max(file.seek(0, os.SEEK_END) - _LONGEST, 0)
         file.seek(start)

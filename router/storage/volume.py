@@ -1,4 +1,4 @@
-"""What a folder lies on, as Linux tells it: which mount, and whether its disk is encrypted (dm-crypt, LUKS)."""
+"""Volume of a folder, by Linux: the mount, and whether its disk is encrypted (dm-crypt, LUKS)."""
 
 import os
 import re

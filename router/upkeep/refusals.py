@@ -71,7 +71,7 @@ class _Tally:
         self.untracked += untracked
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Gathering:
     """Refusals since the last batch; bounded, however many they are. Days are by the clock of `zone`."""
 
@@ -146,7 +146,7 @@ class RefusalRecorder:
         self._zone = zone
         self._clock = clock
         self._lock = threading.Lock()
-        self._gathering = Gathering(zone)
+        self._gathering = Gathering(zone=zone)
         self._unwritten: Batch | None = None
         self._senders: set[tuple[str, str]] = set()  # what these store is of interest
         self._missing: set[str] = set()
@@ -175,7 +175,7 @@ class RefusalRecorder:
         """Write what was noted since the last call; whether there was anything. Another call writes what failed."""
         with self._lock:
             if self._unwritten is None and not self._gathering.is_empty:
-                self._unwritten, self._gathering = self._gathering.batch(), Gathering(self._zone)
+                self._unwritten, self._gathering = self._gathering.batch(), Gathering(zone=self._zone)
         if self._unwritten is not None:
             self._rows.write(self._unwritten)
             self._unwritten = None

@@ -20,7 +20,8 @@ from queue_rows import arrivals, fill
 from receive import CORES
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.tables import Exam, Facts, Instance, Study
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.images import Facts, Instance, Study
 from router.catalogue.images.ledger import Fate, Outcome
 from router.clock import SystemClock
 from router.config.file import parse
@@ -187,5 +188,8 @@ class _House:
         for to in (State.READY, State.SENDING, State.DELIVERED):
             queue.move(queue.of_exam(exam)[0], to, at, "bench")
         accounts.decide("cloud", [(one.key, True, "thin") for one in accounts.undecided(exam, "cloud")], at)
-        sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in accounts.to_send(exam, "cloud", _PER_STUDY)]
+        sent = [
+            Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+            for one in accounts.to_send(exam, "cloud", _PER_STUDY)
+        ]
         accounts.record(sent, at)

@@ -73,7 +73,17 @@ def arrivals(study: str, count: int, size: int, at: datetime) -> list[NewInstanc
             facts=facts,
         )
         digests = Digests(f"{study}.{n}", "o", f"{n}")
-        news.append(NewInstance(header, 1, digests, size, SeriesClass.THIN, "thin slices", at))
+        news.append(
+            NewInstance(
+                header=header,
+                version=1,
+                digests=digests,
+                size=size,
+                series_class=SeriesClass.THIN,
+                rule="thin slices",
+                received=at,
+            )
+        )
     return news
 
 

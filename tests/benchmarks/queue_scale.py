@@ -12,7 +12,7 @@ from queue_rows import arrivals, fill
 from servers import postgresql
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.tables import Facts, Instance, Study
+from router.catalogue.db.tables.images import Facts, Instance, Study
 from router.clock import SystemClock
 from router.events import EventBus
 from router.model import Channel
@@ -100,7 +100,7 @@ def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
     def status(_: int) -> None:
         with catalogue.engine.read():
             catalogue.survey.places(now)
-            catalogue.survey.pressing(now, 10)
+            catalogue.survey.due_soon(now, 10)
             catalogue.survey.nodes()
 
     return {

@@ -7,7 +7,7 @@ import pytest
 
 from catalogue_rows import NOW, document, exam
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import storable
+from router.catalogue.db.fields import storable
 from router.catalogue.exams.exams import Chosen
 from router.matching.exam.versions import Unread
 

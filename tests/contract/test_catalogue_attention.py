@@ -8,7 +8,8 @@ from pathlib import Path
 
 from catalogue_rows import CLOUD, MINUTE, NOW, driver, exam
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import Delivery, Exam
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.queue.attention import Unread
 from router.catalogue.queue.backlog import Place
 from router.events import Event, Kind

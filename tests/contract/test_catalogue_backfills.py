@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from catalogue_rows import CLOUD, LEASE_FOR, MINUTE, NOW, Database, at_once, delivery, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import Exam, Tombstone
-from router.catalogue.db.tables import Study as StudyRow
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.images import Study as StudyRow
+from router.catalogue.db.tables.images import Tombstone
 from router.catalogue.queue.backfills import Extent, Stage
 from router.catalogue.queue.queue import Delivery
 from router.events import Event, Kind

@@ -22,7 +22,9 @@ def stored(catalogue: Catalogue, *numbers: int, exam_id: str = "E1", study: str 
 
 def store(catalogue: Catalogue, number: int) -> None:
     waiting = catalogue.ledger.to_send(number, CLOUD, 9999)
-    catalogue.ledger.record([Outcome(one.key, Fate.STORED, 0, "assoc-1", ask_at=NOW) for one in waiting], NOW)
+    catalogue.ledger.record(
+        [Outcome(key=one.key, fate=Fate.STORED, status=0, association="assoc-1", ask_at=NOW) for one in waiting], NOW
+    )
 
 
 def to_ask(catalogue: Catalogue, number: int, now: object = NOW) -> list[Uncommitted]:
@@ -53,7 +55,7 @@ def test_what_is_stored_is_neither_sent_nor_to_be_sent(catalogue: Catalogue) -> 
     assert catalogue.commitments.next_ask(number, CLOUD) == NOW
     assert catalogue.commitments.waiting() == 2
     first, second = to_ask(catalogue, number)
-    assert first == Uncommitted(first.key, CT, "1.2.1.1", asked=0, unanswered=0)
+    assert first == Uncommitted(key=first.key, sop_class=CT, sop_instance="1.2.1.1", asked=0, unanswered=0)
     assert second.sop_instance == "1.2.1.2"
     assert len(catalogue.commitments.to_ask(number, CLOUD, NOW, 1)) == 1
 
@@ -83,7 +85,7 @@ def test_a_request_that_was_entered_and_perhaps_never_sent_is_asked_again_at_onc
     for transaction in ("2.25.1", "2.25.2"):  # the destination may have got either
         found = catalogue.commitments.asked_under(transaction)
         assert found is not None
-        assert found == [Uncommitted(one.key, CT, "1.2.1.1", asked=2, unanswered=2)]
+        assert found == [Uncommitted(key=one.key, sop_class=CT, sop_instance="1.2.1.1", asked=2, unanswered=2)]
 
 
 def test_a_request_that_was_refused_as_a_whole_is_forgotten(catalogue: Catalogue) -> None:

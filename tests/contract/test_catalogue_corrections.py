@@ -40,7 +40,9 @@ def test_each_version_says_its_patient_and_where_it_was_sent_also_once_it_is_pac
         [(new, *_)] = catalogue.engine.execute("SELECT MAX(id) FROM instance", ())
         catalogue.ledger.decide(CLOUD, [(new, True, "r")], NOW)
         [one] = catalogue.ledger.to_send(number, CLOUD, 9)
-        catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a")], NOW + version * MINUTE)
+        catalogue.ledger.record(
+            [Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")], NOW + version * MINUTE
+        )
     expected = [("1.2.1.1", 1, ZHANG, {CLOUD: NOW + MINUTE}), ("1.2.1.1", 2, LI, {CLOUD: NOW + 2 * MINUTE})]
 
     def found() -> list[tuple[object, ...]]:

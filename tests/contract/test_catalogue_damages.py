@@ -50,7 +50,7 @@ def test_one_is_set_aside_everywhere_where_it_was_still_to_go_and_its_exam_is_ev
     catalogue.instances.add([instance(1), instance(2), instance(3)])
     decide(catalogue, number, CLOUD, OTHER)
     first, *_ = catalogue.ledger.to_send(number, OTHER, 9)
-    catalogue.ledger.record([Outcome(first.key, Fate.SENT, 0, "a")], NOW)
+    catalogue.ledger.record([Outcome(key=first.key, fate=Fate.SENT, status=0, association="a")], NOW)
     touched = catalogue.exams.case(number).touched
     catalogue.damages.set_aside(first.instance, "it is not what came", NOW)
     assert tally(catalogue, number) == Tally(selected=3, damaged=1)
@@ -115,7 +115,9 @@ def test_the_unconfirmed_are_the_open_ones_and_those_that_nobody_has_decided_yet
     decide(catalogue, number, CLOUD)
     fates = (Fate.SENT, Fate.FILTERED, Fate.REFUSED, Fate.STORED, Fate.HELD, Fate.DAMAGED)
     waiting = catalogue.ledger.to_send(number, CLOUD, 9)
-    catalogue.ledger.record([Outcome(w.key, f, None, "") for w, f in zip(waiting, fates, strict=False)], NOW)
+    catalogue.ledger.record(
+        [Outcome(key=w.key, fate=f, status=None, association="") for w, f in zip(waiting, fates, strict=False)], NOW
+    )
     catalogue.instances.add([instance(1, "1.9"), instance(2, "1.9"), instance(2, "1.9", version=2, digest="n")])
     found, until = catalogue.damages.unconfirmed(0, NOW + MINUTE)
     assert [one.uids.sop for one in found] == [f"1.2.1.{n}" for n in range(3, 8)] + ["1.9.1.1", "1.9.1.2"]
@@ -129,7 +131,9 @@ def test_a_purged_row_that_is_put_back_keeps_its_checksum(catalogue: Catalogue) 
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([checked(instance(1), "x1")])
     decide(catalogue, number, CLOUD)
-    catalogue.ledger.record([Outcome(catalogue.ledger.to_send(number, CLOUD, 1)[0].key, Fate.SENT, 0, "")], NOW)
+    catalogue.ledger.record(
+        [Outcome(key=catalogue.ledger.to_send(number, CLOUD, 1)[0].key, fate=Fate.SENT, status=0, association="")], NOW
+    )
     delivery(catalogue, number, State.READY, State.SENDING, State.DELIVERED)
     driver(catalogue).execute_sql("UPDATE exam SET check_at = NULL")
     [old] = catalogue.purge.delivered(NOW + 9 * MINUTE, NOW + 9 * MINUTE, 9)

@@ -16,7 +16,8 @@ from catalogue_rows import MINUTE, NOW, Database, at_once, document, driver, exa
 from router.catalogue import Catalogue
 from router.catalogue.db.engine import LOG_BYTES
 from router.catalogue.db.schema import open_database
-from router.catalogue.db.tables import TABLES, Schema
+from router.catalogue.db.tables import TABLES
+from router.catalogue.db.tables.node import Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 from router.exam.key import ExamKey
 

@@ -22,8 +22,8 @@ def test_what_was_added_is_known_by_its_sop_instance_uid(catalogue: Catalogue) -
     catalogue.instances.add([instance(1), instance(2), instance(1, "1.3")])
     found = catalogue.instances.known(["1.2.1.1", "1.3.1.1", "1.2.1.9"])
     assert found == {
-        "1.2.1.1": [Known("1.2", 1, "1.2/1/1", series_uid="1.2.1", pixels="p")],
-        "1.3.1.1": [Known("1.3", 1, "1.3/1/1", series_uid="1.3.1", pixels="p")],
+        "1.2.1.1": [Known(study_uid="1.2", version=1, digest="1.2/1/1", series_uid="1.2.1", pixels="p")],
+        "1.3.1.1": [Known(study_uid="1.3", version=1, digest="1.3/1/1", series_uid="1.3.1", pixels="p")],
     }
 
 
@@ -123,7 +123,9 @@ def test_what_is_read_back_of_an_instance_is_what_was_written(catalogue: Catalog
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1)])
     (one,) = catalogue.ledger.undecided(number, "cloud")
-    assert one == Undecided(one.key, "1.2", "1.2.1", "1.2.1.1", one.facts, 1, NOW)
+    assert one == Undecided(
+        key=one.key, study_uid="1.2", series_uid="1.2.1", sop_uid="1.2.1.1", facts=one.facts, version=1, received=NOW
+    )
 
 
 def test_a_batch_is_added_by_a_few_statements_that_read_no_table_through(sqlite: Database) -> None:

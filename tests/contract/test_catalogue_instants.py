@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from catalogue_rows import NOW, driver, exam
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import Exam
+from router.catalogue.db.tables.exams import Exam
 
 FIRST, LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 _OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))

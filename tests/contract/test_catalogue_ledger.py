@@ -18,7 +18,9 @@ def answer(catalogue: Catalogue, number: int, fate: Fate, count: int = 99) -> No
     """The destination's answer to the first `count` that are to be sent."""
     status = 0 if fate == Fate.SENT else 0xA900
     waiting = catalogue.ledger.to_send(number, CLOUD, count)
-    catalogue.ledger.record([Outcome(one.key, fate, status, "assoc-1") for one in waiting], NOW)
+    catalogue.ledger.record(
+        [Outcome(key=one.key, fate=fate, status=status, association="assoc-1") for one in waiting], NOW
+    )
 
 
 def tally(catalogue: Catalogue, number: int, destination: str = CLOUD) -> Tally:
@@ -195,7 +197,10 @@ def test_a_refusal_without_status_says_why_and_a_retry_begins_anew(catalogue: Ca
     decide(catalogue, number)
     first, second = (one.key for one in catalogue.ledger.to_send(number, CLOUD, 9))
     catalogue.ledger.lost(first, True)
-    outcomes = [Outcome(first, Fate.REFUSED, None, "", "it aborts"), Outcome(second, Fate.REFUSED, 0xA900, "assoc-1")]
+    outcomes = [
+        Outcome(key=first, fate=Fate.REFUSED, status=None, association="", reason="it aborts"),
+        Outcome(key=second, fate=Fate.REFUSED, status=0xA900, association="assoc-1"),
+    ]
     catalogue.ledger.record(outcomes, NOW)
     told = [(e.rule, e.status) for e in catalogue.ledger.entries(number, CLOUD)]
     assert told == [("it aborts", None), ("a rule", 0xA900)]
@@ -211,7 +216,7 @@ def test_reasons_without_a_status_are_counted_the_most_first(catalogue: Catalogu
     reasons = ["", "its class", "its syntax", "its syntax", ""]
     waiting = catalogue.ledger.to_send(number, CLOUD, 99)
     outcomes = [
-        Outcome(one.key, Fate.REFUSED, None if why else 0xA900, "assoc-1", why)
+        Outcome(key=one.key, fate=Fate.REFUSED, status=None if why else 0xA900, association="assoc-1", reason=why)
         for one, why in zip(waiting, reasons, strict=False)
     ]
     catalogue.ledger.record(outcomes, NOW)

@@ -68,7 +68,9 @@ class Scene:
 
     def send_all(self) -> None:
         waiting = self.catalogue.ledger.to_send(self.exam, CLOUD, 99)
-        self.catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a") for one in waiting], NOW)
+        self.catalogue.ledger.record(
+            [Outcome(key=one.key, fate=Fate.SENT, status=0, association="a") for one in waiting], NOW
+        )
 
 
 @pytest.fixture

@@ -26,7 +26,10 @@ def settled(catalogue: Catalogue, exam_id: str, *studies: str, way: tuple[State,
     delivery(catalogue, number, *way)
     undecided = catalogue.ledger.undecided(number, CLOUD)
     catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-    sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.ledger.to_send(number, CLOUD, 9999)]
+    sent = [
+        Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+        for one in catalogue.ledger.to_send(number, CLOUD, 9999)
+    ]
     catalogue.ledger.record(sent, NOW)
     evaluated(catalogue)
     return number

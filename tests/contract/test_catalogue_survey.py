@@ -53,7 +53,7 @@ def test_the_reason_of_what_was_put_off_last_is_the_place_s_trouble(catalogue: C
 def test_what_is_due_soon_comes_first_and_is_counted_whole(catalogue: Catalogue) -> None:
     for number, minutes in enumerate((40, 20, -5)):
         delivery(catalogue, approved(catalogue, number, HOUR), State.READY, due=NOW + minutes * MINUTE)
-    count, first = catalogue.survey.pressing(NOW + 30 * MINUTE, 1)
+    count, first = catalogue.survey.due_soon(NOW + 30 * MINUTE, 1)
     assert count == 2
     assert [(one.exam_id, one.due) for one in first] == [("E2", NOW - 5 * MINUTE)]
 
@@ -61,7 +61,7 @@ def test_what_is_due_soon_comes_first_and_is_counted_whole(catalogue: Catalogue)
 def test_what_is_delivered_or_cancelled_presses_no_more(catalogue: Catalogue) -> None:
     for number, way in enumerate(((State.READY, State.SENDING, State.DELIVERED), (State.READY, State.CANCELLED))):
         delivery(catalogue, approved(catalogue, number, HOUR), *way, due=NOW - HOUR)
-    assert catalogue.survey.pressing(NOW, 10) == (0, [])
+    assert catalogue.survey.due_soon(NOW, 10) == (0, [])
 
 
 def test_a_node_is_shown_with_its_last_sign_of_life(catalogue: Catalogue) -> None:

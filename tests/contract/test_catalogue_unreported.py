@@ -6,6 +6,7 @@ from typing import Any
 
 from catalogue_rows import MINUTE, NOW, driver, exam, instance
 from router.catalogue import Catalogue
+from router.catalogue.images.unreported import REPORTED, WAITING
 from router.model import Patient
 
 HOUR = timedelta(hours=1)
@@ -109,7 +110,7 @@ def test_a_dismissal_holds_until_it_is_ended_and_may_be_said_again(catalogue: Ca
 def test_counting_reads_no_row_of_an_instance(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(n, patient=Patient("P", "N", "", "")) for n in range(1, 4)])
     explain = "EXPLAIN QUERY PLAN" if driver(catalogue).param == "?" else "EXPLAIN"
-    for query, values in ((catalogue.unreported.waiting_query, []), (catalogue.unreported.reported_query, [0])):
+    for query, values in ((WAITING, []), (REPORTED, [0])):
         sql = f"{explain} {query}".replace("?", driver(catalogue).param)
         plan = " ".join(str(row) for row in catalogue.engine.execute(sql, values)).lower()
         assert "study" in plan

@@ -19,7 +19,7 @@ def sent(catalogue: Catalogue, number: int, fate: Fate = Fate.SENT) -> None:
     """Decide all that is open, and have the destination answer."""
     catalogue.ledger.decide(CLOUD, [(key, True, "a rule") for key in keys(catalogue, number)], NOW)
     waiting = catalogue.ledger.to_send(number, CLOUD, 999)
-    catalogue.ledger.record([Outcome(one.key, fate, 0, "assoc-1") for one in waiting], NOW)
+    catalogue.ledger.record([Outcome(key=one.key, fate=fate, status=0, association="assoc-1") for one in waiting], NOW)
 
 
 def held(catalogue: Catalogue) -> int:

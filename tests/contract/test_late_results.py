@@ -65,14 +65,14 @@ def test_who_has_the_delivery_by_now_does_not_matter(catalogue: Catalogue, numbe
 
 def test_what_was_taken_is_not_taken_back_by_a_late_refusal(catalogue: Catalogue, number: int) -> None:
     first, _ = catalogue.ledger.to_send(number, CLOUD, 9)
-    catalogue.ledger.record([Outcome(first.key, Fate.SENT, 0, "a2")], NOW)
+    catalogue.ledger.record([Outcome(key=first.key, fate=Fate.SENT, status=0, association="a2")], NOW)
     assert catalogue.late.write([REFUSED, replace(SENT, fate=Fate.STORED)]) == []
     assert fates(catalogue, number)[0] == Fate.SENT
 
 
 def test_what_another_was_refused_and_had_taken_before_is_sent(catalogue: Catalogue, number: int) -> None:
     first, _ = catalogue.ledger.to_send(number, CLOUD, 9)
-    catalogue.ledger.record([Outcome(first.key, Fate.REFUSED, 0x0111, "a2")], NOW)
+    catalogue.ledger.record([Outcome(key=first.key, fate=Fate.REFUSED, status=0x0111, association="a2")], NOW)
     assert catalogue.late.write([SENT]) == [SENT]
 
 

@@ -16,8 +16,7 @@ from catalogue_rows import Database, at_once
 from conftest import Server
 from router.catalogue.db import schema
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.schema import STEPS, Conversion, Step, open_database, version_of
-from router.catalogue.db.tables import FIRST_SCHEMA
+from router.catalogue.db.schema import FIRST_SCHEMA, STEPS, Conversion, Step, open_database, version_of
 from router.errors import ConfigurationError, TransientError
 
 # As it is left in the middle of a step: the first statement done, the second one still to come.
@@ -91,8 +90,8 @@ def test_the_first_releases_tables_and_all_steps_make_the_tables_of_today(
         converted = _shape(opened.engine, old)
     with _Opened(_another(old, request, tmp_path), STEPS) as fresh:
         assert converted == _shape(fresh.engine, old), (
-            "tables.py has changed: before the first release run `python tests/first_schema.py`,"
-            " after it write a step in migrations.py"
+            "a table has changed: before the first release run `python tests/first_schema.py`,"
+            " after it write a step in schema.py"
         )
 
 

@@ -24,7 +24,7 @@ def delivered(catalogue: Catalogue, exam_id: str, study: str, *, to: str = CLOUD
     catalogue.instances.add([instance(1, study), instance(2, study)])
     catalogue.ledger.decide(to, [(one.key, True, "a rule") for one in catalogue.ledger.undecided(number, to)], NOW)
     sent = catalogue.ledger.to_send(number, to, 9)
-    catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a") for one in sent], NOW)
+    catalogue.ledger.record([Outcome(key=one.key, fate=Fate.SENT, status=0, association="a") for one in sent], NOW)
     for one in catalogue.queue.of_exam(number):
         for state in DONE if one.destination == to else ():
             found: Any = catalogue.queue.get(one.id)

@@ -18,8 +18,7 @@ import pytest
 from catalogue_rows import NOW, Database, at_once, exam
 from router.catalogue.db.engine import Engine, PostgresEngine
 from router.catalogue.db.schema import open_database
-from router.catalogue.db.sessions import Limits, limits_of
-from router.catalogue.db.sessions import told as told_of
+from router.catalogue.db.sessions import Limits, limits_of, reason_of
 from router.errors import TransientError
 
 SHORT = Limits(connect=2, idle=0.6, lock=0.4, statement=30, answer=40)
@@ -278,7 +277,7 @@ _FROM = 'connection failed: connection to server at "10.1.2.21", port 5432 faile
     ],
 )  # fmt: skip
 def test_a_server_that_lets_no_session_in_is_told_from_one_that_does_not_answer(words: str, told: str) -> None:
-    assert told in told_of(peewee.OperationalError(_FROM + words))
+    assert told in reason_of(peewee.OperationalError(_FROM + words))
 
 
 def test_what_a_real_server_does_not_know_is_told_as_that(postgresql: Database) -> None:

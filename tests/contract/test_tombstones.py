@@ -9,7 +9,7 @@ import pytest
 
 from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import Tombstone
+from router.catalogue.db.tables.images import Tombstone
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.images.purge import BATCH
@@ -34,7 +34,10 @@ def sent(catalogue: Catalogue, *news: NewInstance) -> int:
 def send(catalogue: Catalogue, number: int) -> None:
     undecided = catalogue.ledger.undecided(number, CLOUD)
     catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-    outcomes = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.ledger.to_send(number, CLOUD, 9999)]
+    outcomes = [
+        Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+        for one in catalogue.ledger.to_send(number, CLOUD, 9999)
+    ]
     catalogue.ledger.record(outcomes, NOW)
     driver(catalogue).execute_sql("UPDATE exam SET check_at = NULL")
 

@@ -72,11 +72,14 @@ class History(Clinic):
             self.settle()
 
     def send(self, channel: Channel = Channel.IMAGES) -> bool:
-        return self.dispatcher.run_one(Route("cloud", channel, 1, Taking(self)))
+        return self.dispatcher.run_one(Route(destination="cloud", channel=channel, width=1, sender=Taking(self)))
 
     def send_images(self, exam: int) -> None:
         accounts = self.catalogue.ledger
-        sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in accounts.to_send(exam, "cloud", 99)]
+        sent = [
+            Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+            for one in accounts.to_send(exam, "cloud", 99)
+        ]
         accounts.record(sent, self.clock.now())
 
     def state(self, exam_id: str = E1, channel: Channel = Channel.IMAGES) -> State:
@@ -184,7 +187,7 @@ def test_todays_work_goes_first_and_what_is_under_way_gives_way_to_it(clinic: Hi
             gave_way.append(stop())
             return SendResult(State.READY, "others are as urgent")
 
-    assert clinic.dispatcher.run_one(Route("cloud", Channel.IMAGES, 1, Sender()))
+    assert clinic.dispatcher.run_one(Route(destination="cloud", channel=Channel.IMAGES, width=1, sender=Sender()))
     assert gave_way == [True]
     assert clinic.send()
     assert (clinic.state(), clinic.state(E2)) == (State.READY, State.DELIVERED)

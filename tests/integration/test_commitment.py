@@ -109,12 +109,24 @@ class Hospital:
         text = CONFIG.format(port=port, commitment=str(commitment).lower(), wait=wait)
         config = parse(text, base=self.folder)
         [destination] = config.destination
-        return ImagesSender(config, self.catalogue, self.storage, *self._client(destination), lambda _: "")
+        peer, clock, asker = self._client(destination)
+        return ImagesSender(
+            config=config, catalogue=self.catalogue, storage=self.storage, client=peer, clock=clock, asker=asker,
+            objection=lambda _: "",
+        )  # fmt: skip
 
     def _client(self, destination: Destination) -> tuple[StorageClient, FakeClock, Asker | None]:
         assert destination.dicom is not None
         sender = client(destination.dicom.port)
-        asker = Asker(destination.dicom, self.catalogue, sender, self.reports, self.bus, self.clock, os.urandom)
+        asker = Asker(
+            destination=destination.dicom,
+            catalogue=self.catalogue,
+            client=sender,
+            reports=self.reports,
+            bus=self.bus,
+            clock=self.clock,
+            random=os.urandom,
+        )
         return sender, self.clock, asker if destination.dicom.commitment else None
 
     def send(self, sender: ImagesSender) -> SendResult:
@@ -153,7 +165,15 @@ class Hospital:
         place = self.storage.studies.path(header.uids, 1)
         place.parent.mkdir(parents=True, exist_ok=True)
         source.rename(place)
-        return NewInstance(header, 1, digests, 9, SeriesClass.THIN, "a rule", NOW - HOUR)
+        return NewInstance(
+            header=header,
+            version=1,
+            digests=digests,
+            size=9,
+            series_class=SeriesClass.THIN,
+            rule="a rule",
+            received=NOW - HOUR,
+        )
 
 
 @pytest.fixture
@@ -237,7 +257,9 @@ def test_the_alarm_concerns_one_destination_and_ends_when_the_images_are_deliver
         peer.reasons = {}
         hospital.clock.advance(5)
         dispatcher = Dispatcher(hospital.catalogue, "node-1", hospital.bus, hospital.clock)
-        assert dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, hospital.sender(peer.port)))
+        assert dispatcher.run_one(
+            Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=hospital.sender(peer.port))
+        )
     assert not hospital.catalogue.alarms.standing()
 
 
@@ -583,7 +605,9 @@ def committing_orthanc(hospital: Hospital) -> Iterator[int]:
 def test_orthanc_commits_what_it_has_and_gets_again_what_it_has_not(hospital: Hospital) -> None:
     hospital.receive(1, 2)
     missing = hospital.catalogue.ledger.to_send(hospital.exam, CLOUD, 1)
-    hospital.catalogue.ledger.record([Outcome(one.key, Fate.STORED, 0, "", ask_at=NOW) for one in missing], NOW)
+    hospital.catalogue.ledger.record(
+        [Outcome(key=one.key, fate=Fate.STORED, status=0, association="", ask_at=NOW) for one in missing], NOW
+    )
     with committing_orthanc(hospital) as port:
         sender = hospital.sender(port, wait="10 s")
         assert hospital.send(sender).to == State.WAITING

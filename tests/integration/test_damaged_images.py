@@ -150,7 +150,14 @@ class Node:
         destination = DicomDestination.model_validate({"port": port, "associations": 1, **settings})
         client = StorageClient(destination, Waits(connect=2, association=2, write=5, response=5, release=1), paced)
         sender = ImagesSender(
-            self.config, self.catalogue, self.storage, client, self.clock, None, lambda _: "", bus=self.bus
+            config=self.config,
+            catalogue=self.catalogue,
+            storage=self.storage,
+            client=client,
+            clock=self.clock,
+            asker=None,
+            objection=lambda _: "",
+            bus=self.bus,
         )
         return sender.send(self.catalogue.queue.of_exam(self.exam)[0], never)
 

@@ -151,7 +151,7 @@ def test_a_pdf_of_another_exam_is_an_alarm_at_each_destination_until_the_right_o
     house.drop("r-2.pdf", printed("No. A0001"))
     house.settle()
     dispatcher = Dispatcher(house.catalogue, "node-1", house.bus, house.clock)
-    lane = Route("other", Channel.REPORT, 1, Takes())
+    lane = Route(destination="other", channel=Channel.REPORT, width=1, sender=Takes())
     while dispatcher.run_one(lane):
         pass
     assert {one.destination: one.state for one in reports(house)} == {

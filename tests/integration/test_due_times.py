@@ -77,7 +77,7 @@ class Ward:
             def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
                 return send(delivery, stop)
 
-        assert self.dispatcher.run_one(Route("cloud", Channel.REPORT, 1, Sender()))
+        assert self.dispatcher.run_one(Route(destination="cloud", channel=Channel.REPORT, width=1, sender=Sender()))
 
     def alarms(self, kind: Kind = Kind.ALARM) -> list[Alarm | None]:
         return [event.alarm for event in self.told if event.kind == kind]
@@ -187,7 +187,7 @@ def test_time_in_which_two_were_under_way_counts_once(ward: Ward) -> None:
             ward.clock.advance(10)
             return DONE
 
-    assert ward.dispatcher.run_one(Route("cloud", Channel.REPORT, 2, Outer()))
+    assert ward.dispatcher.run_one(Route(destination="cloud", channel=Channel.REPORT, width=2, sender=Outer()))
     pace = ward.catalogue.throughputs.of("cloud", Channel.REPORT)
     assert (pace.units, pace.seconds) == (2, 15)
 

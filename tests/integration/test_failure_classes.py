@@ -111,7 +111,7 @@ Make = Callable[[Channel, int], Bench]
 
 def test_trouble_of_one_delivery_puts_off_that_one_inside_its_due_time(bench: Make) -> None:
     desk = bench(Channel.REPORT, 2)
-    lane = Route(CLOUD, Channel.REPORT, 1, Scripted(TransientError("503"), DONE))
+    lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Scripted(TransientError("503"), DONE))
     assert desk.dispatcher.run_one(lane)
     assert desk.dispatcher.run_one(lane)
     assert desk.states() == [State.DEFERRED, State.DELIVERED]
@@ -123,7 +123,7 @@ def test_trouble_of_one_delivery_puts_off_that_one_inside_its_due_time(bench: Ma
 
 def test_a_refusal_fails_that_item_and_the_rest_goes_on(bench: Make) -> None:
     desk = bench(Channel.REPORT, 2)
-    lane = Route(CLOUD, Channel.REPORT, 1, Scripted(PermanentError("422"), DONE))
+    lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Scripted(PermanentError("422"), DONE))
     while desk.dispatcher.run_one(lane):
         pass
     assert (desk.states(), desk.alarms()) == ([State.FAILED, State.DELIVERED], [])
@@ -132,7 +132,13 @@ def test_a_refusal_fails_that_item_and_the_rest_goes_on(bench: Make) -> None:
 @pytest.mark.fires("breaker")
 def test_a_thousand_deliveries_to_a_dead_destination_are_one_try_and_one_alarm(bench: Make) -> None:
     desk = bench(Channel.IMAGES, 20)
-    lane = Route(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")), _unreachable)
+    lane = Route(
+        destination=CLOUD,
+        channel=Channel.IMAGES,
+        width=2,
+        sender=Scripted(DestinationDown("cannot connect")),
+        probe=_unreachable,
+    )
     tries = sum(desk.dispatcher.run_one(lane) for _ in range(50))
     assert tries == 1
     assert set(desk.states()) == {State.READY}
@@ -147,7 +153,9 @@ def test_a_thousand_deliveries_to_a_dead_destination_are_one_try_and_one_alarm(b
 def test_the_start_is_slow_and_the_alarm_ends_with_it(bench: Make) -> None:
     desk, narrowed = bench(Channel.IMAGES, 6), list[int]()
     sender = Scripted(DestinationDown("cannot connect"), DONE)
-    lane = Route(CLOUD, Channel.IMAGES, 3, sender, lambda: None, narrowed.append)
+    lane = Route(
+        destination=CLOUD, channel=Channel.IMAGES, width=3, sender=sender, probe=lambda: None, narrow=narrowed.append
+    )
     assert desk.dispatcher.run_one(lane)
     desk.clock.advance(5)
     while desk.dispatcher.run_one(lane):
@@ -167,8 +175,8 @@ def test_while_it_starts_no_lane_sends_beside_the_first(bench: Make) -> None:
                 beside.append(desk.dispatcher.run_one(lane))
             return DONE
 
-    down = Route(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")))
-    lane = Route(CLOUD, Channel.IMAGES, 2, Sender())
+    down = Route(destination=CLOUD, channel=Channel.IMAGES, width=2, sender=Scripted(DestinationDown("cannot connect")))
+    lane = Route(destination=CLOUD, channel=Channel.IMAGES, width=2, sender=Sender())
     assert desk.dispatcher.run_one(down)
     desk.clock.advance(5)
     assert desk.dispatcher.run_one(lane)
@@ -177,7 +185,7 @@ def test_while_it_starts_no_lane_sends_beside_the_first(bench: Make) -> None:
 
 def test_a_breaker_closes_also_where_nothing_waits_any_more(bench: Make) -> None:
     desk = bench(Channel.IMAGES, 1)
-    lane = Route(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")))
+    lane = Route(destination=CLOUD, channel=Channel.IMAGES, width=2, sender=Scripted(DestinationDown("cannot connect")))
     assert desk.dispatcher.run_one(lane)
     assert desk.catalogue.queue.move(desk.get(0), State.CANCELLED, NOW, "no more")
     desk.clock.advance(5)
@@ -209,7 +217,16 @@ def test_a_status_concerns_the_item_never_the_destination(
 ) -> None:
     desk, peer = bench(Channel.IMAGES, 1), Acceptor(_refusing(status))
     to = client(peer.port)
-    assert desk.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Images(to, tmp_path), to.probe, to.narrow))
+    assert desk.dispatcher.run_one(
+        Route(
+            destination=CLOUD,
+            channel=Channel.IMAGES,
+            width=1,
+            sender=Images(to, tmp_path),
+            probe=to.probe,
+            narrow=to.narrow,
+        )
+    )
     peer.close()
     assert (desk.states(), desk.position()) == ([ends], Position.CLOSED)
 
@@ -234,7 +251,14 @@ def test_a_dicom_destination_that_comes_back_is_found_by_c_echo(
 ) -> None:
     desk, port, scripts = bench(Channel.IMAGES, 3), free_port(), [*first, _echoing]
     to = client(port)
-    lane = Route(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), to.probe, to.narrow)
+    lane = Route(
+        destination=CLOUD,
+        channel=Channel.IMAGES,
+        width=2,
+        sender=Images(to, tmp_path),
+        probe=to.probe,
+        narrow=to.narrow,
+    )
     peer = None
 
     def script(connection: socket.socket) -> None:
@@ -262,7 +286,7 @@ def test_a_destination_does_not_take_again_what_ended_without_its_word(bench: Ma
     """Not sent, held for a damaged file, or sent before the outage: the destination was not asked."""
     desk = bench(Channel.REPORT, 3)
     script = Scripted(DestinationDown("no connection"), SendResult(ending, "not sent"), DONE)
-    lane = Route(CLOUD, Channel.REPORT, 1, script)
+    lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=script)
     assert desk.dispatcher.run_one(lane)
     desk.clock.advance(60)
     assert desk.dispatcher.run_one(lane)
@@ -275,7 +299,14 @@ def test_a_destination_that_accepts_no_context_for_a_while_has_nothing_failed(be
     desk, picky = bench(Channel.IMAGES, 3), Picky(lambda contexts: [])
     peer = Acceptor(picky)
     to = client(peer.port)
-    lane = Route(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), lambda: None, to.narrow)
+    lane = Route(
+        destination=CLOUD,
+        channel=Channel.IMAGES,
+        width=2,
+        sender=Images(to, tmp_path),
+        probe=lambda: None,
+        narrow=to.narrow,
+    )
     for _ in range(10):
         while desk.dispatcher.run_one(lane):
             pass
@@ -354,7 +385,7 @@ def test_a_platform_that_refuses_us_is_asked_for_a_token_until_it_takes_us(
     desk = bench(Channel.REPORT, 3)
     with _platform([status, status, 200]) as url:
         agent = _agent(tmp_path / "keys", url)
-        lane = Route(CLOUD, Channel.REPORT, 1, Reports(agent), agent.probe)
+        lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Reports(agent), probe=agent.probe)
         assert desk.dispatcher.run_one(lane)
         desk.clock.advance(5)
         assert not desk.dispatcher.run_one(lane)
@@ -370,5 +401,7 @@ def test_a_busy_platform_is_no_dead_one(bench: Make, tmp_path: Path, status: int
     desk = bench(Channel.REPORT, 1)
     with _platform([status]) as url:
         agent = _agent(tmp_path / "keys", url)
-        assert desk.dispatcher.run_one(Route(CLOUD, Channel.REPORT, 1, Reports(agent), agent.probe))
+        assert desk.dispatcher.run_one(
+            Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Reports(agent), probe=agent.probe)
+        )
     assert (desk.states(), desk.position()) == ([State.DEFERRED], Position.CLOSED)

@@ -12,8 +12,8 @@ from catalogue_rows import driver
 from desk import START
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.tables import Delivery as DeliveryRow
-from router.catalogue.db.tables import Exam
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.queue import Delivery as DeliveryRow
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.delivery.breaker_gate import Route
@@ -89,7 +89,7 @@ def outage(catalogue: Catalogue, channel: Channel, approvals: list[datetime]) ->
     clock = FakeClock(START)
     link = Link(clock, channel, START + OUTAGE)
     dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
-    lane = Route("cloud", channel, 1, link, link.probe)
+    lane = Route(destination="cloud", channel=channel, width=1, sender=link, probe=link.probe)
     coming = sorted(approvals)
     while coming or len(link.went) < len(approvals):
         now = clock.now()

@@ -30,7 +30,7 @@ def test_two_large_studies_of_one_due_time_have_a_minute_each_by_turns(sqlite: D
             return SendResult(State.DELIVERED if not left[delivery.id] else State.READY, "as far as it went")
 
     dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
-    while dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Sender())):
+    while dispatcher.run_one(Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Sender())):
         pass
     assert turns == [0, 1, 0, 1, 0]
     assert clock.now() == NOW + timedelta(seconds=240)

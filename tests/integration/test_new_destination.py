@@ -35,7 +35,9 @@ def deliver_all(clinic: Clinic) -> None:
     for name in destinations(clinic):
         rows = clinic.catalogue.ledger.to_send(exam, name, 9)
         assert rows
-        clinic.catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a") for one in rows], now)
+        clinic.catalogue.ledger.record(
+            [Outcome(key=one.key, fate=Fate.SENT, status=0, association="a") for one in rows], now
+        )
     for one in queue.of_exam(exam):
         for to in (State.READY, State.SENDING, State.DELIVERED):
             found = queue.get(one.id)

@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.tables import Instance
+from router.catalogue.db.tables.images import Instance
 from router.clock import SystemClock
 from router.config.sections import Series
 from router.dicom.dataset import sameness

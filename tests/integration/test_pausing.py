@@ -60,7 +60,13 @@ def bench(sqlite: Database) -> Iterator[Bench]:
 
 def test_while_sending_is_paused_nothing_is_claimed_and_the_destination_is_not_asked(bench: Bench) -> None:
     probes: list[int] = []
-    down = Route(CLOUD, Channel.IMAGES, 1, Scripted(DestinationDown("no line")), lambda: probes.append(1))
+    down = Route(
+        destination=CLOUD,
+        channel=Channel.IMAGES,
+        width=1,
+        sender=Scripted(DestinationDown("no line")),
+        probe=lambda: probes.append(1),
+    )
     assert bench.dispatcher.run_one(down)
     assert bench.catalogue.pauses.begin(CLOUD, "wang", "moves house", bench.clock.now())
     for _ in range(100):
@@ -69,7 +75,9 @@ def test_while_sending_is_paused_nothing_is_claimed_and_the_destination_is_not_a
     assert (probes, bench.position()) == ([], Position.OPEN)
     assert bench.catalogue.pauses.end(CLOUD, "wang", "", bench.clock.now())
     bench.clock.advance(2)
-    lane = Route(CLOUD, Channel.IMAGES, 1, Scripted(DONE), lambda: probes.append(1))
+    lane = Route(
+        destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Scripted(DONE), probe=lambda: probes.append(1)
+    )
     assert bench.dispatcher.run_one(lane)
     assert probes == [1]
 
@@ -85,10 +93,12 @@ def test_what_is_under_way_stops_within_two_seconds_and_counts_no_try(bench: Ben
             asked.append(stop())
             return SendResult(State.READY, "given back")
 
-    assert bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Sender()))
+    assert bench.dispatcher.run_one(Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Sender()))
     assert asked == [False, True]
     assert (bench.get(0).state, bench.get(0).attempts) == (State.READY, 0)
-    assert not bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Scripted(DONE)))
+    assert not bench.dispatcher.run_one(
+        Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Scripted(DONE))
+    )
 
 
 def test_who_sends_looks_at_the_pauses_once_a_second_however_often_it_asks(
@@ -109,7 +119,7 @@ def test_who_sends_looks_at_the_pauses_once_a_second_however_often_it_asks(
                 stop()
             return DONE
 
-    lane = Route(CLOUD, Channel.IMAGES, 1, Sender())
+    lane = Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Sender())
     while bench.dispatcher.run_one(lane):
         pass
     assert looks == [1]
@@ -171,7 +181,9 @@ def test_nothing_is_expected_while_sending_is_paused_or_the_destination_is_down(
     ward.catalogue.pauses.end("cloud", "wang", "", ward.clock.now())
     assert expected()
     ward.clock.advance(2)
-    ward.dispatcher.run_one(Route("cloud", Channel.REPORT, 1, Scripted(DestinationDown("no line"))))
+    ward.dispatcher.run_one(
+        Route(destination="cloud", channel=Channel.REPORT, width=1, sender=Scripted(DestinationDown("no line")))
+    )
     assert not expected()
 
 
@@ -362,7 +374,7 @@ def test_what_is_known_is_gathered_for_the_answer(clinic: Clinic) -> None:
 @pytest.mark.parametrize("outage", Outage)
 def test_an_outage_is_kept_with_its_kind_until_the_answer(bench: Bench, outage: Outage) -> None:
     error = DestinationDown("it said no", outage=outage, hint="see there")
-    assert bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Scripted(error)))
+    assert bench.dispatcher.run_one(Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Scripted(error)))
     found = bench.catalogue.breakers.of(CLOUD, Channel.IMAGES)
     assert (found.outage, found.why) == (outage, "it said no (see there)")
 
@@ -370,7 +382,9 @@ def test_an_outage_is_kept_with_its_kind_until_the_answer(bench: Bench, outage: 
         raise DestinationDown("it still says no", outage=Outage.KEYS)
 
     bench.clock.advance(60)
-    assert not bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Scripted(DONE), probe))
+    assert not bench.dispatcher.run_one(
+        Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Scripted(DONE), probe=probe)
+    )
     assert bench.catalogue.breakers.of(CLOUD, Channel.IMAGES).outage == Outage.KEYS
 
 

@@ -221,7 +221,17 @@ class Desk:
             place = self.storage.studies.path(header.uids, 1)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(path.read_bytes())
-            news.append(NewInstance(header, 1, digests, 1, SeriesClass.THIN, "a rule", now))
+            news.append(
+                NewInstance(
+                    header=header,
+                    version=1,
+                    digests=digests,
+                    size=1,
+                    series_class=SeriesClass.THIN,
+                    rule="a rule",
+                    received=now,
+                )
+            )
         self.catalogue.instances.add(news)
         self.exam = self.catalogue.exams.number_of("01", "E1", now)
         self.catalogue.exams.links.link(self.exam, ["1.2.3"], "listed", now)
@@ -253,7 +263,15 @@ def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
     config = parse(CONFIG, base=tmp_path)
     storage = open_storage(config.node.data, "node-1")
     catalogue = open_catalogue("", config.node.data, EventBus())
-    sender = ImagesSender(config, catalogue, storage, client(cloud.port), SystemClock(), None, lambda _: "")
+    sender = ImagesSender(
+        config=config,
+        catalogue=catalogue,
+        storage=storage,
+        client=client(cloud.port),
+        clock=SystemClock(),
+        asker=None,
+        objection=lambda _: "",
+    )
     yield Desk(config, storage, catalogue, cloud, sender, tmp_path)
     catalogue.engine.close_thread()
 
@@ -339,7 +357,13 @@ def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: De
     assert (len(died), desk.tally) == (4, Tally(selected=6, sent=3))
     with _cloud() as back:
         desk.sender = ImagesSender(
-            desk.config, desk.catalogue, desk.storage, client(back.port), SystemClock(), None, lambda _: ""
+            config=desk.config,
+            catalogue=desk.catalogue,
+            storage=desk.storage,
+            client=client(back.port),
+            clock=SystemClock(),
+            asker=None,
+            objection=lambda _: "",
         )
         assert isinstance(desk.attempt(), SendResult)
         assert back.came == ["4", "5", "3"]
@@ -368,7 +392,13 @@ def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: Des
 def sending_to(desk: Desk, peer: Picky) -> Iterator[None]:
     with acceptor(peer) as port:
         desk.sender = ImagesSender(
-            desk.config, desk.catalogue, desk.storage, client(port), SystemClock(), None, lambda _: ""
+            config=desk.config,
+            catalogue=desk.catalogue,
+            storage=desk.storage,
+            client=client(port),
+            clock=SystemClock(),
+            asker=None,
+            objection=lambda _: "",
         )
         yield
 

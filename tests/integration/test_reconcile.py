@@ -38,7 +38,9 @@ def reconciled(folder: Path, *options: str) -> tuple[int, Any]:
 def sent(clinic: Clinic, fate: Fate = Fate.SENT) -> None:
     exam = clinic.delivery().exam
     rows = clinic.catalogue.ledger.to_send(exam, "cloud", 99)
-    clinic.catalogue.ledger.record([Outcome(one.key, fate, 0, "a") for one in rows], clinic.clock.now())
+    clinic.catalogue.ledger.record(
+        [Outcome(key=one.key, fate=fate, status=0, association="a") for one in rows], clinic.clock.now()
+    )
 
 
 def delivered(clinic: Clinic) -> None:

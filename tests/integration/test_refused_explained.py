@@ -54,7 +54,7 @@ def told(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def refuse(clinic: Clinic, *found: Refused, times: int = 1) -> Batch:
-    gathering = Gathering(clinic.config.node.timezone)
+    gathering = Gathering(zone=clinic.config.node.timezone)
     for second in range(times):
         for n, one in enumerate(found):
             at = clinic.clock.now() + timedelta(seconds=second)

@@ -74,7 +74,10 @@ class House:
         number = exam(self.catalogue, uid, uid)
         undecided = self.catalogue.ledger.undecided(number, CLOUD)
         self.catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-        sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in self.catalogue.ledger.to_send(number, CLOUD, 9999)]
+        sent = [
+            Outcome(key=one.key, fate=Fate.SENT, status=0, association="a")
+            for one in self.catalogue.ledger.to_send(number, CLOUD, 9999)
+        ]
         self.catalogue.ledger.record(sent, NOW)
         delivery(self.catalogue, number, State.READY, State.SENDING, State.DELIVERED)
         driver(self.catalogue).execute_sql("UPDATE exam SET check_at = NULL")

@@ -37,7 +37,7 @@ class Desk:
         self.dispatcher = Dispatcher(self.catalogue, "node1", self.bus, self.clock)
         self.lookout = DeadlineMonitor(load(shipped("router.toml")), self.catalogue, self.bus, self.clock)
         self.script: list[Exception] = []
-        self.lane = Route(CLOUD, Channel.REPORT, 1, self)
+        self.lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=self)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop

@@ -29,7 +29,7 @@ def test_it_is_given_back_once_the_database_takes_it_and_not_when_its_lease_runs
 
     dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
     with pytest.raises(TransientError):
-        dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Sender()))
+        dispatcher.run_one(Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Sender()))
     with pytest.raises(TransientError):
         dispatcher.keep_leases()
     driver(catalogue).execute_sql("PRAGMA query_only = 0")
@@ -53,9 +53,11 @@ def test_a_claim_lasts_for_the_node_s_lease_and_is_given_back_where_other_nodes_
 
     dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock, lease=timedelta(seconds=7))
     sender = Sender()
-    assert not dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, sender, room=lambda: False))
+    assert not dispatcher.run_one(
+        Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=sender, room=lambda: False)
+    )
     assert left == [], "nothing is claimed while there is no room"
-    assert dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, sender))
+    assert dispatcher.run_one(Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=sender))
     assert 0 < left[0] <= 7.1
     found = catalogue.queue.get(waiting.id)
     assert found is not None

@@ -82,11 +82,12 @@ class Bench:
         self.unwritten = Unwritten(self.storage.unwritten)
         self.unwritten.take_up()
         sender = ImagesSender(
-            cast(Config, None), self.catalogue, self.storage, cast(StorageClient, self.cloud), self.clock, None,
-            lambda _: "", bus=bus, unwritten=self.unwritten,
+            config=cast(Config, None), catalogue=self.catalogue, storage=self.storage,
+            client=cast(StorageClient, self.cloud), clock=self.clock, asker=None, objection=lambda _: "", bus=bus,
+            unwritten=self.unwritten,
         )  # fmt: skip
         self.dispatcher = Dispatcher(self.catalogue, "a", bus, self.clock, unwritten=self.unwritten)
-        self.lane = Route(CLOUD, Channel.IMAGES, 1, sender)
+        self.lane = Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=sender)
 
     def takes(self, something: bool) -> None:
         driver(self.catalogue).execute_sql(f"PRAGMA query_only = {int(not something)}")

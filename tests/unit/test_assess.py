@@ -77,7 +77,9 @@ def version(document: int = 1, *, approved: bool = True, at: datetime = NOW - HO
 def study(name: str = NAME) -> StudyHere:
     identity = StudyIdentity(Patient("P1", name, "", ""), "A1", ())
     return StudyHere(
-        STUDY, (identity,), "A1", "20260302", "", "", "", "", "", "", "PACS", ("CT",), 2, "", NOW - HOUR
+        uid=STUDY, identities=(identity,), accession_number="A1", study_date="20260302", study_time="", description="",
+        manufacturer="", model="", station_name="", serial_number="", sending_ae="PACS", modalities=("CT",),
+        instances=2, doubt="", last_received=NOW - HOUR,
     )  # fmt: skip
 
 
@@ -104,7 +106,25 @@ def facts(*taken: JsonVersion, studies: Sequence[StudyHere] = (), status: str = 
 
 
 def delivery(channel: Channel, state: State = State.WAITING, **other: Any) -> Delivery:
-    plain = Delivery(85, 17, "cloud", channel, state, (), None, None, None, 0, "", "", 0, "", "", "", NOW)
+    plain = Delivery(
+        id=85,
+        exam=17,
+        destination="cloud",
+        channel=channel,
+        state=state,
+        waiting_for=(),
+        legal_due=None,
+        due=None,
+        next_try=None,
+        attempts=0,
+        error="",
+        held_by="",
+        lease=0,
+        lease_owner="",
+        wanted="",
+        delivered="",
+        changed=NOW,
+    )
     return replace(plain, **other)
 
 

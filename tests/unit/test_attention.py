@@ -46,7 +46,9 @@ def held(by: str, *, error: str = "", exam: int = 17) -> Stuck:
 
 
 def standing(alarm: Alarm, subject: str = "it", *, exam: int | None = None, destination: str = "") -> Standing:
-    return Standing(alarm, subject, "what it says", exam, None, NOW, destination)
+    return Standing(
+        alarm=alarm, subject=subject, text="what it says", exam=exam, delivery=None, since=NOW, destination=destination
+    )
 
 
 # -- deliveries
@@ -238,8 +240,10 @@ def test_a_lost_ledger_is_over_when_nothing_is_held_for_it() -> None:
 
 def _standing(events: list[Event]) -> list[Standing]:
     return [
-        Standing(one.alarm, one.subject, one.text, one.exam, one.delivery, one.at,
-                 str(one.fields.get("destination", "")))
+        Standing(
+            alarm=one.alarm, subject=one.subject, text=one.text, exam=one.exam, delivery=one.delivery, since=one.at,
+            destination=str(one.fields.get("destination", "")),
+        )
         for one in events if one.alarm is not None
     ]  # fmt: skip
 

@@ -216,7 +216,10 @@ def test_a_report_s_command_is_read_with_its_event_type() -> None:
 
 
 def asked(*uids: str, times: int = 1) -> list[Uncommitted]:
-    return [Uncommitted(key, CT, uid, times, 1) for key, uid in enumerate(uids, 1)]
+    return [
+        Uncommitted(key=key, sop_class=CT, sop_instance=uid, asked=times, unanswered=1)
+        for key, uid in enumerate(uids, 1)
+    ]
 
 
 def test_committed_instances_are_sent_and_no_others() -> None:

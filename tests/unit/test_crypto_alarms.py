@@ -45,7 +45,7 @@ class Bench:
 
     def run(self, *script: Exception | SendResult) -> None:
         """Send one report after the other."""
-        lane = Route(CLOUD, Channel.REPORT, 1, Scripted(*script))
+        lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Scripted(*script))
         for n in range(len(script)):
             number = self.catalogue.exams.number_of("01", f"E{len(self.told)}.{n}", NOW)
             self.catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
@@ -85,5 +85,5 @@ def test_a_damaged_database_is_no_matter_of_cryptography_and_an_alarm_until_the_
     assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY], "another one went"
     bench.clock.advance(3600)
     bench.dispatcher.keep_leases()
-    assert bench.dispatcher.run_one(Route(CLOUD, Channel.REPORT, 1, Scripted(DONE)))
+    assert bench.dispatcher.run_one(Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Scripted(DONE)))
     assert bench.standing() == []

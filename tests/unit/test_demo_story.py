@@ -160,7 +160,7 @@ def test_a_node_that_has_ended_ends_the_story_and_is_named(tmp_path: Path, monke
 
 def test_a_failure_names_what_did_not_go_why_and_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = SimpleNamespace(play=lambda: False, refused=[("1.2.9", "status A900")], trouble="nothing moves any more")
-    monkeypatch.setattr(command, "Story", lambda *_: fake)
+    monkeypatch.setattr(command, "Story", lambda **_: fake)
     lines = [*both(1, State.DELIVERED), *both(2, State.HELD, error="versions: no PDF"), *WRONG]
     node, cloud = (SimpleNamespace(log=f"/demo/{name}.log") for name in ("run", "platform"))
     stage = SimpleNamespace(node=node, cloud=cloud, config_file="/demo/router.toml")

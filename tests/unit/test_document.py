@@ -32,8 +32,9 @@ senders = [
     base=Path("/etc/router"),
 )
 STUDY = StudyHere(
-    "1.2.826.0.1.3680043.2.1125.1", (), "A0001", "20240506", "0900", "CHEST", "", "", "", "", "CT01", ("CT",), 3, "",
-    datetime(2026, 3, 1, tzinfo=UTC),
+    uid="1.2.826.0.1.3680043.2.1125.1", identities=(), accession_number="A0001", study_date="20240506",
+    study_time="0900", description="CHEST", manufacturer="", model="", station_name="", serial_number="",
+    sending_ae="CT01", modalities=("CT",), instances=3, doubt="", last_received=datetime(2026, 3, 1, tzinfo=UTC),
 )  # fmt: skip
 GAPS = exam_document({"Order.DeviceAETitle": "", "HospitalBranchCode": "", "Study.StudyDate": ""})
 

@@ -109,7 +109,15 @@ def test_a_data_folder_that_is_the_account_s_already_is_left_as_it_is(tmp_path: 
 
 def test_an_account_that_is_there_with_another_number_is_not_taken_for_that_one(tmp_path: Path) -> None:
     mine = pwd.getpwuid(os.getuid())
-    site = Site(tmp_path, tmp_path, tmp_path, tmp_path, mine.pw_name, {}, mine.pw_uid + 1)
+    site = Site(
+        program=tmp_path,
+        settings=tmp_path,
+        data=tmp_path,
+        reports=tmp_path,
+        account=mine.pw_name,
+        values={},
+        number=mine.pw_uid + 1,
+    )
     with pytest.raises(ConfigurationError, match=f"is there, as {mine.pw_uid}:"):
         installation.require_number(site)
     for fits in (replace(site, number=None), replace(site, account="nobody-of-this-name")):
@@ -198,7 +206,14 @@ def test_a_program_of_another_python_is_not_taken_over(tmp_path: Path) -> None:
 
 
 def test_where_systemd_does_not_run_nobody_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = Site(tmp_path / "p", tmp_path / "s", tmp_path / "d", tmp_path / "r", "node", {})
+    site = Site(
+        program=tmp_path / "p",
+        settings=tmp_path / "s",
+        data=tmp_path / "d",
+        reports=tmp_path / "r",
+        account="node",
+        values={},
+    )
     monkeypatch.setattr(installation, "_SYSTEMD", tmp_path / "no")
     assert not [call for call in installation.commands(site, tmp_path, "own", "python3") if call[0] == "systemctl"]
     assert "systemd does not run here" in installation.start(site)

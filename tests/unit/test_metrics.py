@@ -69,7 +69,7 @@ def test_a_scrape_that_the_database_does_not_answer_has_the_rest_in_time(
         raise TransientError("the database did not answer")
 
     monkeypatch.setattr("router.admin.http.metrics._PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(node.catalogue.backlog, "heaps", hang)
+    monkeypatch.setattr(node.catalogue.backlog, "counts", hang)
     node.metrics.note_durable(5)
     for _ in range(12):  # more than may wait at once
         assert node.value("router_database_answers") == 0
@@ -214,9 +214,9 @@ def test_a_scrape_is_quick_with_100_000_deliveries(node: Scraped) -> None:
         for insert in (_EXAMS, _DELIVERIES):
             node.catalogue.engine.execute(insert.replace("INSERT", _NUMBERS + "INSERT", 1), [])
     began = time.process_time()
-    heaps = node.catalogue.backlog.heaps([IMAGES], NOW)
+    counts = node.catalogue.backlog.counts([IMAGES], NOW)
     took = time.process_time() - began
-    assert sum(heap.deliveries for heap in heaps) == 75_000
+    assert sum(count.deliveries for count in counts) == 75_000
     assert took < 0.1, took
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from harness import command as node_command
 from router.alarms import Alarm
 from router.catalogue.db.schema import open_database
-from router.catalogue.db.tables import EventRow
+from router.catalogue.db.tables.node import EventRow
 from router.cli.keys import command
 from router.clock import SystemClock
 from router.config.file import load

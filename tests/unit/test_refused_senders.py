@@ -40,7 +40,7 @@ def association(why: Why = Why.CALLED, calling: str = "PACS2", address: str = "1
 
 
 def test_refusals_that_are_alike_are_one_row_a_day_by_the_hospitals_clock() -> None:
-    gathering = Gathering(ZONE)
+    gathering = Gathering(zone=ZONE)
     for n in range(30):
         gathering.refused(image(0xA700, f"1.2.{n}"), NOW + n * MINUTE)
     gathering.refused(image(0xA700, study="1.3"), NOW)
@@ -54,7 +54,7 @@ def test_refusals_that_are_alike_are_one_row_a_day_by_the_hospitals_clock() -> N
 
 
 def test_a_sender_is_counted_by_title_and_address_and_an_instance_is_kept_by_its_uid() -> None:
-    gathering = Gathering(ZONE)
+    gathering = Gathering(zone=ZONE)
     for one in (association(), association(), association(address="10.1.2.5"), image(), image(0xC000, "1.2.8")):
         gathering.refused(one, NOW)
     batch = gathering.batch()
@@ -65,13 +65,13 @@ def test_a_sender_is_counted_by_title_and_address_and_an_instance_is_kept_by_its
 
 
 def test_an_association_that_was_merely_idle_refuses_nothing() -> None:
-    gathering = Gathering(ZONE)
+    gathering = Gathering(zone=ZONE)
     gathering.refused(association(Why.IDLE), NOW)
     assert gathering.is_empty
 
 
 def test_a_flood_of_titles_studies_and_instances_is_a_batch_of_bounded_size_that_counts_all() -> None:
-    gathering = Gathering(ZONE)
+    gathering = Gathering(zone=ZONE)
     for n in range(30_000):
         gathering.refused(association(calling=f"AE{n}"), NOW)
         gathering.refused(image(study=f"1.2.{n}", sop=f"1.3.{n}"), NOW)
@@ -86,14 +86,14 @@ def test_a_flood_of_titles_studies_and_instances_is_a_batch_of_bounded_size_that
 
 
 def test_an_instance_without_a_uid_cannot_be_waited_for() -> None:
-    gathering = Gathering(ZONE)
+    gathering = Gathering(zone=ZONE)
     gathering.refused(image(sop=""), NOW)
     (one,) = gathering.batch().senders
     assert (one.count, one.untracked, gathering.batch().instances) == (1, 1, [])
 
 
 def test_an_instance_that_is_refused_again_after_it_came_is_missing_again() -> None:
-    gathering = Gathering(ZONE)
+    gathering = Gathering(zone=ZONE)
     received = Received(
         uids=InstanceUids("1.2", "1.2.1", "1.2.9"), sop_class="1.2.840", calling_ae=CT01[0], address=CT01[1], size=10
     )

@@ -69,15 +69,26 @@ def test_commands_that_only_look_start_without_the_dicom_libraries() -> None:
 
 
 def test_alarms_of_the_node_come_before_those_of_exams() -> None:
-    stand = [Standing(Alarm.MISSED, f"e{n}", "late", n, n, NOW - timedelta(days=1)) for n in range(50)]
-    disk = Standing(Alarm.DISK, "disk", "full", None, None, NOW)
+    stand = [
+        Standing(alarm=Alarm.MISSED, subject=f"e{n}", text="late", exam=n, delivery=n, since=NOW - timedelta(days=1))
+        for n in range(50)
+    ]
+    disk = Standing(alarm=Alarm.DISK, subject="disk", text="full", exam=None, delivery=None, since=NOW)
     assert [one.alarm for one in folded([*stand, disk])] == [Alarm.DISK, Alarm.MISSED]
 
 
 def test_alarms_are_folded_by_kind_and_destination_with_count_first_text_and_the_exams() -> None:
     def late(exam: int, destination: str, minutes: int) -> Standing:
         at = NOW + timedelta(minutes=minutes)
-        return Standing(Alarm.MISSED, f"d{exam}", f"late {exam}", exam, exam, at, destination)
+        return Standing(
+            alarm=Alarm.MISSED,
+            subject=f"d{exam}",
+            text=f"late {exam}",
+            exam=exam,
+            delivery=exam,
+            since=at,
+            destination=destination,
+        )
 
     first, second = folded([late(3, "a", 5), late(1, "a", 1), late(2, "b", 3), late(1, "a", 7)])
     assert (first.destination, first.count, first.since, first.text) == ("a", 3, NOW + timedelta(minutes=1), "late 1")

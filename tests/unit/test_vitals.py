@@ -192,7 +192,9 @@ def vitals(*found: Degradation, stopping: bool = False, free: int = 9) -> Vitals
 
 
 def asked(state: Mapping[str, object], **query: str) -> int:
-    return health(lambda: state)(Request("GET", "/health", query, {}, {}, Message())).status
+    return health(lambda: state)(
+        Request(method="GET", path="/health", query=query, form={}, cookies={}, headers=Message())
+    ).status
 
 
 def test_what_degrades_fails_monitors_and_not_load_balancers() -> None:

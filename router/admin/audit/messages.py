@@ -76,7 +76,7 @@ class Participant:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """Content of an audit message. `exam` is the node's own number; `text` is in plain words."""
 
@@ -138,8 +138,8 @@ def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: dat
     """The entry about instances received, counted by calling AE title, address and study."""
     node_side = Participant(node, Role.DESTINATION)
     return [
-        Entry(at, What.TRANSFERRED, f"{count} instance(s) received",
-              [Participant(title, Role.SOURCE, True, address), node_side], "C", studies=(study,))
+        Entry(at=at, what=What.TRANSFERRED, text=f"{count} instance(s) received",
+              participants=[Participant(title, Role.SOURCE, True, address), node_side], action="C", studies=(study,))
         for (title, address, study), count in received.items()
     ]  # fmt: skip
 
@@ -148,7 +148,10 @@ def of_head(head: Head, at: datetime) -> Entry:
     """The entry about a head that the node has signed, so that it is where the records are."""
     text = f"head {head} sealed under {head.chain}, signed by {head.key}: {head.signature}"
     text += f", accepted by {head.accepted}" if head.accepted else ""
-    return Entry(at, What.HEAD, text, [Participant(head.node, Role.APPLICATION, requestor=True)], "C")
+    return Entry(
+        at=at, what=What.HEAD, text=text, participants=[Participant(head.node, Role.APPLICATION, requestor=True)],
+        action="C",
+    )  # fmt: skip
 
 
 def entry_of(event: Event, node: str) -> Entry | None:
@@ -167,46 +170,57 @@ _Telling = Callable[[Event, Participant, str], Entry | None]
 
 
 def _activity(how: How) -> _Telling:
-    return lambda event, by, _: Entry(event.at, What.ACTIVITY, event.text, [by], how=how)
+    return lambda event, by, _: Entry(at=event.at, what=What.ACTIVITY, text=event.text, participants=[by], how=how)
 
 
 def _configured(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(event.at, What.SECURITY, event.text, [by], how=How.SOFTWARE_CONFIGURATION)
+    return Entry(at=event.at, what=What.SECURITY, text=event.text, participants=[by], how=How.SOFTWARE_CONFIGURATION)
 
 
 def _pinned(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(event.at, What.SECURITY, event.text, [by], "U", How.SECURITY_CONFIGURATION)
+    return Entry(
+        at=event.at, what=What.SECURITY, text=event.text, participants=[by], action="U", how=How.SECURITY_CONFIGURATION
+    )
 
 
 def _refused(event: Event, by: Participant, node: str) -> Entry:
     title, address = str(event.fields.get("calling_ae", "")), str(event.fields.get("address", ""))
     if not address:  # a file of the drop folder
-        return Entry(event.at, What.SECURITY, event.text, [by], outcome=Outcome.MINOR_FAILURE)
+        return Entry(at=event.at, what=What.SECURITY, text=event.text, participants=[by], outcome=Outcome.MINOR_FAILURE)
     parties = [Participant(title, Role.SOURCE, True, address), Participant(node, Role.DESTINATION)]
-    return Entry(event.at, What.SECURITY, event.text, parties, "E", How.NODE_AUTHENTICATION, Outcome.MINOR_FAILURE)
+    return Entry(
+        at=event.at, what=What.SECURITY, text=event.text, participants=parties, action="E", how=How.NODE_AUTHENTICATION,
+        outcome=Outcome.MINOR_FAILURE,
+    )  # fmt: skip
 
 
 def _alarm(event: Event, by: Participant, _: str) -> Entry:
     outcome = Outcome.SERIOUS_FAILURE if event.kind == Kind.ALARM else Outcome.SUCCESS
-    return Entry(event.at, What.SECURITY, f"{event.alarm}: {event.text}", [by], outcome=outcome)
+    return Entry(
+        at=event.at, what=What.SECURITY, text=f"{event.alarm}: {event.text}", participants=[by], outcome=outcome
+    )
 
 
 def _confirmed(event: Event, by: Participant, _: str) -> Entry:
     place = Participant(str(event.fields.get("destination", "")), Role.DESTINATION)
     what = What.TRANSFERRED if event.fields.get("channel") == Channel.IMAGES else What.EXPORT
-    return Entry(event.at, what, event.text, [replace(by, role=Role.SOURCE), place], "R")
+    return Entry(
+        at=event.at, what=what, text=event.text, participants=[replace(by, role=Role.SOURCE), place], action="R"
+    )
 
 
 def _purged(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(event.at, What.DELETED, event.text, [by], "D")
+    return Entry(at=event.at, what=What.DELETED, text=event.text, participants=[by], action="D")
 
 
 def _decided(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(event.at, What.ORDER, event.text, [by], "U", How.RESTRICTED_FUNCTION)
+    return Entry(
+        at=event.at, what=What.ORDER, text=event.text, participants=[by], action="U", how=How.RESTRICTED_FUNCTION
+    )
 
 
 def _viewed(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(event.at, What.ORDER, event.text, [by], "R")
+    return Entry(at=event.at, what=What.ORDER, text=event.text, participants=[by], action="R")
 
 
 def _moved(event: Event, by: Participant, node: str) -> Entry | None:

@@ -87,7 +87,9 @@ class Console:
         self._answers = Answers(context.catalogue, context.config, context.clock)
         self._comparison = _comparison(context)
         self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
-        self._lists = Lists(context.config, context.catalogue, context.bus, context.clock, context.seal)
+        self._lists = Lists(
+            config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
+        )
         self._local = is_loopback(context.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
@@ -182,7 +184,7 @@ class Console:
     def _overview(self, view: View, _: Request) -> Answer:
         context, entries = self._context, self._context.attention()
         shown = OverviewPage(
-            backlog=context.catalogue.backlog.heaps(context.queues, context.clock.now()), queues=context.queues,
+            backlog=context.catalogue.backlog.counts(context.queues, context.clock.now()), queues=context.queues,
             attention=entries, alarms=active(context.catalogue.alarms.standing(), entries), most=_ALARMS,
             due=self._explained(self._review.listed(PENDING, None, None, _DUE)),
             free=context.free(), sending=self._sending(),

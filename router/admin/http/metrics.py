@@ -174,7 +174,7 @@ class Gauges(Collector):
     def _of_database(self) -> Iterable[GaugeMetricFamily]:
         now = self._clock.now()
         queues = self._queues()
-        backlog = self._catalogue.backlog.heaps(queues, now)
+        backlog = self._catalogue.backlog.counts(queues, now)
         yield self._backlog(backlog)
         yield from self._slack(queues, backlog, now)
         yield self._leases(queues, backlog)

@@ -22,7 +22,7 @@ _FIXED = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _log = logging.getLogger("router")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request: GET or POST; of repeated names in `query` and `form` the last counts."""
 
@@ -138,8 +138,8 @@ def _request(exchange: Exchange) -> Request:
     url = urlsplit(exchange.target)
     body = _body(exchange) if exchange.method == "POST" else b""
     return Request(
-        exchange.method, url.path, _fields(url.query), _fields(body.decode("utf-8", "replace")),
-        _cookies(exchange.headers.get("Cookie", "")), exchange.headers, exchange.address,
+        method=exchange.method, path=url.path, query=_fields(url.query), form=_fields(body.decode("utf-8", "replace")),
+        cookies=_cookies(exchange.headers.get("Cookie", "")), headers=exchange.headers, address=exchange.address,
     )  # fmt: skip
 
 

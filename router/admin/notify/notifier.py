@@ -200,12 +200,15 @@ class AlarmNotifier:
             former.loop.wake()
             return former
         queue = NotificationQueue(
-            way.name, way.send, self._catalogue.notifications, self._clock, lambda: self._membership.has(ALARMS)
+            name=way.name, send=way.send, kept=self._catalogue.notifications, clock=self._clock,
+            mine=lambda: self._membership.has(ALARMS),
         )  # fmt: skip
         return _Served(queue, self._make_loop(f"alarms to {way.name}", queue.step, 1.0))
 
     def _heartbeat(self, settings: HeartbeatSettings, node: str) -> Heartbeat:
-        return Heartbeat(settings, node, self._catalogue.notifications, self._clock, self._able)
+        return Heartbeat(
+            settings=settings, node=node, kept=self._catalogue.notifications, clock=self._clock, able=self._able
+        )
 
     def _loops(self) -> list[Loop]:
         ways = [served.loop for served in self._served.values()]

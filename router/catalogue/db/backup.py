@@ -1,4 +1,4 @@
-"""Copies of SQLite's database in data/backup/, made while the node works, and what a lost one is put back from.
+"""Copies of SQLite's database in data/backup/, made while the node works, from which a lost one is put back.
 
 A copy is one snapshot: a read transaction is held while it is made, so writers go on and the copy need not start again.
 It counts only after SQLite's own check has passed and it is durable.
@@ -23,6 +23,8 @@ _PAGES = 64
 _PAUSE_SECONDS = 0.001
 _STAMP = "%Y%m%dT%H%M%SZ"
 _MODES = 0o700, 0o600
+# Reads a table that every database of ours has: that opens the log, too, and begins the snapshot of a transaction.
+_READ = "SELECT version FROM schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Original:
         self._path = data / DATABASE
         self._mark = _mark_of(self._path)
         self.connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self.connection.execute("SELECT version FROM schema").fetchall()  # opens its log, too
+        self.connection.execute(_READ).fetchall()
 
     @property
     def fate(self) -> str:
@@ -179,19 +181,19 @@ def mend(data: Path, now: datetime) -> Backup | None:
 
 
 def begin(data: Path) -> None:
-    """Note durably that the database is about to be another than the files tell of, until `finish`."""
+    """Note durably that the database does not agree with the files, until `finish`."""
     part = data / f"{_UNFINISHED}.part"
     part.touch(mode=_MODES[1])
     _settle(part, data / _UNFINISHED)
 
 
 def unfinished(data: Path) -> bool:
-    """Whether what began never came to its end: nothing may be sent by such a database."""
+    """Whether a change that `begin` noted is unfinished: nothing may be sent by such a database."""
     return (data / _UNFINISHED).exists()
 
 
 def finish(data: Path) -> None:
-    """The rows are the files' again, and what they cannot vouch for is held."""
+    """Note that the rows agree with the files again, and that what these cannot vouch for is held."""
     (data / _UNFINISHED).unlink(missing_ok=True)
 
 
@@ -210,14 +212,14 @@ def sound(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path)) as connection:
             checked: Sequence[object] = connection.execute("PRAGMA quick_check(1)").fetchall()
-            return checked == [("ok",)] and bool(connection.execute("SELECT version FROM schema").fetchall())
+            return checked == [("ok",)] and bool(connection.execute(_READ).fetchall())
     except sqlite3.DatabaseError:
         return False
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two that write one copy would spoil it, and be told that the database is not sound."""
+    """Lock the folder: two that write one copy would spoil it and take the database for damaged."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -239,7 +241,7 @@ def _copy(old: sqlite3.Connection, target: Path, stop: Callable[[], bool]) -> No
         new.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
         old.execute("BEGIN")
         try:
-            old.execute("SELECT version FROM schema").fetchall()
+            old.execute(_READ).fetchall()
             old.backup(new, pages=_PAGES, progress=breathe)
         finally:
             old.rollback()

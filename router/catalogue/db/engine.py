@@ -1,4 +1,4 @@
-"""What differs between SQLite and PostgreSQL, and nothing else does.
+"""The two engines, SQLite and PostgreSQL: all that differs between them is here.
 
 SQLite: WAL, synchronous FULL, one writer at a time (a lock in the process, BEGIN IMMEDIATE between
 processes). PostgreSQL: any number of writers, rows claimed with FOR UPDATE SKIP LOCKED.
@@ -28,6 +28,9 @@ _AT_ONCE = 500
 _SETUP_LOCK = _NAME_LOCK = 0x696372
 _NAME_LOCKS = 1024  # a server has room for some thousand locks in all, and an exam JSON may list any number of studies
 
+# Holds a number of ours until the end of the transaction.
+_LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
+
 _T = TypeVar("_T")
 
 
@@ -56,7 +59,7 @@ class Engine(ABC):
                 self._seal()
 
     def before_commit(self, seal: Callable[[], None]) -> None:
-        """Have this done before each commit from now on; what it raises takes the transaction back."""
+        """Call `seal` before each commit from now on; an error that it raises takes the transaction back."""
         self._seal = seal
 
     @abstractmethod
@@ -73,7 +76,7 @@ class Engine(ABC):
 
     @abstractmethod
     def numbered(self, table: type[peewee.Model]) -> None:
-        """Have the next row numbered after the largest number there is: rows with numbers of their own were entered."""
+        """Number the next row after the largest number there is: rows with numbers of their own were entered."""
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -100,10 +103,10 @@ class Engine(ABC):
         yield
 
     def hurry(self, seconds: float) -> None:  # noqa: B027  # a file answers in the time that SQLite waits for a lock
-        """From now on give up what the database does not answer within so many seconds."""
+        """Give up any statement, from now on, that the database does not answer within so many seconds."""
 
     def close_thread(self) -> None:
-        """Close this thread's connection, if it has one: only then is a thread waited for that is just opening one."""
+        """Close this thread's connection. Without one, do not wait for a thread that is opening its own."""
         if not self.database.is_closed():
             self.database.close()
 
@@ -115,7 +118,7 @@ class Engine(ABC):
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """A connection for this thread, made anew when the former one is lost; peewee's errors as ours."""
+        """A connection for this thread, renewed when the former one is lost; peewee's errors as ours."""
         try:
             if not (self.database.in_transaction() or self.database.is_connection_usable()):
                 self.database.close()
@@ -123,17 +126,17 @@ class Engine(ABC):
             yield
         except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
             # Internal to psycopg is also that a standby has answered, which takes nothing.
-            raise TransientError(sessions.told(error),
+            raise TransientError(sessions.reason_of(error),
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
-            # The subclasses tell of a wrong statement; the bare class is SQLite's for a file that is not sound.
+            # The subclasses are raised for a wrong statement, the bare class by SQLite for a damaged file.
             if type(error) is not peewee.DatabaseError:
                 raise
             raise IntegrityError("the database is damaged", hint="stop every node and run verify --rebuild") from error
 
     @abstractmethod
     def lock_setup(self) -> None:
-        """Let nobody else make tables until the end of the transaction."""
+        """Keep others from making tables until the end of the transaction."""
 
     @contextmanager
     def first_use(self) -> Iterator[None]:
@@ -246,7 +249,7 @@ class PostgresEngine(Engine):
     def lock_names(self, names: Iterable[str]) -> Iterator[None]:
         with self.write():
             for number in sorted({zlib.crc32(name.encode()) % _NAME_LOCKS for name in names}):
-                self.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_NAME_LOCK, number])
+                self.execute(_LOCK, [_NAME_LOCK, number])
             yield
 
     def unclaimed(self, query: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The tables from each version to the next, when a newer program opens an older database.
+"""Steps that bring the tables from each version to the next, when a newer program opens an older database.
 
 All steps that are needed happen in one transaction, which both engines undo as a whole when it is cut short: a
 database is of one version or of another, never between two. Of several nodes one does it, the others wait.
@@ -15,34 +15,36 @@ import peewee
 from router.catalogue.db import sessions
 from router.catalogue.db.engine import Engine, PostgresEngine, SqliteEngine
 from router.catalogue.db.sessions import Limits
-from router.catalogue.db.tables import BEGINS_WITH, FIRST_SCHEMA, TABLES, Schema, Setting
+from router.catalogue.db.tables import TABLES
+from router.catalogue.db.tables.node import BEGINS_WITH, Schema, Setting
 from router.errors import ConfigurationError, TransientError
 
+FIRST_SCHEMA = 1  # of the first release; those after it are made by STEPS
 Step = Callable[[Engine], None]
 
 
 def _readings(engine: Engine) -> None:
-    """By which rules the texts of an identity were read: those of before are read again when they are needed."""
+    """Rules by which the texts of an identity were read; older identities are read again when they are needed."""
     engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL", ())
     forget_expired(engine)
 
 
 def forget_expired(engine: Engine) -> None:
     """Notes of expired retention (113039) reject nothing; part of the step above."""
-    told = "SELECT 1 FROM instance JOIN facts ON facts.id = instance.facts_id WHERE instance.id = reference.instance_id"
+    note = "SELECT 1 FROM instance JOIN facts ON facts.id = instance.facts_id WHERE instance.id = reference.instance_id"
     like = f"facts.body LIKE {engine.database.param}"
-    sql = f"DELETE FROM reference WHERE purpose = 'rejection' AND EXISTS ({told} AND {like})"  # noqa: S608 our own text
+    sql = f"DELETE FROM reference WHERE purpose = 'rejection' AND EXISTS ({note} AND {like})"  # noqa: S608 our own text
     engine.execute(sql, ('%"113039|%',))
 
 
 def _cut(engine: Engine) -> None:
-    """Instances say where their data set breaks off; those of before were taken for whole."""
+    """Place where an instance's data set breaks off; older instances were taken for whole."""
     engine.execute("ALTER TABLE instance ADD COLUMN cut TEXT NOT NULL DEFAULT ''", ())
     _without_default(engine, "instance", "cut")
 
 
 def _without_default(engine: Engine, table: str, column: str) -> None:
-    """The default was for the rows of before; SQLite keeps it, where it does no harm."""
+    """Drop a default that only the older rows need; SQLite keeps it, where it does no harm."""
     if engine.database.param == "%s":
         engine.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT", ())
 
@@ -72,7 +74,7 @@ def _evidence_of_pdfs(engine: Engine) -> None:
 
 
 def _settings(engine: Engine) -> None:
-    """A data folder of before these goes by the first set of checks until a person says otherwise."""
+    """Settings of the data folder; an older one keeps the first set of checks until a person says otherwise."""
     engine.execute('CREATE TABLE "setting" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)', ())
     engine.execute("INSERT INTO setting (name, value) VALUES ('checks', '1')", ())
 
@@ -90,7 +92,7 @@ def _set_aside(engine: Engine) -> None:
 
 
 def _heads(engine: Engine) -> None:
-    """Of an audit trail of before nothing was signed."""
+    """Signed heads of the audit trail; of an older trail nothing was signed."""
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("seal", "at", "chain", "key", "signature", "accepted"))
     numbers = f'"number" INTEGER NOT NULL, "n" {engine.whole} NOT NULL'
     engine.execute(
@@ -115,7 +117,7 @@ def _attention(engine: Engine) -> None:
 
 
 def _notifications(engine: Engine) -> None:
-    """Messages about alarms are kept until they have arrived. What stands was told by the former version."""
+    """Messages about alarms, kept until they arrive. The former version has reported the alarms that are raised."""
     number = "BIGSERIAL" if engine.database.param == "%s" else "INTEGER"
     truth = "BOOLEAN" if engine.database.param == "%s" else "INTEGER"
     cause = '"alarm" TEXT NOT NULL, "destination" TEXT NOT NULL'
@@ -133,7 +135,7 @@ def _notifications(engine: Engine) -> None:
 
 
 def _unreported(engine: Engine) -> None:
-    """Where studies came from, how many lacked a report day by day, and whose lack a person has dismissed."""
+    """Origins of studies, the number without a report by day, and senders of whom a person needs none."""
     engine.execute("ALTER TABLE study ADD COLUMN sending_address TEXT NOT NULL DEFAULT ''", ())
     _without_default(engine, "study", "sending_address")
     engine.execute('CREATE TABLE "unreported_day" ("day" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
@@ -144,7 +146,7 @@ def _unreported(engine: Engine) -> None:
 
 
 def _folder_files(engine: Engine) -> None:
-    """Files of the drop folder that wait for a person; names of documents of before are not compared for nearness."""
+    """Files of the drop folder that wait for a person; names of older documents are not compared for nearness."""
     engine.execute('ALTER TABLE "document" ADD COLUMN "near" TEXT', ())
     engine.execute('CREATE INDEX "document_near" ON "document" ("near")', ())
     texts = ", ".join(
@@ -163,7 +165,7 @@ def _folder_files(engine: Engine) -> None:
 
 
 def _pauses(engine: Engine) -> None:
-    """Pauses of sending, and of which kind an outage is; of one that stands nobody knows until the next probe."""
+    """Pauses of sending, and the kind of an outage; that of a present one is known after the next probe."""
     columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("who", "why", "ended_by"))
     instants = f'"since" {engine.whole} NOT NULL, "until" {engine.whole}'
     key = 'PRIMARY KEY ("destination", "since")'
@@ -173,7 +175,7 @@ def _pauses(engine: Engine) -> None:
 
 
 def _refused_at_the_door(engine: Engine) -> None:
-    """Refusals of before are in log and audit only."""
+    """Refusals at the door; older ones are in log and audit only."""
     text, whole = "TEXT NOT NULL", f"{engine.whole} NOT NULL"
     names = ("day", "calling", "address", "called", "why", "study_uid", "place")
     key, columns = ", ".join(f'"{name}"' for name in names), ", ".join(f'"{name}" {text}' for name in names)
@@ -219,7 +221,7 @@ _LONG_NAME = re.compile(r"\bexam (?=\d+ (?:of another patient lists study|and no
 
 
 def _shorten(engine: Engine, table: str, column: str) -> None:
-    """Part of the step above: a reason that is the same but for its names would be told again."""
+    """Shorten names within reasons, for the step above: a reason with another name would be reported again."""
     given = engine.database.param
     found = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE {given}"  # noqa: S608 our own text
     renamed = f"UPDATE {table} SET {column} = {given} WHERE {column} = {given}"  # noqa: S608 our own text
@@ -242,7 +244,7 @@ def _shared_among_nodes(engine: Engine) -> None:
 
 
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
-# is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
+# is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
@@ -265,7 +267,7 @@ def version_of(steps: Sequence[Step]) -> int:
 
 
 def missing(found: int, steps: Sequence[Step]) -> Sequence[Step]:
-    """What brings a database of that version to ours; ConfigurationError where nothing does."""
+    """Steps that bring a database of that version to ours; ConfigurationError where none do."""
     needed = version_of(steps)
     if not FIRST_SCHEMA <= found <= needed:
         raise ConfigurationError(
@@ -276,7 +278,7 @@ def missing(found: int, steps: Sequence[Step]) -> Sequence[Step]:
 
 
 def require_alone(engine: Engine, node: str) -> None:
-    """TransientError while another node gives signs of life: one of the former version would not know the tables."""
+    """Raise TransientError while another node gives signs of life: the former version does not know these tables."""
     microseconds = _SILENT // timedelta(microseconds=1)
     signs = f"SELECT name FROM node WHERE seen > {engine.now} - {microseconds} ORDER BY name"  # noqa: S608 our own text
     if others := [name for (name,) in engine.execute(signs, ()) if name != node]:

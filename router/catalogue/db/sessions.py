@@ -1,4 +1,4 @@
-"""Sessions with a PostgreSQL server: what one may cost the other nodes, and this one, before it is ended.
+"""Sessions with a PostgreSQL server, each ended before it costs this node or the others too much.
 
 The server ends a session that is silent within a transaction, since its locks stop the other nodes. A process that
 lives and is busy elsewhere, with files say, gives signs of life meanwhile; one that is frozen does not. A server that
@@ -66,6 +66,7 @@ def parameters(url: str, limits: Limits) -> dict[str, int]:
     return {name: value for name, value in wanted.items() if name not in given}
 
 
+# Settings of the server for this session, names and values.
 _SET = "SELECT SET_CONFIG(name, value, false) FROM UNNEST(%s::text[], %s::text[]) AS given(name, value)"
 
 
@@ -83,7 +84,7 @@ def settings(limits: Limits, *, patient: bool = False) -> Mapping[str, int]:
     }
 
 
-_TOLD = {
+_REASONS = {
     "55P03": "another session held a lock of the database for too long",
     "57014": "a statement took longer than the database gives it",
     "25P03": "the session was silent within a transaction for too long, and the database ended it",
@@ -104,11 +105,11 @@ _REFUSED = {
 }
 
 
-def told(error: BaseException) -> str:
-    """Why the database did not do it, as far as its answer says."""
+def reason_of(error: BaseException) -> str:
+    """Reason why the database did not do it, as far as its answer says."""
     code = getattr(error.__context__, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
     if code is not None:
-        return _TOLD.get(str(code), "the database did not answer")
+        return _REASONS.get(str(code), "the database did not answer")
     return next((why for words, why in _REFUSED.items() if words in str(error)), "the database did not answer")
 
 
@@ -134,7 +135,7 @@ class _Session:
 
 
 class Watch:
-    """Watches the sessions of a process in two threads: one gives signs of life, the other gives up what is silent.
+    """Watch over the sessions of a process, in two threads: one gives signs of life, the other gives up silent ones.
 
     The threads end with the last session.
     """
@@ -155,7 +156,7 @@ class Watch:
             self._start("database-pulse", every / 2, lambda one, found: self._beat(one, found, every))
 
     def drop(self, connection: Any) -> None:
-        """Watch it no longer."""
+        """Stop watching this connection."""
         with self._lock:
             self._sessions.pop(connection, None)
 
@@ -165,7 +166,7 @@ class Watch:
         return self._most < float("inf")
 
     def hurry(self, seconds: float) -> None:
-        """Give up in so many seconds whatever is not answered by then, and what is asked later after as many."""
+        """Give up statements that are not answered within so many seconds, those under way and all later ones."""
         until = time.monotonic() + seconds
         with self._lock:
             self._most = seconds
@@ -204,15 +205,17 @@ class Watch:
                 look(*found.pop())
 
     def _give_up(self, connection: Any, session: _Session) -> None:
-        """Have whoever waits for an answer read the end of it, once it should have come."""
+        """Shut the connection once its answer is overdue: the waiting thread reads the end of it."""
         if session.ends > time.monotonic():
             return
         with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:  # it may just be closed
             line.shutdown(socket.SHUT_RDWR)
 
     def _beat(self, connection: Any, session: _Session, every: float) -> None:
-        """A statement that does nothing, where a transaction is silent; the driver has one thread at a time use a
-        connection. What it raises the session's own thread meets at its next statement."""
+        """Run a statement that does nothing where a transaction is silent; the driver locks the connection for it.
+
+        An error is left to the session's own thread, which gets it at its next statement.
+        """
         silent = session.until is None and time.monotonic() - session.last >= every
         with suppress(Exception):
             if silent and connection.info.transaction_status == _IN_TRANSACTION:
@@ -262,7 +265,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
         self.execute_sql(_SET, (list(found), list(map(str, found.values()))))
 
     def connect(self, reuse_if_open: bool = False) -> bool:
-        """As peewee's, which holds a lock meanwhile: of a server that hangs each thread would wait for the others."""
+        """Open like peewee, but without its lock: while a server hangs, threads would wait for each other."""
         if not self._state.closed:
             return bool(super().connect(reuse_if_open))
         self._state.reset()

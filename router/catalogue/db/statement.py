@@ -1,24 +1,38 @@
-"""SQL that is written once: for what is done so often that building the query anew would cost more than running it."""
+"""Written SQL, for statements that run so often that building them each time would cost more than running them."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peewee import Field, Model
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, PostgresEngine, SqliteEngine, portions
+
+_NOW = re.compile(r"\bNOW\b")
 
 
 class Statement:
-    """One statement for both engines, `?` for each value; values are converted as their fields do."""
+    """One statement for both engines, its values converted as their fields do.
+
+    `?` stands for each value, `NOW` for the database's clock as InstantField keeps it.
+    """
 
     def __init__(self, sql: str, *fields: Field) -> None:
-        self._sql = {param: sql.replace("?", param) for param in ("?", "%s")}
+        self._sql = {
+            "?": _NOW.sub(SqliteEngine.now, sql),
+            "%s": _NOW.sub(PostgresEngine.now, sql.replace("?", "%s")),
+        }
         self._fields: tuple[Any, ...] = fields
 
     def run(self, engine: Engine, *values: object) -> list[tuple[Any, ...]]:
         """Execute it; the rows, if it gives any."""
         given = [field.db_value(value) for field, value in zip(self._fields, values, strict=True)]
         return engine.execute(self._sql[engine.database.param], given)
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words of our own as SQL: `('held', 'late')`."""
+    return "(" + ", ".join(f"'{word}'" for word in sorted(words)) + ")"
 
 
 class Insert:

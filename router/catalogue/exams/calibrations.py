@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Document, PdfSource
+from router.catalogue.db.tables.exams import Document, PdfSource
 from router.matching.report_pdf.calibration import Calibration, learnt
 
 

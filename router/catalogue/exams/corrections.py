@@ -1,4 +1,4 @@
-"""Exams whose patient's data may have changed since something of them was delivered, and what was sent under which."""
+"""Corrections: exams whose patient's data may have changed since a delivery, and the data they were sent under."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,8 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Document, ExamStudy, Instance, LedgerRow, Study, StudyIdentity
+from router.catalogue.db.tables.exams import Document, ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.studies import identity_of
 from router.catalogue.images.tombstones import instant, packed

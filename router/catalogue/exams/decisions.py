@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Alias as Row
-from router.catalogue.db.tables import Delivery, Disagreement, Exam, ExamStudy, SeparatedStudy, Study, StudyIdentity
+from router.catalogue.db.tables.exams import Alias as Row
+from router.catalogue.db.tables.exams import Disagreement, Exam, ExamStudy, SeparatedStudy
+from router.catalogue.db.tables.images import Study, StudyIdentity
+from router.catalogue.db.tables.queue import Delivery
 from router.matching.patient.alias import classes
 from router.matching.patient.doubt import Doubt
 from router.policy.states import State
@@ -27,7 +29,7 @@ class Alias:
 
 
 class Decisions:
-    """Kept for ever: no evaluation changes what a person decided."""
+    """Decisions of people, never removed: no evaluation changes them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -35,7 +37,7 @@ class Decisions:
     # -- doubts
 
     def unsettled(self, exam: int, found: Mapping[str, Doubt], now: datetime) -> list[Doubt]:
-        """Keep which disagreements stand (by the digest of what was compared); those that nobody has settled."""
+        """Keep the present disagreements, by the digest of what was compared; return those that nobody has settled."""
         mine = Disagreement.exam == exam
         columns = (Disagreement.digest, Disagreement.who)
         known = dict(self._engine.run(Disagreement.select(*columns).where(mine).tuples()))

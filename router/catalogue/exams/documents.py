@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
+from router.catalogue.db.fields import storable
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables import Document, SeenFile, Upload, storable
+from router.catalogue.db.tables.exams import Document, SeenFile
+from router.catalogue.db.tables.queue import Upload
 from router.catalogue.exams.exam_rows import ExamRows
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
@@ -16,6 +18,7 @@ from router.matching.exam.versions import JsonVersion, Unread
 from router.matching.report_pdf.near_names import near_key
 
 _NEW = Insert(Document)
+# Exams of the JSONs under this name, the last first.
 _STEM = Statement("SELECT exam_id FROM document WHERE stem = ? AND kind = 'json' ORDER BY id DESC", Document.stem)
 
 
@@ -89,7 +92,7 @@ class Documents:
         return list(dict.fromkeys(row[0] for row in _STEM.run(self._engine, stem)))
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
-        """Enter a document whose copy lies at `place`, and have its exam evaluated; the document's number."""
+        """Enter a document whose copy lies at `place`, have its exam evaluated, and return the document's number."""
         with self._engine.write():
             number = _NEW.run(self._engine, place=place, exam=exam, revision=revision, **_row(document))
             if number is None:

@@ -6,21 +6,26 @@ from typing import NamedTuple
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables import Exam, ExamStudy
+from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
 from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers
 
+# The number of an exam.
 _KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
 _NEW = Insert(Exam)
+# The exam's next intake revision.
 _REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETURNING revisions", Exam.id)
+# Asks for an evaluation of the exam at a time.
 _REQUEST = Statement("UPDATE exam SET touched = touched + 1, check_at = ? WHERE id = ?", Exam.check_at, Exam.id)
 _DESCRIPTION = (Exam.accession_number, Exam.patient_name, Exam.patient_id)
+# Changes an exam's description; no row where it says the same.
 _DESCRIBE = Statement(
     "UPDATE exam SET accession_number = ?, patient_name = ?, patient_id = ? WHERE id = ?"
     " AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?) RETURNING id",
     *_DESCRIPTION, Exam.id, *_DESCRIPTION,
 )  # fmt: skip
+# Two of the other exams of a name, by the kind of name; in the order in which the kinds decide.
 _NAMED = {
     "exam_id": Statement("SELECT id FROM exam WHERE exam_id = ? AND id <> ? LIMIT 2", Exam.exam_id, Exam.id),
     "study_uid": Statement(
@@ -31,7 +36,6 @@ _NAMED = {
         "SELECT id FROM exam WHERE accession_number = ? AND id <> ? LIMIT 2", Exam.accession_number, Exam.id
     ),
 }  # fmt: skip
-"""Two of the exams of a name, by the kind of name; in the order in which the kinds decide."""
 
 
 class Description(NamedTuple):

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Document, Exam, ExamStudy, ExpiredExam, Study
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy, ExpiredExam
+from router.catalogue.db.tables.images import Study
 from router.catalogue.exams.calibrations import Calibrations
 from router.catalogue.exams.documents import Documents, Proof, proof_of, version_of
 from router.catalogue.exams.exam_rows import ExamRows
@@ -62,7 +63,7 @@ class ExamSnapshot:
 
 
 class Exams(ExamRows):
-    """The exams, and each part of what is known of them behind the noun it is about."""
+    """Exams; each part of what is known of them has an attribute of its own."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -118,7 +119,7 @@ class Exams(ExamRows):
             self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
     def put_off_no_longer(self, now: datetime) -> None:
-        """Have every exam evaluated that is to be looked at later; no study came in the future."""
+        """Have the exams evaluated that wait for a later time, and set arrivals from the future to now."""
         later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
         with self._engine.write():
             self._engine.run(later)

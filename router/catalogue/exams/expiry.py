@@ -12,25 +12,21 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import (
-    Delivery,
+from router.catalogue.db.tables.exams import (
     Disagreement,
     Document,
-    EventRow,
     Exam,
     ExamStudy,
     ExamWord,
     ExpiredExam,
-    OpenAlarm,
     PacsCount,
     PdfWord,
-    Removal,
     Retrieval,
     SeparatedStudy,
-    Study,
-    UnreadRow,
-    Upload,
 )
+from router.catalogue.db.tables.images import Removal, Study
+from router.catalogue.db.tables.node import EventRow, OpenAlarm
+from router.catalogue.db.tables.queue import Delivery, UnreadRow, Upload
 from router.catalogue.images.purge import Files
 from router.events import Event, EventBus, Kind
 from router.policy.states import CLOSED
@@ -51,7 +47,7 @@ class Expiry:
         return [row[0] for row in self._engine.run(query.order_by(Document.exam).limit(limit).tuples())]
 
     def take_copies(self, exam: int, before: datetime, now: datetime) -> Files | None:
-        """Strike the exam's PDFs; None when it has something to do again. What they were stays known."""
+        """Strike the exam's PDFs; None when it has something to do again. Their rows stay."""
         with self._engine.write():
             if not self._locked(exam, _done(before, now)):
                 return None
@@ -66,7 +62,7 @@ class Expiry:
     # -- everything
 
     def old(self, before: datetime, now: datetime, limit: int) -> list[int]:
-        """Exams with which everything was done before `before`, and of whose studies no file is here."""
+        """Exams that were done with before `before` and whose studies have no file here."""
         query = Exam.select(Exam.id).where((Exam.created < before) & _over(before, now)).order_by(Exam.id)
         return [row[0] for row in self._engine.run(query.limit(limit).tuples())]
 
@@ -108,7 +104,7 @@ class Expiry:
 
 
 def forgotten_key(branch: str, exam_id: str) -> int:
-    """64 bits of what tells exams apart."""
+    """64 bits of branch and ExamId."""
     digest = hashlib.sha256(f"{branch}\0{exam_id}".encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
@@ -118,7 +114,7 @@ def _copies(before: datetime) -> Any:
 
 
 def _done(before: datetime, now: datetime) -> Any:
-    """Of an exam: all its deliveries, of which there are some, have been closed since before `before`."""
+    """The exam has deliveries, and all have been closed since before `before`."""
     mine = Delivery.select(Delivery.id).where(Delivery.exam == Exam.id)
     busy = Delivery.state.not_in(sorted(CLOSED)) | (Delivery.changed >= before)
     idle = Exam.check_at.is_null() | (Exam.check_at > now)

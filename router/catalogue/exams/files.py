@@ -12,7 +12,7 @@ from peewee import fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Document, ExamWord, FolderCount, FolderFileRow
+from router.catalogue.db.tables.exams import Document, ExamWord, FolderCount, FolderFileRow
 from router.matching.report_pdf.near_names import near_key
 from router.model import SetAside
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Document, Exam
+from router.catalogue.db.tables.exams import Document, Exam
 from router.catalogue.exams.documents import Documents, TakenDocument
 from router.catalogue.exams.exam_rows import ExamRows, description
 from router.catalogue.exams.links import Links

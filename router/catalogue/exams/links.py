@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Exam, ExamStudy, SeparatedStudy, Study, StudyAccession
+from router.catalogue.db.tables.exams import Exam, ExamStudy, SeparatedStudy
+from router.catalogue.db.tables.images import Study, StudyAccession
 from router.catalogue.exams.exam_rows import ExamRows
 from router.catalogue.images.studies import StudyHere, studies_here
 

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Delivery, Document, Exam, SeenFile, SetAsideRow
+from router.catalogue.db.tables.exams import Document, Exam, SeenFile, SetAsideRow
+from router.catalogue.db.tables.queue import Delivery
 from router.model import Channel, SetAside
 from router.policy.states import CLOSED
 

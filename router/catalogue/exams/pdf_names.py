@@ -4,25 +4,30 @@ from collections.abc import Collection, Iterable, Mapping
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Document, Exam, ExamWord, PdfWord
+from router.catalogue.db.tables.exams import Document, Exam, ExamWord, PdfWord
 from router.matching.report_pdf.naming import Bearer, identifiers
 
 NUMBER = "number"
 """The kind of the word that is the whole name of a PDF in a folder of the drop folder."""
 _TEXT = "text"
+# An exam answers to a word.
 _ANSWER = Statement(
     "INSERT INTO exam_word (word, exam_id) VALUES (?, ?) ON CONFLICT DO NOTHING", ExamWord.word, Exam.id
 )
+# Other exams, one of whose PDFs says this word.
 _OWNERS = Statement(
     "SELECT DISTINCT document.exam_id FROM pdf_word JOIN document ON document.id = pdf_word.document_id"
     " WHERE pdf_word.word = ? AND pdf_word.kind = 'text' AND document.exam_id <> ?", PdfWord.word, Exam.id,
 )  # fmt: skip
+# Exams with this number. One lacks a PDF until one is chosen, and again once something has come since.
 _BEARERS = Statement(
     "SELECT id, branch, exam_id, accession_number, patient_name, pdf IS NULL OR weighed IS NULL OR weighed <"
     " (SELECT MAX(document.id) FROM document WHERE document.exam_id = exam.id) FROM exam"
     " WHERE exam_id = ? OR accession_number = ? ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number,
 )  # fmt: skip
+# Words of a PDF's text.
 _SAID = Statement("SELECT word FROM pdf_word WHERE document_id = ? AND kind = 'text'", Document.id)
+# What a report's text names an exam by.
 _DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.tombstones import summaries
 
 _AT_MOST = 50_000

@@ -1,11 +1,11 @@
-"""Identities whose texts were read by the rules of an older version, and what they read now."""
+"""Identities whose texts were read by the rules of an older version, to be read again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import READING, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.db.tables.images import READING, Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.instances import accession_numbers, identity_row
 from router.catalogue.images.studies import is_outdated
 from router.model import Header, InstanceUids
@@ -38,7 +38,7 @@ class Readings:
             yield Outdated(row.id, InstanceUids(study_uid, series, sop), version)
 
     def renew(self, identity: int, header: Header) -> None:
-        """Have the row say what the header says by today's rules; one that says so already takes its instances."""
+        """Set the row to the header as read by today's rules; where such a row exists it takes the instances."""
         with self._engine.write():
             study = self._engine.run(StudyIdentity.select().where(StudyIdentity.id == identity))[0].study_id
             now = identity_row(study, header)

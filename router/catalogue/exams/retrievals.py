@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Exam, PacsCount, Retrieval
+from router.catalogue.db.tables.exams import Exam, PacsCount, Retrieval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Retrievals:
             self._engine.run(kept)
 
     def asked(self, exam: int, said: str, now: datetime) -> None:
-        """The PACS was asked, and this is what it said; the exam is evaluated, which plans what follows."""
+        """Keep the answer of the PACS, and have the exam evaluated, which plans the next step."""
         mine = Retrieval.exam == exam
         with self._engine.write():
             changes: dict[Any, Any] = {

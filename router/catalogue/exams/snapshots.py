@@ -7,7 +7,8 @@ from typing import Any
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, Document, Exam, PdfWord, Upload
+from router.catalogue.db.tables.exams import Document, Exam, PdfWord
+from router.catalogue.db.tables.queue import Delivery, Upload
 from router.catalogue.exams.documents import Documents, version_of
 from router.catalogue.exams.exam_rows import UNDESCRIBED, Description, ExamRows
 from router.catalogue.exams.links import Links

@@ -1,1 +1,1 @@
-"""Rows of instances, series and studies, and of what became of each at each destination."""
+"""Rows of instances, series and studies, and their states at each destination."""

@@ -7,7 +7,8 @@ from datetime import datetime
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Exam, ExamStudy, Instance, LedgerRow, Study
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
@@ -36,7 +37,7 @@ class Damages:
         self._engine = engine
 
     def set_aside(self, instance: int, why: str, now: datetime) -> None:
-        """The file of this version is not what came: it goes nowhere from now on, and its exams are evaluated."""
+        """Note that the file of this version is damaged: it is sent nowhere, and its exams are evaluated."""
         selected = (LedgerRow.instance == instance) & (LedgerRow.state == Fate.SELECTED)
         with self._engine.write():
             self._engine.run(Instance.update(damaged=why).where(Instance.id == instance))
@@ -44,11 +45,11 @@ class Damages:
             _touch(self._engine, instance, now)
 
     def mend(self, uids: InstanceUids, version: int, now: datetime) -> None:
-        """The file of this version is what came, after all."""
+        """Note that the file of this version is sound after all."""
         mend(self._engine, [(uids, version)], now)
 
     def studies(self) -> frozenset[str]:
-        """The studies of which a damaged instance is still wanted: here, and not replaced by a newer version."""
+        """Studies with a damaged instance that is still needed: here, and not replaced by a newer version."""
         here = Instance.damaged.is_null(False) & Instance.purged.is_null() & Instance.newest
         query = Instance.select(Study.uid).join(Study).where(here).distinct()
         return frozenset(row[0] for row in self._engine.run(query.tuples()))
@@ -63,8 +64,10 @@ class Damages:
         return int(self._engine.run(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0)).tuples())[0][0])
 
     def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
-        """Of the instances that came before `before` the next ones, by number, that a destination may still be sent;
-        and the number up to which all were looked at."""
+        """The next instances, numbered after `after`, that came before `before` and that a destination may still get.
+
+        Also the number up to which all were looked at.
+        """
         until = after + _RANGE
         rows = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id)
         open_ = LedgerRow.state.not_in([Fate.SENT, Fate.FILTERED])
@@ -82,7 +85,7 @@ class Damages:
 
 
 def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
-    """The files of these versions are what came: they go wherever they are still to go."""
+    """Note that the files of these versions are sound: they are sent wherever they are still to be sent."""
     with engine.write():
         for uids, version in versions:
             mine = (Instance.sop_uid == uids.sop) & (Instance.version == version) & (Study.uid == uids.study)

@@ -14,10 +14,9 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Among, InsertMany
-from router.catalogue.db.tables import (
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import (
     READING,
-    Exam,
-    ExamStudy,
     Instance,
     LedgerRow,
     Reference,
@@ -33,7 +32,7 @@ from router.series.study import purpose_of
 from router.text.decoding import is_readable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """A version of an instance that has a row. `pixels` is of its Digests.
 
@@ -50,7 +49,7 @@ class Known:
     pixels: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewInstance:
     """An instance version to be given a row. `size` is the file's, in bytes."""
 
@@ -77,7 +76,8 @@ _BETWEEN, _MOST_DOUBTS = "; ", 20
 _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
-# Of an instance that came a thousand times, few rows are read: the newest, the last, and those of given data sets.
+# Versions of these instances. Of one that came a thousand times few rows are read: the newest, the last, the last sound
+# one, and those of given data sets.
 _KNOWN = (
     "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels"
     " FROM instance i JOIN study ON study.id = study_id WHERE sop_uid IN ({}) AND (newest OR digest IN ({})"
@@ -85,6 +85,7 @@ _KNOWN = (
     " OR damaged IS NULL AND cut = '' AND version = (SELECT MAX(m.version) FROM instance m WHERE m.study_id ="
     " i.study_id AND m.sop_uid = i.sop_uid AND m.cut = '' AND m.damaged IS NULL))"
 )
+# The last whole version of each of a study's instances, and the last one.
 _RANKS = Among(
     "SELECT sop_uid, MAX(CASE WHEN cut = '' THEN version END), MAX(version) FROM instance"
     " WHERE study_id = ? AND sop_uid IN (?) GROUP BY sop_uid",
@@ -109,8 +110,10 @@ class Instances:
         same = list(set(digests))
         rows = [row for portion in portions(sops) for row in self._known(portion, same)]
         for sop, study, version, digest, purged, cut, damaged, series, pixels in sorted(rows, key=itemgetter(2)):
-            gone, broken = purged is not None, damaged is not None
-            found[sop].append(Known(study, version, digest, gone, cut != "", broken, series, pixels))
+            found[sop].append(Known(
+                study_uid=study, version=version, digest=digest, purged=purged is not None, cut=cut != "",
+                damaged=damaged is not None, series_uid=series, pixels=pixels,
+            ))  # fmt: skip
         return found
 
     def _known(self, sops: Sequence[str], digests: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -127,7 +130,7 @@ class Instances:
         return self._engine.write()
 
     def add(self, batch: Sequence[NewInstance]) -> None:
-        """Give rows to a batch whose files have their places, and have every exam evaluated that it concerns."""
+        """Enter a batch whose files are in place, and have the exams evaluated that it concerns."""
         by_study: dict[str, list[NewInstance]] = defaultdict(list)
         for new in batch:
             by_study[new.header.uids.study].append(new)
@@ -141,18 +144,18 @@ class Instances:
             _note_references(self._engine, batch)
 
     def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
-        """The damaged files of these versions are replaced by what came again."""
+        """Note that files which came again have replaced the damaged ones of these versions."""
         mend(self._engine, versions, now)
 
     def again(self, study_uid: str, received: datetime) -> None:
-        """Something of the study came once more: while no exam names it, it stays its full time from now on."""
+        """Note that something of the study came again: while no exam names it, its time here begins once more."""
         here = (Study.uid == study_uid) & Study.purged.is_null() & (Study.last_received < received)
         links = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
         with self._engine.write():
             self._engine.run(Study.update(last_received=received).where(here & ~fn.EXISTS(links)))
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
-        """Mark studies as doubtful: every exam that has one of them is held. What was doubted before stays so."""
+        """Mark studies as doubtful: every exam that has one of them is held. Earlier doubts stay."""
         with self._engine.write():
             for uid, said in self._engine.run(
                 Study.select(Study.uid, Study.doubt).where(Study.uid.in_(list(study_uids))).tuples()
@@ -203,7 +206,7 @@ class Instances:
         return int(number)
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:
-        """The number of each new one's identity."""
+        """Numbers of the new instances' identities."""
         rows = [identity_row(study, new.header) for new in news]
         numbers: dict[str, int] = {}
         for portion in portions(list({row["digest"]: row for row in rows}.values())):
@@ -258,7 +261,7 @@ def _device(header: Header) -> dict[str, str]:
 
 
 def accession_numbers(header: Header) -> list[str]:
-    """Those by which an exam can find its study."""
+    """Accession numbers by which an exam can find its study."""
     named = dict.fromkeys((header.accession_number, *header.other_accession_numbers))
     return [number for number in named if number and is_readable(number)]
 
@@ -287,6 +290,7 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
     }  # fmt: skip
 
 
+# Studies with an instance among these that a document refers to.
 _REFERRED = Among(
     "SELECT DISTINCT study_id FROM instance WHERE sop_uid IN (SELECT sop_uid FROM reference WHERE sop_uid IN (?))",
     Reference.sop_uid,
@@ -294,7 +298,7 @@ _REFERRED = Among(
 
 
 def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
-    """Keep what a batch that has its rows refers to, and mark the studies that are referred to. In a transaction.
+    """Keep the references of a batch that is entered, and mark the studies that they refer to. In a transaction.
 
     The exams of those studies are evaluated: the document may lie in another study.
     """

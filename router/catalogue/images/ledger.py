@@ -10,7 +10,8 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import ExamStudy, Instance, LedgerRow, Study
+from router.catalogue.db.tables.exams import ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.tombstones import instant, packed, summaries
 from router.model import InstanceUids, SeriesClass
 
@@ -18,10 +19,13 @@ CUT_OFF = "cut off"
 
 
 class Fate(StrEnum):
-    """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
-    yet, `damaged` waits for a sound file; the others are final. `late` came too long after the delivery, and `cut` is
-    not whole: these count once a person has released them. `withheld` names another exam alone, which is not approved:
-    it is decided anew when that is."""
+    """State of an instance version at a destination.
+
+    `selected` is still to be sent, `held` once a person has released it. `stored` was taken and is not committed yet.
+    `damaged` waits for a sound file. `late` came too long after the delivery, and `cut` is not whole: both count once
+    a person has released them. `withheld` names only another exam, which is not approved: it is decided again when
+    that is. The others are final.
+    """
 
     SELECTED = "selected"
     HELD = "held"
@@ -35,7 +39,7 @@ class Fate(StrEnum):
     DAMAGED = "damaged"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Undecided:
     """The newest version of an instance that has no row for a destination yet; `key` is the instance's.
 
@@ -52,7 +56,7 @@ class Undecided:
     cut: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToSend:
     """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256.
 
@@ -70,11 +74,11 @@ class ToSend:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the destination said to a ledger row; `status` is None where it said nothing, and `reason` says why.
+    """Answer of the destination to a ledger row; `status` is None where it gave none, and `reason` says why.
 
-    `ask_at` is when the storage commitment of what is stored is to be asked for.
+    `ask_at` is when to ask for the storage commitment of an instance that is stored.
     """
 
     key: int
@@ -85,7 +89,7 @@ class Outcome:
     ask_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Instances of an exam at a destination. `selected` counts all that were chosen but those that are `late`, `cut` or
     `withheld`, which are set aside."""
@@ -107,7 +111,7 @@ class Tally:
         return self.selected - self.sent - self.refused - self.stored - self.damaged
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A ledger row as `explain` shows it; `rule` decided, or says why it is refused without a status."""
 
@@ -137,10 +141,16 @@ class Ledger:
         here = Instance.newest & Instance.purged.is_null()
         mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
-        return [Undecided(*row) for row in rows]
+        return [
+            Undecided(
+                key=key, study_uid=study, series_uid=series, sop_uid=sop, facts=facts, version=version, received=at,
+                cut=cut,
+            )
+            for key, study, series, sop, facts, version, at, cut in rows
+        ]  # fmt: skip
 
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
-        """The classes of what was selected, whatever came of it."""
+        """Classes of the instances that were selected, whatever became of them."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED)
         rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
         gone = summaries(self._engine, list(self._numbers(exam)))
@@ -160,9 +170,9 @@ class Ledger:
         self._enter(destination, ((key, fate, rule) for key, rule in doubts.items()), now)
 
     def release(self, exam: int, destination: str, fate: Fate, now: datetime) -> None:
-        """Have sent what was held of the exam, as HELD, LATE or CUT: a person has asked for it.
+        """Send the exam's instances that are HELD, LATE or CUT (`fate`): a person has asked for it.
 
-        What is cut off, too, and was held for another reason, is released once more.
+        One that was held for another reason and is cut off, too, is CUT afterwards and needs another release.
         """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
         held = (LedgerRow.destination == destination) & (LedgerRow.state == fate)
@@ -176,7 +186,7 @@ class Ledger:
             self._engine.run(released.where(held & LedgerRow.instance.in_(mine)))
 
     def set_aside(self, study_uids: Iterable[str]) -> frozenset[str]:
-        """The studies of which an instance is set aside somewhere, as CUT."""
+        """Studies with an instance that is set aside at some destination, as CUT."""
         cut = (Study.uid.in_(list(study_uids))) & (LedgerRow.state == Fate.CUT)
         query = LedgerRow.select(Study.uid).join(Study, on=LedgerRow.study == Study.id).where(cut).distinct()
         return frozenset(row[0] for row in self._engine.run(query.tuples()))
@@ -222,9 +232,12 @@ class Ledger:
         )  # fmt: skip
         rows: Any = self._engine.run(query)
         return [
-            ToSend(k, InstanceUids(st, se, so), v, c, t, i, x or d, tries, at)
+            ToSend(
+                key=k, uids=InstanceUids(st, se, so), version=v, sop_class=c, transfer_syntax=t, instance=i,
+                checksum=x or d, tries=tries, since=at,
+            )
             for k, st, se, so, v, c, t, i, x, d, tries, at in rows
-        ]
+        ]  # fmt: skip
 
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
         """Why instances are refused that the destination gave no status for, and how many, the most first."""
@@ -235,7 +248,7 @@ class Ledger:
         return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """Write down what the destination said, in one transaction; each row once."""
+        """Write the destination's answers in one transaction, each row once."""
         alike: dict[Outcome, list[int]] = defaultdict(list)
         for outcome in outcomes:
             alike[replace(outcome, key=0)].append(outcome.key)
@@ -247,7 +260,7 @@ class Ledger:
                     self._engine.run(LedgerRow.update(**changes, at=now).where(LedgerRow.id.in_(portion)))
 
     def lost(self, key: int, counts: bool) -> int:
-        """An association was lost with this row's instance: it goes last from now on. How many losses count by now.
+        """Note that an association was lost with this row's instance, which goes last from then on; losses so far.
 
         The first counts in any case.
         """
@@ -259,9 +272,9 @@ class Ledger:
             return int(self._engine.run(LedgerRow.select(LedgerRow.tries).where(mine).tuples())[0][0])
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
-        """Send again what the destination refused, each in its newest version: a person has asked for it.
+        """Send the newest versions of refused instances again: a person has asked for it.
 
-        What was damaged, too: a file may have been put back, and is compared again.
+        Damaged ones, too: a file may have been put back, and is compared again.
         """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
         ended = LedgerRow.state.in_([Fate.REFUSED, Fate.DAMAGED])
@@ -272,7 +285,7 @@ class Ledger:
             self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
-        """Per exam and destination; an instance counts once, by its latest version that was not left out."""
+        """Tallies by exam and destination; an instance counts once, by its latest version that was not left out."""
         mine = ExamStudy.select(ExamStudy.exam, Study.id).join(Study, on=ExamStudy.study_uid == Study.uid)
         links: Any = self._engine.run(mine.where(ExamStudy.exam.in_(list(exams))).tuples())
         found: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
@@ -287,7 +300,7 @@ class Ledger:
         return {place: _tally(states) for place, states in found.items()}
 
     def tally_of(self, study_uids: Iterable[str], destination: str) -> Tally:
-        """Of these studies alone at a destination, counted alike."""
+        """The tally of these studies alone at a destination."""
         states: Counter[str] = Counter()
         for uids in portions(sorted(study_uids)):
             studies = [row[0] for row in self._engine.run(Study.select(Study.id).where(Study.uid.in_(uids)).tuples())]
@@ -296,7 +309,7 @@ class Ledger:
         return _tally(states)
 
     def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
-        """Study, destination, state and how many; what does not count is taken off in a row of its own."""
+        """Counts by study, destination and state; a row with a negative count takes off instances that do not count."""
         place = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
         whole = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*place)
         rows = list(self._engine.run(whole.tuples()))
@@ -320,9 +333,12 @@ class Ledger:
         )  # fmt: skip
         rows: Any = self._engine.run(query)
         found = [
-            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), reason or rule, s, at)
+            Entry(
+                uids=InstanceUids(st, se, so), version=v, series_class=SeriesClass(c), class_rule=cr, fate=Fate(f),
+                rule=reason or rule, status=s, at=at,
+            )
             for st, se, so, v, c, cr, f, reason, rule, s, at in rows
-        ]
+        ]  # fmt: skip
         for number, uid in self._numbers(exam).items():
             found += _packed(self._engine, number, uid, destination)
         return sorted(found, key=lambda entry: entry.uids.series)
@@ -346,14 +362,15 @@ def _packed(engine: Engine, number: int, uid: str, destination: str) -> Iterator
         for row in entries:
             if row["destination"] == destination:
                 one = instances[row["instance_id"]]
-                uids = InstanceUids(uid, one["series_uid"], one["sop_uid"])
-                series_class, fate, at = SeriesClass(one["series_class"]), Fate(row["state"]), instant(row["at"])
-                why = row["reason"] or row["rule"]
-                yield Entry(uids, one["version"], series_class, one["rule"], fate, why, row["status"], at)
+                yield Entry(
+                    uids=InstanceUids(uid, one["series_uid"], one["sop_uid"]), version=one["version"],
+                    series_class=SeriesClass(one["series_class"]), class_rule=one["rule"], fate=Fate(row["state"]),
+                    rule=row["reason"] or row["rule"], status=row["status"], at=instant(row["at"]),
+                )  # fmt: skip
 
 
 def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], int]:
-    """What these instances count in their exams' tallies, by destination and state."""
+    """Counts of these instances in their exams' tallies, by destination and state."""
     place, mine = (LedgerRow.destination, LedgerRow.state), LedgerRow.instance.in_(list(keys))
     found: Counter[tuple[str, str]] = Counter()
     for sign, which in ((1, mine), (-1, mine & ~Instance.newest & fn.EXISTS(outdone()))):
@@ -373,8 +390,10 @@ def outdone() -> Any:
 
 
 def _tally(counts: Mapping[str, int]) -> Tally:
-    sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
-    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored + counts.get(Fate.DAMAGED, 0)
-    aside = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.DAMAGED, Fate.WITHHELD))
-    filtered, late, cut, damaged, withheld = aside
-    return Tally(selected, sent, refused, filtered, held, stored, late, cut, damaged, withheld)
+    of = {fate: counts.get(fate, 0) for fate in Fate}
+    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED)
+    return Tally(
+        selected=sum(of[fate] for fate in chosen), sent=of[Fate.SENT], refused=of[Fate.REFUSED],
+        filtered=of[Fate.FILTERED], held=of[Fate.HELD], stored=of[Fate.STORED], late=of[Fate.LATE], cut=of[Fate.CUT],
+        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD],
+    )  # fmt: skip

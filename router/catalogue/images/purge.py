@@ -1,4 +1,4 @@
-"""What may go: studies whose exams are all done with, studies without an exam, and rows older than the audit.
+"""Removal of studies whose exams are all done with, of studies without an exam, and of rows older than the audit.
 
 Each transaction is small, so that nobody waits for a purge. Rows change first and name the files that are to go
 (`Removal`), then the files go, then their names: after a crash `removals` gives what is still to be removed.
@@ -15,12 +15,9 @@ from peewee import JOIN, fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import (
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import (
     OPEN_IN_LEDGER,
-    Delivery,
-    EventRow,
-    Exam,
-    ExamStudy,
     Facts,
     Instance,
     LedgerRow,
@@ -30,6 +27,8 @@ from router.catalogue.db.tables import (
     StudyAccession,
     StudyIdentity,
 )
+from router.catalogue.db.tables.node import EventRow
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.exams.originals import Originals
 from router.catalogue.images.ledger import Fate, fates_of
 from router.catalogue.images.tombstones import bury, drop_rows, forget, has_tombstone
@@ -84,7 +83,7 @@ class Purge:
         return [Old(number, uid, named) for number, uid in self._engine.run(query.tuples())]
 
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
-        """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
+        """Strike the next files of the study from the rows; None when it is finished, or need not go after all."""
         condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
         with self._engine.lock_names([old.uid]), self._engine.write():
             mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
@@ -115,7 +114,7 @@ class Purge:
         return _files(number, old.uid, files)
 
     def _bury(self, study: int, keys: Sequence[int], now: datetime) -> None:
-        """Documents that refer to others keep their rows: what they say of those must be found without unpacking."""
+        """Pack rows, except of documents that refer to others: their references must be found without unpacking."""
         self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys) & Instance.purged.is_null()))
         packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring())).tuples()
         mine = [row[0] for row in self._engine.run(packs)]
@@ -123,7 +122,7 @@ class Purge:
             bury(self._engine, study, mine, fates_of(self._engine, mine), now)
 
     def _was_sent(self, study: int) -> bool:
-        """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
+        """Whether a destination has any of it. If none has, files that come again must be taken as new."""
         sent = (LedgerRow.study == study) & LedgerRow.state.in_([Fate.SENT, Fate.STORED])
         query = LedgerRow.select(LedgerRow.id).where(sent).limit(1)
         return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
@@ -148,13 +147,13 @@ class Purge:
     # -- files
 
     def removals(self) -> list[Files]:
-        """What a former life did not come to remove."""
+        """Files that a former run of the node did not get to remove."""
         rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
         return [_files(*row) for row in rows]
 
     @contextmanager
     def removing(self, files: Files) -> Iterator[Files]:
-        """What of the files is still to go: none that has a row again, none where another node was first.
+        """Those of the files that are still to go: none that has a row again, none where another node was first.
 
         While they go no other node catalogues into their study; that they are gone is noted at the end.
         """
@@ -221,7 +220,7 @@ def _unpacked() -> Any:
 
 
 def _done(before: datetime, now: datetime) -> Any:
-    """Of a study that an exam names: no exam of it has anything to do, and nothing of it is held or uncommitted."""
+    """The study has exams, none of them has anything to do, and nothing of it is held or uncommitted."""
     busy = Delivery.id.is_null() | Delivery.state.not_in(sorted(CLOSED)) | (Delivery.changed >= before)
     undone = (
         ExamStudy.select(ExamStudy.exam)

@@ -1,4 +1,4 @@
-"""What key objects and rejection notes refer to, in any order of arrival, and what that does to the ledger."""
+"""References of key objects and rejection notes, in any order of arrival, and their effect on the ledger."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import ExamStudy, Instance, LedgerRow, Reference, Study
+from router.catalogue.db.tables.exams import ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
 from router.series.study import Marks, marks_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """A ledger row of the newest version of an instance; `key` is the row's, `cut` says where it breaks off."""
 
@@ -29,7 +30,7 @@ class References:
         self._engine = engine
 
     def marks(self, study_uids: Iterable[str]) -> Marks:
-        """What is referred to of these studies."""
+        """Marks of the instances of these studies that documents refer to."""
         referred = self._referred(study_uids)
         found: set[tuple[str, str]] = set()
         for study in referred:
@@ -57,7 +58,9 @@ class References:
         rows: Any = [
             row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
         ]
-        return [Decided(key, uid, Fate(state), rule, cut) for key, uid, state, rule, cut in rows]
+        return [
+            Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, cut=cut) for key, uid, state, rule, cut in rows
+        ]
 
     def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
         """Change ledger rows that are still as they were read."""
@@ -67,7 +70,7 @@ class References:
                 self._engine.run(changed.where(LedgerRow.id.in_(portion) & (LedgerRow.state == before)))
 
     def remark(self, keys: Sequence[int], rule: str) -> None:
-        """Change what is told of ledger rows, and nothing else."""
+        """Change the rule that ledger rows show, and nothing else."""
         with self._engine.write():
             for portion in portions(keys):
                 self._engine.run(LedgerRow.update(rule=rule).where(LedgerRow.id.in_(portion)))

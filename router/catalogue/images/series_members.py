@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Facts, Instance, Study
+from router.catalogue.db.tables.images import Facts, Instance, Study
 from router.model import SeriesClass, SeriesFacts
 from router.remembered import remembered
 from router.series.study import Member
@@ -79,7 +79,7 @@ def facts_numbers(engine: Engine, study: int, facts: Iterable[SeriesFacts]) -> d
 
 
 def changes_of(classes: Iterable[tuple[Classified, SeriesClass, str]]) -> dict[tuple[SeriesClass, str], list[int]]:
-    """What is recorded otherwise than it should be."""
+    """Values that differ from those recorded."""
     changes: dict[tuple[SeriesClass, str], list[int]] = defaultdict(list)
     for one, series_class, rule in classes:
         if (one.series_class, one.rule) != (series_class, rule):
@@ -88,7 +88,7 @@ def changes_of(classes: Iterable[tuple[Classified, SeriesClass, str]]) -> dict[t
 
 
 def _body(facts: SeriesFacts) -> str:
-    """What is not at its default."""
+    """Values that differ from their defaults."""
     values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
     known = {name: value for name, value in values if value != getattr(_DEFAULTS, name)}
     return json.dumps(known, sort_keys=True)

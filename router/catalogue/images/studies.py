@@ -1,4 +1,4 @@
-"""The studies of which instances are here, as an exam sees them."""
+"""Studies with instances here, as an exam sees them."""
 
 import json
 from collections import defaultdict
@@ -10,13 +10,13 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import READING, Instance, Study, StudyIdentity
+from router.catalogue.db.tables.images import READING, Instance, Study, StudyIdentity
 from router.catalogue.images.tombstones import summaries
 from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Patient
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyHere:
     """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
 
@@ -81,7 +81,7 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
 
 
 def identity_of(row: Any) -> Identity:
-    """What a row of StudyIdentity says."""
+    """Patient and order of a row of StudyIdentity."""
     patient = Patient(row.patient_id, row.name, row.birth_date, row.sex)
     return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
 
@@ -94,7 +94,9 @@ def is_outdated(row: Any) -> bool:
 
 def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
     return StudyHere(
-        row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
-        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
+        uid=row.uid, identities=tuple(identities), accession_number=row.accession_number, study_date=row.study_date,
+        study_time=row.study_time, description=row.description, manufacturer=row.manufacturer, model=row.model,
+        station_name=row.station_name, serial_number=row.serial_number, sending_ae=row.sending_ae,
+        modalities=tuple(sorted({m for m, _ in counts if m})), instances=sum(n for _, n in counts), doubt=row.doubt,
+        last_received=row.last_received,
     )  # fmt: skip

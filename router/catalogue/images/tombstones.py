@@ -1,8 +1,8 @@
-"""Tombstones: what stays of instances whose files are gone, packed by the batch, about a fifth of their rows.
+"""Tombstones: rows of instances whose files are gone, packed by the batch to about a fifth of their size.
 
 A tombstone holds the rows themselves, so that nothing is lost of them: when one of its instances comes again,
 something for its study, or a note that refers to it, the rows are put back (`revive`), and are packed again by the next
-purge. What is counted of them without that is its summary.
+purge. Its summary is what can be counted without unpacking.
 """
 
 import hashlib
@@ -17,16 +17,20 @@ from typing import Any
 from peewee import Model
 
 from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.fields import InstantField
 from router.catalogue.db.statement import Among, InsertMany
-from router.catalogue.db.tables import CommitmentItem, Instance, InstantField, LedgerRow, Study, Tombstone, TombstoneKey
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study, Tombstone, TombstoneKey
+from router.catalogue.db.tables.queue import CommitmentItem
 
 _SOP, _AE, _RECEIVED = "sop_uid", "sending_ae", "received"
 _KEY = "instance_id"
 _INSTANCE = [field.column_name for field in Instance._meta.sorted_fields]
 _LEDGER = [field.column_name for field in LedgerRow._meta.sorted_fields if field.column_name != "id"]
+# Whole rows of instances, and of their ledger, to be packed.
 _INSTANCES = Among(f"SELECT {', '.join(_INSTANCE)} FROM instance WHERE id IN (?)", Instance.id)  # noqa: S608 our own names
 _ENTRIES = Among(f"SELECT {', '.join(_LEDGER)} FROM ledger WHERE instance_id IN (?)", LedgerRow.id)  # noqa: S608 our own names
 _NEW_KEYS = InsertMany(TombstoneKey)
+# Studies that may have tombstones of these instances.
 _STUDIES = Among("SELECT DISTINCT study FROM tombstone_key WHERE sop IN (?)", TombstoneKey.sop)
 _INSTANT: Any = InstantField()
 
@@ -35,9 +39,9 @@ Columns = Mapping[str, Sequence[Any]]
 Place = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What is counted of packed instances, each with its number.
+    """Counts of packed instances.
 
     `fates` by destination and state, `classes` by destination and class of what was selected, `newest` versions by
     modality and identity; `arrivals` of each AE: how many, the first and the last.
@@ -51,24 +55,23 @@ class Summary:
 
 
 def instant(value: int) -> datetime:
-    """What a packed row holds of a time."""
+    """The instant of a packed row's value."""
     at: datetime = _INSTANT.python_value(value)
     return at
 
 
 def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
-    """Of the tombstones of these studies; a study may have several."""
+    """Summaries of these studies' tombstones; a study may have several."""
     for some in portions(studies):
         query = Tombstone.select(Tombstone.study, Tombstone.summary).where(Tombstone.study.in_(some))
         for study, text in engine.run(query.order_by(Tombstone.id).tuples()):
             known = json.loads(text)
             yield Summary(
-                study,
-                {(place, state): n for place, state, n in known["fates"]},
-                frozenset((place, of) for place, of in known["classes"]),
-                {(modality, identity): n for modality, identity, n in known["newest"]},
-                {ae: (n, instant(first), instant(last)) for ae, n, first, last in known["arrivals"]},
-            )
+                study=study, fates={(place, state): n for place, state, n in known["fates"]},
+                classes=frozenset((place, of) for place, of in known["classes"]),
+                newest={(modality, identity): n for modality, identity, n in known["newest"]},
+                arrivals={ae: (n, instant(first), instant(last)) for ae, n, first, last in known["arrivals"]},
+            )  # fmt: skip
 
 
 def packed(engine: Engine, studies: Sequence[int]) -> Iterator[tuple[list[Row], list[Row]]]:
@@ -96,7 +99,7 @@ def bury(engine: Engine, study: int, keys: Sequence[int], fates: Mapping[Place, 
 
 
 def drop_rows(engine: Engine, keys: Sequence[int]) -> None:
-    """Remove instances, to which nothing refers any more, with their ledger. Inside a transaction."""
+    """Remove instances that nothing refers to, with their ledger. Inside a transaction."""
     entries = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance.in_(list(keys)))
     engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(entries)))
     engine.run(LedgerRow.delete().where(LedgerRow.instance.in_(list(keys))))
@@ -114,7 +117,7 @@ def revive(engine: Engine, studies: Iterable[int]) -> None:
         if not has_tombstone(engine, study):
             continue
         with engine.write():
-            engine.run(Study.update(purged=None).where(Study.id == study))  # who else revives it waits here
+            engine.run(Study.update(purged=None).where(Study.id == study))  # another node that revives it waits here
             for number, body in _bodies(engine, [study]):
                 instances, entries = _unpacked(body)
                 _put_back(engine, instances, entries)
@@ -127,7 +130,7 @@ def has_tombstone(engine: Engine, study: int) -> bool:
 
 
 def forget(engine: Engine, study: int) -> int:
-    """Remove the study's first tombstone for ever; how many instances it held. Inside a transaction."""
+    """Remove the study's first tombstone; return how many instances it held. Inside a transaction."""
     for number, body in _bodies(engine, [study], 1):
         instances, _ = _unpacked(body)
         _drop(engine, study, number, instances)
@@ -151,7 +154,7 @@ def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) 
 
 
 def _insert(engine: Engine, model: type[Model], rows: Sequence[Row]) -> None:
-    """The tables may have other columns by now than when the rows were packed."""
+    """Insert packed rows; the tables may have got other columns since."""
     meta: Any = model._meta
     table, fields = meta.table_name, {field.column_name: field for field in meta.sorted_fields}
     names = [name for name in fields if rows and (name in rows[0] or fields[name] is not meta.primary_key)]
@@ -173,7 +176,7 @@ def _unpacked(body: bytes) -> tuple[list[Row], list[Row]]:
 
 
 def _key(sop_uid: str) -> int:
-    """64 bits, of which those of one series mostly differ in the last: they then lie side by side in the index."""
+    """64 bits of a UID. Keys of one series mostly differ in the last bits, so that they are neighbours in the index."""
     head, _, tail = sop_uid.rpartition(".")
     digests = [hashlib.sha256(part.encode()).digest() for part in (head, tail)]
     return int.from_bytes(digests[0][:4] + digests[1][:4], "big", signed=True)
@@ -184,7 +187,7 @@ def _rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Row]:
 
 
 def _columns(names: Sequence[str], rows: Sequence[Row]) -> Columns:
-    """Column by column, which packs best; of what only grows, by how much."""
+    """The rows column by column, which packs best; numbers that only grow are stored as differences."""
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in names}
     for name in {"id", _KEY, _RECEIVED, "at"} & columns.keys():
         values = columns[name]

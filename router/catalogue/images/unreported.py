@@ -1,4 +1,4 @@
-"""Studies that no exam names, reports that have come, and what is kept of them: a number a day, dismissed senders."""
+"""Studies that no exam names and reports that have come, with a number a day and the senders that need none."""
 
 import json
 from collections import defaultdict
@@ -11,7 +11,7 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import DismissedSender, Facts, Instance, Study, UnreportedDay
+from router.catalogue.db.tables.images import DismissedSender, Facts, Instance, Study, UnreportedDay
 from router.matching.images.unreported import Reported, Waiting
 
 _KEYWORDS = (
@@ -22,6 +22,27 @@ _HOUR = 3_600_000_000  # in an instant's microseconds
 # A probe of the index for each study, never a join, for which PostgreSQL would read all of exam_study: years of exams.
 _UNNAMED = "s.purged IS NULL AND (SELECT 1 FROM exam_study e WHERE e.study_uid = s.uid LIMIT 1) IS NULL"
 _COLUMNS = "s.uid, s.sending_ae, s.sending_address, s.device_modality, s.study_date, s.first_received, s.last_received"
+
+
+WAITING = f"SELECT {_COLUMNS} FROM study s WHERE {_UNNAMED}"  # noqa: S608 our own text
+_SINCE = "(SELECT MIN(e.since) FROM exam_study e WHERE e.study_uid = s.uid)"
+_AT = f"(CASE WHEN since < came THEN came ELSE since END) / {_HOUR}"
+REPORTED = (
+    "WITH found AS MATERIALIZED ("  # noqa: S608 our own text
+    f"SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, {_SINCE} AS since"
+    " FROM study s WHERE s.last_received >= ?)"
+    f" SELECT ae, day, {_AT}, MIN(came) FROM found WHERE since IS NOT NULL GROUP BY ae, day, {_AT}"
+)
+# Studies that no exam names, the oldest first; one of them.
+_ALL_WAITING = Statement(f"{WAITING} ORDER BY s.first_received, s.id")
+_ONE_WAITING = Statement(f"{WAITING} AND s.uid = ?", Study.uid)
+# Header texts of the studies that no exam names.
+_HEADERS = Statement(
+    "SELECT s.uid, i.patient_id, i.name, i.accession_number, s.description, s.station_name, s.manufacturer,"  # noqa: S608 our own text
+    f" s.model, s.study_date FROM study s JOIN study_identity i ON i.study_id = s.id WHERE {_UNNAMED}"
+)
+# Studies that exams name and that something came of since then: sender, study date, hour of the report, first arrival.
+_REPORTED = Statement(REPORTED, Study.last_received)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,38 +69,22 @@ class Unreported:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.waiting_query = f"SELECT {_COLUMNS} FROM study s WHERE {_UNNAMED}"  # noqa: S608 our own text
-        named = "(SELECT MIN(e.since) FROM exam_study e WHERE e.study_uid = s.uid)"
-        found = (
-            f"SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, {named} AS since"  # noqa: S608 our own text
-            " FROM study s WHERE s.last_received >= ?"
-        )
-        both = f"(CASE WHEN since < came THEN came ELSE since END) / {_HOUR}"
-        self.reported_query = (
-            f"WITH found AS MATERIALIZED ({found}) SELECT ae, day, {both}, MIN(came) FROM found"  # noqa: S608 our own text
-            f" WHERE since IS NOT NULL GROUP BY ae, day, {both}"
-        )
-        self._waiting = Statement(f"{self.waiting_query} ORDER BY s.first_received, s.id")
-        self._one = Statement(f"{self.waiting_query} AND s.uid = ?", Study.uid)
-        self._headers = Statement(
-            "SELECT s.uid, i.patient_id, i.name, i.accession_number, s.description, s.station_name, s.manufacturer,"  # noqa: S608 our own text
-            f" s.model, s.study_date FROM study s JOIN study_identity i ON i.study_id = s.id WHERE {_UNNAMED}"
-        )
-        self._reported = Statement(self.reported_query, Study.last_received)
 
     def waiting(self) -> list[Waiting]:
         """Every study here that no exam names, the oldest first."""
-        return [_waiting(row) for row in self._waiting.run(self._engine)]
+        return [_waiting(row) for row in _ALL_WAITING.run(self._engine)]
 
     def waiting_of(self, study_uid: str) -> Waiting | None:
         """The study; None where it is not here, or an exam names it."""
-        return next(map(_waiting, self._one.run(self._engine, study_uid)), None)
+        return next(map(_waiting, _ONE_WAITING.run(self._engine, study_uid)), None)
 
     def headers(self) -> dict[str, list[dict[str, str]]]:
-        """Of each study that no exam names, by its UID, what its headers say under the keywords of [[share.exclude]],
-        once for each patient and order in it."""
+        """Header texts of the studies that no exam names, by UID, under the keywords of [[share.exclude]].
+
+        A study has one for each patient and order in it.
+        """
         found: dict[str, list[dict[str, str]]] = defaultdict(list)
-        for uid, *values in self._headers.run(self._engine):
+        for uid, *values in _HEADERS.run(self._engine):
             found[uid].append(dict(zip(_KEYWORDS, values, strict=True)))
         return found
 
@@ -88,7 +93,7 @@ class Unreported:
         instant = Study.first_received.python_value
         return [
             Reported(sender=sender, study_date=day, came=instant(int(came)), at=instant(int(hour) * _HOUR))
-            for sender, day, hour, came in self._reported.run(self._engine, since)
+            for sender, day, hour, came in _REPORTED.run(self._engine, since)
         ]
 
     def contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
@@ -112,7 +117,7 @@ class Unreported:
     # -- day by day
 
     def note(self, day: str, number: int) -> None:
-        """The number of the day, an ISO date, as it is by now."""
+        """Keep the number of the day, an ISO date."""
         row = UnreportedDay.insert(day=day, number=number)
         with self._engine.write():
             self._engine.run(
@@ -120,7 +125,7 @@ class Unreported:
             )
 
     def numbers(self, first: str, end: str) -> list[int]:
-        """The numbers of the days from `first` to before `end`; those of before are forgotten."""
+        """The numbers of the days from `first` to before `end`; older ones are removed."""
         with self._engine.write():
             self._engine.run(UnreportedDay.delete().where(UnreportedDay.day < first))
         query = UnreportedDay.select(UnreportedDay.number).where(UnreportedDay.day < end).order_by(UnreportedDay.day)
@@ -134,7 +139,7 @@ class Unreported:
         return [Dismissal(sender=r.sender, why=r.why, who=r.who, at=r.at, until=r.until) for r in rows]
 
     def dismiss(self, sender: str, why: str, who: str, at: datetime) -> None:
-        """A person says that the sender's studies need no report, from now on and until one gets its."""
+        """Keep that the sender's studies need no report, as a person says, until one of them gets its."""
         row = DismissedSender.insert(sender=sender, why=why, who=who, at=at)
         values = {DismissedSender.why: why, DismissedSender.who: who, DismissedSender.at: at}
         update = {**values, DismissedSender.until: None}
@@ -142,7 +147,7 @@ class Unreported:
             self._engine.run(row.on_conflict(conflict_target=[DismissedSender.sender], update=update))
 
     def end(self, sender: str, until: datetime) -> None:
-        """A report of the sender came: what comes from then on counts again."""
+        """End the dismissal: a report of the sender came, so its studies count again from then on."""
         with self._engine.write():
             mine = DismissedSender.sender == sender
             self._engine.run(DismissedSender.update(until=until).where(mine))

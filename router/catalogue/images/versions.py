@@ -1,4 +1,4 @@
-"""Newer versions of what a destination has already."""
+"""Newer versions of instances that a destination has."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Instance, LedgerRow, Study, StudyIdentity
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.studies import identity_of
 from router.matching.images.renewal import Fingerprint
@@ -17,7 +17,7 @@ _THERE = (Fate.SENT, Fate.STORED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Several:
-    """A version of an instance that came in several; `differs` is what matters in it beside the one before."""
+    """A version of an instance that has several; `differs` is what matters in it beside the one before."""
 
     study_uid: str
     series_uid: str

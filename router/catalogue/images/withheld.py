@@ -9,16 +9,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import (
-    WITHHELD_IN_LEDGER,
-    Delivery,
-    Document,
-    Exam,
-    Instance,
-    LedgerRow,
-    Study,
-    StudyIdentity,
-)
+from router.catalogue.db.tables.exams import Document, Exam
+from router.catalogue.db.tables.images import WITHHELD_IN_LEDGER, Instance, LedgerRow, Study, StudyIdentity
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.images.ledger import Fate
 from router.matching.images.requests import Companion
 from router.policy.states import State
@@ -90,7 +83,7 @@ class Withheld:
         )
 
     def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
-        """Withhold what names these requests: what is not decided yet, and what is selected and not sent."""
+        """Withhold the instances that name these requests and are undecided, or selected and not sent."""
         if not requests:
             return
         decided = LedgerRow.select(LedgerRow.id).where(
@@ -111,7 +104,7 @@ class Withheld:
             self._engine.run(LedgerRow.update(state=Fate.WITHHELD, rule=_RULE, at=now).where(selected))
 
     def give_back(self, destination: str, studies: Iterable[str], kept: Sequence[Request]) -> None:
-        """Have it decided anew what is withheld of these studies, but for what names `kept`."""
+        """Have the withheld instances of these studies decided again, except those that name `kept`."""
         for some in portions(list(studies)):
             mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER & (LedgerRow.destination == destination)
             mine = mine & ~_naming(kept) if kept else mine

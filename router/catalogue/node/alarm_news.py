@@ -12,7 +12,7 @@ from peewee import fn
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Insert
-from router.catalogue.db.tables import AlarmCause, AlarmNewsRow, OpenAlarm
+from router.catalogue.db.tables.node import AlarmCause, AlarmNewsRow, OpenAlarm
 from router.events import Event, Kind
 from router.policy.folding import AlarmNews, Cause, Fold
 
@@ -62,7 +62,7 @@ class NewsOfAlarms:
         return {fold.cause: fold for fold in found}
 
     def keep(self, fold: Fold, now: datetime) -> None:
-        """Remember the cause so; one that is over is forgotten."""
+        """Keep the cause as it is folded; remove one that is over."""
         mine = (AlarmCause.alarm == fold.cause.alarm) & (AlarmCause.destination == fold.cause.destination)
         with self._engine.write():
             self._engine.run(AlarmCause.delete().where(mine))

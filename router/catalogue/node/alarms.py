@@ -1,4 +1,4 @@
-"""The alarms that stand: told once, and kept until they are cleared, through every restart and for every node."""
+"""Alarms that are not cleared: reported once, and kept over every restart and for every node until they are."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from peewee import fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import OpenAlarm
+from router.catalogue.db.tables.node import OpenAlarm
 from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """An alarm that is not cleared. `destination` is the one that it concerns, "" where it concerns none alone."""
 
@@ -67,9 +67,9 @@ _COLUMNS = (
 
 
 class Alarms:
-    """Which alarms stand. The journal asks `is_news` before it tells of one.
+    """Alarms that are not cleared. The event bus asks `is_news` before it reports one.
 
-    What is news is also kept for the messages to people, in the same transaction: by every node and every command.
+    News is kept for the messages to people in the same transaction, by every node and every command.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -77,7 +77,7 @@ class Alarms:
         self._news = NewsOfAlarms(engine)
 
     def is_news(self, event: Event) -> bool:
-        """Whether an alarm did not stand, or what clears it clears one; it stands, or is gone, afterwards."""
+        """Whether the event raises an alarm that is not raised yet, or clears one that is; keep that it does."""
         subject = event.subject
         stands = self._text(event.alarm, subject)
         if event.kind == Kind.CLEARED:
@@ -85,20 +85,26 @@ class Alarms:
         return stands is None and self._enter(event, subject)
 
     def standing(self, exam: int | None = None, subjects: Sequence[str] = ()) -> Sequence[Standing]:
-        """What stands, of one exam and about these subjects or of everything, the oldest first."""
+        """Alarms of one exam and about these subjects, or all, the oldest first."""
         query = OpenAlarm.select(*_COLUMNS).order_by(OpenAlarm.since)
         mine = (OpenAlarm.exam == exam) | OpenAlarm.subject.in_(list(subjects))
         return self._read(query if exam is None else query.where(mine))
 
     def of(self, kinds: Collection[Alarm]) -> Sequence[Standing]:
-        """What stands of these kinds, the oldest first: of others, as of refused files, there may be ten thousands."""
+        """Alarms of these kinds, the oldest first: of others, refused files say, there may be tens of thousands."""
         return self._read(OpenAlarm.select(*_COLUMNS).where(OpenAlarm.alarm.in_(list(kinds))).order_by(OpenAlarm.since))
 
     def _read(self, query: Any) -> Sequence[Standing]:
-        return [Standing(Alarm(alarm), *rest) for alarm, *rest in self._engine.run(query.tuples())]
+        return [
+            Standing(
+                alarm=Alarm(alarm), subject=subject, text=text, exam=exam, delivery=delivery, since=since,
+                destination=destination,
+            )
+            for alarm, subject, text, exam, delivery, since, destination in self._engine.run(query.tuples())
+        ]  # fmt: skip
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
-        """Whether this one does."""
+        """Whether this alarm is raised."""
         return self._text(alarm, subject) is not None
 
     def subjects(self, alarm: Alarm) -> frozenset[str]:
@@ -107,13 +113,13 @@ class Alarms:
         return frozenset(str(row[0]) for row in rows)
 
     def reword(self, alarm: Alarm, subject: str, text: str) -> None:
-        """Change the text of an alarm that stands; nobody is told."""
+        """Change the text of an alarm that is raised; that is no news."""
         if self._text(alarm, subject) not in (None, text):
             with self._engine.write():
                 self._engine.run(OpenAlarm.update(text=text).where(_is(alarm, subject)))
 
     def counts(self) -> dict[Alarm, int]:
-        """How many of each stand; those of which none does are left out."""
+        """The number of alarms of each kind that has any."""
         query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm).tuples()
         return {Alarm(alarm): int(number) for alarm, number in self._engine.run(query)}
 
@@ -133,7 +139,7 @@ class Alarms:
             return entered
 
     def _remove(self, event: Event) -> bool:
-        """The end is told of the destination at which the alarm was raised, whatever its end names."""
+        """Remove the alarm; the news of it names the destination at which it was raised, whatever the event names."""
         gone = OpenAlarm.delete().where(_is(event.alarm, event.subject)).returning(OpenAlarm.destination)
         with self._engine.write():
             removed = self._engine.run(gone)

@@ -6,7 +6,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import HeadRow
+from router.catalogue.db.tables.node import HeadRow
 from router.model import Head
 
 _COLUMNS = (

@@ -6,7 +6,7 @@ from typing import Any
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Insert
-from router.catalogue.db.tables import EventRow
+from router.catalogue.db.tables.node import EventRow
 from router.events import Event, Kind
 
 # Instances come by the hundred thousand a day, and their story is in the ledger; what was refused belongs to no exam.

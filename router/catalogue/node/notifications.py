@@ -10,8 +10,8 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Insert
-from router.catalogue.db.tables import NotificationRow as Row
-from router.catalogue.db.tables import Setting, WayRow
+from router.catalogue.db.tables.node import NotificationRow as Row
+from router.catalogue.db.tables.node import Setting, WayRow
 
 MOST_WAITING = 1000  # on one way
 _LEFT_LYING = timedelta(minutes=5)
@@ -140,7 +140,7 @@ class Notifications:
         return sorted([*found, *lying], key=lambda one: one.way)
 
     def _counts(self) -> dict[str, tuple[int, datetime]]:
-        """Of each way how many wait, and since when the oldest does."""
+        """By way: how many messages wait, and since when the oldest does."""
         query = Row.select(Row.way, fn.COUNT(Row.id), fn.MIN(Row.at)).group_by(Row.way).tuples()
         return {way: (int(count), oldest) for way, count, oldest in self._engine.run(query)}
 

@@ -1,6 +1,6 @@
 """Refusals at the door of every node of this database: by day, by sender, and the instances that have not come since.
 
-Anybody may knock, so that each table is bounded: what would be a row too many is counted with others.
+Anybody may knock, so each table is bounded: refusals beyond its limit are counted together.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,8 @@ from peewee import SQL, fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Exam, ExamStudy, RefusalRow, RefusedInstanceRow, RefusedSenderRow
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.node import RefusalRow, RefusedInstanceRow, RefusedSenderRow
 from router.events import Event, Kind
 from router.refusals import Why
 
@@ -113,32 +114,37 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
+# Enters refusals of a kind that is new on its day; another node may be quicker.
 _ENTER = Statement(
     _insert("refusal", _COLUMNS, _KEY,
             '"count" = refusal."count" + excluded."count", "last" = excluded."last", reason = excluded.reason'),
     *_fields(RefusalRow, _COLUMNS),
 )  # fmt: skip
+# Adds refusals to a row; no row where there is none.
 _ADD = Statement(
     f'UPDATE refusal SET "count" = "count" + ?, "last" = ?, reason = ? WHERE {_where(_KEY)} RETURNING why',  # noqa: S608 as above
     *_fields(RefusalRow, ("count", "last", "reason", *_KEY)),
 )
-# What a person dismissed was this cause of refusal; another one is news.
+# Adds refusals to a sender. A person has dismissed this cause of refusal; another one is news.
 _ADD_SENDER = Statement(
     'UPDATE refused_sender SET "count" = "count" + ?, untracked = untracked + ?, "last" = ?,'  # noqa: S608 as above
     " dismissed = CASE WHEN why = ? THEN dismissed END, called = ?, why = ?, reason = ?"
     f" WHERE {_where(_SENDER_KEY)} RETURNING why",
     *_fields(RefusedSenderRow, ("count", "untracked", "last", "why", "called", "why", "reason", *_SENDER_KEY)),
 )
+# Enters a sender that is refused for the first time; another node may be quicker.
 _ENTER_SENDER = Statement(
     _insert("refused_sender", _SENDER, _SENDER_KEY,
             '"count" = refused_sender."count" + excluded."count", "last" = excluded."last",'
             " untracked = refused_sender.untracked + excluded.untracked"),
     *_fields(RefusedSenderRow, _SENDER),
 )  # fmt: skip
+# Enters an instance that is refused, for the first time or again.
 _ENTER_INSTANCE = Statement(
     _insert("refused_instance", _INSTANCE, _INSTANCE[:3], "at = excluded.at, came = NULL"),
     *_fields(RefusedInstanceRow, _INSTANCE),
 )
+# Removes the refused instances that have come whole since.
 _SETTLE = Statement(
     "DELETE FROM refused_instance WHERE EXISTS"
     " (SELECT 1 FROM instance WHERE instance.sop_uid = refused_instance.sop_uid AND instance.cut = ''"

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Document, Exam, ExamStudy
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.queue.queue import Delivery, Queue
 from router.matching.exam.readiness import PERSON
@@ -22,7 +22,7 @@ class Restore:
         self._engine = engine
 
     def places(self) -> set[str]:
-        """Where every known document lies."""
+        """The places of all known documents."""
         return {row[0] for row in self._engine.run(Document.select(Document.place).tuples())}
 
     def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> int:

@@ -1,7 +1,7 @@
 """Settings of the data folder itself, whatever the configuration file says."""
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import BEGINS_WITH, CHECKS, Setting
+from router.catalogue.db.tables.node import BEGINS_WITH, CHECKS, Setting
 
 
 class Settings:

@@ -7,9 +7,33 @@ from datetime import timedelta
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import SlotRow
+from router.catalogue.db.tables.queue import SlotRow
 
 _MICROSECOND = timedelta(microseconds=1)
+
+
+# Takes the first free one of so many slots; no row where all are taken.
+_TAKE = Statement(
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
+    " INSERT INTO slot (destination, number, node, until) SELECT ?, n, ?, NOW + ? FROM numbers"
+    " WHERE NOT EXISTS (SELECT 1 FROM slot WHERE destination = ? AND number = n AND until >= NOW)"
+    " ORDER BY n LIMIT 1 ON CONFLICT (destination, number) DO UPDATE"
+    " SET node = excluded.node, until = excluded.until WHERE slot.until < NOW RETURNING number",
+    SlotRow.number, SlotRow.destination, SlotRow.node, SlotRow.until, SlotRow.destination,
+)  # fmt: skip
+# How many slots of a destination other nodes have.
+_OTHERS = Statement(
+    "SELECT COUNT(*) FROM slot WHERE destination = ? AND node <> ? AND until >= NOW", SlotRow.destination, SlotRow.node
+)
+# Extends the node's leases that have not run out.
+_RENEW = Statement("UPDATE slot SET until = NOW + ? WHERE node = ? AND until >= NOW", SlotRow.until, SlotRow.node)
+# Gives one slot back.
+_GIVE = Statement(
+    "DELETE FROM slot WHERE destination = ? AND number = ? AND node = ?",
+    SlotRow.destination, SlotRow.number, SlotRow.node,
+)  # fmt: skip
+# Gives all of the node's slots back.
+_FREE = Statement("DELETE FROM slot WHERE node = ?", SlotRow.node)
 
 
 class AssociationLeases:
@@ -17,44 +41,28 @@ class AssociationLeases:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        take = (
-            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
-            " INSERT INTO slot (destination, number, node, until) SELECT ?, n, ?, NOW + ? FROM numbers"
-            " WHERE NOT EXISTS (SELECT 1 FROM slot WHERE destination = ? AND number = n AND until >= NOW)"
-            " ORDER BY n LIMIT 1 ON CONFLICT (destination, number) DO UPDATE"
-            " SET node = excluded.node, until = excluded.until WHERE slot.until < NOW RETURNING number"
-        )
-        others = "SELECT COUNT(*) FROM slot WHERE destination = ? AND node <> ? AND until >= NOW"
-        renew = "UPDATE slot SET until = NOW + ? WHERE node = ? AND until >= NOW"
-        row = SlotRow.destination, SlotRow.node, SlotRow.until
-        self._take = Statement(take.replace("NOW", engine.now), SlotRow.number, *row, SlotRow.destination)
-        self._others = Statement(others.replace("NOW", engine.now), SlotRow.destination, SlotRow.node)
-        self._renew = Statement(renew.replace("NOW", engine.now), SlotRow.until, SlotRow.node)
-        self._give = Statement("DELETE FROM slot WHERE destination = ? AND number = ? AND node = ?",
-                               SlotRow.destination, SlotRow.number, SlotRow.node)  # fmt: skip
-        self._free = Statement("DELETE FROM slot WHERE node = ?", SlotRow.node)
 
     def take(self, destination: str, limit: int, node: str, lease: timedelta) -> int | None:
         """Take one of the first `limit` slots for so long; its number, None when all are taken."""
         with self._engine.write():
-            rows = self._take.run(self._engine, limit, destination, node, lease // _MICROSECOND, destination)
+            rows = _TAKE.run(self._engine, limit, destination, node, lease // _MICROSECOND, destination)
         return int(rows[0][0]) if rows else None
 
     def of_others(self, destination: str, node: str) -> int:
         """How many slots other nodes than this one have."""
-        return int(self._others.run(self._engine, destination, node)[0][0])
+        return int(_OTHERS.run(self._engine, destination, node)[0][0])
 
     def renew(self, node: str, lease: timedelta) -> None:
-        """Extend the leases of all that the node has; what ran out may be another's by now."""
+        """Extend the leases of the node's slots, except those that ran out: another node may have them."""
         with self._engine.write():
-            self._renew.run(self._engine, lease // _MICROSECOND, node)
+            _RENEW.run(self._engine, lease // _MICROSECOND, node)
 
     def give(self, destination: str, number: int, node: str) -> None:
-        """Give one back; one that is another node's by now stays so."""
+        """Give a slot back, unless another node has it."""
         with self._engine.write():
-            self._give.run(self._engine, destination, number, node)
+            _GIVE.run(self._engine, destination, number, node)
 
     def free(self, node: str) -> None:
         """Give back all that the node has: it is at its start, has left, or is dead."""
         with self._engine.write():
-            self._free.run(self._engine, node)
+            _FREE.run(self._engine, node)

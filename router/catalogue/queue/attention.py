@@ -7,21 +7,41 @@ from typing import Any
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, Exam, UnreadRow
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.queue import Delivery, UnreadRow
 from router.clock import require_aware
 from router.matching.exam.approval import Part, UnreadApproval
 from router.model import Channel
 from router.policy.attention import Stuck
 from router.policy.states import PENDING, Needs, State
 
-_ERROR, _FAILURE = 60, 1000  # characters of a reason by which it is judged, and of one that is told
+_ERROR, _FAILURE = 60, 1000  # characters of a reason that is judged, and of one that is shown
 _COLUMNS = (
     f"SELECT d.id, d.exam_id, d.destination, d.channel, d.state, d.changed, d.waiting_for, d.held_by,"  # noqa: S608 our own text
     f" substr(d.error, 1, CASE d.state WHEN 'failed' THEN {_FAILURE} ELSE {_ERROR} END),"
     " d.due, d.next_try, d.lease_until, e.approved_at, e.check_at"
     " FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE "
 )
+# Whether the exam is known to have an approval that cannot be read.
 _KEPT = Statement("SELECT 1 FROM unread_approval WHERE exam_id = ?", Exam.id)
+# Deliveries that may wait for a person, wherever they go. An approved one that waits has a due time, which the index
+# (state, due) knows.
+_STILL = tuple(
+    Statement(f"{_COLUMNS}{where}")
+    for where in (
+        "d.state IN ('held', 'failed')",
+        "d.state = 'waiting' AND d.due IS NOT NULL",
+        "d.state = 'deferred' AND d.next_try IS NULL",
+        "d.state = 'sending' AND d.lease_until IS NULL",
+    )
+)
+# Approved deliveries to a place that are not done with.
+_OF_PLACE = Statement(
+    f"{_COLUMNS}d.destination = ? AND d.channel = ? AND e.approved_at IS NOT NULL"
+    " AND d.state IN ('waiting', 'ready', 'sending', 'deferred')", Delivery.destination, Delivery.channel,
+)  # fmt: skip
+# The next destination by name that there are deliveries to.
+_NEXT = Statement("SELECT MIN(destination) FROM delivery WHERE destination > ?", Delivery.destination)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,36 +60,20 @@ class OpenDeliveries:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # An approved one that waits has a due time, which the index (state, due) knows.
-        self._still = [
-            Statement(f"{_COLUMNS}{where}")
-            for where in (
-                "d.state IN ('held', 'failed')",
-                "d.state = 'waiting' AND d.due IS NOT NULL",
-                "d.state = 'deferred' AND d.next_try IS NULL",
-                "d.state = 'sending' AND d.lease_until IS NULL",
-            )
-        ]
-        self._place = Statement(
-            f"{_COLUMNS}d.destination = ? AND d.channel = ? AND e.approved_at IS NOT NULL"
-            " AND d.state IN ('waiting', 'ready', 'sending', 'deferred')",
-            Delivery.destination, Delivery.channel,
-        )  # fmt: skip
-        self._next = Statement("SELECT MIN(destination) FROM delivery WHERE destination > ?", Delivery.destination)
 
     def deliveries(self, configured: Collection[tuple[str, Channel]]) -> list[Stuck]:
         """Those that may wait for a person: all but what waits for its approval or goes to one of these places."""
-        rows = [row for statement in self._still for row in statement.run(self._engine)]
+        rows = [row for statement in _STILL for row in statement.run(self._engine)]
         for place in self._destinations():
             for channel in Channel:
                 if (place, channel) not in configured:
-                    rows += self._place.run(self._engine, place, channel)
+                    rows += _OF_PLACE.run(self._engine, place, channel)
         return [_stuck(row) for row in {row[0]: row for row in rows}.values()]
 
     def _destinations(self) -> Iterator[str]:
         """Every destination that there are deliveries to, each found by its index alone."""
         name = ""
-        while (name := self._next.run(self._engine, name)[0][0]) is not None:
+        while (name := _NEXT.run(self._engine, name)[0][0]) is not None:
             yield name
 
     # -- approvals that cannot be read

@@ -10,15 +10,17 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import BackfillRow as Row
-from router.catalogue.db.tables import BackfillTurn, Delivery, Exam, ExamStudy, Instance, Study, Tombstone
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, Study, Tombstone
+from router.catalogue.db.tables.queue import BackfillRow as Row
+from router.catalogue.db.tables.queue import BackfillTurn, Delivery
 from router.events import Event, EventBus, Kind
 from router.policy.backfill import Backfill, standing
 from router.policy.states import OPEN, State
 
 
 class Stage(StrEnum):
-    """How an exam of a backfill stands, by that of its deliveries which is furthest back, the first one first."""
+    """Stage of an exam of a backfill, that of its delivery which is furthest back; in that order."""
 
     HELD = "held"
     FAILED = "failed"
@@ -36,6 +38,7 @@ _STAGE_OF = {
     State.DELIVERED: Stage.DELIVERED,
 }  # fmt: skip
 _RANK = "".join(f" WHEN state = '{state}' THEN {_STAGES.index(stage)}" for state, stage in _STAGE_OF.items())
+# Exams approved in a span, by stage.
 _COUNT = Statement(
     f"SELECT stage, COUNT(*) FROM (SELECT MIN(CASE{_RANK} ELSE {_STAGES.index(Stage.ASIDE)} END) AS stage"  # noqa: S608 our own text
     " FROM delivery JOIN exam ON exam.id = delivery.exam_id WHERE exam.approved_at >= ? AND exam.approved_at < ?"
@@ -57,7 +60,7 @@ class Extent:
 
 
 class Backfills:
-    """At most one stands."""
+    """Backfills, of which at most one stands: was begun and not stopped."""
 
     def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
@@ -74,7 +77,7 @@ class Backfills:
         return standing(self.all())
 
     def begin(self, wanted: Backfill, days: str) -> bool:
-        """Begin it, whose `days` are told so; False where one stands already."""
+        """Begin it, with an event that names its `days`; False where one stands already."""
         row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
         with self._engine.lock_names(["backfill"]), self._engine.write():
             if self.standing() is not None:
@@ -85,7 +88,7 @@ class Backfills:
         return True
 
     def stop(self, who: str, days: str, now: datetime) -> Backfill | None:
-        """Stop the one that stands, whose `days` are told so; None where none does."""
+        """Stop the one that stands, with an event that names its `days`; None where none does."""
         with self._engine.write():
             found = self.standing()
             if found is None or not self._engine.run(Row.update(until=now).where(Row.until.is_null())):

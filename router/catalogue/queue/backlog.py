@@ -1,4 +1,4 @@
-"""What is to be delivered, counted by place, state and age. Reads the queue's index only."""
+"""Backlog: counts of open deliveries by place, state and age. Reads the queue's index only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery
+from router.catalogue.db.statement import Statement, listed
+from router.catalogue.db.tables.queue import Delivery
 from router.clock import require_aware
 from router.model import Channel
-from router.policy.states import State
+from router.policy.states import PENDING, State
 
 
 class Age(StrEnum):
@@ -29,14 +29,14 @@ class Age(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where deliveries go, and how much time they have."""
+    """A destination and channel, and the time that its deliveries have."""
 
     destination: str
     channel: Channel
     within: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogCount:
     """So many open deliveries of one place, state and age; `first_due` is the earliest due time among them."""
 
@@ -48,13 +48,14 @@ class BacklogCount:
     first_due: datetime | None
 
 
-_OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED, State.HELD)
 _AGES = tuple(Age)
-_COUNT = (
-    "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"
+# Open deliveries of a place by state and age, each with the earliest due time.
+_COUNT = Statement(
+    "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"  # noqa: S608 our own text
     " WHEN due > ? THEN 4 ELSE 5 END AS age, COUNT(*), MIN(due) FROM delivery"
-    " WHERE destination = ? AND channel = ? AND state IN (OPEN) GROUP BY state, age"
-)
+    f" WHERE destination = ? AND channel = ? AND state IN {listed(PENDING)} GROUP BY state, age",
+    *[Delivery.due] * 4, Delivery.destination, Delivery.channel,
+)  # fmt: skip
 
 
 class Backlog:
@@ -62,25 +63,18 @@ class Backlog:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        due, text = Delivery.due, Delivery.state
-        self._count = Statement(
-            _COUNT.replace("OPEN", ", ".join("?" * len(_OPEN))),
-            *[due] * 4,
-            Delivery.destination,
-            Delivery.channel,
-            *[text] * len(_OPEN),
-        )
 
-    def heaps(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
-        """Every heap of these places that is not empty."""
-        return [heap for place in places for heap in self._of(place, require_aware(now))]
+    def counts(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
+        """Counts of these places, those of 0 left out."""
+        return [count for place in places for count in self._of(place, require_aware(now))]
 
     def _of(self, place: Place, now: datetime) -> list[BacklogCount]:
         edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
-        rows = self._count.run(self._engine, *edges, place.destination, place.channel, *_OPEN)
+        rows = _COUNT.run(self._engine, *edges, place.destination, place.channel)
         return [
             BacklogCount(
-                place.destination, place.channel, State(state), _AGES[age], count, Delivery.due.python_value(first)
+                destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],
+                deliveries=count, first_due=Delivery.due.python_value(first),
             )
             for state, age, count, first in rows
-        ]
+        ]  # fmt: skip

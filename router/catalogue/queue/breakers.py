@@ -1,4 +1,4 @@
-"""The breakers that are not closed: kept here, so that every node and every restart knows of them."""
+"""Breakers that are not closed, kept over restarts and for every node."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import BreakerRow as Row
+from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
 from router.events import Event, EventBus, Kind
 from router.model import Channel
@@ -42,9 +42,9 @@ class Breakers:
     def change(
         self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker]
     ) -> tuple[Breaker, Breaker]:
-        """Put what `decide` makes of it in its place, with nobody between; before and after.
+        """Replace the breaker by what `decide` makes of it, under a lock; return it as it was and as it is.
 
-        Where it opens or closes that is told, once.
+        Where it opens or closes, that is one event.
         """
         with self._engine.lock_names([f"breaker {channel} {destination}"]), self._engine.write():
             before = self.of(destination, channel)
@@ -56,7 +56,7 @@ class Breakers:
         return before, after
 
     def forget(self, destination: str, channel: Channel) -> None:
-        """Forget the breaker of a place that is no longer configured; no event is recorded."""
+        """Remove the breaker of a place that is not configured; no event is recorded."""
         with self._engine.write():
             self._engine.run(Row.delete().where(_is(destination, channel)))
 

@@ -1,11 +1,11 @@
-"""Storage commitment (PS3.4 J): what was asked of a destination, and what it said.
+"""Storage commitment (PS3.4 J): requests to destinations, and their reports.
 
 An instance that is `stored` in the ledger has been taken by the destination and is not committed yet. A request is a
 row before it is sent, and its Transaction UID is known for ever: a report is honoured however late it comes.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, LedgerRow, Study
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
+from router.catalogue.db.tables.queue import Commitment, CommitmentItem
 from router.catalogue.images.ledger import Fate, outdone
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Uncommitted:
     """A stored instance; `key` is the ledger row's. `asked` counts its requests, `unanswered` those not reported on."""
 
@@ -30,7 +32,7 @@ class Uncommitted:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a report makes of a ledger row; one that stays `stored` is asked for again at `ask_at`."""
+    """New state of a ledger row by a report; one that stays `stored` is asked for again at `ask_at`."""
 
     key: int
     fate: Fate
@@ -66,7 +68,7 @@ class Commitments:
         query = (
             _stored(exam, destination, *_columns()).where(LedgerRow.ask_at <= now).order_by(Instance.id).limit(limit)
         )
-        return [Uncommitted(*row) for row in self._engine.run(query.tuples())]
+        return _uncommitted(self._engine.run(query.tuples()))
 
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
         """Enter a request that is about to be sent."""
@@ -78,9 +80,9 @@ class Commitments:
                 self._engine.run(CommitmentItem.insert_many(items))
 
     def accepted(self, transaction: str, asked: datetime, ask_at: datetime) -> None:
-        """The destination has taken the request of `asked`: without a report it is asked again at `ask_at`.
+        """Note that the destination has taken the request of `asked`: without a report it is asked again at `ask_at`.
 
-        What a report that came before has put off for another time stays so.
+        An instance that an earlier report has put off keeps its time.
         """
         items = CommitmentItem.select(CommitmentItem.ledger).join(Commitment).where(Commitment.uid == transaction)
         with self._engine.write():
@@ -88,21 +90,21 @@ class Commitments:
             self._engine.run(LedgerRow.update(ask_at=ask_at).where(mine))
 
     def withdraw(self, transaction: str) -> None:
-        """The destination has refused the request as a whole: no report will come."""
+        """Remove a request that the destination has refused as a whole: no report will come."""
         mine = Commitment.select(Commitment.id).where(Commitment.uid == transaction)
         with self._engine.write():
             self._engine.run(CommitmentItem.delete().where(CommitmentItem.commitment.in_(mine)))
             self._engine.run(Commitment.delete().where(Commitment.uid == transaction))
 
     def send_again(self, exam: int, destination: str, status: int, now: datetime) -> None:
-        """Have sent again what the destination last answered `status` for, where its time has come."""
+        """Send again the instances that the destination last answered `status` for, where their time has come."""
         missing = _stored(exam, destination, LedgerRow.id).where(
             (LedgerRow.ask_at <= now) & (LedgerRow.status == status)
         )
         self._change(missing, Fate.SELECTED, now)
 
     def waive(self, exam: int, destination: str, now: datetime) -> None:
-        """Count as sent what is stored: commitment is not asked for any more."""
+        """Count stored instances as sent: their commitment is not asked for."""
         self._change(_stored(exam, destination, LedgerRow.id), Fate.SENT, now)
 
     def _change(self, rows: Any, fate: Fate, now: datetime) -> None:
@@ -123,7 +125,7 @@ class Commitments:
             .where((Commitment.uid == transaction) & Commitment.reported.is_null() & (LedgerRow.state == Fate.STORED))
             .tuples()
         )
-        return [Uncommitted(*row) for row in self._engine.run(query)]
+        return _uncommitted(self._engine.run(query))
 
     def settle(self, transaction: str, settled: Sequence[Settled], now: datetime) -> list[int]:
         """Write down a report in one transaction; the exams that it concerns, which are evaluated."""
@@ -156,7 +158,7 @@ class Commitments:
         return sorted(found)
 
     def destination(self, transaction: str) -> str:
-        """Where the request went; "" where it is not ours."""
+        """The destination of a request; "" where the request is not ours."""
         rows = self._engine.run(Commitment.select(Commitment.destination).where(Commitment.uid == transaction).tuples())
         return next((str(row[0]) for row in rows), "")
 
@@ -188,11 +190,19 @@ class Commitments:
 
 
 def _columns() -> tuple[Any, ...]:
-    """Of the outer query's ledger row, what `Uncommitted` holds."""
+    """Columns of `Uncommitted`, for the outer query's ledger row."""
     item, request = CommitmentItem.alias(), Commitment.alias()
     asked = item.select(fn.COUNT(item.id)).where(item.ledger == LedgerRow.id)
     unanswered = asked.join(request, on=item.commitment == request.id).where(request.reported.is_null())
     return LedgerRow.id, Instance.sop_class, Instance.sop_uid, asked, unanswered
+
+
+def _uncommitted(rows: Iterable[Any]) -> list[Uncommitted]:
+    """Records of rows of `_columns`."""
+    return [
+        Uncommitted(key=key, sop_class=sop_class, sop_instance=sop, asked=asked, unanswered=unanswered)
+        for key, sop_class, sop, asked, unanswered in rows
+    ]
 
 
 def _stored(exam: int, destination: str, *columns: Any) -> Any:

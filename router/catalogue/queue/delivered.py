@@ -8,7 +8,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Delivery, Disagreement, Instance, Study, StudyIdentity
+from router.catalogue.db.tables.exams import Disagreement
+from router.catalogue.db.tables.images import Instance, Study, StudyIdentity
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.images.studies import identity_of
 from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Channel, InstanceUids
@@ -19,7 +21,7 @@ Files = Mapping[Identity, tuple[InstanceUids, int]]
 
 
 class Delivered:
-    """Deliveries that are `delivered`, and what stands behind them."""
+    """Deliveries that are `delivered`, and the rows that they were decided by."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Instance, LedgerRow, Study, Upload
+from router.catalogue.db.tables.images import Instance, LedgerRow, Study
+from router.catalogue.db.tables.queue import Upload
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 

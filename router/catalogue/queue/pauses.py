@@ -1,12 +1,14 @@
-"""The pauses of sending: kept here, so that every node and every restart knows of them, and for ever, so that what was
-late by one of them is told as that."""
+"""Pauses of sending, kept over restarts and for every node.
+
+They are never removed: a delivery that is late by a pause is reported as that.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import PauseRow as Row
+from router.catalogue.db.tables.queue import PauseRow as Row
 from router.events import Event, EventBus, Kind
 from router.policy.pause import EVERYWHERE, Pause
 
@@ -27,7 +29,7 @@ class Pauses:
         return self._select(Row.until.is_null() | (Row.until > start))
 
     def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
-        """Send nothing to the destination, EVERY for all, from now on; False where such a pause stands already."""
+        """Begin a pause of the destination, EVERY for all; False where such a pause stands already."""
         with self._engine.lock_names(["pause"]), self._engine.write():
             if self._engine.run(Row.select(Row.since).where(_stands(destination)).tuples()):
                 return False
@@ -37,7 +39,7 @@ class Pauses:
         return True
 
     def end(self, destination: str, who: str, why: str, now: datetime) -> bool:
-        """Send again what that pause kept; False where none stands."""
+        """End that pause; False where none stands."""
         with self._engine.write():
             ended = self._engine.run(Row.update(until=now, ended_by=who).where(_stands(destination)))
             if ended:

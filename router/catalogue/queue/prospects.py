@@ -8,10 +8,24 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, ExamStudy, Study
+from router.catalogue.db.tables.exams import ExamStudy
+from router.catalogue.db.tables.images import Study
+from router.catalogue.db.tables.queue import Delivery
 from router.model import Channel
 
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot
+
+
+_PLACE = (Delivery.destination, Delivery.channel)
+_READY = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
+_IN_ORDER = f"ORDER BY due, changed, id LIMIT {_MOST}"
+# How many deliveries of a place are ready.
+_COUNT = Statement(f"SELECT COUNT(*) {_READY}", *_PLACE)
+# The first of them that can still make it, and the first that cannot, each in the order in which they are claimed.
+_TIMELY = Statement(f"SELECT id {_READY} AND due > ? {_IN_ORDER}", *_PLACE, Delivery.due)
+_MISSED = Statement(f"SELECT id {_READY} AND due <= ? {_IN_ORDER}", *_PLACE, Delivery.due)
+# How many of them can still make it.
+_COUNT_TIMELY = Statement(f"SELECT COUNT(*) {_READY} AND due > ?", *_PLACE, Delivery.due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +41,16 @@ class Prospects:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        mine = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
-        place = Delivery.destination, Delivery.channel
-        self._count = Statement(f"SELECT COUNT(*) {mine}", *place)
-        texts = [f"SELECT id {mine} AND due {sign} ? ORDER BY due, changed, id LIMIT {_MOST}" for sign in (">", "<=")]
-        self._timely, self._missed = (Statement(text, *place, Delivery.due) for text in texts)
-        self._can = Statement(f"SELECT COUNT(*) {mine} AND due > ?", *place, Delivery.due)
 
     def queued(self, destination: str, channel: Channel, now: datetime) -> Queued:
         """In the order in which they are claimed: what is missed already comes after all that can still make it."""
         place = destination, channel
-        count = int(self._count.run(self._engine, *place)[0][0])
+        count = int(_COUNT.run(self._engine, *place)[0][0])
         if not count:
             return Queued({}, 0)
-        timely = [int(row[0]) for row in self._timely.run(self._engine, *place, now)]
-        missed = [int(row[0]) for row in self._missed.run(self._engine, *place, now)]
-        before = int(self._can.run(self._engine, *place, now)[0][0]) if len(timely) == _MOST else len(timely)
+        timely = [int(row[0]) for row in _TIMELY.run(self._engine, *place, now)]
+        missed = [int(row[0]) for row in _MISSED.run(self._engine, *place, now)]
+        before = int(_COUNT_TIMELY.run(self._engine, *place, now)[0][0]) if len(timely) == _MOST else len(timely)
         places = {number: n + 1 for n, number in enumerate(timely)}
         return Queued(places | {number: before + n + 1 for n, number in enumerate(missed)}, count)
 

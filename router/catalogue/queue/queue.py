@@ -10,8 +10,9 @@ from peewee import SQL, Field, fn
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery as Row
-from router.catalogue.db.tables import EventRow, Exam, ExamStudy, OpenAlarm
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.node import EventRow, OpenAlarm
+from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.queue.backfills import take_turn
 from router.events import Event, EventBus, Kind
 from router.model import Channel
@@ -20,7 +21,7 @@ from router.policy.retry import UNPROVED
 from router.policy.states import PENDING, Needs, State, require_move
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One exam to one destination by one channel.
 
@@ -81,9 +82,11 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
-# Part of the claim itself, which both engines ask once a statement: no column is of the claim's own table.
+# Nothing is paused at the destination. Part of the claim itself, which both engines ask once a statement: no column is
+# of the claim's own table.
 _NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.destination IN (?, ?))"
-# Asked once for each state there is: built anew, the queries would take longer than their answers.
+# The first deliveries in a state, everywhere or to one destination. Asked once for each state there is: building the
+# queries again would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
@@ -125,11 +128,11 @@ class Queue:
         return sorted(found, key=lambda one: (one.due or _LAST, one.id))
 
     def with_due(self) -> list[Delivery]:
-        """What is still to be delivered and has a due time, by it."""
+        """Open deliveries with a due time, in its order."""
         return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))
 
     def due_between(self, start: datetime, end: datetime) -> list[Delivery]:
-        """What was due then, whatever came of it, by due time."""
+        """Deliveries that were due then, whatever became of them, by due time."""
         return self._select(Row.state.in_(list(State)) & (Row.due >= start) & (Row.due < end))
 
     def expect(self, expected: Mapping[int, datetime | None]) -> None:
@@ -187,7 +190,7 @@ class Queue:
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
-        """As `update`, by a person, which is told; False when somebody has moved it meanwhile."""
+        """Like `update`, by a person and with an event; False when the delivery has moved meanwhile."""
         where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
         with self._engine.write():
             if not self._engine.run(Row.update(**changes).where(where)):
@@ -207,12 +210,12 @@ class Queue:
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
         at_most: int | None = None, *, missed_first: bool = False, undated: timedelta | None = timedelta(0),
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way, or
-        sending there is paused: who has paused it sees nothing claimed afterwards, on any node.
+        """Take the ready delivery that is due first; None when there is none, `at_most` are under way, or sending
+        there is paused: once a pause is written, no node claims anything.
 
-        What is missed already comes after all that can still make it, or before it where it is its turn. Of several
-        due at one time the one goes that has waited longest. Last comes what has no due time, a backfill's: one in
-        `undated` at most, none where that is None.
+        A delivery that is over its due time comes after all that can still make it, or before them by `missed_first`.
+        Of several due at one time the one that has waited longest goes first. A backfill's, which have no due time,
+        come last: one in `undated` at most, none where that is None.
         """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
@@ -238,7 +241,7 @@ class Queue:
         return int(rows[0][0])
 
     def senders(self) -> dict[str, int]:
-        """How many nodes send to each destination now; one that nobody sends to is left out."""
+        """The number of nodes that send to each destination now; destinations without one are left out."""
         live = (Row.state == State.SENDING) & (Row.lease_until >= self._in(timedelta(0)))
         count = fn.COUNT(Row.lease_owner.distinct())
         rows: Any = self._engine.run(Row.select(Row.destination, count).where(live).group_by(Row.destination).tuples())
@@ -273,7 +276,7 @@ class Queue:
         return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
 
     def promote(self, now: datetime) -> int:
-        """Make ready what was deferred until now; how many."""
+        """Make ready the deliveries that were deferred until now; return how many."""
         due = self._select((Row.state == State.DEFERRED) & (Row.next_try <= now))
         return self._make_ready(due, now, "time of the next try", {"next_try": None})
 
@@ -293,7 +296,7 @@ class Queue:
                 self._engine.run(Row.update(lease_until=self._in(lease_for)).where(where))
 
     def _in(self, time: timedelta) -> SQL:
-        """An instant by the database's clock: of two nodes whose clocks disagree none takes what the other sends."""
+        """An instant by the database's clock, so that nodes whose clocks disagree agree on leases."""
         return SQL(f"({self._engine.now} + {time // timedelta(microseconds=1)})")
 
     def holds(self, delivery: Delivery) -> bool:
@@ -302,7 +305,7 @@ class Queue:
         return row is not None and row.state == State.SENDING and row.lease == delivery.lease
 
     def take_back(self, owner: str | None, now: datetime) -> int:
-        """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
+        """Make ready again the deliveries whose lease ran out, and at start all of the `owner`'s."""
         lost = self._lost(owner)
         lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
         return self._make_ready(lost, now, STOPPED, lease)
@@ -318,7 +321,7 @@ class Queue:
         )
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
-        """When it was last given back without a word on what was sent; None where that never was."""
+        """When the delivery was last given back without knowing what was sent; None if it never was."""
         lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
         mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
         rows: Any = self._engine.run(

@@ -9,7 +9,9 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Delivery, Document, Exam, ExamStudy, LedgerRow, Study
+from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
+from router.catalogue.db.tables.images import LedgerRow, Study
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.images.ledger import Fate
 from router.policy.states import CLOSED, State
 
@@ -38,9 +40,9 @@ class Renaming:
         return Counter({State(state): int(count) for state, count in found})
 
     def rename(self, old: str, new: str, now: datetime) -> Renamed:
-        """Rename what went, or is to go, to `old`, some exams a transaction.
+        """Rename the deliveries and ledger rows of `old`, some exams a transaction.
 
-        Those are evaluated anew of which something came after their delivery, or that are not delivered.
+        Exams that are not delivered, or that something came of after their delivery, are evaluated again.
         """
         moved = 0
         for exams in self._portions(old):
@@ -100,6 +102,6 @@ class Renaming:
 
 
 def _is_settled(row: Any, came: datetime | None) -> bool:
-    """Whether it is at its end, and nothing of its exam came after that."""
+    """Whether the delivery has ended, and nothing of its exam came after that."""
     ended = row.delivered_at if row.state == State.DELIVERED else row.changed
     return row.state in CLOSED and ended is not None and (came is None or came <= ended)

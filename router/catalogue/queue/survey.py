@@ -1,4 +1,4 @@
-"""What `status` counts: everything summed up by the database, so that the answer does not take longer as it grows."""
+"""Counts for `status`: the database sums them up, so that the answer takes no longer as the tables grow."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,25 +6,57 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, EventRow
+from router.catalogue.db.statement import Statement, listed
+from router.catalogue.db.tables.node import EventRow
+from router.catalogue.db.tables.queue import Delivery
 from router.events import Kind
 from router.model import Channel
-from router.policy.states import State
+from router.policy.states import PENDING, State
 
 # Since approval, by which the standard counts; the last group is everything older.
 AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
-_PENDING = "('ready', 'sending', 'deferred', 'waiting', 'held', 'failed')"
+_PENDING = listed(PENDING)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a destination has by one channel: deliveries by state, and the approved ones not delivered by age.
+# Deliveries by destination, channel and state.
+_STATES = Statement("SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state")
+# Approved deliveries by place that are not done with: all, those over their due time, those approved since each age.
+_BY_AGE = Statement(
+    "SELECT d.destination, d.channel, COUNT(*), SUM(CASE WHEN d.due < ? THEN 1 ELSE 0 END)"  # noqa: S608 our own text
+    + ", SUM(CASE WHEN e.approved_at > ? THEN 1 ELSE 0 END)" * len(AGES)
+    + f" FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING}"
+    " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL GROUP BY d.destination, d.channel",
+    *[Delivery.due] * (1 + len(AGES)),
+)
+# The reason of a place's delivery that was put off last.
+_TROUBLE = Statement(
+    "SELECT error FROM delivery WHERE destination = ? AND channel = ? AND state = 'deferred'"
+    " ORDER BY changed DESC, id DESC LIMIT 1", Delivery.destination, Delivery.channel,
+)  # fmt: skip
+# How many are due before then and not done with.
+_COUNT_DUE = Statement(f"SELECT COUNT(*) FROM delivery WHERE state IN {_PENDING} AND due < ?", Delivery.due)  # noqa: S608 our own text
+# The first of them.
+_FIRST_DUE = Statement(
+    "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM"  # noqa: S608 our own text
+    f" (SELECT * FROM delivery WHERE state IN {_PENDING} AND due < ? ORDER BY due, id LIMIT ?) d"
+    " JOIN exam e ON e.id = d.exam_id ORDER BY d.due, d.id", Delivery.due, Delivery.attempts,
+)  # fmt: skip
+# Nodes, each with the time since its last sign of life.
+_NODES = Statement("SELECT name, NOW - seen FROM node ORDER BY name")
+# The last event that says how a node is configured.
+_CONFIGURED = Statement(
+    "SELECT at, kind, text FROM event WHERE kind IN ('started', 'reloaded') AND subject = ? ORDER BY id DESC LIMIT 1",
+    EventRow.subject,
+)
 
-    `ages` has a count for less than each of AGES and one for the rest, without those of a backfill, which have no due
-    time; `late` are over their due time;
-    `trouble` is the reason of the one that was put off last.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Deliveries to a destination by one channel: by state, and those approved and not delivered by age.
+
+    `ages` has a count for less than each of AGES and one for the rest. A backfill's are not in it: they have no due
+    time. `late` are over their due time; `trouble` is the reason of the delivery that was put off last.
     """
 
     destination: str
@@ -35,7 +67,7 @@ class Place:
     trouble: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueSoon:
     """A delivery that is over its due time or will soon be."""
 
@@ -58,7 +90,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What a node made of its configuration when it last read it again."""
+    """Result of a node's last reload of its configuration."""
 
     node: str
     at: datetime
@@ -66,82 +98,57 @@ class Reload:
 
 
 class Survey:
-    """Sums over the tables, none of which reads a row of what is long delivered one by one."""
+    """Sums over the tables; none reads the rows of delivered exams one by one."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._states = Statement(
-            "SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state"
-        )
-        groups = ", ".join("SUM(CASE WHEN e.approved_at > ? THEN 1 ELSE 0 END)" for _ in AGES)
-        self._ages = Statement(
-            f"SELECT d.destination, d.channel, COUNT(*), SUM(CASE WHEN d.due < ? THEN 1 ELSE 0 END), {groups}"  # noqa: S608 our own text
-            f" FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING}"
-            " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL GROUP BY d.destination, d.channel",
-            *[Delivery.due] * (1 + len(AGES)),
-        )
-        self._trouble = Statement(
-            "SELECT error FROM delivery WHERE destination = ? AND channel = ? AND state = 'deferred'"
-            " ORDER BY changed DESC, id DESC LIMIT 1",
-            Delivery.destination, Delivery.channel,
-        )  # fmt: skip
-        self._count = Statement(
-            f"SELECT COUNT(*) FROM delivery WHERE state IN {_PENDING} AND due < ?",  # noqa: S608 our own text
-            Delivery.due,
-        )
-        self._first = Statement(
-            "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM"  # noqa: S608 our own text
-            f" (SELECT * FROM delivery WHERE state IN {_PENDING} AND due < ? ORDER BY due, id LIMIT ?) d"
-            " JOIN exam e ON e.id = d.exam_id ORDER BY d.due, d.id",
-            Delivery.due, Delivery.attempts,
-        )  # fmt: skip
-        self._nodes = Statement(f"SELECT name, {engine.now} - seen FROM node ORDER BY name")  # noqa: S608 our own text
-
-        self._configured = Statement(
-            "SELECT at, kind, text FROM event WHERE kind IN ('started', 'reloaded') AND subject = ?"
-            " ORDER BY id DESC LIMIT 1",
-            EventRow.subject,
-        )
 
     def places(self, now: datetime) -> list[Place]:
         """Every destination and channel that has deliveries, by name."""
         states: dict[tuple[str, str], dict[State, int]] = {}
-        for destination, channel, state, count in self._states.run(self._engine):
+        for destination, channel, state, count in _STATES.run(self._engine):
             states.setdefault((destination, channel), {})[State(state)] = int(count)
         bounds = [now - age for age in AGES]
-        ages = {(row[0], row[1]): row[2:] for row in self._ages.run(self._engine, now, *bounds)}
-        return [
-            Place(key[0], Channel(key[1]), states[key], *_by_age(ages.get(key)), self._last_trouble(key, states[key]))
-            for key in sorted(states)
-        ]
+        ages = {(row[0], row[1]): row[2:] for row in _BY_AGE.run(self._engine, now, *bounds)}
+        found = []
+        for (destination, channel), mine in sorted(states.items()):
+            by_age, late = _by_age(ages.get((destination, channel)))
+            found.append(Place(
+                destination=destination, channel=Channel(channel), states=mine, ages=by_age, late=late,
+                trouble=self._last_trouble(destination, channel, mine),
+            ))  # fmt: skip
+        return found
 
-    def _last_trouble(self, key: tuple[str, str], states: Mapping[State, int]) -> str:
-        found = self._trouble.run(self._engine, *key) if State.DEFERRED in states else []
+    def _last_trouble(self, destination: str, channel: str, states: Mapping[State, int]) -> str:
+        found = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in states else []
         return str(found[0][0]) if found else ""
 
-    def pressing(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
+    def due_soon(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
         """How many are due before `until` and not delivered, and the first of them."""
-        count = int(self._count.run(self._engine, until)[0][0])
+        count = int(_COUNT_DUE.run(self._engine, until)[0][0])
         due = Delivery.due.python_value
-        rows = self._first.run(self._engine, until, most) if count else []
+        rows = _FIRST_DUE.run(self._engine, until, most) if count else []
         return count, [
-            DueSoon(r[0], r[1], r[2], Channel(r[3]), State(r[4]), due(r[5]), r[6] or ", ".join(r[7].split()))
+            DueSoon(
+                id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]), due=due(r[5]),
+                trouble=r[6] or ", ".join(r[7].split()),
+            )
             for r in rows
-        ]
+        ]  # fmt: skip
 
     def nodes(self) -> Sequence[Heartbeat]:
         """Every node that has not left."""
-        return [Heartbeat(name, int(ago) * _MICROSECOND) for name, ago in self._nodes.run(self._engine)]
+        return [Heartbeat(name, int(ago) * _MICROSECOND) for name, ago in _NODES.run(self._engine)]
 
     def reloads(self, nodes: Sequence[str]) -> list[Reload]:
-        """What each of these nodes said when it last read its configuration again, if it has since its start."""
-        found = ((node, *row) for node in nodes for row in self._configured.run(self._engine, node))
+        """The last reload of each of these nodes that has reloaded since its start."""
+        found = ((node, *row) for node in nodes for row in _CONFIGURED.run(self._engine, node))
         instant = EventRow.at.python_value
         return [Reload(node, instant(at), text) for node, at, kind, text in found if kind == Kind.RELOADED]
 
 
 def former(places: Iterable[Place], configured: Collection[str]) -> Mapping[str, int]:
-    """Destinations that are not configured any more, and how many exams were delivered to each, by the channel of more.
+    """Destinations that are not configured, and how many exams were delivered to each, by the channel of more.
 
     A correction of such an exam goes nowhere.
     """

@@ -1,10 +1,10 @@
-"""How fast each destination takes what is sent, measured by those who send: for the forecast."""
+"""Throughput of each destination, measured while sending: for the forecast."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import PaceRow as Row
+from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
 from router.policy.forecast import Throughput
 
@@ -18,7 +18,7 @@ class Throughputs:
         self._engine = engine
 
     def of(self, destination: str, channel: Channel) -> Throughput:
-        """What was measured of late."""
+        """The latest measurements."""
         mine = (Row.destination == destination) & (Row.channel == channel)
         rows: Any = self._engine.run(Row.select(Row.units, Row.seconds).where(mine).tuples())
         return Throughput(*rows[0]) if rows else Throughput()

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Upload as Row
+from router.catalogue.db.tables.queue import Upload as Row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """What is sent of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
+    """An upload of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
 
     The checksums are SHA-256 of the two files, "" where they were not taken yet.
     """
@@ -52,7 +52,7 @@ class Uploads:
             self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
 
     def refuse(self, upload: int) -> None:
-        """Note that this one is not to be sent (again): what is sent next is filled anew."""
+        """Note that this upload is not to be sent (again): the next one is filled again."""
         with self._engine.write():
             self._engine.run(Row.update(refused=True).where(Row.id == upload))
 
@@ -65,17 +65,7 @@ class Uploads:
 
 def _frozen(row: Any) -> Frozen:
     return Frozen(
-        id=row.id,
-        n=row.n,
-        idem=row.idem,
-        wanted=row.wanted,
-        exam_place=row.exam_place,
-        pdf_place=row.pdf_place,
-        refused=row.refused,
-        receipt=row.receipt,
-        receipt_place=row.receipt_place,
-        frozen=row.frozen,
-        confirmed=row.confirmed,
-        exam_checksum=row.exam_checksum or "",
-        pdf_checksum=row.pdf_checksum or "",
-    )
+        id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place, pdf_place=row.pdf_place,
+        refused=row.refused, receipt=row.receipt, receipt_place=row.receipt_place, frozen=row.frozen,
+        confirmed=row.confirmed, exam_checksum=row.exam_checksum or "", pdf_checksum=row.pdf_checksum or "",
+    )  # fmt: skip

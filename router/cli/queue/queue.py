@@ -291,7 +291,10 @@ def _story(name: str) -> Any:
             review, traces = Review(catalogue, clock), Provenance(catalogue, config)
             sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
             answers = Answers(catalogue, config, clock)
-            teller = Teller(review, traces, rulebook(config.series), config.node, sides, answers)
+            teller = Teller(
+                review=review, traces=traces, rules=rulebook(config.series), node=config.node, sides=sides,
+                answers=answers,
+            )  # fmt: skip
             if as_json:
                 print_json(teller.as_json(word))
             else:

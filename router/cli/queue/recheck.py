@@ -83,7 +83,7 @@ def _judge(config: Config, since: datetime) -> list[Judged]:
 def recheck_of(config: Config, catalogue: Catalogue) -> Recheck:
     """A recheck on this data folder, whose node may run."""
     studies, reports = Studies(config.node.data / "studies"), Reports(config.node.data)
-    return Recheck(config, ExamReader(config), catalogue, studies, reports)
+    return Recheck(config=config, references=ExamReader(config), catalogue=catalogue, studies=studies, reports=reports)
 
 
 def as_document(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class _Known(NamedTuple):
     unseen: Sequence[RefusalSum]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Teller:
     """Tells what is known under a name: exams, a study that no exam has, files without an exam."""
 
@@ -124,7 +124,7 @@ class Teller:
         if not (stories or stray or files or lying or unseen):
             hint = N_("this node refuses senders, see `scripts/queue refused`") if self.traces.refuses() else ""
             raise InvalidData(N_("no delivery, exam, study or file of that name is known"), hint=hint)
-        return _Known(stories, stray, files, lying, unseen)
+        return _Known(stories=stories, stray=stray, files=files, lying=lying, unseen=unseen)
 
     def _lying(self, name: str, stories: Sequence[Story]) -> list[FolderFile]:
         """Files of the drop folder under that name, except those listed with their exam."""

@@ -91,7 +91,9 @@ class Follower:
         short, plain = self._short.unpack_from(raw, 6)[0], self._long.unpack_from(raw, 4)[0]
         if group == DELIMITERS:
             return [Head(tag, b"", position + 8, plain)]
-        implicit = Head(tag, b"", position + 8, plain, "elements without a VR" if explicit else "")
+        implicit = Head(
+            tag=tag, vr=b"", at=position + 8, length=plain, fault="elements without a VR" if explicit else ""
+        )
         in_short = Head(tag, vr, position + 8, short)
         in_long = [Head(tag, vr, position + 12, self._long.unpack_from(raw, 8)[0])] if len(raw) == 12 else []
         if vr in LONG_VRS:

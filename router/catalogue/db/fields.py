@@ -1,0 +1,62 @@
+"""Fields of the tables, for values that the two engines would keep in different ways.
+
+Instants are stored as microseconds since 1970 in UTC, so that both engines order and compare them alike.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from peewee import BigIntegerField, TextField
+
+from router.clock import require_aware
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Instants that every zone can show. Others are stored as the nearest of these: one that cannot be read back would stop
+# its reader.
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LEAST, _MOST = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))  # as they are stored
+_LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
+
+
+class InstantField(BigIntegerField):
+    """An aware datetime of the years 2 to 9998."""
+
+    def db_value(self, value: Any) -> Any:
+        if not isinstance(value, datetime):
+            return value
+        return (min(max(require_aware(value), _FIRST), _LAST) - _EPOCH) // _MICROSECOND
+
+    def python_value(self, value: Any) -> Any:
+        if value is None:
+            return None
+        return _EPOCH + timedelta(microseconds=min(max(value, _LEAST), _MOST))
+
+
+def storable(value: datetime | None) -> bool:
+    """Whether a time that came from outside can be kept as it is."""
+    return value is not None and _FIRST < value < _LAST
+
+
+class CleanTextField(TextField):
+    """Text that both engines take: PostgreSQL stores no NUL, neither stores half of a surrogate pair."""
+
+    def db_value(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+class KeyField(CleanTextField):
+    """Text that is looked up as a whole.
+
+    PostgreSQL's index takes no row of more than 2,704 bytes, and text from outside may be of any length. One that is
+    longer than any real key is stored as its beginning and its digest.
+    """
+
+    def db_value(self, value: Any) -> Any:
+        text = super().db_value(value)
+        if not isinstance(text, str) or len(data := text.encode()) <= _LONGEST_KEY:
+            return text
+        return f"{text[:_SHOWN_OF_KEY]}~{hashlib.sha256(data).hexdigest()}"

@@ -1,0 +1,205 @@
+"""Tables of the queue: deliveries, uploads, storage commitment, breakers, pauses, backfills."""
+
+from peewee import (
+    AutoField,
+    BigAutoField,
+    BooleanField,
+    CompositeKey,
+    DoubleField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+)
+
+from router.catalogue.db.fields import CleanTextField, InstantField
+from router.catalogue.db.tables.exams import Exam
+from router.catalogue.db.tables.images import LedgerRow
+
+
+class Delivery(Model):
+    """One exam to one destination by one channel. `due` orders the queue; `legal_due` is the standard's.
+
+    `expected` is when it will be delivered by the last forecast.
+    """
+
+    id = AutoField()
+    exam = ForeignKeyField(Exam, index=False)
+    destination = CleanTextField()
+    channel = CleanTextField()
+    state = CleanTextField()
+    waiting_for = CleanTextField(default="")
+    legal_due = InstantField(null=True)
+    due = InstantField(null=True)
+    next_try = InstantField(null=True)
+    attempts = IntegerField(default=0)
+    error = CleanTextField(default="")
+    held_by = CleanTextField(default="")
+    lease = IntegerField(default=0)
+    lease_owner = CleanTextField(default="")
+    lease_until = InstantField(null=True)
+    wanted = CleanTextField(default="")
+    delivered = CleanTextField(default="")
+    delivered_at = InstantField(null=True)
+    expected = InstantField(null=True)
+    created = InstantField()
+    changed = InstantField()
+
+    class Meta:
+        indexes = (
+            (("exam", "destination", "channel"), True),
+            (("destination", "channel", "state", "due"), False),
+            (("state", "due"), False),
+        )
+
+
+class UnreadRow(Model):
+    """An exam whose approval cannot be read: `part` of it, `word` for it, and where its JSON came from."""
+
+    exam = ForeignKeyField(Exam, primary_key=True)
+    source = CleanTextField()
+    part = CleanTextField()
+    word = CleanTextField()
+    since = InstantField()
+
+    class Meta:
+        table_name = "unread_approval"
+
+
+class BreakerRow(Model):
+    """A breaker that is not closed."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    position = CleanTextField()
+    failures = IntegerField()
+    width = IntegerField()
+    since = InstantField()
+    probe_at = InstantField(null=True)
+    why = CleanTextField()
+    outage = CleanTextField()
+
+    class Meta:
+        table_name = "breaker"
+        primary_key = CompositeKey("destination", "channel")
+
+
+class PauseRow(Model):
+    """A pause of all sending to a destination, "" for every one; it lasts while `until` is null. Never removed."""
+
+    destination = CleanTextField()
+    since = InstantField()
+    who = CleanTextField()
+    why = CleanTextField()
+    until = InstantField(null=True)
+    ended_by = CleanTextField()
+
+    class Meta:
+        table_name = "pause"
+        primary_key = CompositeKey("destination", "since")
+
+
+class BackfillRow(Model):
+    """A backfill (历史补传) of what was approved from `first` on and before `last`; it stands while `until` is null."""
+
+    since = InstantField(primary_key=True)
+    first = InstantField()
+    last = InstantField()
+    at_night = BooleanField()
+    per_hour = IntegerField(null=True)
+    who = CleanTextField()
+    until = InstantField(null=True)
+
+    class Meta:
+        table_name = "backfill"
+
+
+class BackfillTurn(Model):
+    """When the next delivery of a backfill may be claimed at a place."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    at = InstantField()
+
+    class Meta:
+        table_name = "backfill_turn"
+        primary_key = CompositeKey("destination", "channel")
+
+
+class PaceRow(Model):
+    """How fast a destination took a channel's deliveries of late, from all nodes; time is `counted` until then."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    units = DoubleField()
+    seconds = DoubleField()
+    counted = InstantField(null=True)
+
+    class Meta:
+        table_name = "pace"
+        primary_key = CompositeKey("destination", "channel")
+
+
+class Commitment(Model):
+    """A request for storage commitment (PS3.4 J); `uid` is its Transaction UID. Kept also once it is reported on."""
+
+    id = AutoField()
+    uid = CleanTextField(unique=True)
+    destination = CleanTextField()
+    asked = InstantField()
+    reported = InstantField(null=True)
+
+
+class CommitmentItem(Model):
+    """An instance whose commitment was asked for and is not settled yet; several requests may hold it."""
+
+    id = BigAutoField()
+    commitment = ForeignKeyField(Commitment)
+    ledger = ForeignKeyField(LedgerRow, index=False)
+
+    class Meta:
+        table_name = "commitment_item"
+        indexes = ((("ledger", "commitment"), True),)
+
+
+class Upload(Model):
+    """A frozen revision of an exam for a destination: what was or will be sent, and its receipt.
+
+    The checksums are SHA-256 of the two files, null where they were not taken yet.
+    """
+
+    id = AutoField()
+    delivery = ForeignKeyField(Delivery, index=False)
+    n = IntegerField()
+    idem = CleanTextField()
+    wanted = CleanTextField()
+    pdf_place = CleanTextField()
+    exam_place = CleanTextField()
+    refused = BooleanField(default=False)
+    receipt_place = CleanTextField(default="")
+    receipt = CleanTextField(default="")
+    frozen = InstantField()
+    confirmed = InstantField(null=True)
+    exam_checksum = CleanTextField(null=True)
+    pdf_checksum = CleanTextField(null=True)
+
+    class Meta:
+        indexes = ((("delivery", "n"), True),)
+
+
+class SlotRow(Model):
+    """An association that a destination takes, and which node has it open; until then no other may, as of a Duty."""
+
+    destination = CleanTextField()
+    number = IntegerField()
+    node = CleanTextField()
+    until = InstantField()
+
+    class Meta:
+        table_name = "slot"
+        primary_key = CompositeKey("destination", "number")
+
+
+TABLES: tuple[type[Model], ...] = (
+    Delivery, UnreadRow, BreakerRow, PauseRow, BackfillRow, BackfillTurn, PaceRow, Commitment, CommitmentItem,
+    Upload, SlotRow,
+)  # fmt: skip
