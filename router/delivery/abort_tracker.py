@@ -1,4 +1,4 @@
-"""Who is to blame when a destination ends associations: an instance, or the destination itself."""
+"""Blame where a destination ends associations: an instance, or the destination itself."""
 
 import threading
 

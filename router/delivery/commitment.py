@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 
 
 def settled_by(report: Report, asked: Sequence[Uncommitted], now: datetime, jitter: float) -> list[Settled]:
-    """What a report makes of the instances that its transaction holds. What it names besides them changes nothing.
+    """The fate of each instance of a transaction by the destination's report; other instances in it change nothing.
 
-    What the destination may yet commit to is asked for again, or sent again where it has lost it, after a pause that
-    grows with the times it was asked for.
+    An instance that the destination may yet commit to is asked for again, or sent again where it was lost, after a
+    pause that grows with each request.
     """
     committed, failed = frozenset(report.committed), dict(report.failed)
     settled = [Settled(one.key, Fate.SENT, dimse.SUCCESS) for one in asked if one.sop_instance in committed]

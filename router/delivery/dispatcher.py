@@ -139,13 +139,13 @@ class Dispatcher:
         queue.promote(now)
 
     def _give_back(self, now: datetime) -> None:
-        """What ended while the database took nothing: it need not wait until its lease runs out."""
+        """Give back deliveries that ended while the database took nothing: they need not wait for their lease."""
         while self._unsettled:
             self._catalogue.queue.move(self._unsettled[-1], State.READY, now, UNWRITTEN, changes=_GIVEN_BACK)
             self._unsettled.pop()
 
     def _claim(self, lane: Route, start: Start) -> Delivery | None:
-        """What is due first, as far as the lane's breaker allows; it is asked first, and closed where nothing waits."""
+        """Claim the delivery due first, as far as the breaker allows; close the breaker where none waits."""
         gate = self._gate
         found = gate.look(lane)
         at_most = width(found, lane.width)

@@ -69,7 +69,7 @@ def _objected(delivery: Delivery, why: str) -> SendResult:
 
 
 class Sender(Protocol):
-    """What carries out a delivery; raises what the peer's answer means."""
+    """Carries out a delivery; raises the error that the peer's answer stands for."""
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         """Send until done, or until `stop` says so."""
@@ -256,7 +256,7 @@ class ImagesSender:
         return replace(ending, units=max(to_go - self._tally(delivery).unsent, 0))
 
     def _take_up(self, delivery: Delivery) -> None:
-        """What was stored before, and is to be sent again; or is not to be committed any more."""
+        """Send again what the destination has lost; without commitment, wait for none any more."""
         if self.asker is not None:
             self.asker.send_again(delivery)
         else:
@@ -368,7 +368,7 @@ class ImagesSender:
         return SendResult(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
 
     def _absent(self, delivery: Delivery) -> str:
-        """What the destination wants and the study does not have (DB11 6.2)."""
+        """The classes that the destination wants and the study does not have (DB11 6.2), in words."""
         destination = self.config.destination_named(delivery.destination)
         asked = [one for one in _ASKED_FOR if destination is not None and one in destination.classes]
         there = self.catalogue.ledger.classes(delivery.exam, delivery.destination)

@@ -1,4 +1,4 @@
-"""What sending takes: measured for the forecast, and weighed between what is missed and what can still make it."""
+"""Time that sending takes: measured for the forecast, shared fairly between late deliveries and those still in time."""
 
 import threading
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ def _decisions(config_file: Path) -> Iterator[Decisions]:
         yield Decisions(identity, catalogue, bus, clock_of(catalogue))
 
 
-def _verdict(who: str, why: str) -> OperatorReason:
+def _reason(who: str, why: str) -> OperatorReason:
     if not why.strip():
         raise click.UsageError("--why: say why; it is kept in the events")
     return OperatorReason(who, why)
@@ -60,14 +60,14 @@ def resolve(
 
     It prints what differs, and settles exactly that; what contradicts later in another way is a doubt again.
     """
-    word, verdict = the_name(exam, exam_ids), _verdict(who, why)
+    word, reason = the_name(exam, exam_ids), _reason(who, why)
     with _decisions(config_file) as decisions:
         found = decisions.differences(word)
         if seen not in ("", found.mark):
             raise InvalidData("what differs is not what was seen", hint=f"now it is --seen {found.mark}: look again")
         lines = [f"  {text}" for text in found.texts]
         agreed(f"resolve e{found.exam} ({found.exam_id}); --seen {found.mark}", lines, yes=yes or bool(seen))
-        settled = decisions.resolve(word, verdict, found)
+        settled = decisions.resolve(word, reason, found)
     if as_json:
         print_json({"settled": settled})
         return
@@ -95,11 +95,11 @@ def alias(
         return
     if old is None or new is None:
         raise click.UsageError("name two patient numbers, or use --list")
-    verdict = _verdict(who, why)
+    reason = _reason(who, why)
     with _decisions(config_file) as decisions:
         said = "are not of one patient any more" if remove else "are of one patient, in every exam"
         agreed(f"alias: {old} and {new} {said}", [], yes=yes)
-        exams = (decisions.unalias if remove else decisions.alias)(old, new, verdict)
+        exams = (decisions.unalias if remove else decisions.alias)(old, new, reason)
     if as_json:
         print_json({"exams": exams})
         return
@@ -126,11 +126,11 @@ def _list(config_file: Path, as_json: bool) -> None:
 @json_option
 def link(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Join STUDY (a StudyInstanceUID, here or still to come) to EXAM by hand; identity is still checked."""
-    verdict = _verdict(who, why)
+    reason = _reason(who, why)
     with _decisions(config_file) as decisions:
         found = decisions.exam(exam)
         agreed(f"link study {study} to e{found.number} ({found.exam_id})", [], yes=yes)
-        number = decisions.link(exam, study, verdict)
+        number = decisions.link(exam, study, reason)
     _answer("joined to", number, study, as_json)
 
 
@@ -144,11 +144,11 @@ def link(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path
 @json_option
 def unlink(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Keep STUDY apart from EXAM, whatever names it, until it is linked again."""
-    verdict = _verdict(who, why)
+    reason = _reason(who, why)
     with _decisions(config_file) as decisions:
         found = decisions.exam(exam)
         agreed(f"keep study {study} apart from e{found.number} ({found.exam_id})", [], yes=yes)
-        number = decisions.unlink(exam, study, verdict)
+        number = decisions.unlink(exam, study, reason)
     _answer("kept apart from", number, study, as_json)
 
 

@@ -57,8 +57,7 @@ from router.review.lookup import ExamId
 from router.storage.reports import Reports
 from router.text.language import N_
 
-_SHOWN = 200
-_ASKED = 20
+_SHOWN, _ASKED = 200, 20
 
 
 @click.group("queue")
