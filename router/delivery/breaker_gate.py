@@ -1,4 +1,4 @@
-"""The lanes to a destination, and the breaker that they share: what is claimed depends on whether it answers."""
+"""The routes to a destination, and the breaker that they share: what is claimed depends on whether it answers."""
 
 import random
 from collections.abc import Callable
@@ -45,48 +45,48 @@ class Route:
 
 
 class BreakerGate:
-    """Keeps the breakers of all lanes in the catalogue."""
+    """Keeps the breakers of all routes in the catalogue."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._breakers = catalogue.breakers
         self._clock = clock
 
-    def look(self, lane: Route) -> Breaker:
-        """The lane's breaker, after a probe where one is due."""
-        found = self._breakers.of(lane.destination, lane.channel)
+    def look(self, route: Route) -> Breaker:
+        """The route's breaker, after a probe where one is due."""
+        found = self._breakers.of(route.destination, route.channel)
         if not breaker.probe_due(found, self._clock.now()):
             return found
-        return self._probed(lane) if self._may_probe(lane) else found
+        return self._probed(route) if self._may_probe(route) else found
 
-    def went(self, lane: Route) -> None:
+    def went(self, route: Route) -> None:
         """The destination took a delivery, refused one, or has none to take."""
-        if self._breakers.of(lane.destination, lane.channel) != breaker.CLOSED:
-            self._change(lane, lambda found: breaker.went(found, lane.width))
+        if self._breakers.of(route.destination, route.channel) != breaker.CLOSED:
+            self._change(route, lambda found: breaker.went(found, route.width))
 
-    def down(self, lane: Route, error: DestinationDown) -> None:
+    def down(self, route: Route, error: DestinationDown) -> None:
         """A delivery found that the destination is down."""
         now, why = self._clock.now(), str(error)
-        self._change(lane, lambda found: breaker.down(found, now, why, _jitter(), error.outage))
+        self._change(route, lambda found: breaker.down(found, now, why, _jitter(), error.outage))
 
-    def _may_probe(self, lane: Route) -> bool:
-        """Of several lanes and nodes one asks."""
+    def _may_probe(self, route: Route) -> bool:
+        """Of several routes and nodes one asks."""
         now = self._clock.now()
         before, after = self._breakers.change(
-            lane.destination, lane.channel, now,
+            route.destination, route.channel, now,
             lambda found: breaker.probing(found, now) if breaker.probe_due(found, now) else found,
         )  # fmt: skip
         return before != after
 
-    def _probed(self, lane: Route) -> Breaker:
+    def _probed(self, route: Route) -> Breaker:
         try:
-            lane.probe()
+            route.probe()
         except RouterError as error:
             now, why, outage = self._clock.now(), str(error), _outage(error)
-            return self._change(lane, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
-        return self._change(lane, breaker.answered)
+            return self._change(route, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
+        return self._change(route, breaker.answered)
 
-    def _change(self, lane: Route, decide: Callable[[Breaker], Breaker]) -> Breaker:
-        return self._breakers.change(lane.destination, lane.channel, self._clock.now(), decide)[1]
+    def _change(self, route: Route, decide: Callable[[Breaker], Breaker]) -> Breaker:
+        return self._breakers.change(route.destination, route.channel, self._clock.now(), decide)[1]
 
 
 def _outage(error: RouterError) -> Outage:

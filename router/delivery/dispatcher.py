@@ -1,6 +1,6 @@
 """The dispatcher: claims what is ready by due time, has it sent, and writes down how it ended.
 
-Each destination has a lane for reports and lanes for images, so that no CT delays a report.
+Each destination has a route for reports and routes for images, so that no CT delays a report.
 """
 
 import random
@@ -44,7 +44,7 @@ LEASE = timedelta(seconds=60)
 
 
 class Dispatcher:
-    """Claims and sends. One instance serves every lane; each lane's thread calls `run_one`. `zone`: the hospital's.
+    """Claims and sends. One instance serves every route; each route's thread calls `run_one`. `zone`: the hospital's.
 
     A claim lasts for a `lease`, and longer as long as `keep_leases` is called, a few times in each. `unwritten` holds
     the results of those who send, and is written down before anything is claimed, ended or taken back.
@@ -78,20 +78,20 @@ class Dispatcher:
         """Whether something is being sent."""
         return bool(self._in_flight)
 
-    def run_one(self, lane: Route) -> bool:
+    def run_one(self, route: Route) -> bool:
         """Claim and send one delivery; False when there was none, or sending there is paused: nothing is asked then."""
-        if self._stopping.is_set() or self._pausing.of(lane.destination):
+        if self._stopping.is_set() or self._pausing.of(route.destination):
             return False
         self._write_down()
-        start = self._meter.start(lane)
-        delivery = self._claim(lane, start)
+        start = self._meter.start(route)
+        delivery = self._claim(route, start)
         if delivery is None:
             return False
         self._in_flight.add(delivery.id)
         try:
-            ending = self._carry_out(delivery, lane)
+            ending = self._carry_out(delivery, route)
             self._settle(delivery, ending)
-            self._meter.stop(lane, delivery, start, ending.units)
+            self._meter.stop(route, delivery, start, ending.units)
         except RouterError:
             self._unsettled.append(delivery)
             raise
@@ -144,40 +144,40 @@ class Dispatcher:
             self._catalogue.queue.move(self._unsettled[-1], State.READY, now, UNWRITTEN, changes=_GIVEN_BACK)
             self._unsettled.pop()
 
-    def _claim(self, lane: Route, start: Start) -> Delivery | None:
+    def _claim(self, route: Route, start: Start) -> Delivery | None:
         """Claim the delivery due first, as far as the breaker allows; close the breaker where none waits."""
         gate = self._gate
-        found = gate.look(lane)
-        at_most = width(found, lane.width)
+        found = gate.look(route)
+        at_most = width(found, route.width)
         if not at_most:
             return None
-        lane.narrow(at_most)
-        if not lane.room():
+        route.narrow(at_most)
+        if not route.room():
             return None
-        queue, place = self._catalogue.queue, (lane.destination, lane.channel)
+        queue, place = self._catalogue.queue, (route.destination, route.channel)
         limit = None if found == CLOSED else at_most
         now, first = self._clock.now(), start.missed_first
         gap = self._backfilling.gap()
         delivery = queue.claim(*place, self._owner, now, self._lease, limit, missed_first=first, undated=gap)
         if delivery is None and found != CLOSED and not queue.under_way(*place):
-            gate.went(lane)
+            gate.went(route)
         return delivery
 
-    def _carry_out(self, delivery: Delivery, lane: Route) -> SendResult:
+    def _carry_out(self, delivery: Delivery, route: Route) -> SendResult:
         try:
-            ending = lane.sender.send(delivery, self._stop_of(delivery))
+            ending = route.sender.send(delivery, self._stop_of(delivery))
         except Crowded:
             why = "other nodes have every association that the destination takes"
             return SendResult(State.READY, why, {"attempts": delivery.attempts - 1})
         except DestinationDown as error:
-            self._gate.down(lane, error)
+            self._gate.down(route, error)
             return SendResult(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             ending = self._troubled(delivery, error)
         if ending.to == State.READY:
             return replace(ending, changes={"attempts": delivery.attempts - 1})
         if ending.units or ending.to == State.FAILED:  # others ended without a word of the destination
-            self._gate.went(lane)
+            self._gate.went(route)
         return ending
 
     def _troubled(self, delivery: Delivery, error: Exception) -> SendResult:

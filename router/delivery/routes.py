@@ -1,6 +1,6 @@
-"""The lanes to every destination of the configuration in use, and the loops that serve them.
+"""The routes to every destination of the configuration in use, and the loops that serve them.
 
-What is under way when a destination changes is finished over the lane on which it was begun; whatever is claimed
+What is under way when a destination changes is finished over the route on which it was begun; whatever is claimed
 afterwards goes by the new one. Both claim from the same queue, so nothing is lost and nothing goes twice.
 """
 
@@ -35,7 +35,7 @@ from router.storage.pins import strange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteFactory:
-    """Makes the lanes of a destination; what it makes them of is the same for all."""
+    """Makes the routes of a destination; what it makes them of is the same for all."""
 
     references: ExamReader
     catalogue: Catalogue
@@ -47,17 +47,17 @@ class RouteFactory:
     unwritten: Unwritten
     sharing: Sharing
 
-    def lanes(self, config: Config, destination: Destination) -> list[Route]:
+    def routes(self, config: Config, destination: Destination) -> list[Route]:
         """ConfigurationError when keys or certificates are not as they must be."""
         windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
         senders = partial(self.sharing.senders, destination.name)
         paced = Throttle(windows, config.node.timezone, self.clock, senders=senders)
-        lanes = []
+        routes = []
         if destination.http is not None:
-            lanes.append(self._for_reports(config, destination.name, destination.http, paced))
+            routes.append(self._for_reports(config, destination.name, destination.http, paced))
         if destination.dicom is not None:
-            lanes.append(self._for_images(config, destination.name, destination.dicom, paced))
-        return lanes
+            routes.append(self._for_images(config, destination.name, destination.dicom, paced))
+        return routes
 
     def _for_reports(self, config: Config, name: str, http: HttpDestination, paced: Throttle) -> Route:
         keys = self._key_files(name, http)
@@ -119,27 +119,27 @@ class RouteFactory:
 
 @dataclass(frozen=True, slots=True)
 class ActiveRoute:
-    """The lanes of a destination, each with its loops, and what they were made by."""
+    """The routes of a destination, each with its loops, and what they were made by."""
 
     basis: object
     served: tuple[tuple[Route, Loop], ...]
 
 
 class Routes:
-    """Those in use. `loop` makes the loop, of that name, of one place on a lane."""
+    """Those in use. `loop` makes the loop, of that name, of one place on a route."""
 
-    def __init__(self, outfitter: RouteFactory, loop: Callable[[str, Route], Loop]) -> None:
-        self._outfitter = outfitter
+    def __init__(self, factory: RouteFactory, loop: Callable[[str, Route], Loop]) -> None:
+        self._factory = factory
         self._loop = loop
         self._fitted: Mapping[str, ActiveRoute] = {}
         self._leaving: list[Loop] = []
         self._running = False
 
     def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, ActiveRoute]:
-        """The lanes by this configuration, by destination; nothing is in use yet, and what stays as it is is kept.
+        """The routes by this configuration, by destination; nothing is in use yet, and what stays as it is is kept.
 
         `files` is another value when a file that the destination names was renewed. ConfigurationError as
-        `Outfitter.lanes`.
+        `RouteFactory.routes`.
         """
         return {one.name: self._fit(config, one, files(one)) for one in config.destination}
 
@@ -156,14 +156,14 @@ class Routes:
         self._begin(self._fitted.values())
 
     def loops(self) -> list[Loop]:
-        """The loops of the lanes in use."""
+        """The loops of the routes in use."""
         return [loop for fitted in self._fitted.values() for _, loop in fitted.served]
 
     def wake(self, destination: object, channel: object) -> None:
         """There is something to send."""
         for fitted in self._fitted.values():
-            for lane, loop in fitted.served:
-                if (lane.destination, lane.channel) == (destination, channel):
+            for route, loop in fitted.served:
+                if (route.destination, route.channel) == (destination, channel):
                     loop.wake()
 
     def stop(self) -> None:
@@ -181,9 +181,11 @@ class Routes:
         former = self._fitted.get(destination.name)
         if former is not None and former.basis == basis:
             return former
-        lanes = self._outfitter.lanes(config, destination)
-        places = [(lane, f"{lane.channel} to {lane.destination} {n + 1}") for lane in lanes for n in range(lane.width)]
-        return ActiveRoute(basis, tuple((lane, self._loop(name, lane)) for lane, name in places))
+        routes = self._factory.routes(config, destination)
+        places = [
+            (route, f"{route.channel} to {route.destination} {n + 1}") for route in routes for n in range(route.width)
+        ]
+        return ActiveRoute(basis, tuple((route, self._loop(name, route)) for route, name in places))
 
     @staticmethod
     def _begin(fitted: Iterable[ActiveRoute]) -> None:

@@ -22,7 +22,7 @@ class Start:
 
 
 class ThroughputMeter:
-    """Of all lanes of this node."""
+    """Of all routes of this node."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._paces = catalogue.throughputs
@@ -30,14 +30,14 @@ class ThroughputMeter:
         self._lock = threading.Lock()
         self._balances: dict[tuple[str, Channel], FairShare] = {}
 
-    def start(self, lane: Route) -> Start:
+    def start(self, route: Route) -> Start:
         """Before a claim."""
-        balance = self._balances.get((lane.destination, lane.channel), FairShare())
+        balance = self._balances.get((route.destination, route.channel), FairShare())
         return Start(self._clock.now(), self._clock.monotonic(), balance.missed_first)
 
-    def stop(self, lane: Route, delivery: Delivery, start: Start, units: int) -> None:
+    def stop(self, route: Route, delivery: Delivery, start: Start, units: int) -> None:
         """It has ended, and so much was sent."""
-        place, seconds = (lane.destination, lane.channel), self._clock.monotonic() - start.seconds
+        place, seconds = (route.destination, route.channel), self._clock.monotonic() - start.seconds
         with self._lock:
             self._balances[place] = self._weighed(place, delivery, start, seconds)
         if units and seconds > 0:
