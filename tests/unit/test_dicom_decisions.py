@@ -12,6 +12,7 @@ from router.dicom.scp.admission import (
     FULL,
     SENDER_FULL,
     Admission,
+    Ask,
     Rejection,
     judge,
 )
@@ -26,11 +27,14 @@ class Item:
     key: int = 0
 
 
-def asked(rules: Admission, **changes: object) -> Rejection | None:
-    request: dict[str, object] = {
-        "called": "ROUTER", "calling": "CT01", "address": "10.1.2.3", "in_all": 0, "from_sender": 0, **changes
-    }  # fmt: skip
-    return judge(rules, **request)  # type: ignore[arg-type]  # tests vary one argument at a time
+def as_stored(syntax: str) -> tuple[str, ...]:
+    return (syntax,)
+
+
+def asked(rules: Admission, *, in_all: int = 0, from_sender: int = 0, **changes: object) -> Rejection | None:
+    request: dict[str, object] = {"called": "ROUTER", "calling": "CT01", "address": "10.1.2.3", **changes}
+    ask = Ask(number=1, **request)  # type: ignore[arg-type]  # tests vary one argument at a time
+    return judge(rules, ask, in_all=in_all, from_sender=from_sender)
 
 
 def test_anyone_is_admitted_where_no_sender_is_named() -> None:
@@ -76,19 +80,19 @@ def test_the_limits_are_reached_at_the_limit() -> None:
 
 def test_one_context_is_proposed_for_each_class_and_syntax_in_order() -> None:
     items = [Item("2", "b", 1), Item("1", "a", 2), Item("2", "b", 3), Item("2", "a", 4)]
-    [proposal] = propose(items)
+    [proposal] = propose(items, as_stored)
     assert proposal.contexts == (("2", "b"), ("1", "a"), ("2", "a"))
     assert proposal.items == tuple(items)
 
 
 def test_nothing_to_send_proposes_nothing() -> None:
-    assert propose([]) == ()
+    assert propose([], as_stored) == ()
 
 
 @pytest.mark.parametrize(("contexts", "associations"), [(MOST, 1), (MOST + 1, 2), (3 * MOST, 3)])
 def test_contexts_are_split_at_128_and_every_item_goes_where_its_context_is(contexts: int, associations: int) -> None:
     items = [Item(str(number % contexts), "a", number) for number in range(2 * contexts)]
-    proposals = propose(items)
+    proposals = propose(items, as_stored)
     assert len(proposals) == associations
     assert all(len(proposal.contexts) <= MOST for proposal in proposals)
     for proposal in proposals:

@@ -8,7 +8,8 @@ from router.dicom.ul import dimse, pdata
 from router.dicom.ul.dimse import Operation
 from router.errors import InvalidData
 
-STORE = dimse.c_store_rq(7, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4")
+STORE = dimse.composite_rq(Operation.C_STORE, 7, "1.2.840.10008.5.1.4.1.1.2", instance="1.2.3.4")
+MOVE = dimse.composite_rq(Operation.C_MOVE, 7, "1.2.3", destination="ODD")
 
 
 @pytest.mark.parametrize(
@@ -16,8 +17,8 @@ STORE = dimse.c_store_rq(7, "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4")
     [
         (STORE, Operation.C_STORE, True),
         (dimse.c_echo_rq(7), Operation.C_ECHO, False),
-        (dimse.c_find_rq(7, "1.2.3"), Operation.C_FIND, True),
-        (dimse.c_move_rq(7, "1.2.3", "ODD"), Operation.C_MOVE, True),
+        (dimse.composite_rq(Operation.C_FIND, 7, "1.2.3"), Operation.C_FIND, True),
+        (MOVE, Operation.C_MOVE, True),
         (dimse.n_action_rq(7, "1.2.3", "1.2.4", 1), Operation.N_ACTION, True),
     ],
 )
@@ -41,7 +42,7 @@ def test_a_cancelled_request_is_named_and_needs_no_message_id_of_its_own() -> No
 
 
 def test_a_response_tells_how_many_sub_operations_there_were() -> None:
-    move = dimse.response(dimse.read_request(dimse.c_move_rq(7, "1.2.3", "DEST")), 0xB000)
+    move = dimse.response(dimse.read_request(MOVE), 0xB000)
     counts = b"".join(struct.pack("<HHLH", 0, number, 2, n) for n, number in enumerate((0x1021, 0x1022, 0x1023), 5))
     answer = dimse.read_response(move + counts)
     assert (answer.completed, answer.failed, answer.warning) == (5, 6, 7)
@@ -75,7 +76,7 @@ def test_elements_of_other_groups_change_nothing_in_a_command_set() -> None:
 
 @pytest.mark.parametrize("longest", [0, 8, 9, 30, 16384])
 def test_a_command_set_is_cut_into_even_fragments_of_the_longest_pdu(longest: int) -> None:
-    data, joined, sizes, at = pdata.command_pdus(3, STORE, longest), b"", [], 0
+    data, joined, sizes, at = pdata.message_pdus(3, STORE, longest), b"", [], 0
     while at < len(data):
         kind, size, pdv, context, control = struct.unpack_from(">BxLLBB", data, at)
         assert (kind, context, size) == (4, 3, pdv + 4)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from router.dicom.scp.acceptor import Settings
 from router.dicom.scp.worker_pool import WorkerCommands, WorkerPool
 from router.dicom.ul.socket import Limits
 from router.process.environment import inherited
@@ -47,10 +48,7 @@ def test_a_receive_worker_has_no_passphrase(monkeypatch: pytest.MonkeyPatch, tmp
     workers = WorkerPool(
         WorkerCommands((program,)),
         Nobody(),  # type: ignore[arg-type]
-        limits=Limits(),
-        receiving_ae=None,
-        tls=None,
-        reports=False,
+        Settings(Limits(), None, None, reports=False),
     )
     workers._spawn(program)
     workers._workers[0].process.wait(20)

@@ -3,19 +3,22 @@
 The node never asks for release, so there is no release collision (Sta9 to Sta12): an A-RELEASE-RP is unexpected.
 """
 
+import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from router.config.sections import Tls
 from router.dicom.scp import negotiation
-from router.dicom.scp.admission import Rejection
+from router.dicom.scp.admission import Ask, Rejection
 from router.dicom.scp.services import Serving, serve
 from router.dicom.scp.store import Parties, Received, Refused, Sink
 from router.dicom.ul import dimse, pdata, pdu
 from router.dicom.ul.commitment import Report
 from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
 from router.dicom.ul.socket import ConnectionLost, Limits, PeerSocket, TooSlow
+from router.dicom.ul.tls import server_context
 from router.errors import InvalidData
 from router.refusals import Why
 
@@ -25,13 +28,8 @@ _PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
 class AssociationEvents(Protocol):
     """Decisions and records that associations need of the server. Called from several threads; must not raise."""
 
-    def admit(
-        self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
-    ) -> Rejection | None:
-        """None admits the connection from `address` as an association, which counts until `ended`.
-
-        `certificate` holds the names in the peer's TLS certificate.
-        """
+    def admit(self, ask: Ask) -> Rejection | None:
+        """None admits the connection as an association, which counts until `ended`."""
 
     def ended(self, number: int) -> None:
         """The connection of that number is over, whether it became an association or not."""
@@ -43,18 +41,30 @@ class AssociationEvents(Protocol):
         """A destination's report on storage commitment, as `commitment.TakeReport`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """Settings and services that all associations of a server share. `receiving_ae` None: as the peer calls us.
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of a server, which its workers get, too. `receiving_ae` None: as the peer calls us.
 
     `reports`: whether the node asks for storage commitment, so that destinations may report on it.
     """
 
-    sink: Sink
-    events: AssociationEvents
     limits: Limits
     receiving_ae: str | None
+    tls: Tls | None
     reports: bool
+
+    def context(self) -> ssl.SSLContext | None:
+        """The context of TLS connections, None for plain ones; ConfigurationError when its files cannot be used."""
+        return None if self.tls is None else server_context(self.tls)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Settings and services that all associations of a process share."""
+
+    sink: Sink
+    events: AssociationEvents
+    settings: Settings
     stopping: threading.Event
 
 
@@ -106,16 +116,19 @@ class Acceptor:
 
     def _establish(self, request_pdu: bytes) -> bool:
         request = negotiation.read_request(request_pdu)
-        self._parties = Parties(request.calling, self._address, self._service.receiving_ae or request.called)
-        rejection = request.rejection or self._service.events.admit(
-            self._number, request.called, request.calling, self._address, self._certificate
-        )
+        settings = self._service.settings
+        self._parties = Parties(request.calling, self._address, settings.receiving_ae or request.called)
+        ask = Ask(
+            number=self._number, called=request.called, calling=request.calling, address=self._address,
+            certificate=self._certificate,
+        )  # fmt: skip
+        rejection = request.rejection or self._service.events.admit(ask)
         if rejection is not None:
             self._socket.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
             self._parties = replace(self._parties, receiving_ae=request.called)
             self._record(rejection.text, rejection.why)
             return False
-        accepted = negotiation.accept(request, self._service.limits.max_pdu, reports=self._service.reports)
+        accepted = negotiation.accept(request, settings.limits.max_pdu, reports=settings.reports)
         self._contexts, self._peer_max_pdu = accepted.contexts, request.peer_max_pdu
         self._socket.send(accepted.pdu)
         return True
@@ -141,10 +154,10 @@ class Acceptor:
                 raise ConnectionLost("the node is stopping")
             if not self._socket.buffered:
                 self._socket.await_more()
-            self._socket.allow(self._service.limits.message)
+            self._socket.allow(self._service.settings.limits.message)
         kind, length = pdu.read_header(self._need(pdu.HEADER_BYTES))
         self._socket.take(pdu.HEADER_BYTES)
-        pdu.check_length(kind, length, self._service.limits.max_pdu + _PDU_TOLERANCE)
+        pdu.check_length(kind, length, self._service.settings.limits.max_pdu + _PDU_TOLERANCE)
         return kind, length
 
     def _p_data(self, left: int) -> None:
@@ -223,7 +236,7 @@ class Acceptor:
             status, outcome = serving.finish()
             if outcome is not None:
                 self._service.events.record(outcome)
-            self._socket.send(pdata.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu))
+            self._socket.send(pdata.message_pdus(self._context, dimse.response(request, status), self._peer_max_pdu))
         self._request = self._serving = None
 
     def _record(self, reason: str, why: Why) -> None:

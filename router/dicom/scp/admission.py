@@ -1,6 +1,5 @@
 """Admission of associations: which senders may open one, and how many. Pure."""
 
-from collections.abc import Set
 from dataclasses import dataclass
 
 from router.config.sections import Sender
@@ -19,6 +18,17 @@ class Admission:
     senders: tuple[Sender, ...] = ()
     max_associations: int = 64
     max_associations_per_sender: int = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A connection that asks to be an association; `certificate` holds the names in the peer's TLS certificate."""
+
+    number: int
+    called: str
+    calling: str
+    address: str
+    certificate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +58,19 @@ SENDER_FULL = Rejection(
 )
 
 
-def judge(
-    rules: Admission, *, called: str, calling: str, address: str, in_all: int, from_sender: int,
-    certificate: Set[str] = frozenset(),
-) -> Rejection | None:  # fmt: skip
-    """The rejection of a request, or None. The counts are of associations open before this one.
-
-    `certificate` holds the names in the sender's TLS certificate.
-    """
+def judge(rules: Admission, ask: Ask, *, in_all: int, from_sender: int) -> Rejection | None:
+    """The rejection of a request, or None. The counts are of associations open before this one."""
     known = [
         sender
         for sender in rules.senders
-        if sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())
+        if sender.ae_title == ask.calling and is_within(ask.address, (sender.address,) if sender.address else ())
     ]
-    shown = {"", *(name.casefold() for name in certificate)}
+    shown = {"", *(name.casefold() for name in ask.certificate)}
     if rules.senders and not known:
-        return CALLING_AE if calling else NO_CALLING_AE
+        return CALLING_AE if ask.calling else NO_CALLING_AE
     if known and not any(sender.certificate.casefold() in shown for sender in known):
         return CERTIFICATE
-    if rules.ae_title is not None and called != rules.ae_title:
+    if rules.ae_title is not None and ask.called != rules.ae_title:
         return CALLED_AE
     if in_all >= rules.max_associations:
         return FULL

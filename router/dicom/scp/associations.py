@@ -2,18 +2,16 @@
 
 import logging
 import socket
-import ssl
 import threading
 import time
 from dataclasses import replace
 
-from router.config.sections import Tls
 from router.dicom import libraries
-from router.dicom.scp.acceptor import Acceptor, AssociationEvents, Service
+from router.dicom.scp.acceptor import Acceptor, AssociationEvents, Service, Settings
 from router.dicom.scp.pending import PendingConnection, PendingConnections
 from router.dicom.scp.store import Refused, Sink
-from router.dicom.ul.socket import Limits, PeerSocket
-from router.dicom.ul.tls import NO_TLS, names_of, server_context
+from router.dicom.ul.socket import PeerSocket
+from router.dicom.ul.tls import NO_TLS, names_of
 from router.errors import traceback_of
 from router.refusals import Why
 
@@ -23,32 +21,13 @@ _log = logging.getLogger(__name__)
 
 
 class AssociationThreads:
-    """The Storage SCP of one process. Each connection that it takes ends with `events.ended`.
+    """The Storage SCP of one process. Each connection that it takes ends with `events.ended`."""
 
-    `tls` is made by `server_context`; None: plain connections. With `reports` destinations may report on storage
-    commitment.
-    """
-
-    def __init__(
-        self,
-        sink: Sink,
-        events: AssociationEvents,
-        *,
-        limits: Limits,
-        receiving_ae: str | None,
-        tls: ssl.SSLContext | None,
-        reports: bool,
-    ) -> None:
-        self._service = Service(
-            sink=sink,
-            events=events,
-            limits=limits,
-            receiving_ae=receiving_ae,
-            reports=reports,
-            stopping=threading.Event(),
-        )
+    def __init__(self, sink: Sink, events: AssociationEvents, settings: Settings) -> None:
+        """Raises as `Settings.context` does."""
+        self._service = Service(sink, events, settings, threading.Event())
         self._pending = PendingConnections(
-            limits.association_request, tls, ready=self._begin, dropped=self._dropped, proxies=limits.proxies
+            settings.limits, settings.context(), ready=self._begin, dropped=self._dropped
         )
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, PeerSocket]] = {}
@@ -66,10 +45,10 @@ class AssociationThreads:
         """One: this process itself."""
         return 1
 
-    def renew(self, tls: Tls | None, *, reports: bool) -> None:
-        """Serve by these from the next connection on. Raises as `server_context` does, and then changes nothing."""
-        self._pending.renew(None if tls is None else server_context(tls))
-        self._service = replace(self._service, reports=reports)
+    def renew(self, settings: Settings) -> None:
+        """Serve by these from the next connection on. Raises as `Settings.context` does, and then changes nothing."""
+        self._pending.tls = settings.context()
+        self._service = replace(self._service, settings=settings)
 
     def stop(self, grace_seconds: float) -> None:
         """Let messages in progress end within the grace, abort the rest; returns when every thread has ended."""
@@ -85,13 +64,13 @@ class AssociationThreads:
             if thread.is_alive():
                 peer_socket.sever()
         for thread in serving:
-            thread.join(self._service.limits.linger)
+            thread.join(self._service.settings.limits.linger)
 
     def _begin(self, pending: PendingConnection) -> None:
         if len(self._open) >= _MOST_THREADS:
             self._refuse(pending)
             return
-        peer_socket = PeerSocket(pending.connection, self._service.limits)
+        peer_socket = PeerSocket(pending.connection, self._service.settings.limits)
         shown = names_of(pending.connection)
         acceptor = Acceptor(
             self._service, peer_socket, number=pending.number, address=pending.address, certificate=shown

@@ -117,7 +117,10 @@ def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
     """
     results = [_judge(one, request.roles.get(one.abstract_syntax), reports=reports) for one in request.proposed]
     body = b"\0\1\0\0" + request.same + items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
-    body += b"".join(map(_answered, results)) + items.item(items.USER, _replies(request, results, max_pdu))
+    for one in results:  # PS3.8 9.3.3.2
+        syntax = items.item(items.TRANSFER, one.transfer_syntax.encode())
+        body += items.item(items.ANSWERED, bytes((one.number, 0, one.result, 0)) + syntax)
+    body += items.item(items.USER, _replies(request, results, max_pdu))
     contexts = {one.number: (one.abstract_syntax, one.transfer_syntax) for one in results if one.result == ACCEPTED}
     return Accepted(pdu(PduType.ASSOCIATE_AC, body), contexts)
 
@@ -178,34 +181,22 @@ def _judge(one: Proposed, wish: Role | None, *, reports: bool) -> _Result:
     For storage commitment the peer is the SCP; it need not propose that role, since some peers do not.
     """
     name, role, syntaxes = one.abstract_syntax, (True, False), one.transfer_syntaxes
-    if name == commitment.SOP_CLASS and reports:
+    commits = name == commitment.SOP_CLASS and reports
+    if commits:
         role, syntaxes = (False, True), tuple(each for each in syntaxes if each in commitment.TRANSFER_SYNTAXES)
-    elif not name or not (name == VERIFICATION or is_storage(name)):
-        return _rejected(one, one.fault or _NO_ABSTRACT_SYNTAX)
     granted = None if wish is None else (wish[0] and role[0], wish[1] and role[1])
-    if granted == (False, False):
-        return _rejected(one, _USER_REJECTION)
-    if not syntaxes:
-        return _rejected(one, _NO_TRANSFER_SYNTAX)
-    return _Result(
-        number=one.number, result=ACCEPTED, abstract_syntax=name, transfer_syntax=pick(syntaxes), role=granted
-    )
-
-
-def _rejected(one: Proposed, result: int) -> _Result:
-    """A rejected context; the syntax is a mere placeholder (PS3.8 Table 9-18)."""
-    return _Result(
-        number=one.number,
-        result=result,
-        abstract_syntax=one.abstract_syntax,
-        transfer_syntax=next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN),
-    )
-
-
-def _answered(one: _Result) -> bytes:
-    """A presentation context item of the answer (PS3.8 9.3.3.2)."""
-    syntax = items.item(items.TRANSFER, one.transfer_syntax.encode())
-    return items.item(items.ANSWERED, bytes((one.number, 0, one.result, 0)) + syntax)
+    if not name or not (commits or name == VERIFICATION or is_storage(name)):
+        result = one.fault or _NO_ABSTRACT_SYNTAX
+    elif granted == (False, False):
+        result = _USER_REJECTION
+    elif not syntaxes:
+        result = _NO_TRANSFER_SYNTAX
+    else:
+        return _Result(
+            number=one.number, result=ACCEPTED, abstract_syntax=name, transfer_syntax=pick(syntaxes), role=granted
+        )
+    placeholder = next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN)  # PS3.8 Table 9-18
+    return _Result(number=one.number, result=result, abstract_syntax=name, transfer_syntax=placeholder)
 
 
 def _replies(request: Request, results: Iterable[_Result], max_pdu: int) -> bytes:

@@ -9,13 +9,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from router.config.types import is_within
 from router.dicom.scp import negotiation
 from router.dicom.ul import pdu, proxy
 from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
+from router.dicom.ul.socket import Limits
 from router.dicom.ul.tls import close_notify, refusal
 from router.errors import InvalidData
 
@@ -38,11 +39,7 @@ class PendingConnection:
 
     def read_proxy_header(self, header: bytearray) -> None:
         """Read a PROXY header and set `address` by it. Raises as `advance` does, and InvalidData when it is none."""
-        while wanted := proxy.missing(header):
-            data = self.connection.recv(wanted)
-            if not data:
-                raise EOFError
-            header += data
+        self._read(header, proxy.missing)
         self.address, self.header = proxy.source(header) or self.address, None
 
     def advance(self) -> None:
@@ -53,42 +50,44 @@ class PendingConnection:
         """
         if isinstance(self.connection, ssl.SSLSocket):
             self.connection.do_handshake()
-        while wanted := self._wanted():  # to the end: the selector does not know what TLS has read and kept
+        self._read(self.request, _missing)
+
+    def _read(self, into: bytearray, missing: Callable[[bytearray], int]) -> None:
+        while wanted := missing(into):  # to the end: the selector does not know what TLS has read and kept
             data = self.connection.recv(wanted)
             if not data:
                 raise EOFError
-            self.request += data
+            into += data
 
-    def _wanted(self) -> int:
-        """Bytes still to come: no more is ever read. Violation when this will be no association request."""
-        if len(self.request) < pdu.HEADER_BYTES:
-            return pdu.HEADER_BYTES - len(self.request)
-        kind, length = pdu.read_header(self.request)
-        if kind is not PduType.ASSOCIATE_RQ:
-            raise Violation(AbortReason.UNEXPECTED_PDU, "not an association request")
-        pdu.check_length(kind, length, negotiation.LONGEST_REQUEST)
-        return pdu.HEADER_BYTES + length - len(self.request)
+
+def _missing(request: bytearray) -> int:
+    """How many bytes are still missing: no more is ever read. Violation when this will be no association request."""
+    if len(request) < pdu.HEADER_BYTES:
+        return pdu.HEADER_BYTES - len(request)
+    kind, length = pdu.read_header(request)
+    if kind is not PduType.ASSOCIATE_RQ:
+        raise Violation(AbortReason.UNEXPECTED_PDU, "not an association request")
+    pdu.check_length(kind, length, negotiation.LONGEST_REQUEST)
+    return pdu.HEADER_BYTES + length - len(request)
 
 
 class PendingConnections:
     """Calls `ready` with each connection whose request is whole, `dropped` with each other one and the reason, if any.
 
-    With `tls` every connection begins with a handshake. Before that a connection from one of `proxies` (addresses or
-    networks) names its source by the PROXY protocol.
+    With `tls`, which may be replaced, every connection begins with a handshake. Before that a connection from one of
+    the proxies names its source by the PROXY protocol.
     """
 
     def __init__(
         self,
-        seconds: float,
+        limits: Limits,
         tls: ssl.SSLContext | None,
         *,
         ready: Callable[[PendingConnection], None],
         dropped: Callable[[PendingConnection, str], None],
-        proxies: Sequence[str] = (),
     ) -> None:
-        self._proxies = proxies
-        self._seconds = seconds
-        self._tls = tls
+        self.tls = tls
+        self._limits = limits
         self._ready = ready
         self._dropped = dropped
         self._open: list[PendingConnection] = []  # the oldest first
@@ -108,17 +107,12 @@ class PendingConnections:
 
     def add(self, connection: socket.socket, number: int, address: str) -> None:
         """Take over a new connection."""
+        until, proxies = time.monotonic() + self._limits.association_request, self._limits.proxies
+        pending = PendingConnection(connection=connection, number=number, address=address, until=until)
+        pending.header = bytearray() if proxies and is_within(address, proxies) else None
         with self._lock:
-            pending = PendingConnection(
-                connection=connection, number=number, address=address, until=time.monotonic() + self._seconds
-            )
-            pending.header = bytearray() if self._proxies and is_within(address, self._proxies) else None
             self._arriving.append(pending)
         self._wake()
-
-    def renew(self, tls: ssl.SSLContext | None) -> None:
-        """Show this certificate, or none, from the next connection on."""
-        self._tls = tls
 
     def close(self) -> None:
         """Drop every connection and end the thread."""
@@ -141,7 +135,9 @@ class PendingConnections:
                     self._admit_arrivals()
                 else:
                     self._advance(key.data)
-            self._drop_late()
+            now = time.monotonic()
+            while self._open and self._open[0].until <= now:
+                self._drop(self._open[0])
         self._admit_arrivals()
         for pending in list(self._open):
             self._drop(pending)
@@ -166,7 +162,7 @@ class PendingConnections:
                 self._drop(self._open[0])
 
     def _wrapped(self, connection: socket.socket) -> socket.socket:
-        tls = self._tls
+        tls = self.tls
         if tls is None:
             return connection
         return tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
@@ -194,11 +190,6 @@ class PendingConnections:
         else:
             self._remove(pending)
             self._ready(pending)
-
-    def _drop_late(self) -> None:
-        now = time.monotonic()
-        while self._open and self._open[0].until <= now:
-            self._drop(self._open[0])
 
     def _drop(self, pending: PendingConnection, reason: str = "", answer: bytes = b"") -> None:
         self._remove(pending)

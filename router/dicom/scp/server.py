@@ -14,15 +14,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from router.config.sections import Tls
-from router.dicom.scp.acceptor import AssociationEvents
-from router.dicom.scp.admission import Admission, Rejection, judge
+from router.dicom.scp.acceptor import Settings
+from router.dicom.scp.admission import Admission, Ask, Rejection, judge
 from router.dicom.scp.associations import AssociationThreads
 from router.dicom.scp.store import Received, Refused, Sink
 from router.dicom.scp.worker_pool import WorkerCommands, WorkerPool
 from router.dicom.ul import dimse
-from router.dicom.ul.commitment import Report, TakeReport
+from router.dicom.ul.commitment import TakeReport
 from router.dicom.ul.socket import Limits
-from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError
 
 _BACKLOG = 256
@@ -41,7 +40,7 @@ class AssociationHandler(Protocol):
 
     def serving(self) -> int: ...
 
-    def renew(self, tls: Tls | None, *, reports: bool) -> None: ...
+    def renew(self, settings: Settings) -> None: ...
 
     def stop(self, grace_seconds: float) -> None: ...
 
@@ -67,12 +66,10 @@ class StorageServer:
         reports: bool = True,
     ) -> None:
         self._sink = sink
-        self._reports = reports and take_report is not None
-        self._register = AdmissionRegister(admission, record, take_report or _refuse_report)
-        self._limits = limits or Limits()
-        self._tls = tls
-        self._context = None if tls is None else server_context(tls)
-        self._receiving_ae = admission.ae_title
+        self._settings = Settings(limits or Limits(), admission.ae_title, tls, reports and take_report is not None)
+        self._settings.context()  # raises as it does when it is used
+        take_report = take_report or (lambda _: dimse.INVALID_ARGUMENT_VALUE)
+        self._register = AdmissionRegister(admission, record, take_report)
         self._numbers = itertools.count(1)
         self._handler: AssociationHandler | None = None
         self._listener: socket.socket | None = None
@@ -102,8 +99,12 @@ class StorageServer:
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        handler = self._handler = self._open_handler(self._register)
         try:
+            if isinstance(self._sink, WorkerCommands):
+                handler: AssociationHandler = WorkerPool(self._sink, self._register, self._settings)
+            else:
+                handler = AssociationThreads(self._sink, self._register, self._settings)
+            self._handler = handler
             handler.start()
         except ConfigurationError:
             self._listener.close()
@@ -120,10 +121,11 @@ class StorageServer:
 
     def renew(self, tls: Tls | None, *, reports: bool) -> None:
         """Apply these from the next connection on. Raises as the constructor does, and then changes nothing."""
-        self._context = None if tls is None else server_context(tls)
-        self._tls, self._reports = tls, reports
+        settings = replace(self._settings, tls=tls, reports=reports)
+        settings.context()
+        self._settings = settings
         if self._handler is not None:
-            self._handler.renew(tls, reports=reports)
+            self._handler.renew(settings)
 
     def stop(self, grace_seconds: float) -> None:
         """Stop listening, let messages in progress end within the grace, then abort what is open."""
@@ -137,25 +139,6 @@ class StorageServer:
         self._handler.stop(grace_seconds)
         self._handler = self._listener = self._thread = None
 
-    def _open_handler(self, events: AssociationEvents) -> AssociationHandler:
-        if isinstance(self._sink, WorkerCommands):
-            return WorkerPool(
-                self._sink,
-                events,
-                limits=self._limits,
-                receiving_ae=self._receiving_ae,
-                tls=self._tls,
-                reports=self._reports,
-            )
-        return AssociationThreads(
-            self._sink,
-            events,
-            limits=self._limits,
-            receiving_ae=self._receiving_ae,
-            tls=self._context,
-            reports=self._reports,
-        )
-
     def _listen(self, listener: socket.socket, handler: AssociationHandler) -> None:
         while not self._stopping.is_set():
             try:
@@ -165,12 +148,7 @@ class StorageServer:
                 if not self._stopping.wait(_PAUSE):
                     _log.error("cannot accept a connection: %s", error.strerror)
                 continue
-            number = next(self._numbers)
-            handler.take(connection, number, str(address[0]))
-
-
-def _refuse_report(report: Report) -> int:
-    return dimse.INVALID_ARGUMENT_VALUE
+            handler.take(connection, next(self._numbers), str(address[0]))
 
 
 class AdmissionRegister:
@@ -189,23 +167,12 @@ class AdmissionRegister:
         with self._lock:
             self._admission = replace(admission, ae_title=self._admission.ae_title)
 
-    def admit(
-        self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
-    ) -> Rejection | None:
+    def admit(self, ask: Ask) -> Rejection | None:
         with self._lock:
-            sender = calling, address
-            others = list(self._senders.values())
-            rejection = judge(
-                self._admission,
-                called=called,
-                calling=calling,
-                address=sender[1],
-                in_all=len(others),
-                from_sender=others.count(sender),
-                certificate=frozenset(certificate),
-            )
+            sender, others = (ask.calling, ask.address), list(self._senders.values())
+            rejection = judge(self._admission, ask, in_all=len(others), from_sender=others.count(sender))
             if rejection is None:
-                self._senders[number] = sender
+                self._senders[ask.number] = sender
         return rejection
 
     def ended(self, number: int) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import BinaryIO, Protocol
@@ -96,17 +96,10 @@ class Parties:
         self, reason: str, status: int | None = None, why: Why | None = None, uids: tuple[str, str] = ("", "")
     ) -> Refused:
         """A refusal in this association; `uids` of study and instance, "" when not known."""
-        study, sop = uids
         return Refused(
-            calling_ae=self.calling_ae,
-            address=self.address,
-            reason=reason[:_LONGEST],
-            status=status,
-            why=why,
-            called_ae=self.receiving_ae,
-            study=study,
-            sop=sop,
-        )
+            calling_ae=self.calling_ae, address=self.address, called_ae=self.receiving_ae, reason=reason[:_LONGEST],
+            status=status, why=why, study=uids[0], sop=uids[1],
+        )  # fmt: skip
 
 
 def named_in(request: dimse.Request) -> str:
@@ -126,7 +119,6 @@ class Storing:
     def __init__(self, sink: Sink, request: dimse.Request, transfer_syntax: str, parties: Parties) -> None:
         self._sink = sink
         self._request = request
-        self._syntax = transfer_syntax
         self._parties = parties
         self._size = 0
         self._file: IncomingFile | None = None
@@ -134,7 +126,13 @@ class Storing:
         self._beginning = _Beginning(transfer_syntax)
         self._fault: tuple[int, str] | None = None
         with self._remembering():
-            self._open()
+            sop_class, sop_instance = self._announced()
+            if not request.has_data_set:
+                raise InvalidData("a C-STORE request without a data set")
+            self._need_room()
+            self._file = sink.create()
+            sender, receiver, address = parties.calling_ae, parties.receiving_ae, parties.address
+            self._header = [preamble_and_meta(sop_class, sop_instance, transfer_syntax, sender, receiver, address)]
 
     def write(self, parts: Sequence[memoryview]) -> None:
         """The next bytes of the data set."""
@@ -169,15 +167,6 @@ class Storing:
         if self._file is not None:
             self._file.discard()
             self._file = None
-
-    def _open(self) -> None:
-        sop_class, sop_instance = self._announced()
-        if not self._request.has_data_set:
-            raise InvalidData("a C-STORE request without a data set")
-        self._need_room()
-        self._file = self._sink.create()
-        sender, receiver, address = self._parties.calling_ae, self._parties.receiving_ae, self._parties.address
-        self._header = [preamble_and_meta(sop_class, sop_instance, self._syntax, sender, receiver, address)]
 
     def _need_room(self) -> None:
         if not self._sink.has_room():
@@ -240,7 +229,10 @@ class _Beginning:
                 return
             self._bytes += part[: _LAST_LOOK - len(self._bytes)]
             if len(self._bytes) >= self._next_look:
-                self._look()
+                self._next_look = 8 * len(self._bytes)
+                with suppress(InvalidData):  # more bytes may come; the last look decides
+                    self._found = uids_of(bytes(self._bytes), self._syntax)
+                    self._bytes.clear()
 
     def uids(self) -> tuple[InstanceUids, str]:
         """UIDs and SOP class; InvalidData when they are missing or not valid."""
@@ -249,11 +241,3 @@ class _Beginning:
     def study(self) -> str:
         """The study's UID, even if the rest cannot be read; "" while not known."""
         return self._found[0].study if self._found else study_of(bytes(self._bytes), self._syntax)
-
-    def _look(self) -> None:
-        self._next_look = 8 * len(self._bytes)
-        try:
-            self._found = uids_of(bytes(self._bytes), self._syntax)
-        except InvalidData:
-            return  # more bytes may come; the last look decides
-        self._bytes.clear()

@@ -10,27 +10,13 @@ import time
 from collections import deque
 from typing import Any
 
-from router.dicom.scp.admission import Rejection
+from router.dicom.scp.acceptor import Settings
+from router.dicom.scp.admission import Ask, Rejection
 from router.dicom.scp.associations import AssociationThreads
 from router.dicom.scp.store import Received, Refused, Sink
-from router.dicom.scp.worker_pipe import (
-    Answer,
-    Ask,
-    Beat,
-    Begin,
-    Ended,
-    Message,
-    Outcomes,
-    Ready,
-    Reported,
-    Stop,
-    Take,
-    Taken,
-    WorkerPipe,
-)
+from router.dicom.scp.worker_pipe import Answer, Beat, Ended, Message, Outcomes, Reported, Stop, Take, Taken, WorkerPipe
 from router.dicom.ul import dimse
 from router.dicom.ul.commitment import Report
-from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError
 from router.refusals import Why
 
@@ -57,11 +43,8 @@ class RemoteEvents:
         self._sending = threading.Lock()
         threading.Thread(target=self._keep_reporting, name="dicom-outcomes", daemon=True).start()
 
-    def admit(
-        self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
-    ) -> Rejection | None:
-        question = Ask(number=number, called=called, calling=calling, address=address, certificate=certificate)
-        rejection: Rejection | None = self._ask(question, _ANSWER_SECONDS, _UNANSWERED)
+    def admit(self, ask: Ask) -> Rejection | None:
+        rejection: Rejection | None = self._ask(ask, _ANSWER_SECONDS, _UNANSWERED)
         return rejection
 
     def report(self, report: Report) -> int:
@@ -112,9 +95,9 @@ class RemoteEvents:
             os._exit(1)  # the main process is gone: nothing that follows could be reported
 
 
-def _renew(associations: AssociationThreads, begin: Begin) -> None:
+def _renew(associations: AssociationThreads, settings: Settings) -> None:
     try:
-        associations.renew(begin.tls, reports=begin.reports)
+        associations.renew(settings)
     except ConfigurationError as error:  # the main process could read it: it has changed once more meanwhile
         _log.error("the former certificate stays in use: %s", error)
 
@@ -124,19 +107,16 @@ def work(descriptor: int, sink: Sink) -> None:
     pipe = WorkerPipe(socket.socket(fileno=descriptor))
     events = RemoteEvents(pipe)
     first = pipe.receive()
-    if first is None or not isinstance(begin := first[0], Begin):
+    if first is None or not isinstance(settings := first[0], Settings):
         return
-    tls = None if begin.tls is None else server_context(begin.tls)
-    associations = AssociationThreads(
-        sink, events, limits=begin.limits, receiving_ae=begin.receiving_ae, tls=tls, reports=begin.reports
-    )
+    associations = AssociationThreads(sink, events, settings)
     associations.start()
-    pipe.send(Ready())
+    pipe.send(Beat())
     while (received := pipe.receive()) is not None:
         message, connection = received
         if isinstance(message, Take) and connection is not None:
             associations.take(connection, message.number, message.address)
-        elif isinstance(message, Begin):
+        elif isinstance(message, Settings):
             _renew(associations, message)
         elif isinstance(message, Answer):
             events.answered((Ask, message.number), message.rejection)

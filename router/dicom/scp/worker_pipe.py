@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from router.config.sections import Tls
-from router.dicom.scp.admission import Rejection
+from router.dicom.scp.acceptor import Settings
+from router.dicom.scp.admission import Ask, Rejection
 from router.dicom.scp.store import Received, Refused
 from router.dicom.ul.commitment import Report
 from router.dicom.ul.socket import Limits
@@ -21,21 +22,6 @@ _LARGEST = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
-    """To a worker, first of all; again when its certificate or `reports` change."""
-
-    limits: Limits
-    receiving_ae: str | None
-    tls: Tls | None
-    reports: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """From a worker: it serves."""
-
-
-@dataclass(frozen=True, slots=True)
 class Take:
     """To a worker, with the connection attached."""
 
@@ -43,20 +29,9 @@ class Take:
     address: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """From a worker: may this connection be an association?"""
-
-    number: int
-    called: str
-    calling: str
-    address: str
-    certificate: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To a worker, for its Ask."""
+    """To a worker, for its Ask: whether the connection may be an association."""
 
     number: int
     rejection: Rejection | None
@@ -94,7 +69,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """To a worker every few seconds, and back from it as a sign of life."""
+    """To a worker every few seconds, and back from it as a sign of life. The first from a worker: it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +79,10 @@ class Stop:
     grace_seconds: float
 
 
-Message = Begin | Ready | Take | Ask | Answer | Ended | Reported | Taken | Outcomes | Beat | Stop
+# A worker gets Settings first of all; again when its certificate or `reports` change.
+Message = Settings | Take | Ask | Answer | Ended | Reported | Taken | Outcomes | Beat | Stop
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Begin, Ready, Take, Ask, Answer, Ended, Reported, Taken, Outcomes, Beat, Stop)
+    kind.__name__: kind for kind in (Settings, Take, Ask, Answer, Ended, Reported, Taken, Outcomes, Beat, Stop)
 }
 
 
@@ -165,7 +141,9 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
         rejection = values["rejection"]
         return values | {"rejection": Rejection(**rejection | {"why": Why(rejection["why"])})}
     if "report" in values:
-        return values | {"report": _report(**values["report"])}
+        report = values["report"]
+        failed = tuple((uid, reason) for uid, reason in report["failed"])
+        return values | {"report": Report(report["transaction"], tuple(report["committed"]), failed)}
     if "certificate" in values:
         return values | {"certificate": tuple(values["certificate"])}
     if "happened" in values:
@@ -177,7 +155,3 @@ def _outcome(*, uids: dict[str, str] | None = None, **values: Any) -> Received |
     if uids is not None:
         return Received(uids=InstanceUids(**uids), **values)
     return Refused(**values | {"why": None if values["why"] is None else Why(values["why"])})
-
-
-def _report(*, transaction: str, committed: list[str], failed: list[tuple[str, int]]) -> Report:
-    return Report(transaction, tuple(committed), tuple((uid, reason) for uid, reason in failed))

@@ -9,28 +9,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from router.config.sections import Tls
-from router.dicom.scp.acceptor import AssociationEvents
+from router.dicom.scp.acceptor import AssociationEvents, Settings
+from router.dicom.scp.admission import Ask
 from router.dicom.scp.store import Received, Refused
-from router.dicom.scp.worker_pipe import (
-    Answer,
-    Ask,
-    Beat,
-    Begin,
-    Ended,
-    Message,
-    Outcomes,
-    Ready,
-    Reported,
-    Stop,
-    Take,
-    Taken,
-    WorkerPipe,
-)
+from router.dicom.scp.worker_pipe import Answer, Beat, Ended, Message, Outcomes, Reported, Stop, Take, Taken, WorkerPipe
 from router.dicom.ul import dimse
-from router.dicom.ul.socket import Limits
 from router.errors import ConfigurationError, traceback_of
 from router.process.environment import inherited
 
@@ -77,21 +62,12 @@ class _Worker:
 class WorkerPool:
     """The worker processes. One that ends is restarted."""
 
-    def __init__(
-        self,
-        commands: WorkerCommands,
-        events: AssociationEvents,
-        *,
-        limits: Limits,
-        receiving_ae: str | None,
-        tls: Tls | None,
-        reports: bool,
-    ) -> None:
+    def __init__(self, commands: WorkerCommands, events: AssociationEvents, settings: Settings) -> None:
         self._commands = commands.commands
         self._trial = _Trial(commands.trial)
         self._last_beat = time.monotonic()
         self._events = events
-        self._begin = Begin(limits, receiving_ae, tls, reports)
+        self._settings = settings
         self._workers: list[_Worker] = []
         self._to_restart: list[Sequence[str]] = []
         self._asked: list[tuple[_Worker, Ask]] = []
@@ -135,12 +111,12 @@ class WorkerPool:
             return 0
         return sum(worker.serves for worker in list(self._workers))
 
-    def renew(self, tls: Tls | None, *, reports: bool) -> None:
+    def renew(self, settings: Settings) -> None:
         """Serve by these from the next connection on."""
         with self._lock:
-            self._begin = replace(self._begin, tls=tls, reports=reports)
+            self._settings = settings
             for worker in self._workers:
-                self._send(worker, self._begin)
+                self._send(worker, settings)
 
     def stop(self, grace_seconds: float) -> None:
         """As `AssociationThreads.stop`, in every worker; returns when all have ended."""
@@ -180,7 +156,7 @@ class WorkerPool:
         worker = _Worker(command=command, process=process, pipe=pipe)
         self._selector.register(pipe, selectors.EVENT_READ, worker)
         with self._lock:
-            self._send(worker, self._begin)
+            self._send(worker, self._settings)
             self._workers.append(worker)
 
     def _send(self, worker: _Worker, message: Message, connection: socket.socket | None = None) -> bool:
@@ -196,8 +172,10 @@ class WorkerPool:
             ready = self._selector.select(0 if self._asked else _RESTART_SECONDS)
             for key, _ in ready:
                 self._receive(key.data)
-            if not ready:
-                self._answer()
+            if not ready:  # no other message is left: the end of one association may make room for the next
+                asked, self._asked = self._asked, []
+                for worker, ask in asked:
+                    self._send(worker, Answer(ask.number, self._events.admit(ask)))
                 self._restart()
             if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
                 self._beat()
@@ -237,16 +215,9 @@ class WorkerPool:
             self._outcomes.put(message.happened)
         elif isinstance(message, Beat):
             worker.unanswered = 0
-        elif isinstance(message, Ready):
-            worker.ready, worker.unanswered = True, 0
-            self._ready.release()
-
-    def _answer(self) -> None:
-        """Answer what workers ask, after all other messages: the end of one association may make room for the next."""
-        asked, self._asked = self._asked, []
-        for worker, ask in asked:
-            rejection = self._events.admit(ask.number, ask.called, ask.calling, ask.address, ask.certificate)
-            self._send(worker, Answer(ask.number, rejection))
+            if not worker.ready:
+                worker.ready = True
+                self._ready.release()
 
     def _end(self, worker: _Worker, number: int) -> None:
         with self._lock:
@@ -283,14 +254,12 @@ class WorkerPool:
     def _take_reports(self) -> None:
         while (reported := self._reported.get()) is not None:
             worker, message = reported
-            self._send(worker, Taken(message.number, self._take_report(message)))
-
-    def _take_report(self, message: Reported) -> int:
-        try:
-            return self._events.report(message.report)
-        except Exception as error:  # noqa: BLE001 the thread's top: a defect costs this report only, which comes again
-            _log.error("a report is not taken by a defect: %s at %s", type(error).__name__, traceback_of(error))
-            return dimse.PROCESSING_FAILURE
+            try:
+                status = self._events.report(message.report)
+            except Exception as error:  # noqa: BLE001 the thread's top: a defect costs this report, which comes again
+                _log.error("a report is not taken by a defect: %s at %s", type(error).__name__, traceback_of(error))
+                status = dimse.PROCESSING_FAILURE
+            self._send(worker, Taken(message.number, status))
 
 
 class _Trial:

@@ -75,11 +75,8 @@ class StorageClient:
             yield None
             return
         try:
-            association = self._associate(commitment.CONTEXTS)
-            try:
+            with self._associate(commitment.CONTEXTS) as association:
                 yield CommitmentScu(association, take, self._waits.response)
-            finally:
-                association.release()
         finally:
             self._limit.give()
 
@@ -93,20 +90,14 @@ class StorageClient:
 
     def probe(self) -> None:
         """Check that the destination accepts associations, and answers C-ECHO if it accepts that. Raises as `echo`."""
-        association = self._associate((VERIFY,))
-        try:
+        with self._associate((VERIFY,)) as association:
             if VERIFY in association.accepted:
-                association.echo(VERIFY)
-        finally:
-            association.release()
+                association.echo()
 
     def echo(self) -> None:
         """C-ECHO. Raises as `Session.send` does."""
-        association = self._associate((VERIFY,))
-        try:
+        with self._associate((VERIFY,)) as association:
             association.verify()
-        finally:
-            association.release()
 
     def _associate(self, contexts: Sequence[Context]) -> Requestor:
         association = Requestor(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from router.dicom.scu.requestor import Message, Requestor
 from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import Reference, TakeReport
-from router.dicom.ul.contexts import Context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2
@@ -22,10 +21,19 @@ class CommitmentScu:
 
     def __init__(self, association: Requestor, take: TakeReport, response_seconds: float) -> None:
         """Raises DestinationDown when the acceptor does not accept storage commitment."""
+        accepted = [context for context in commitment.CONTEXTS if context in association.accepted]
+        if not accepted:
+            raise DestinationDown(
+                "the destination does not accept storage commitment",
+                outage=Outage.SERVICE,
+                hint="ask its operator to allow it for our calling_ae_title, "
+                "or set commitment = false in [destination.dicom]",
+                association=association.name,
+            )
         self._association = association
         self._take = take
         self._seconds = response_seconds
-        self._context = _accepted(association)
+        self._context = accepted[0]
 
     def request(self, transaction: str, references: Sequence[Reference]) -> int:
         """Request commitment of up to `commitment.MOST` instances; returns the response's status.
@@ -78,15 +86,3 @@ class CommitmentScu:
         if wrong:
             _log.warning("%s: %s, answered %04X", self._association.name, wrong, status)
         self._association.send(message.context_id, dimse.response(request, status))
-
-
-def _accepted(association: Requestor) -> Context:
-    for context in commitment.CONTEXTS:
-        if context in association.accepted:
-            return context
-    raise DestinationDown(
-        "the destination does not accept storage commitment",
-        outage=Outage.SERVICE,
-        hint="ask its operator to allow it for our calling_ae_title, or set commitment = false in [destination.dicom]",
-        association=association.name,
-    )

@@ -77,11 +77,8 @@ class QueryClient:
 
     def echo(self) -> None:
         """C-ECHO. Raises TransientError as `Requestor` does."""
-        association = self._associate([VERIFY])
-        try:
+        with self._associate([VERIFY]) as association:
             association.verify()
-        finally:
-            association.release()
 
     def study(self, uid: str, stop: Callable[[], bool]) -> Found:
         """The study as the PACS has it. Raises TransientError as `Requestor` does."""
@@ -98,7 +95,7 @@ class QueryClient:
         identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", uid
         with self._associated(MOVE) as (association, context):
             number = association.next_message()
-            command = dimse.c_move_rq(number, MOVE, to)
+            command = dimse.composite_rq(Operation.C_MOVE, number, MOVE, destination=to)
             association.send(association.accepted[context], command, _encoded(identifier, context))
             for response, _ in _responses(association, Operation.C_MOVE, seconds, stop):
                 last = response
@@ -113,7 +110,7 @@ class QueryClient:
         identifier.NumberOfStudyRelatedInstances = None
         studies: dict[str, Held] = {}
         with self._associated(FIND) as (association, context):
-            command = dimse.c_find_rq(association.next_message(), FIND)
+            command = dimse.composite_rq(Operation.C_FIND, association.next_message(), FIND)
             association.send(association.accepted[context], command, _encoded(identifier, context))
             for response, data in _responses(association, Operation.C_FIND, self._waits.response, stop):
                 if response.status in PENDING:
@@ -126,29 +123,23 @@ class QueryClient:
     @contextmanager
     def _associated(self, sop_class: str) -> Iterator[tuple[Requestor, Context]]:
         contexts = [(sop_class, syntax) for syntax in _SYNTAXES]
-        association = self._associate(contexts)
-        try:
-            yield association, self._accepted(association, contexts)
-        finally:
-            association.release()
+        with self._associate(contexts) as association:
+            accepted = [context for context in contexts if context in association.accepted]
+            if not accepted:
+                operation = "C-FIND" if sop_class == FIND else "C-MOVE"
+                raise DestinationDown(
+                    f"the PACS does not accept {operation} of the study root",
+                    outage=Outage.SERVICE,
+                    hint=f"does it know our AE title {self.calling}, our address and port, and allow us that?",
+                    association=association.name,
+                )
+            yield association, accepted[0]
 
     def _associate(self, contexts: Sequence[Context]) -> Requestor:
         connection = connect(self._peer, self._tls, self._waits.connect)
         association = Requestor(connection, self._peer, self._waits, peer=PACS)
         association.request(contexts)
         return association
-
-    def _accepted(self, association: Requestor, contexts: Sequence[Context]) -> Context:
-        for context in contexts:
-            if context in association.accepted:
-                return context
-        operation = "C-FIND" if contexts[0][0] == FIND else "C-MOVE"
-        raise DestinationDown(
-            f"the PACS does not accept {operation} of the study root",
-            outage=Outage.SERVICE,
-            hint=f"does it know our AE title {self.calling}, our address and port, and allow us that?",
-            association=association.name,
-        )
 
 
 def _responses(

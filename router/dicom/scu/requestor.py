@@ -8,8 +8,9 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from router.config.sections import DicomDestination
 from router.dicom.dataset.elements import IMPLICIT_LITTLE_ENDIAN
@@ -66,7 +67,7 @@ class Requestor:
     """One association, perhaps without any accepted context. Not for several threads at once.
 
     Every method raises TransientError when the association is lost or aborted, when no answer comes in time, or when
-    the acceptor breaks the protocol; the association is then closed.
+    the acceptor breaks the protocol; the association is then closed. `with` releases it at the end.
     """
 
     def __init__(
@@ -84,7 +85,13 @@ class Requestor:
         self._longest = _SHORTEST_PDU
         self._read = bytearray()
         self._room = bytearray(pdata.ROOM)
-        self._message_id = 0
+        self.last_message = 0  # id of the last request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def request(self, contexts: Sequence[Context]) -> None:
         """A-ASSOCIATE. Raises DestinationDown when it is rejected for configuration or answered with anything else."""
@@ -112,11 +119,10 @@ class Requestor:
         Raises IntegrityError when the file is shorter than it was; then the association is aborted.
         """
         context_id = self.accepted[context]
-        command = dimse.c_store_rq(self.next_message(), context[0], sop_instance)
+        command = dimse.composite_rq(Operation.C_STORE, self.next_message(), context[0], instance=sop_instance)
         try:
             self._connection.settimeout(self._waits.write)
-            pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=True)
-            pdata.write_data_set(self._connection, context_id, data_set, self._longest, self._room, self._paced)
+            pdata.write_message(self._connection, context_id, command, data_set, self._longest, self._room, self._paced)
         except (IntegrityError, TransientError):
             self.abort()
             raise
@@ -124,30 +130,24 @@ class Requestor:
             raise self._lost(error) from error
         return self._response(context_id, Operation.C_STORE)
 
-    def echo(self, context: Context) -> int:
-        """C-ECHO (PS3.7 9.1.5) over an accepted context; the response's status."""
-        context_id = self.accepted[context]
+    def echo(self) -> int:
+        """C-ECHO (PS3.7 9.1.5) over the context VERIFY, which is accepted; the response's status."""
+        context_id = self.accepted[VERIFY]
         self.send(context_id, dimse.c_echo_rq(self.next_message()))
         return self._response(context_id, Operation.C_ECHO)
 
     def verify(self) -> None:
-        """C-ECHO over the context VERIFY; DestinationDown when it is not accepted or not answered with success."""
-        if VERIFY not in self.accepted:
-            text = f"{self._peer.name} does not accept C-ECHO"
-            raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
-        if status := self.echo(VERIFY):
+        """C-ECHO; DestinationDown when it is not accepted or not answered with success."""
+        text = f"{self._peer.name} does not accept C-ECHO"
+        if VERIFY in self.accepted:
+            if not (status := self.echo()):
+                return
             text = f"C-ECHO answered {status:04X}"
-            raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
+        raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
 
     def send(self, context_id: int, command: bytes, data_set: bytes = b"") -> None:
         """Send a message from memory."""
-        try:
-            self._connection.settimeout(self._waits.write)
-            pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=bool(data_set))
-            if data_set:
-                pdata.write_from_memory(self._connection, context_id, data_set, self._longest)
-        except OSError as error:
-            raise self._lost(error) from error
+        self._write(pdata.message_pdus(context_id, command, self._longest, data_set))
 
     def receive(self, until: float, largest: int) -> Message:
         """The next message, whole before `until` (monotonic clock), with a data set of at most `largest` bytes."""
@@ -162,7 +162,7 @@ class Requestor:
 
     def speaks(self, seconds: float) -> bool:
         """Whether anything arrives from the acceptor within the time, be it the end of the association."""
-        if self._connection.fileno() < 0 or self._read:
+        if not self.is_open or self._read:
             return True
         waiting = select.poll()
         waiting.register(self._connection, select.POLLIN)
@@ -178,15 +178,10 @@ class Requestor:
         """Whether it is open and nothing unasked has arrived: an abort, a release, the connection's end."""
         return not self.speaks(0)
 
-    @property
-    def last_message(self) -> int:
-        """The message id of the last request."""
-        return self._message_id
-
     def next_message(self) -> int:
         """A message id for the next request."""
-        self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
+        self.last_message = self.last_message % 0xFFFF + 1
+        return self.last_message
 
     def broken(self, what: str) -> TransientError:
         """Abort the association, and return the error to raise when the acceptor breaks the protocol."""
@@ -195,28 +190,24 @@ class Requestor:
 
     def release(self) -> None:
         """A-RELEASE, orderly if the acceptor cooperates. Raises nothing, since everything was answered before."""
-        if self._connection.fileno() < 0:
+        if not self.is_open:
             return
         until = time.monotonic() + self._waits.release
-        try:
+        with suppress(TransientError):
             self._write(pdu.release_request())
             while (kind := self._pdu(until)[0]) not in {PduType.RELEASE_RP, PduType.ABORT}:
                 if (
                     kind is PduType.RELEASE_RQ
                 ):  # collision: answer, then wait for our own answer (PS3.8 9.2, AR-8, AR-9)
                     self._write(pdu.release_response())
-        except TransientError:
-            pass
         self.close()
 
     def abort(self) -> None:
         """A-ABORT as service user, without waiting."""
-        if self._connection.fileno() >= 0:
-            try:
+        if self.is_open:
+            with suppress(OSError):  # the connection's end says the same
                 self._connection.settimeout(0)
                 self._connection.send(pdu.abort(AbortSource.SERVICE_USER))
-            except OSError:
-                pass  # the connection's end says the same
             self.close()
 
     def close(self) -> None:
@@ -233,7 +224,11 @@ class Requestor:
         longest = items.CAUTIOUS_LENGTH if limit is None else min(limit or _LONGEST_PDU, _LONGEST_PDU)
         if longest < _SHORTEST_PDU:
             raise self.broken(f"it takes no PDU longer than {longest} bytes")
-        answers = dict(_answer(value) for kind, value in found if kind == items.ANSWERED and len(value) >= 4)
+        answers = {}
+        for kind, value in found:
+            if kind == items.ANSWERED and len(value) >= 4:  # id, result and transfer syntax (PS3.8 9.3.3.2)
+                names = (items.uid(name) for one, name in items.readable(value[4:])[0] if one == items.TRANSFER)
+                answers[value[0]] = value[2], next(names, "")
         return longest, {one: number for number, one in proposal.items() if answers.get(number) == (0, one[1])}
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
@@ -248,7 +243,7 @@ class Requestor:
         if left:
             raise self.broken("more follows the last fragment of its answer")
         answer = self.understand(dimse.read_response, command)
-        if (answer.operation, answer.message_id) != (operation, self._message_id):
+        if (answer.operation, answer.message_id) != (operation, self.last_message):
             raise self.broken("it answers what was not asked")
         return answer.status
 
@@ -337,12 +332,6 @@ class Requestor:
         return TransientError("the association was lost", association=self.name)
 
 
-def _answer(value: bytes) -> tuple[int, tuple[int, str]]:
-    """Id, result and transfer syntax ("" without one) of one context in the answer (PS3.8 9.3.3.2)."""
-    names = (items.uid(name) for kind, name in items.readable(value[4:])[0] if kind == items.TRANSFER)
-    return value[0], (value[2], next(names, ""))
-
-
 def _association_request(destination: DicomDestination, proposal: Mapping[int, Context]) -> bytes:
     called, calling = (name.encode().ljust(16) for name in (destination.ae_title, destination.calling_ae_title))
     user = items.item(items.MAXIMUM_LENGTH, struct.pack(">L", _OUR_LONGEST))
@@ -350,11 +339,8 @@ def _association_request(destination: DicomDestination, proposal: Mapping[int, C
     user += items.item(items.VERSION_NAME, IMPLEMENTATION_VERSION.encode())
     body = b"\0\1\0\0" + called + calling + bytes(32)
     body += items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
-    body += b"".join(_proposed(number, *context) for number, context in proposal.items())
+    for number, (sop_class, syntax) in proposal.items():
+        names = items.item(items.ABSTRACT, sop_class.encode()) + items.item(items.TRANSFER, syntax.encode())
+        body += items.item(items.PROPOSED, bytes((number, 0, 0, 0)) + names)
     body += items.item(items.USER, user)
     return pdu.pdu(PduType.ASSOCIATE_RQ, body)
-
-
-def _proposed(number: int, sop_class: str, transfer_syntax: str) -> bytes:
-    names = items.item(items.ABSTRACT, sop_class.encode()) + items.item(items.TRANSFER, transfer_syntax.encode())
-    return items.item(items.PROPOSED, bytes((number, 0, 0, 0)) + names)

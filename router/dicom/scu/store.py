@@ -103,15 +103,12 @@ def _store_transcoded(association: Requestor, item: Outgoing, source: FileSlice,
         raise TransientError(f"no other transfer syntax can be written: {error.strerror}") from error
     except InvalidData as error:
         _log.warning("instance %s has no other transfer syntax: %s", item.sop_instance, error)
-        raise _NotConverted(_converted(written, context[1], error.message)) from error
+        syntaxes = f"from {UID(written).name} to {UID(context[1]).name}"
+        raise _NotConverted(f"not sent: it cannot be converted {syntaxes}: {error.message}") from error
 
 
 class _NotConverted(Exception):
     """The instance cannot be written in the transfer syntax that the destination takes; the message says why."""
-
-
-def _converted(written: str, wanted: str, why: str) -> str:
-    return f"not sent: it cannot be converted from {UID(written).name} to {UID(wanted).name}: {why}"
 
 
 def _data_set(item: Outgoing, file: BinaryIO) -> tuple[FileSlice, str]:

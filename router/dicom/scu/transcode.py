@@ -57,19 +57,17 @@ def transcoded(path: Path, source: FileSlice, stored: str, wanted: str) -> Itera
     """
     libraries.settle()
     with tempfile.TemporaryFile(dir=path.parent) as target:
-        explicit = wanted == EXPLICIT_LITTLE_ENDIAN
-        if stored in _UNCOMPRESSED:
-            _Rewriting(source=source, target=target, explicit=explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
-        elif stored == EXPLICIT_BIG_ENDIAN:
-            _Rewriting(source=source, target=target, explicit=explicit, order=">").data_set(explicit=True)
+        explicit, order = wanted == EXPLICIT_LITTLE_ENDIAN, ">" if stored == EXPLICIT_BIG_ENDIAN else "<"
+        if stored not in (*_UNCOMPRESSED, *_WITHOUT_CODEC):
+            _decompress(path, source, target, explicit=explicit)
         elif stored == _DEFLATED_EXPLICIT:
             with tempfile.TemporaryFile(dir=path.parent) as inflated:
                 _inflate(source, inflated)
-                _Rewriting(source=FileSlice(inflated, 0, inflated.tell()), target=target, explicit=explicit).data_set(
-                    explicit=True
-                )
+                source = FileSlice(inflated, 0, inflated.tell())
+                _Rewriting(source=source, target=target, explicit=explicit).data_set(explicit=True)
         else:
-            _decompress(path, source, target, explicit=explicit)
+            rewriting = _Rewriting(source=source, target=target, explicit=explicit, order=order)
+            rewriting.data_set(stored != IMPLICIT_LITTLE_ENDIAN)
         target.flush()
         yield FileSlice(target, 0, target.tell())
 
@@ -141,17 +139,12 @@ class _Rewriting:
             return self._sequence(head, end, depth + 1)
         if head.length == tags.UNDEFINED:
             return self._fragments(head, vr, end)
-        if depth == 0 and head.tag in self.changes:
-            self._changed(head.tag, vr)
-        else:
+        if depth or head.tag not in self.changes:
             self._copy(head, b"UN" if vr == b"SQ" else vr)
-        return head.stop
-
-    def _changed(self, tag: int, vr: bytes) -> None:
-        value = self.changes[tag]
-        if value is not None:
-            self.head(tag, vr, len(value))
+        elif (value := self.changes[head.tag]) is not None:
+            self.head(head.tag, vr, len(value))
             self.target.write(value)
+        return head.stop
 
     def _copy(self, head: Head, vr: bytes) -> None:
         length = head.length + head.length % 2

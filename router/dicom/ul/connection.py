@@ -16,11 +16,9 @@ def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: 
             (address, destination.port), seconds, source_address=(destination.source_address, 0)
         )
     except OSError as error:
-        raise DestinationDown(
-            f"cannot connect to {destination.host}:{destination.port}",
-            outage=Outage.CONNECTION,
-            hint="check the address, the line and the firewall",
-        ) from error
+        text = f"cannot connect to {destination.host}:{destination.port}"
+        hint = "check the address, the line and the firewall"
+        raise DestinationDown(text, outage=Outage.CONNECTION, hint=hint) from error
     # No write waits for the next one: where more follows, the writer says so (MSG_MORE).
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection if tls is None else _secured(connection, destination, tls)
@@ -32,17 +30,11 @@ def _secured(connection: socket.socket, destination: DicomDestination, tls: ssl.
     except OSError as error:  # SSLError is one
         connection.close()
         where = f"{destination.host}:{destination.port}"
+        text, hint = f"{where} connects but no TLS connection can be made", "check the port and tls.certificate"
         if isinstance(error, ssl.SSLCertVerificationError):
-            raise DestinationDown(
-                f"the certificate of {where} is not accepted: {error.verify_message}",
-                outage=Outage.CERTIFICATE,
-                hint="check tls.ca, and that the certificate names the host as configured",
-            ) from error
-        raise DestinationDown(
-            f"{where} connects but no TLS connection can be made",
-            outage=Outage.CERTIFICATE,
-            hint="check the port and tls.certificate",
-        ) from error
+            text = f"the certificate of {where} is not accepted: {error.verify_message}"
+            hint = "check tls.ca, and that the certificate names the host as configured"
+        raise DestinationDown(text, outage=Outage.CERTIFICATE, hint=hint) from error
 
 
 def _address(destination: DicomDestination) -> str:

@@ -31,12 +31,7 @@ class Proposal(Generic[Item]):
     items: tuple[Item, ...]
 
 
-def as_stored(transfer_syntax: str) -> tuple[str, ...]:
-    """Offer the stored syntax alone."""
-    return (transfer_syntax,)
-
-
-def propose(items: Sequence[Item], offers: Offers = as_stored) -> tuple[Proposal[Item], ...]:
+def propose(items: Sequence[Item], offers: Offers) -> tuple[Proposal[Item], ...]:
     """Propose a context for each SOP class and offered syntax, in order of appearance, at most 128 an association.
 
     All contexts that an instance can be sent over are in the same association.

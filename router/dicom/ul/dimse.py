@@ -172,21 +172,22 @@ def response(request: Request, status: int) -> bytes:
     )
 
 
-def c_store_rq(message_id: int, sop_class: str, sop_instance: str) -> bytes:
-    """A C-STORE-RQ command set (PS3.7 9.3.1.1)."""
-    instance = _text(_AFFECTED_INSTANCE, sop_instance)
-    return _with_data_set(Operation.C_STORE, message_id, sop_class, instance=instance)
+def composite_rq(
+    operation: Operation, message_id: int, sop_class: str, *, destination: str = "", instance: str = ""
+) -> bytes:
+    """The command set of a C-STORE-RQ, C-FIND-RQ or C-MOVE-RQ (PS3.7 9.3.1.1, 9.3.2.1, 9.3.4.1).
 
-
-def c_find_rq(message_id: int, sop_class: str) -> bytes:
-    """A C-FIND-RQ command set (PS3.7 9.3.2.1)."""
-    return _with_data_set(Operation.C_FIND, message_id, sop_class)
-
-
-def c_move_rq(message_id: int, sop_class: str, destination: str) -> bytes:
-    """A C-MOVE-RQ command set (PS3.7 9.3.4.1); `destination` is an AE title."""
-    title = _text(_DESTINATION, destination, padding=b" ")
-    return _with_data_set(Operation.C_MOVE, message_id, sop_class, destination=title)
+    `destination` is the AE title of a C-MOVE, `instance` the SOP Instance UID of a C-STORE.
+    """
+    return _command_set(
+        _text(_AFFECTED_CLASS, sop_class),
+        _short(_FIELD, operation),
+        _short(_MESSAGE_ID, message_id),
+        _text(_DESTINATION, destination, padding=b" ") if destination else b"",
+        _short(_PRIORITY, _MEDIUM),
+        _short(_DATA_SET_TYPE, _DATA_SET),
+        _text(_AFFECTED_INSTANCE, instance) if instance else b"",
+    )
 
 
 def c_echo_rq(message_id: int) -> bytes:
@@ -215,21 +216,6 @@ def n_action_rq(message_id: int, sop_class: str, sop_instance: str, action_type:
         _short(_DATA_SET_TYPE, _DATA_SET),
         _text(_REQUESTED_INSTANCE, sop_instance),
         _short(_ACTION_TYPE, action_type),
-    )
-
-
-def _with_data_set(
-    operation: Operation, message_id: int, sop_class: str, *, destination: bytes = b"", instance: bytes = b""
-) -> bytes:
-    """A composite request, in the order of its elements."""
-    return _command_set(
-        _text(_AFFECTED_CLASS, sop_class),
-        _short(_FIELD, operation),
-        _short(_MESSAGE_ID, message_id),
-        destination,
-        _short(_PRIORITY, _MEDIUM),
-        _short(_DATA_SET_TYPE, _DATA_SET),
-        instance,
     )
 
 

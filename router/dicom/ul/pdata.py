@@ -49,51 +49,40 @@ class _Fragment(NamedTuple):
         return self.size + (self.size & 1)
 
 
-def write_command(
-    connection: socket.socket, context_id: int, command: bytes, longest: int, *, data_set_follows: bool
-) -> None:
-    """Write a command set; `longest` is the longest PDU that the peer takes (PS3.8 D.1). Raises OSError."""
-    more = data_set_follows and not isinstance(connection, ssl.SSLSocket)
-    connection.sendall(command_pdus(context_id, command, longest), socket.MSG_MORE if more else 0)
-
-
-def command_pdus(context_id: int, command: bytes, longest: int) -> bytes:
-    """A command set as P-DATA-TF PDUs of at most `longest` bytes (0: of any length)."""
+def message_pdus(context_id: int, command: bytes, longest: int, data_set: bytes = b"") -> bytes:
+    """A message from memory as P-DATA-TF PDUs of at most `longest` bytes (0: of any length)."""
     return b"".join(
-        _header(context_id, COMMAND | last, size) + command[start : start + size]
-        for start, size, last in _fragments(len(command), longest)
+        _HEADER.pack(*_fields(context_id, kind | last, size)) + part[start : start + size]
+        for kind, part in ((COMMAND, command), (0, data_set))
+        for start, size, last in _fragments(len(part), longest)
     )
 
 
-def write_from_memory(connection: socket.socket, context_id: int, data: bytes, longest: int) -> None:
-    """Write a small data set. Raises OSError."""
-    fragments = _fragments(len(data), longest)
-    connection.sendall(b"".join(_header(context_id, last, size) + data[at : at + size] for at, size, last in fragments))
+def write_message(
+    connection: socket.socket, context_id: int, command: bytes, data_set: FileSlice, longest: int, room: bytearray,
+    paced: Paced,
+) -> None:  # fmt: skip
+    """Write a command set and a data set; the connection's time-out bounds the wait for a peer that does not read.
 
-
-def write_data_set(
-    connection: socket.socket,
-    context_id: int,
-    data_set: FileSlice,
-    longest: int,
-    room: bytearray,
-    paced: Paced = unbounded,
-) -> None:
-    """Write a data set; the connection's time-out bounds the wait for a peer that does not read.
-
-    `room` has ROOM bytes, for this connection only. `paced` waits before each PDU until it may go.
+    `longest` is the longest PDU that the peer takes (PS3.8 D.1). `room` has ROOM bytes, for this connection only.
+    `paced` waits before each PDU of the data set until it may go.
 
     Raises OSError when the connection is lost (TimeoutError: the peer does not read in time), IntegrityError when the
     file is not the one that was stored, TransientError when it cannot be read now. The message is then incomplete, and
     the association can only be aborted.
     """
+    more = 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_MORE
+    connection.sendall(message_pdus(context_id, command, longest), more)
     comparison, view = Comparison(data_set.checksum), memoryview(room)
     for batch in _batches(_fragments(data_set.size, longest)):
         end = _fill(view, context_id, data_set, batch, comparison)
         if paced is unbounded:
             connection.sendall(view[:end])
-        else:
-            _write_paced(connection, view, batch, paced)
+            continue
+        start = 0
+        for fragment in batch:
+            paced(fragment.even)
+            connection.sendall(view[start : (start := start + _HEADER.size + fragment.even)])
 
 
 def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
@@ -128,22 +117,11 @@ def _fill(
     return end
 
 
-def _write_paced(connection: socket.socket, room: memoryview, batch: list[_Fragment], paced: Paced) -> None:
-    start = 0
-    for fragment in batch:
-        paced(fragment.even)
-        connection.sendall(room[start : (start := start + _HEADER.size + fragment.even)])
-
-
 def _fragments(size: int, longest: int) -> Iterator[_Fragment]:
     """The fragments of `size` bytes; each has an even size, but perhaps the last."""
-    most = max((longest - PDV_HEADER_BYTES) & ~1, 1) if longest else size
+    most = max((longest - PDV_HEADER_BYTES) & ~1, 1) if longest else max(size, 1)
     for start in range(0, size, most):
         yield _Fragment(start, min(most, size - start), LAST if start + most >= size else 0)
-
-
-def _header(context_id: int, control: int, size: int) -> bytes:
-    return _HEADER.pack(*_fields(context_id, control, size))
 
 
 def _fields(context_id: int, control: int, size: int) -> tuple[int, int, int, int, int]:

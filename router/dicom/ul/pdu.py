@@ -52,9 +52,9 @@ class Violation(InvalidData):
         self.reason = reason
 
 
-def read_header(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[PduType, int]:
-    """Type of the PDU at `offset`, and the length of its variable field; Violation when there is no such type."""
-    number, length = HEADER.unpack_from(data, offset)
+def read_header(data: bytes | bytearray | memoryview) -> tuple[PduType, int]:
+    """Type of the PDU that begins here, and the length of its variable field; Violation when there is no such type."""
+    number, length = HEADER.unpack_from(data)
     try:
         return PduType(number), length
     except ValueError:

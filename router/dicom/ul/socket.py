@@ -86,11 +86,10 @@ class PeerSocket:
 
     def fill(self) -> None:
         """Read at least one more byte. Raises ConnectionLost, TooSlow."""
-        self._make_room()
-        while True:
-            count = self._receive(self._view[self._end :])
-            if count:
-                break
+        rest = bytes(self._view[self._start : self._end])  # part of a header at most: need() is for those
+        self._view[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
+        while not (count := self._receive(self._view[self._end :])):
             self._check_time()
         self._end += count
         self._came += count
@@ -144,11 +143,6 @@ class PeerSocket:
         if count == 0:
             raise ConnectionLost("the peer closed the connection")
         return count
-
-    def _make_room(self) -> None:
-        rest = bytes(self._view[self._start : self._end])  # part of a header at most: need() is for those
-        self._view[: len(rest)] = rest
-        self._start, self._end = 0, len(rest)
 
     def _check_time(self) -> None:
         if time.monotonic() - self._since > self._seconds + self._came / self._limits.slowest:

@@ -38,9 +38,7 @@ _QUERY_RANGES = (
     (0xA900, 0xA9FF, "the identifier does not match the SOP class"),
     (0xC000, 0xCFFF, "unable to process"),
 )
-_STORED = frozenset(
-    {0x0000, 0x0001, 0x0107, 0x0116}
-)  # success and the general warnings of PS3.7 C.4: kept, with a remark
+_STORED = frozenset({0x0000, 0x0001, 0x0107, 0x0116})  # success, and the general warnings of PS3.7 C.4
 _REFUSED = frozenset(
     {0x0105, 0x0106, DUPLICATE, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
 )
@@ -105,16 +103,9 @@ def failure_reason(reason: int) -> str:
 
 def queried(status: int) -> str:
     """The final status of a C-FIND or C-MOVE in words (PS3.4 C.4.1.1.4, C.4.2.1.5, PS3.7 C)."""
-    return f"{status:04X} {_query_words(status)}"
-
-
-def _query_words(status: int) -> str:
-    if status in _QUERY_WORDS:
-        return _QUERY_WORDS[status]
-    for first, last, words in _QUERY_RANGES:
-        if first <= status <= last:
-            return words
-    return "a status that the standard does not know"
+    ranges = (words for first, last, words in _QUERY_RANGES if first <= status <= last)
+    words = _QUERY_WORDS.get(status) or next(ranges, "a status that the standard does not know")
+    return f"{status:04X} {words}"
 
 
 def rejection(result: int, source: int, reason: int) -> Cause:
@@ -123,11 +114,9 @@ def rejection(result: int, source: int, reason: int) -> Cause:
     Source 3 is load (PS3.8 Table 9-21: temporary congestion, local limit). An AE title, application context or
     protocol version that is not recognised is the configuration; without a reason the result decides.
     """
-    if source == 3:
+    if source == 3 or (reason == 1 and result != 1):
         return Cause.LATER
-    if reason != 1:
-        return Cause.CONFIGURATION
-    return Cause.CONFIGURATION if result == 1 else Cause.LATER
+    return Cause.CONFIGURATION
 
 
 def hint(source: int, reason: int, peer: Peer = DESTINATION, calling: str = "") -> str:

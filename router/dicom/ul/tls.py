@@ -84,12 +84,8 @@ def _settled(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
             context.load_verify_locations(tls.ca)
     except OSError as error:  # SSLError is one
         raise ConfigurationError(f"tls.ca {tls.ca} cannot be read as certificates in PEM") from error
-    if tls.certificate is not None:
-        _show(context, tls)
-    return context
-
-
-def _show(context: ssl.SSLContext, tls: Tls) -> None:
+    if tls.certificate is None:
+        return context
     try:
         key = None if tls.key is None else str(tls.key)
         # the password keeps OpenSSL from asking on the terminal
@@ -99,3 +95,4 @@ def _show(context: ssl.SSLContext, tls: Tls) -> None:
             f"tls.certificate {tls.certificate} and its tls.key cannot be read, or do not belong together",
             hint="PEM files, the key without passphrase",
         ) from error
+    return context
