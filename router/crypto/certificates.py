@@ -27,9 +27,8 @@ def names_in(path: Path) -> frozenset[str]:
 
 def _read(path: Path) -> list[x509.Certificate]:
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
+        return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise ConfigurationError(f"{path} cannot be read as certificates in PEM") from error
-    return found

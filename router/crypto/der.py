@@ -8,7 +8,6 @@ from router.errors import InvalidData
 INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
-NULL = 0x05
 OBJECT_IDENTIFIER = 0x06
 SEQUENCE = 0x30
 
@@ -34,7 +33,13 @@ class Reader:
         if self.peek() != tag:
             raise InvalidData(f"DER: expected an element with tag {tag:#04x}")
         self._at += 1
-        return self._take(self._length())
+        length = self._take(1)[0]
+        if length >= 0x80:
+            octets = self._take(length & 0x7F) if 0x81 <= length <= 0x84 else b""
+            length = int.from_bytes(octets)
+            if not octets or octets[0] == 0 or length < 0x80:
+                raise InvalidData("DER: length is not minimal and definite")
+        return self._take(length)
 
     def sequence(self) -> "Reader":
         """A reader of the SEQUENCE that comes next."""
@@ -71,16 +76,6 @@ class Reader:
         if self.peek() is not None:
             raise InvalidData("DER: trailing bytes")
 
-    def _length(self) -> int:
-        first = self._take(1)[0]
-        if first < 0x80:
-            return first
-        octets = self._take(first & 0x7F) if 0x81 <= first <= 0x84 else b""
-        length = int.from_bytes(octets)
-        if not octets or octets[0] == 0 or length < 0x80:
-            raise InvalidData("DER: length is not minimal and definite")
-        return length
-
     def _take(self, count: int) -> bytes:
         taken = self._data[self._at : self._at + count]
         if len(taken) != count:
@@ -102,6 +97,14 @@ def _arcs(content: bytes) -> list[int]:
             arcs.append(arc)
             arc = 0
     return arcs
+
+
+def only_sequence(data: bytes) -> Reader:
+    """A reader of the SEQUENCE that is the whole of `data`."""
+    outer = Reader(data)
+    inner = outer.sequence()
+    outer.end()
+    return inner
 
 
 def element(tag: int, *parts: bytes) -> bytes:

@@ -67,20 +67,18 @@ def meta(message: Message, key: Mapping[str, str], parts: Sequence[SealedPart]) 
         "idem": message.idem,
         "revision": message.revision,
         "key": key,
-        "parts": [_part(part) for part in parts],
+        "parts": [
+            {
+                "name": part.name,
+                "iv": encode64(part.iv),
+                "tag": encode64(part.sealed.tag),
+                "length": part.sealed.length,
+                "sm3": part.sealed.sm3.hex(),
+            }
+            for part in parts
+        ],
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _part(part: SealedPart) -> dict[str, str | int]:
-    sealed = part.sealed
-    return {
-        "name": part.name,
-        "iv": encode64(part.iv),
-        "tag": encode64(sealed.tag),
-        "length": sealed.length,
-        "sm3": sealed.sm3.hex(),
-    }
 
 
 def encode64(data: bytes) -> str:

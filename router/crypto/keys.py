@@ -13,6 +13,7 @@ from pathlib import Path
 
 from router.crypto import der
 from router.crypto.curve import new_secret
+from router.crypto.pkcs8 import TO_PKCS8
 from router.crypto.pkcs8 import decrypt as decrypt_pkcs8
 from router.crypto.sm2 import PrivateKey, PublicKey
 from router.crypto.symmetric import hmac_sm3, sm3
@@ -22,7 +23,6 @@ _EC_PUBLIC_KEY = "1.2.840.10045.2.1"
 _SM2_CURVE = "1.2.156.10197.1.301"
 _ALGORITHM = der.sequence(der.oid(_EC_PUBLIC_KEY), der.oid(_SM2_CURVE))
 _MAX_FILE = 64 * 1024
-_TO_PKCS8 = "convert it: openssl pkcs8 -topk8 -in OLD -out NEW -v2 aes-256-cbc -v2prf hmacWithSHA256"
 
 PRIVATE, ENCRYPTED, PUBLIC = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PUBLIC KEY"
 
@@ -30,14 +30,17 @@ PRIVATE, ENCRYPTED, PUBLIC = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PUBLIC KEY
 def load_private(path: Path, passphrase: bytes | None = None) -> PrivateKey:
     """The SM2 key of a PKCS#8 PEM file, plain or encrypted (PBES2)."""
     label, body = _read_pem(path, read_secret(path))
+    if label not in (PRIVATE, ENCRYPTED):
+        raise ConfigurationError(f"key file {path} holds a {label}, not a PKCS#8 private key", hint=TO_PKCS8)
+    if label == ENCRYPTED and passphrase is None:
+        raise ConfigurationError(
+            f"key file {path} is encrypted",
+            hint="set one of signing_key_passphrase_file, _env and _credential, or --passphrase-file",
+        )
     try:
-        if label == ENCRYPTED:
-            return _parse_private(decrypt_pkcs8(body, _needed(path, passphrase)))
-        if label == PRIVATE:
-            return _parse_private(body)
+        return _parse_private(decrypt_pkcs8(body, passphrase or b"") if label == ENCRYPTED else body)
     except InvalidData as error:
         raise ConfigurationError(f"key file {path}: {error.message}", hint=error.hint) from error
-    raise ConfigurationError(f"key file {path} holds a {label}, not a PKCS#8 private key", hint=_TO_PKCS8)
 
 
 def load_public(path: Path) -> PublicKey:
@@ -192,15 +195,6 @@ def _read(path: Path, *, secret: bool = False) -> bytes:
     return content
 
 
-def _needed(path: Path, passphrase: bytes | None) -> bytes:
-    if passphrase is None:
-        raise ConfigurationError(
-            f"key file {path} is encrypted",
-            hint="set one of signing_key_passphrase_file, _env and _credential, or --passphrase-file",
-        )
-    return passphrase
-
-
 def _read_pem(path: Path, content: bytes) -> tuple[str, bytes]:
     """The label and the body of a file that holds one PEM block (RFC 7468)."""
     lines = [line.strip() for line in content.decode("ascii", "replace").strip().splitlines()]
@@ -208,7 +202,7 @@ def _read_pem(path: Path, content: bytes) -> tuple[str, bytes]:
     if len(lines) < 3 or lines[0] != f"-----BEGIN {label}-----":
         raise ConfigurationError(f"key file {path} is not PEM")
     if lines[-1] != f"-----END {label}-----" or any(":" in line for line in lines):
-        raise ConfigurationError(f"key file {path} is not one plain PEM block (RFC 7468)", hint=_TO_PKCS8)
+        raise ConfigurationError(f"key file {path} is not one plain PEM block (RFC 7468)", hint=TO_PKCS8)
     try:
         return label, binascii.a2b_base64("".join(lines[1:-1]), strict_mode=True)
     except ValueError as error:
@@ -230,9 +224,7 @@ def _check_algorithm(reader: der.Reader) -> None:
 
 
 def _parse_public(body: bytes) -> PublicKey:
-    outer = der.Reader(body)
-    info = outer.sequence()
-    outer.end()
+    info = der.only_sequence(body)
     _check_algorithm(info)
     point = info.bits()
     info.end()
@@ -247,9 +239,7 @@ def _uncompressed(point: bytes) -> PublicKey:
 
 def _parse_private(body: bytes) -> PrivateKey:
     """The secret of a PrivateKeyInfo (RFC 5208); attributes are ignored."""
-    outer = der.Reader(body)
-    info = outer.sequence()
-    outer.end()
+    info = der.only_sequence(body)
     if info.integer() != 0:
         raise InvalidData("not PKCS#8 version 1")
     _check_algorithm(info)
@@ -262,9 +252,7 @@ def _parse_private(body: bytes) -> PrivateKey:
 
 def _parse_ec(body: bytes) -> PrivateKey:
     """The secret of an ECPrivateKey (RFC 5915); a public key beside it must be its own."""
-    outer = der.Reader(body)
-    inner = outer.sequence()
-    outer.end()
+    inner = der.only_sequence(body)
     if inner.integer() != 1:
         raise InvalidData("not an EC private key of version 1")
     key = PrivateKey.from_secret(int.from_bytes(inner.octets()))

@@ -13,6 +13,7 @@ from router.errors import InvalidData
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBKDF2 = "1.2.840.113549.1.5.12"
 _MAX_ITERATIONS = 10_000_000
+_ABSENT_PRF = "1.2.840.113549.2.7"  # HMAC-SHA1 (RFC 8018 A.2)
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "1.2.840.113549.2.9": hashes.SHA256,
@@ -27,22 +28,17 @@ _CIPHERS: dict[str, tuple[type[BlockCipherAlgorithm], int]] = {
     "2.16.840.1.101.3.4.1.42": (algorithms.AES, 32),
     "1.2.156.10197.1.104.2": (algorithms.SM4, 16),
 }
-_HINT = "convert it: openssl pkcs8 -topk8 -in OLD -out NEW -v2 aes-256-cbc -v2prf hmacWithSHA256"
+TO_PKCS8 = "convert it: openssl pkcs8 -topk8 -in OLD -out NEW -v2 aes-256-cbc -v2prf hmacWithSHA256"
 
 
 def decrypt(body: bytes, passphrase: bytes) -> bytes:
-    """The PrivateKeyInfo inside an EncryptedPrivateKeyInfo.
-
-    InvalidData on a wrong passphrase, on broken DER, or on an algorithm that is not read here.
-    """
-    outer = der.Reader(body)
-    info = outer.sequence()
-    outer.end()
+    """The PrivateKeyInfo that is encrypted; InvalidData on a wrong passphrase, broken DER, or an unknown algorithm."""
+    info = der.only_sequence(body)
     scheme = info.sequence()
     ciphertext = info.octets()
     info.end()
     if (name := scheme.oid()) != _PBES2:
-        raise InvalidData(f"encrypted by {name}, not by PBES2", hint=_HINT)
+        raise InvalidData(f"encrypted by {name}, not by PBES2", hint=TO_PKCS8)
     parameters = scheme.sequence()
     derivation, cipher = parameters.sequence(), parameters.sequence()
     algorithm, size, iv = _cipher(cipher)
@@ -53,7 +49,7 @@ def decrypt(body: bytes, passphrase: bytes) -> bytes:
 def _cipher(cipher: der.Reader) -> tuple[type[BlockCipherAlgorithm], int, bytes]:
     name = cipher.oid()
     if name not in _CIPHERS:
-        raise InvalidData(f"encrypted by cipher {name}; AES-CBC and SM4-CBC are read", hint=_HINT)
+        raise InvalidData(f"encrypted by cipher {name}; AES-CBC and SM4-CBC are read", hint=TO_PKCS8)
     iv = cipher.octets()
     cipher.end()
     if len(iv) != 16:
@@ -63,22 +59,19 @@ def _cipher(cipher: der.Reader) -> tuple[type[BlockCipherAlgorithm], int, bytes]
 
 def _derive(derivation: der.Reader, size: int, passphrase: bytes) -> bytes:
     if (name := derivation.oid()) != _PBKDF2:
-        raise InvalidData(f"its key derivation is {name}, not PBKDF2", hint=_HINT)
+        raise InvalidData(f"its key derivation is {name}, not PBKDF2", hint=TO_PKCS8)
     parameters = derivation.sequence()
     salt, iterations = parameters.octets(), parameters.integer()
     if parameters.peek() == der.INTEGER and parameters.integer() != size:
         raise InvalidData("the derived key's length does not fit the cipher")
     if not 0 < iterations <= _MAX_ITERATIONS:
         raise InvalidData(f"{iterations} iterations of PBKDF2 are out of range")
-    return PBKDF2HMAC(_hash(parameters)(), size, salt, iterations).derive(passphrase)
-
-
-def _hash(parameters: der.Reader) -> type[hashes.HashAlgorithm]:
-    """The PRF's hash; RFC 8018 A.2 allows it to be absent, which means HMAC-SHA1."""
-    name = parameters.sequence().oid() if parameters.peek() == der.SEQUENCE else "1.2.840.113549.2.7"
+    name = parameters.sequence().oid() if parameters.peek() == der.SEQUENCE else _ABSENT_PRF
     if name not in _HASHES:
-        raise InvalidData(f"its PBKDF2 uses {name}; HMAC with SHA-256, SHA-384, SHA-512 and SM3 are read", hint=_HINT)
-    return _HASHES[name]
+        raise InvalidData(
+            f"its PBKDF2 uses {name}; HMAC with SHA-256, SHA-384, SHA-512 and SM3 are read", hint=TO_PKCS8
+        )
+    return PBKDF2HMAC(_HASHES[name](), size, salt, iterations).derive(passphrase)
 
 
 def _unpadded(cipher: Cipher[modes.CBC], ciphertext: bytes) -> bytes:

@@ -50,10 +50,7 @@ class Entry(Generic[Key]):
         return f"Entry({self.id}, {self.state})"
 
     def is_good(self, at: datetime) -> bool:
-        """Whether messages made with this key are accepted at this time.
-
-        A `next` key is accepted before its `since`: the other side's clock may be ahead of ours.
-        """
+        """Whether its messages are accepted: a `next` key's also before `since`, for the peer's clock may be ahead."""
         return (self.state == State.NEXT or self.since <= at) and at < self.until
 
     def makes(self, at: datetime) -> bool:
@@ -93,7 +90,12 @@ def load_ring(path: Path, purpose: str, load: Callable[[Path], Key], key_id: Cal
         key = load(path)
         return Ring(purpose, (Entry(id=key_id(key), key=key, file=path),), (path,))
     entries = tuple(_entry(path, table, load, key_id) for table in _tables(path))
-    _check(path, entries)
+    if sum(entry.state == State.ACTIVE for entry in entries) != 1:
+        raise ConfigurationError(f"key ring {path}: exactly one key is active")
+    if len({entry.id for entry in entries}) < len(entries):
+        raise ConfigurationError(f"key ring {path}: one key comes twice")
+    if backwards := next((entry for entry in entries if entry.since >= entry.until), None):
+        raise ConfigurationError(f"key ring {path}: {backwards.file} ends before it begins")
     return Ring(purpose, entries, (path, *(entry.file for entry in entries)))
 
 
@@ -135,12 +137,3 @@ def _at(path: Path, table: dict[str, Any], name: str) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ConfigurationError(f"key ring {path}: {name} is no time with an offset, like 2027-01-31T00:00:00+08:00")
     return value
-
-
-def _check(path: Path, entries: tuple[Entry[Key], ...]) -> None:
-    if sum(entry.state == State.ACTIVE for entry in entries) != 1:
-        raise ConfigurationError(f"key ring {path}: exactly one key is active")
-    if len({entry.id for entry in entries}) < len(entries):
-        raise ConfigurationError(f"key ring {path}: one key comes twice")
-    if backwards := next((entry for entry in entries if entry.since >= entry.until), None):
-        raise ConfigurationError(f"key ring {path}: {backwards.file} ends before it begins")

@@ -7,7 +7,7 @@ library's.
 from dataclasses import dataclass
 
 from router.crypto import sm2_der
-from router.crypto.curve import A, B, G, N, is_on_curve, new_secret
+from router.crypto.curve import A, B, G, N, is_on_curve
 from router.crypto.library import KeyHandle, Library
 from router.crypto.sm2_gmssl import Gmssl
 from router.crypto.symmetric import sm3
@@ -44,10 +44,7 @@ class PublicKey:
         return cls(point[1:] if len(point) == 65 and point[0] == 4 else point)
 
     def verify(self, data: bytes, signature: bytes) -> bool:
-        """Whether `signature`, DER `SEQUENCE { r, s }`, is of `data` by this key (GB/T 32918.2 7.1).
-
-        False also where it is not strict DER, or out of range.
-        """
+        """Whether `signature`, strict DER `SEQUENCE { r, s }`, is of `data` by this key (GB/T 32918.2 7.1)."""
         try:
             r, s = sm2_der.read_signature(signature)
         except InvalidData:
@@ -91,11 +88,6 @@ class PrivateKey:
         if not 0 < secret < N - 1:
             raise InvalidData("the secret is out of the range of SM2 private keys")
         return cls(LIBRARY.hold(secret))
-
-    @classmethod
-    def generate(cls) -> "PrivateKey":
-        """A new software key from the system's random generator."""
-        return cls.from_secret(new_secret())
 
     def __repr__(self) -> str:
         return "PrivateKey(...)"

@@ -9,7 +9,7 @@ LONGEST_DATA = 255
 
 def read_signature(signature: bytes) -> tuple[int, int]:
     """r and s of `SEQUENCE { r, s }`; InvalidData on anything but strict DER. Ranges are not looked at."""
-    inner = _only_sequence(signature)
+    inner = der.only_sequence(signature)
     numbers = inner.integer(), inner.integer()
     inner.end()
     return numbers
@@ -21,11 +21,8 @@ def write_signature(r: int, s: int) -> bytes:
 
 
 def read_ciphertext(ciphertext: bytes) -> tuple[bytes, bytes, bytes]:
-    """C1 (x || y, a point of the curve), C3 (32 bytes), C2 (1 to 255 bytes) of `SEQUENCE { x, y, C3, C2 }`.
-
-    InvalidData when it is not that.
-    """
-    inner = _only_sequence(ciphertext)
+    """C1 (a point x || y), C3 (32 bytes), C2 (1 to 255 bytes) of `SEQUENCE { x, y, C3, C2 }`; or InvalidData."""
+    inner = der.only_sequence(ciphertext)
     x, y, c3, c2 = inner.integer(), inner.integer(), inner.octets(), inner.octets()
     inner.end()
     if x >= P or y >= P or len(c3) != 32 or not 0 < len(c2) <= LONGEST_DATA:
@@ -40,10 +37,3 @@ def write_ciphertext(c1: bytes, c3: bytes, c2: bytes) -> bytes:
     """`SEQUENCE { x, y, C3, C2 }`."""
     x, y = int.from_bytes(c1[:32]), int.from_bytes(c1[32:])
     return der.sequence(der.integer(x), der.integer(y), der.octets(c3), der.octets(c2))
-
-
-def _only_sequence(data: bytes) -> der.Reader:
-    outer = der.Reader(data)
-    inner = outer.sequence()
-    outer.end()
-    return inner

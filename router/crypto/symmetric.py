@@ -81,7 +81,7 @@ def seal(key: bytes, iv: bytes, aad: bytes, source: BinaryIO, sink: BinaryIO) ->
 
     `key` has 16 bytes, `iv` 12; a pair of the two must never serve twice (ValueError on other lengths).
     """
-    encryptor = Cipher(_sm4(key), _gcm(iv)).encryptor()
+    encryptor = Cipher(_sm4(key), modes.GCM(_sized(iv, IV_BYTES))).encryptor()
     encryptor.authenticate_additional_data(aad)
     digest = Sm3()
     length = 0
@@ -102,7 +102,7 @@ def unseal(key: bytes, iv: bytes, aad: bytes, tag: bytes, source: BinaryIO, sink
     """
     if len(tag) != TAG_BYTES:
         raise IntegrityError("SM4-GCM: the tag is not 16 bytes long", length=len(tag))
-    decryptor = Cipher(_sm4(key), _gcm(iv, tag)).decryptor()
+    decryptor = Cipher(_sm4(key), modes.GCM(_sized(iv, IV_BYTES), tag)).decryptor()
     decryptor.authenticate_additional_data(aad)
     for chunk in _chunks(source):
         sink.write(decryptor.update(chunk))
@@ -117,7 +117,8 @@ def seal_cbc(key: bytes, mac_key: bytes, iv: bytes, aad: bytes, source: BinaryIO
 
     Encrypt, then authenticate. The caller's `aad` must tell its own end; key and `iv` have 16 bytes, or ValueError.
     """
-    encryptor, padder = Cipher(_sm4(key), _cbc(iv)).encryptor(), padding.PKCS7(128).padder()
+    encryptor = Cipher(_sm4(key), modes.CBC(_sized(iv, CBC_IV_BYTES))).encryptor()
+    padder = padding.PKCS7(128).padder()
     mac, digest, length = _mac(mac_key, aad + iv), Sm3(), 0
 
     def put(ciphertext: bytes) -> int:
@@ -142,7 +143,8 @@ def unseal_cbc(key: bytes, mac_key: bytes, iv: bytes, aad: bytes, tag: bytes, so
     if not equal(mac.finalize(), tag):
         raise IntegrityError("SM4-CBC: the HMAC-SM3 does not match")
     source.seek(begin)
-    decryptor, unpadder = Cipher(_sm4(key), _cbc(iv)).decryptor(), padding.PKCS7(128).unpadder()
+    decryptor = Cipher(_sm4(key), modes.CBC(_sized(iv, CBC_IV_BYTES))).decryptor()
+    unpadder = padding.PKCS7(128).unpadder()
     try:
         for chunk in _chunks(source):
             sink.write(unpadder.update(decryptor.update(chunk)))
@@ -163,16 +165,10 @@ def _sm4(key: bytes) -> algorithms.SM4:
     return algorithms.SM4(key)
 
 
-def _gcm(iv: bytes, tag: bytes | None = None) -> modes.GCM:
-    if len(iv) != IV_BYTES:
-        raise ValueError("the initialisation vector has 12 bytes")
-    return modes.GCM(iv, tag)
-
-
-def _cbc(iv: bytes) -> modes.CBC:
-    if len(iv) != CBC_IV_BYTES:
-        raise ValueError("the initialisation vector has 16 bytes")
-    return modes.CBC(iv)
+def _sized(iv: bytes, size: int) -> bytes:
+    if len(iv) != size:
+        raise ValueError(f"the initialisation vector has {size} bytes")
+    return iv
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

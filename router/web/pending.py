@@ -142,7 +142,11 @@ class PendingConnections:
                     self._seat()
                 elif key.data in self._waiting:  # else pushed out a moment ago
                     self._attend(key.data)
-            self._turn_out()
+            now = time.monotonic()
+            for connection in [connection for connection, until in self._waiting.items() if until <= now]:
+                self._dismiss(connection)
+            if self._needed():
+                self._sever(self._in_work())
 
     def _seat(self) -> None:
         with suppress(BlockingIOError):
@@ -216,29 +220,18 @@ class PendingConnections:
             self._busy.add(connection)
         self._ready(connection)
 
-    def _turn_out(self) -> None:
-        """End late connections; if requests wait for a thread, also those that keep one waiting."""
-        now = time.monotonic()
-        for connection in [connection for connection, until in self._waiting.items() if until <= now]:
-            self._dismiss(connection)
-        if self._needed():
-            self._sever(self._in_work())
-
     def _in_work(self) -> list[PendingConnection]:
         with self._lock:
             return list(self._busy)
 
-    def _sever(self, guests: Iterable[PendingConnection]) -> bool:
+    def _sever(self, connections: Iterable[PendingConnection]) -> bool:
         """End connections that have kept a thread waiting for too long; return whether there was one."""
-        latest = time.monotonic() - self._limits.patience
-        slow = [
-            connection
-            for connection in guests
-            if (since := connection.stream.blocked_since) is not None and since <= latest
-        ]
-        for connection in slow:
-            connection.stream.sever()
-        return bool(slow)
+        latest, severed = time.monotonic() - self._limits.patience, False
+        for connection in connections:
+            if (since := connection.stream.blocked_since) is not None and since <= latest:
+                connection.stream.sever()
+                severed = True
+        return severed
 
     def _dismiss(self, connection: PendingConnection) -> None:
         del self._waiting[connection]

@@ -123,7 +123,9 @@ class _Server(HTTPServer):
         self.ConnectionClass = _Connection
         self.max_request_header_size = limits.largest_head
         self._failure: OSError | None = None
-        self.pending = PendingConnections(limits, self.requests.put, self._needs_threads)
+        self.pending = PendingConnections(
+            limits, self.requests.put, lambda: bool(self.requests.qsize) and not self.requests.idle
+        )
 
     def run(self, listening: "Future[int]") -> None:
         """Serve until `stop`; report the real port, or why there is none."""
@@ -167,12 +169,10 @@ class _Server(HTTPServer):
         logging.statistics.pop(f"Cheroot HTTPServer {id(self)}", None)  # type: ignore[attr-defined]  # cheroot's own, which would keep every server
 
     def process_conn(self, conn: Any) -> None:
-        """Put a new connection among the pending ones."""
+        """Put a connection among the pending ones: a new one, or one whose request is answered."""
         self.pending.enter(conn)
 
-    def put_conn(self, conn: Any) -> None:
-        """Put a connection back after an answered request."""
-        self.pending.enter(conn)
+    put_conn = process_conn
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         """Log only our own errors: nothing that a client sends or fails to send."""
@@ -182,9 +182,6 @@ class _Server(HTTPServer):
         _log.error("http: %s %s", type(error).__name__, traceback_of(error))
         if isinstance(error, OSError):
             time.sleep(_PAUSE)  # no descriptor is left, and cheroot tries again at once
-
-    def _needs_threads(self) -> bool:
-        return bool(self.requests.qsize) and not self.requests.idle
 
 
 class _Request(HTTPRequest):

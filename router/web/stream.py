@@ -2,6 +2,7 @@
 
 import socket
 import time
+from contextlib import suppress
 
 _CHUNK = 2**16
 _FORGOTTEN = 2**20
@@ -70,10 +71,8 @@ class Stream:
 
     def end(self) -> None:
         """Close our direction, as the peer learns."""
-        try:
+        with suppress(OSError):
             socket.socket.shutdown(self._connection, socket.SHUT_WR)  # whatever TLS says of it
-        except OSError:
-            return
 
     def forget(self) -> bool:
         """Read and discard what has come, up to a limit so that others have their turn; else as `take`."""
@@ -82,10 +81,8 @@ class Stream:
 
     def sever(self) -> None:
         """Make a thread's reading or writing fail at once."""
-        try:
+        with suppress(OSError):
             socket.socket.shutdown(self._connection, socket.SHUT_RDWR)  # TLS would change what that thread uses
-        except OSError:
-            return
 
     def close(self) -> None:
         """Read nothing more."""

@@ -25,6 +25,7 @@ from pydicom.data import get_testdata_file
 from pynetdicom import AE
 
 from router.clock import FakeClock
+from router.crypto.curve import new_secret
 from router.crypto.keys import key_id, load_api_key, load_private, load_public, new_folder
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, seal, sm3
@@ -348,7 +349,7 @@ def with_flipped_cipher_and_right_digest(upload: Upload, name: str, place: int) 
 
 
 WRONG_ENVELOPES = {
-    "signature": Upload(signature_change=lambda _: PrivateKey.generate().sign(b"else")),
+    "signature": Upload(signature_change=lambda _: PrivateKey.from_secret(new_secret()).sign(b"else")),
     "signature that is no DER": Upload(signature_change=lambda _: b"0"),
     "signature for another path": Upload(path_signed="/v1/other"),
     "flipped bit in the exam": Upload(cipher_change=lambda c: c | {"exam": flipped(c["exam"])}),

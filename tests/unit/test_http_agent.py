@@ -25,6 +25,7 @@ import pytest
 from router.clock import Clock, FakeClock, SystemClock
 from router.config.sections import HttpDestination
 from router.crypto import keys
+from router.crypto.curve import new_secret
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, sm3, unseal
 from router.errors import (
@@ -525,7 +526,7 @@ def changed(**changes: object) -> Reply:
 
 
 def resigned(handler: Handler) -> None:
-    _receipt(handler, signer=PrivateKey.generate())
+    _receipt(handler, signer=PrivateKey.from_secret(new_secret()))
 
 
 @pytest.mark.parametrize(
