@@ -346,7 +346,7 @@ def test_the_longest_request_is_decoded_and_answered_at_once() -> None:
     data = association_request(contexts, maximum_length(16384) + roles)
     assert 0.9 * negotiation.LONGEST_REQUEST < len(data) < 1.1 * negotiation.LONGEST_REQUEST
     began = time.process_time()
-    accepted = negotiation.accept(negotiation.read_request(data), 131072, reports=False).contexts
+    accepted = negotiation.accept(negotiation.read_request(data), 131072, reports=False)[1]
     assert time.process_time() - began < 0.5
     assert accepted == {2 * number + 1: (CT_CLASS, "1.2.0") for number in range(116)}
 
@@ -571,10 +571,10 @@ def test_whatever_a_request_holds_is_answered_or_a_violation(data: st.DataObject
         read = negotiation.read_request(bytes(request))
     except pdu.Violation:
         return
-    accepted = negotiation.accept(read, 16384, reports=True)
-    assert struct.unpack_from(">BxL", accepted.pdu) == (pdu.PduType.ASSOCIATE_AC, len(accepted.pdu) - 6)
-    answers = read_accept(accepted.pdu[6:]).contexts
-    assert {number for number, (result, _) in answers.items() if result == 0} == set(accepted.contexts)
+    answer, contexts = negotiation.accept(read, 16384, reports=True)
+    assert struct.unpack_from(">BxL", answer) == (pdu.PduType.ASSOCIATE_AC, len(answer) - 6)
+    answers = read_accept(answer[6:]).contexts
+    assert {number for number, (result, _) in answers.items() if result == 0} == set(contexts)
     proposed = {one.number: one for one in read.proposed}
     assert answers.keys() == proposed.keys()
-    assert all(syntax in proposed[n].transfer_syntaxes for n, (_, syntax) in accepted.contexts.items())
+    assert all(syntax in proposed[n].transfer_syntaxes for n, (_, syntax) in contexts.items())

@@ -17,7 +17,7 @@ from router.dicom.scp.admission import (
     judge,
 )
 from router.dicom.ul.contexts import MOST, propose
-from router.dicom.ul.status import Cause, Verdict, classify, hint, rejection
+from router.dicom.ul.status import Verdict, classify, hint, is_for_good
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def test_the_limits_are_reached_at_the_limit() -> None:
     assert asked(rules, in_all=3, from_sender=1) is None
     assert asked(rules, in_all=4, from_sender=0) is FULL
     assert asked(rules, in_all=3, from_sender=2) is SENDER_FULL
-    assert all(rejection(one.result, one.source, one.reason) is Cause.LATER for one in (FULL, SENDER_FULL))
+    assert not any(is_for_good(one.result, one.source, one.reason) for one in (FULL, SENDER_FULL))
 
 
 def test_one_context_is_proposed_for_each_class_and_syntax_in_order() -> None:
@@ -116,20 +116,20 @@ def test_what_the_instance_is_refused_for_is_final(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "source", "reason", "cause"),
+    ("result", "source", "reason", "for_good"),
     [
-        (1, 1, 3, Cause.CONFIGURATION),
-        (1, 1, 7, Cause.CONFIGURATION),
-        (2, 1, 7, Cause.CONFIGURATION),
-        (1, 2, 2, Cause.CONFIGURATION),
-        (1, 1, 1, Cause.CONFIGURATION),
-        (2, 1, 1, Cause.LATER),
-        (2, 3, 1, Cause.LATER),
-        (1, 3, 2, Cause.LATER),
+        (1, 1, 3, True),
+        (1, 1, 7, True),
+        (2, 1, 7, True),
+        (1, 2, 2, True),
+        (1, 1, 1, True),
+        (2, 1, 1, False),
+        (2, 3, 1, False),
+        (1, 3, 2, False),
     ],
 )
-def test_a_rejection_is_load_or_configuration(result: int, source: int, reason: int, cause: Cause) -> None:
-    assert rejection(result, source, reason) is cause
+def test_a_rejection_is_load_or_configuration(result: int, source: int, reason: int, *, for_good: bool) -> None:
+    assert is_for_good(result, source, reason) is for_good
 
 
 def test_each_rejection_for_configuration_has_its_own_hint() -> None:

@@ -55,10 +55,7 @@ class Comparison:
 
 
 def read(file: BinaryIO, parts: Sequence[memoryview], offset: int) -> None:
-    """Fill the parts, one after the other, from `offset` in the file.
-
-    Raises IntegrityError when the file is too short or cannot be read, TransientError when it cannot be read now.
-    """
+    """Fill the parts in order, from `offset` on. IntegrityError when the file is too short; else as `unreadable`."""
     done, wanted = 0, sum(map(len, parts))
     while done < wanted:
         try:
@@ -80,10 +77,7 @@ def _after(parts: Sequence[memoryview], done: int) -> list[memoryview]:
 
 
 def compare(file: BinaryIO, offset: int, size: int, expected: str, paced: Paced = unbounded) -> None:
-    """Read a data set of `size` bytes and compare it; `paced` is called after each piece, with its size.
-
-    Raises as `read` does, and IntegrityError when it is not the one that was stored.
-    """
+    """Read and compare a data set; `paced` gets each piece's size. IntegrityError when it differs; else as `read`."""
     if not expected:
         return
     comparison, room = Comparison(expected), memoryview(bytearray(min(size, _WINDOW)))

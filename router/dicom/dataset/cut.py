@@ -6,7 +6,7 @@ at all does not count as cut off.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -20,6 +20,7 @@ from router.dicom.dataset.elements import (
     IMPLICIT_LITTLE_ENDIAN,
     head,
 )
+from router.dicom.dataset.follower import Window, window_of
 from router.errors import InvalidData
 
 _END = {"<": b"\xfe\xff\xdd\xe0\0\0\0\0", ">": b"\xff\xfe\xe0\xdd\0\0\0\0"}
@@ -27,7 +28,6 @@ _ITEM_HEAD = {"<": b"\xfe\xff\x00\xe0", ">": b"\xff\xfe\xe0\x00"}
 _LENGTH = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _LONGEST_HEAD = 12
 _NOWHERE = b"", 0, 0
-_USUAL_IMPLICIT = b"\xe0\x7f\x10\0"
 _USUAL = (b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OB\0\0")
 _PIXEL_HEAD = {"<": b"\xe0\x7f\x10\0", ">": b"\x7f\xe0\0\x10"}
 _PIXEL_VRS = frozenset({b"OW\0\0", b"OB\0\0", b"UN\0\0"})
@@ -48,8 +48,6 @@ _FRAMEWISE = frozenset(
 _LOOKED_THROUGH = 2**12  # bytes at the end of fragments that cannot be followed
 _SEARCHED = 2**20  # bytes at a time
 
-_Window = Callable[[int, int], bytes]
-
 
 class _Unclear(Exception):
     """The end of an element cannot be told."""
@@ -69,11 +67,10 @@ def cut_off(read: DataSet, file: BinaryIO) -> str:
     if deflated and len(read.data) >= LONGEST_INFLATED:
         return ""
     start, end = (0, len(read.data)) if deflated else (read.meta.offset, read.end)
-    window = _in_memory(read.data) if deflated else _window(file)
     try:
         _require_items(read, end - start)
         if not _ends_with_pixels(read):
-            _Following(read, window, end).run(start)
+            _Following(read, window_of(BytesIO(read.data) if deflated else file), end).run(start)
     except _Unclear:
         return ""
     except _Cut as error:
@@ -98,26 +95,11 @@ def _ends_with_pixels(read: DataSet) -> bool:
     explicit = read.encoding.explicit
     if read.meta.transfer_syntax != (EXPLICIT_LITTLE_ENDIAN if explicit else IMPLICIT_LITTLE_ENDIAN):
         return False
-    if not read.data.startswith(_USUAL if explicit else _USUAL_IMPLICIT, read.stopped):
+    if not read.data.startswith(_USUAL if explicit else _PIXEL_HEAD["<"], read.stopped):
         return False
     value_at = read.stopped + (_LONGEST_HEAD if explicit else 8)
     length = int.from_bytes(read.data[value_at - 4 : value_at], "little")
     return read.meta.offset + value_at + length == read.end and pixel_bytes(read) <= length
-
-
-def _window(file: BinaryIO) -> _Window:
-    if isinstance(file, BytesIO):
-        return _in_memory(file.getbuffer())
-
-    def window(position: int, size: int) -> bytes:
-        file.seek(position)
-        return file.read(size)
-
-    return window
-
-
-def _in_memory(data: bytes | memoryview) -> _Window:
-    return lambda position, size: bytes(data[position : position + size])
 
 
 def _require_items(read: DataSet, size: int) -> None:
@@ -154,7 +136,7 @@ class _Following:
     """Follows elements to the end of the data set. Raises _Cut where one of them breaks off."""
 
     read: DataSet
-    window: _Window
+    window: Window
     end: int
 
     def run(self, start: int) -> None:
@@ -277,7 +259,10 @@ class _Following:
         while position + 8 <= self.end:
             tag, _, length, value = self._head(position, explicit=False)
             if tag == tags.SEQUENCE_END:
-                self._require_frames(fragments)
+                frames = self.read.text(tags.NUMBER_OF_FRAMES) or "1"
+                framewise = self.read.meta.transfer_syntax in _FRAMEWISE and frames.isdecimal()
+                if framewise and fragments < int(frames):
+                    raise _Cut(f"the pixel data has {max(fragments, 0)} of {int(frames)} frames")
                 return value
             if tag != tags.ITEM:
                 return self._past_muddle(position)
@@ -292,8 +277,3 @@ class _Following:
         if _END[self.read.encoding.order] in self.window(tail, self.end - tail):
             raise _Unclear
         raise _Cut("the pixel data does not end: its delimiter is missing")
-
-    def _require_frames(self, fragments: int) -> None:
-        frames = self.read.text(tags.NUMBER_OF_FRAMES) or "1"
-        if self.read.meta.transfer_syntax in _FRAMEWISE and frames.isdecimal() and fragments < int(frames):
-            raise _Cut(f"the pixel data has {max(fragments, 0)} of {int(frames)} frames")

@@ -4,9 +4,9 @@ Lenient on purpose: a wrong or an overlong value is absent, and so is everything
 """
 
 import struct
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from io import SEEK_END
+from io import SEEK_END, BytesIO
 from typing import BinaryIO
 
 from router.dicom.dataset.charset import decode
@@ -18,7 +18,7 @@ from router.dicom.dataset.elements import (
     encoding_of,
     inflated_through,
 )
-from router.dicom.dataset.follower import TooMany, Window
+from router.dicom.dataset.follower import TooMany, Window, window_of
 from router.dicom.dataset.irregular import Followed, certain, follow
 from router.dicom.dataset.part10 import FileMeta, dataset_offset
 from router.dicom.dataset.tags import (
@@ -98,15 +98,12 @@ def _regular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
 
 def _irregular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
     """The elements of an irregular data set. Raises InvalidData for two values of one UID."""
-    end, breaks_off = file.seek(0, SEEK_END), False
+    end, start, breaks_off = file.seek(0, SEEK_END), meta.offset, False
     if meta.transfer_syntax in DEFLATED:
-        file.seek(meta.offset)
-        stored = file.read(longest)
-        inflated, breaks_off = inflated_through(stored, LONGEST_INFLATED)
-        window: Window = lambda position, size: inflated[position : position + size]  # noqa: E731
-        size = len(inflated)
-    else:
-        window, size = _window(file, meta.offset), end - meta.offset
+        file.seek(start)
+        inflated, breaks_off = inflated_through(file.read(longest), LONGEST_INFLATED)
+        file, start = BytesIO(inflated), 0
+    window, size = window_of(file, start), file.seek(0, SEEK_END) - start
     order = ">" if meta.transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
     found = _followed(window, size, order, explicit=meta.transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
     last = max([found.stopped, *(stop for _, _, stop in found.spans.values())])
@@ -128,75 +125,63 @@ def _followed(window: Window, size: int, order: str, *, explicit: bool) -> Follo
     return max(found, other, key=lambda one: (_uids_of(one.spans), len(one.spans)))
 
 
-def _window(file: BinaryIO, offset: int) -> Window:
-    def window(position: int, size: int) -> bytes:
-        file.seek(offset + position)
-        return file.read(size)
-
-    return window
-
-
 class Elements:
-    """The elements of a data set or of a sequence item."""
+    """The elements of a data set or of a sequence item.
 
-    __slots__ = ("_charsets", "_data", "_encoding", "_found")
+    `spans` are VR (b"" without one) of each element, and begin and end of its value in `data`. Of a long data set
+    `data` may be the beginning only; that of a deflated one is inflated.
+    """
 
-    def __init__(self, data: bytes, encoding: Encoding, found: dict[int, Span], charsets: Sequence[str] = ()) -> None:
-        self._data = data
-        self._encoding = encoding
-        self._found = found
+    __slots__ = ("_charsets", "data", "encoding", "spans")
+
+    def __init__(self, data: bytes, encoding: Encoding, spans: dict[int, Span], charsets: Sequence[str] = ()) -> None:
+        self.data = data
+        self.encoding = encoding
+        self.spans = spans
         self._charsets = charsets
         if own := self.text(SPECIFIC_CHARACTER_SET):
             self._charsets = _terms(own)
 
     def text(self, tag: int) -> str:
         """The decoded value without padding, its values joined by backslash; "" when absent."""
-        span = self._found.get(tag)
+        span = self.spans.get(tag)
         if span is None or span[2] - span[1] > _LONGEST_TEXT:
             return ""
-        value = self._data[span[1] : span[2]]
+        value = self.data[span[1] : span[2]]
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii").strip("\0 \r\n\t")
         return decode(value, () if tag == SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
 
-    @property
-    def tags(self) -> Iterable[int]:
-        """The tags of the elements, in order."""
-        return self._found
-
     def stored(self, tags: Iterable[int]) -> bytes:
         """The values of these elements as stored, each after its tag and length; absent ones are left out."""
-        spans = ((tag, self._found[tag]) for tag in tags if tag in self._found)
-        return b"".join(struct.pack(">LL", tag, end - start) + self._data[start:end] for tag, (_, start, end) in spans)
+        spans = ((tag, self.spans[tag]) for tag in tags if tag in self.spans)
+        return b"".join(struct.pack(">LL", tag, end - start) + self.data[start:end] for tag, (_, start, end) in spans)
 
     def unsigned(self, tag: int) -> int | None:
         """A US value (two bytes in the data set's byte order)."""
-        span = self._found.get(tag)
+        span = self.spans.get(tag)
         if span is None or span[2] - span[1] < 2:
             return None
-        return int.from_bytes(self._data[span[1] : span[1] + 2], "little" if self._encoding.order == "<" else "big")
+        return int.from_bytes(self.data[span[1] : span[1] + 2], "little" if self.encoding.order == "<" else "big")
 
     def items(self, tag: int, limit: int | None = None) -> list["Elements"]:
-        """The items of a sequence, or the first `limit` of them; none when it is absent or is not one.
-
-        InvalidData for more than any real one has.
-        """
-        span = self._found.get(tag)
+        """The items of a sequence, at most `limit`; none without one. InvalidData for more than any real one has."""
+        span = self.spans.get(tag)
         items: list[Elements] = []
         if span is None:
             return items
         vr, position, end = span
-        encoding = _UN_ENCODING if vr == b"UN" else self._encoding
+        encoding = _UN_ENCODING if vr == b"UN" else self.encoding
         while position + 8 <= end and (limit is None or len(items) < limit):
-            group, element, _, _ = _SHORT[encoding.order](self._data, position)
-            length = _LONG[encoding.order](self._data, position + 4)[0]
+            group, element, _, _ = _SHORT[encoding.order](self.data, position)
+            length = _LONG[encoding.order](self.data, position + 4)[0]
             if group << 16 | element != ITEM:
                 break
             if len(items) >= _MOST_ITEMS:
                 raise InvalidData("a sequence of more items than any real one", tag=f"{tag:08X}")
             stop = end if length == UNDEFINED else min(position + 8 + length, end)
-            found, after = _index(self._data, position + 8, stop, encoding)
-            items.append(Elements(self._data, encoding, found, self._charsets))
+            found, after = _index(self.data, position + 8, stop, encoding)
+            items.append(Elements(self.data, encoding, found, self._charsets))
             position = after if length == UNDEFINED else stop
         return items
 
@@ -212,10 +197,10 @@ class DataSet(Elements):
     __slots__ = ("breaks_off", "broken", "end", "faults", "meta", "sequences", "stopped")
 
     def __init__(
-        self, data: bytes, encoding: Encoding, found: dict[int, Span], *, meta: FileMeta, stopped: int, end: int,
+        self, data: bytes, encoding: Encoding, spans: dict[int, Span], *, meta: FileMeta, stopped: int, end: int,
         breaks_off: bool, sequences: Sequence[int], faults: tuple[str, ...] = (), broken: str = "",
     ) -> None:  # fmt: skip
-        super().__init__(data, encoding, found)
+        super().__init__(data, encoding, spans)
         self.meta = meta
         self.stopped = stopped
         self.end = end
@@ -227,23 +212,8 @@ class DataSet(Elements):
     @property
     def pixels_at(self) -> int:
         """The position of the pixel data in the file; its end without pixel data, and for a deflated data set."""
-        here = self.stopped < len(self._data) and self.meta.transfer_syntax not in DEFLATED
+        here = self.stopped < len(self.data) and self.meta.transfer_syntax not in DEFLATED
         return self.meta.offset + self.stopped if here else self.end
-
-    @property
-    def data(self) -> bytes:
-        """The inflated bytes from the beginning on; of a long data set perhaps not all."""
-        return self._data
-
-    @property
-    def encoding(self) -> Encoding:
-        """The encoding it is written in."""
-        return self._encoding
-
-    @property
-    def spans(self) -> Mapping[int, Span]:
-        """VR (b"" without one) of each element, and begin and end of its value in `data`."""
-        return self._found
 
 
 @remembered(64, 2**10)  # texts; characters

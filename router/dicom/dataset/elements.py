@@ -36,19 +36,13 @@ _ENCODINGS = {
 
 
 def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
-    """The encoding as the first element shows it, in the byte order of the transfer syntax.
-
-    Some devices announce one of implicit and explicit VR and write the other.
-    """
+    """The encoding as the first element shows it, in the syntax's byte order: devices announce one VR, send another."""
     order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
     return Encoding(data[4:6] in VRS, order)
 
 
 def written_syntax(data: bytes, announced: str) -> str:
-    """The uncompressed transfer syntax that a data set is written in, by its first elements.
-
-    When these do not tell, it is the announced one.
-    """
+    """The uncompressed syntax that the first elements are written in; the announced one when they do not tell."""
     start = 0
     while data[start : start + 2] == b"\0\0" and (length := _length_of_command(data, start)):
         start += length
@@ -104,21 +98,19 @@ def leading_group_2(data: bytes, transfer_syntax: str) -> tuple[list[int], int]:
 
 def inflate(data: bytes, transfer_syntax: str, limit: int) -> bytes:
     """The first `limit` bytes of a deflated data set (PS3.5 A.5), or any other as it is. Raises InvalidData."""
-    return inflated(data, limit)[0] if transfer_syntax in DEFLATED else data
-
-
-def inflated(data: bytes, limit: int) -> tuple[bytes, bool]:
-    """The first `limit` bytes of a deflated data set, and whether it breaks off before. Raises InvalidData."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    if transfer_syntax not in DEFLATED:
+        return data
     try:
-        found = inflater.decompress(data, limit)
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit)
     except zlib.error as error:
         raise InvalidData("the deflated data set does not inflate") from error
-    return found, not inflater.eof and len(found) < limit
 
 
 def inflated_through(data: bytes, limit: int) -> tuple[bytes, bool]:
-    """As `inflated`, but tells whether it breaks off before _LARGEST_INFLATED; memory holds `limit` bytes at most."""
+    """The first `limit` bytes of a deflated data set, and whether it breaks off before _LARGEST_INFLATED.
+
+    It is inflated in pieces, so that memory holds `limit` bytes at most. Raises InvalidData.
+    """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     kept, size = bytearray(), 0
     try:
@@ -146,10 +138,14 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
     position = 0
     while position < len(data):
         tag, vr, length, position = head(data, position, encoding.order, explicit=nested[-1])
-        if tag >> 16 == DELIMITERS:
-            position = _delimiter(tag, length, position, nested)
+        if tag >> 16 == DELIMITERS and tag != ITEM:
+            if len(nested) == 1:
+                raise InvalidData("a delimiter outside any sequence", tag=f"{tag:08X}")
+            nested.pop()
         elif length == UNDEFINED:
             nested.append(nested[-1] and vr != b"UN")  # inside UN all is implicit (PS3.5 6.2.2 note 4)
+        elif tag == ITEM:
+            position += length
         else:
             end = position + length
             if end > len(data):
@@ -160,10 +156,7 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
 
 
 def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int, bytes, int, int]:
-    """Tag, VR (b"" without one), length, and the position of the value. InvalidData when the bytes end before it.
-
-    An element with an unknown VR is read as one without a VR.
-    """
+    """Tag, VR (b"" without a known one), length, position of the value. InvalidData when the bytes end before it."""
     try:
         group, element = struct.unpack_from(order + "HH", data, position)
         tag = group << 16 | element
@@ -175,15 +168,3 @@ def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int
         return tag, vr, struct.unpack_from(order + "H", data, position + 6)[0], position + 8
     except struct.error as error:
         raise InvalidData("the data set ends inside an element") from error
-
-
-def _delimiter(tag: int, length: int, position: int, nested: list[bool]) -> int:
-    if tag == ITEM and length == UNDEFINED:
-        nested.append(nested[-1])
-    elif tag == ITEM:
-        return position + length
-    elif len(nested) > 1:
-        nested.pop()
-    else:
-        raise InvalidData("a delimiter outside any sequence", tag=f"{tag:08X}")
-    return position

@@ -11,10 +11,7 @@ _TAGS = ["EncapsulatedDocument", "EncapsulatedDocumentLength", "MIMETypeOfEncaps
 
 
 def document_of(path: Path) -> bytes:
-    """The document's bytes without padding.
-
-    InvalidData when there is none or it is no PDF, OSError when the file cannot be read.
-    """
+    """The document's bytes without padding. InvalidData when there is no PDF, OSError when the file cannot be read."""
     if path.stat().st_size > _LARGEST:
         raise InvalidData("the instance is larger than any report")
     try:

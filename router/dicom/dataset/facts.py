@@ -91,7 +91,10 @@ def references_of(read: Elements) -> tuple[str, ...]:
     uids = tuple(dict.fromkeys(uid for uid in islice(found, _MOST_REFERENCES) if uid))
     if next(found, None) is not None:
         raise InvalidData("more references than any real instance has")
-    return uids or (_in_evidence(read) if sop_class == KEY_OBJECT_SELECTION else ())
+    if uids or sop_class != KEY_OBJECT_SELECTION:
+        return uids
+    evidence = (series for study in read.items(_EVIDENCE) for series in study.items(_REFERENCED_SERIES))
+    return tuple(dict.fromkeys(_instance(one) for series in evidence for one in series.items(_REFERENCED_SOP)))
 
 
 def plane_of(orientation: tuple[float, ...]) -> str:
@@ -105,22 +108,16 @@ def plane_of(orientation: tuple[float, ...]) -> str:
 
 
 def _with_document(facts: SeriesFacts, read: Elements) -> SeriesFacts:
-    template = next(iter(read.items(_CONTENT_TEMPLATE, 1)), None)
+    template, title = _first([read], _CONTENT_TEMPLATE), _first([read], _CONCEPT_NAME)
+    code = (0x00080100, 0x00080102, 0x00080104)  # code, scheme and meaning of the title (PS3.3 C.17.3)
     return replace(
         facts,
-        concept_name=_concept_name(read),
+        concept_name="|".join(title.text(tag) for tag in code) if title else "",
         template_id=template.text(0x0040DB00) if template else "",
         content_label=read.text(0x00700080),
         content_description=read.text(0x00700081),
         document_title=read.text(0x00420010),
     )
-
-
-def _concept_name(read: Elements) -> str:
-    """A document's title as `code|scheme|meaning` (PS3.3 C.17.3)."""
-    for item in read.items(_CONCEPT_NAME, 1):
-        return "|".join((item.text(0x00080100), item.text(0x00080102), item.text(0x00080104)))
-    return ""
 
 
 # -- functional groups (PS3.3 C.7.6.16)
@@ -133,6 +130,8 @@ def _with_frames(facts: SeriesFacts, read: Elements) -> SeriesFacts:
         return facts
     groups = [*shared, *frames[:1]]
     measures = _first(groups, _PIXEL_MEASURES)
+    measured = (length(number(measures.text(tag))) if measures else None for tag in (_THICKNESS, _SPACING))
+    thickness, spacing = measured
     plane = _first(groups, _PLANE_ORIENTATION)
     orientation = numbers(plane.text(tags.IMAGE_ORIENTATION)) if plane else ()
     kinds = (kind for sequence in _FRAME_TYPES if (kind := _first(groups, sequence)))
@@ -141,9 +140,8 @@ def _with_frames(facts: SeriesFacts, read: Elements) -> SeriesFacts:
     return replace(
         facts,
         frame_type=frame_type,
-        slice_thickness=facts.slice_thickness or (length(number(measures.text(_THICKNESS))) if measures else None),
-        spacing_between_slices=facts.spacing_between_slices
-        or (length(number(measures.text(_SPACING))) if measures else None),
+        slice_thickness=facts.slice_thickness or thickness,
+        spacing_between_slices=facts.spacing_between_slices or spacing,
         image_orientation=facts.image_orientation or _rounded(orientation),
         orientation=facts.orientation or plane_of(orientation),
         slice_count=count,
@@ -192,11 +190,6 @@ def _in_content(read: Elements, depth: int) -> Iterator[str]:
     for item in read.items(_CONTENT):
         yield from (_instance(one) for one in item.items(_REFERENCED_SOP))
         yield from _in_content(item, depth - 1)
-
-
-def _in_evidence(read: Elements) -> tuple[str, ...]:
-    series = (one for study in read.items(_EVIDENCE) for one in study.items(_REFERENCED_SERIES))
-    return tuple(dict.fromkeys(_instance(one) for each in series for one in each.items(_REFERENCED_SOP)))
 
 
 def _instance(item: Elements) -> str:

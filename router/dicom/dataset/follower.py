@@ -6,7 +6,7 @@ known to write heads and lengths is tried, and the one from which the elements g
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from router.dicom.dataset.tags import DELIMITERS, FIRST_PIXELS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, named
 from router.dicom.dataset.vr import LONG_VRS, VRS
@@ -28,6 +28,16 @@ _GROUPS = frozenset(
      0x400, 0x2000, 0x2010, 0x2020, 0x2030, 0x2040, 0x2050, 0x2100, 0x2110, 0x2120, 0x2130, 0x2200, 0x3002, 0x3004,
      0x3006, 0x3008, 0x300A, 0x300C, 0x300E, 0x3010, 0x4000, 0x4008, 0x4010, 0x4FFE, 0x5200, 0x5400, 0x5600, 0x7FE0}
 )  # fmt: skip
+
+
+def window_of(file: BinaryIO, offset: int = 0) -> Window:
+    """The bytes of a file from `offset` on."""
+
+    def window(position: int, size: int) -> bytes:
+        file.seek(offset + position)
+        return file.read(size)
+
+    return window
 
 
 class TooMany(InvalidData):

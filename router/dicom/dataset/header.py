@@ -27,6 +27,7 @@ _CHUNK = 2**18
 _PIECE = 2**17
 _IN_MEMORY = 2**23  # up to here a file is read at once
 _HALF = 32  # digits
+_DATE, _TIME = (".", r"\d{8}"), (":", r"(\d{2}){1,3}(\.\d{1,6})?")
 
 _REQUEST_ATTRIBUTES = 0x00400275
 
@@ -52,10 +53,7 @@ def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
 
 
 def irregular_uids(file: BinaryIO) -> tuple[InstanceUids, str]:
-    """As `uids_of`, from a whole file, however irregular, when it is certain where the UIDs are.
-
-    The file is read as when the instance is catalogued.
-    """
+    """As `uids_of`, from a whole file, read as when it is catalogued: however irregular, if its UIDs are certain."""
     return _uids_in(read_elements(file, _LONGEST_SECOND_LOOK))
 
 
@@ -72,10 +70,7 @@ def _instance_uids(found: dict[int, str]) -> tuple[InstanceUids, str]:
 
 
 def study_of(data: bytes, transfer_syntax: str) -> str:
-    """The Study Instance UID near the beginning of a data set, even if the rest cannot be read; "" without a valid one.
-
-    It tells people about an instance that the node did not keep. At most _LOOK_FOR_STUDY bytes are read.
-    """
+    """The Study Instance UID near the beginning of a data set, even of an unreadable one; "" without a valid one."""
     try:
         data = inflate(data[:_LOOK_FOR_STUDY], transfer_syntax, _LOOK_FOR_STUDY)
         return next((valid(value.decode("ascii", "replace")) for tag, value in _top(data, transfer_syntax)
@@ -175,7 +170,7 @@ def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
         file.seek(0)
         file = io.BytesIO(file.read())
     read = read_elements(file)
-    orientation, seen = read.stored(_ORIENTATION), read.stored(tag for tag in read.tags if tags.is_about_looks(tag))
+    orientation, seen = read.stored(_ORIENTATION), read.stored(tag for tag in read.spans if tags.is_about_looks(tag))
     whole, pixels, checksum = _hash(file, read.meta.offset, read.pixels_at, seen)
     digests = Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF], checksum)
     return _header(read, cut_off(read, file)), digests
@@ -211,6 +206,7 @@ def _header(read: DataSet, cut: str) -> Header:
     uids, sop_class = _uids_in(read)
     own = read.text(tags.ACCESSION_NUMBER)
     others = (item.text(tags.ACCESSION_NUMBER) for item in read.items(_REQUEST_ATTRIBUTES))
+    dotted = any(clean(read.text(tag)).endswith(".") for tag in tags.UIDS)
     return Header(
         uids=uids,
         sop_class=sop_class,
@@ -218,13 +214,13 @@ def _header(read: DataSet, cut: str) -> Header:
         patient=Patient(
             patient_id=read.text(tags.PATIENT_ID),
             name=read.text(tags.PATIENT_NAME),
-            birth_date=_date(read.text(0x00100030)),
+            birth_date=_formed(read.text(0x00100030), *_DATE),
             sex=read.text(0x00100040),
         ),
         accession_number=own,
         other_accession_numbers=tuple(dict.fromkeys(number for number in others if number)),
-        study_date=_date(read.text(0x00080020)),
-        study_time=_time(read.text(0x00080030)),
+        study_date=_formed(read.text(0x00080020), *_DATE),
+        study_time=_formed(read.text(0x00080030), *_TIME),
         study_description=read.text(tags.STUDY_DESCRIPTION),
         station_name=read.text(0x00081010),
         device_serial_number=read.text(0x00181000),
@@ -235,22 +231,11 @@ def _header(read: DataSet, cut: str) -> Header:
         references=references_of(read),
         cut=cut,
         strays=read.meta.strays,
-        irregular=_irregular(read),
+        irregular=(*read.faults, "a UID with a dot at its end") if dotted else read.faults,
     )
 
 
-def _irregular(read: DataSet) -> tuple[str, ...]:
-    dotted = any(clean(read.text(tag)).endswith(".") for tag in tags.UIDS)
-    return (*read.faults, *(["a UID with a dot at its end"] if dotted else []))
-
-
-def _date(text: str) -> str:
-    """A DA, also in the form before 1993 (PS3.5 6.2); "" when it is none."""
-    digits = text.replace(".", "")
-    return digits if re.fullmatch(r"\d{8}", digits) else ""
-
-
-def _time(text: str) -> str:
-    """A TM, also in the form before 1993; "" when it is none."""
-    digits = text.replace(":", "")
-    return digits if re.fullmatch(r"(\d{2}){1,3}(\.\d{1,6})?", digits) else ""
+def _formed(text: str, separator: str, form: str) -> str:
+    """A DA or TM, also with the separators of the form before 1993 (PS3.5 6.2); "" when it is none."""
+    digits = text.replace(separator, "")
+    return digits if re.fullmatch(form, digits) else ""

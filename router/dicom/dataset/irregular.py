@@ -38,10 +38,7 @@ class Followed:
 
 
 def follow(window: Window, end: int, order: str, wanted: Collection[int], *, explicit: bool) -> Followed:
-    """The elements before the pixel data, in a data set of `end` bytes, and behind it while `wanted` ones are missing.
-
-    Raises TooMany.
-    """
+    """The elements before the pixel data, and behind it while `wanted` ones are missing. Raises TooMany."""
     return _Reading(window, end, order, explicit=explicit).run(wanted)
 
 
@@ -113,8 +110,11 @@ class _Reading:
             if not found.closed:  # perhaps of a sequence that a nested one has ended too early
                 found.lost = 0
             return head.stop if head.tag == ITEM else head.at
+        stop = after = head.stop
         try:
-            stop, after = self._ends(head)
+            if head.length == UNDEFINED:
+                explicit = self._explicit and head.vr not in (b"UN", b"")
+                stop, after = self._follower.past(head, self._end, explicit=explicit)
         except TooMany:
             raise
         except InvalidData:
@@ -126,11 +126,6 @@ class _Reading:
         if head.tag < FIRST_PIXELS:
             self._enter(head, stop)
         return after
-
-    def _ends(self, head: Head) -> tuple[int, int]:
-        if head.length != UNDEFINED:
-            return head.stop, head.stop
-        return self._follower.past(head, self._end, explicit=self._explicit and head.vr not in (b"UN", b""))
 
     def _enter(self, head: Head, stop: int) -> None:
         former = self.found.spans.get(head.tag)

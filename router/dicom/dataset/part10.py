@@ -74,10 +74,7 @@ def preamble_and_meta(
 
 
 def dataset_offset(file: BinaryIO) -> FileMeta:
-    """The file meta information and the offset of the data set, also without preamble or group 0002.
-
-    Reads from the start of `file`. Raises InvalidData when it is no DICOM.
-    """
+    """The file meta information, also without preamble or group 0002. InvalidData when the file is no DICOM."""
     file.seek(0)
     head = file.read(132)
     start = 132 if head[128:] == b"DICM" else 0

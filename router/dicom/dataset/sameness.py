@@ -56,7 +56,7 @@ def likeness(earlier: Path, later: Path) -> Likeness:
         one, other = _read(earlier), _read(later)
     except (InvalidData, OSError):
         return Likeness.OTHER
-    if _differ(one, other, _REPROCESSED) or _is_lossy(one) != _is_lossy(other):
+    if _differ(one, other, _REPROCESSED) or (one.text(_LOSSY) == "01") != (other.text(_LOSSY) == "01"):
         return Likeness.REPROCESSED
     if _differ(one, other, _IDENTITY) or not {one.meta.transfer_syntax, other.meta.transfer_syntax} <= _LOSSLESS:
         return Likeness.OTHER
@@ -79,15 +79,14 @@ def _by_samples(earlier: Path, later: Path, one: DataSet, other: DataSet) -> Lik
 
 def _looks(read: Elements) -> dict[int, object]:
     """The elements that say how the samples look, except those of their encoding."""
-    found = {tag: _number(read, tag) for tag in read.tags if tags.is_about_looks(tag) and tag not in _ENCODING}
+    found: dict[int, object] = {}
+    for tag in read.spans:
+        if tags.is_about_looks(tag) and tag not in _ENCODING:
+            stored = _value(read, tag)
+            single = isinstance(stored, bytes) and len(read.stored([tag])) == 10  # a number, in either byte order
+            found[tag] = read.unsigned(tag) if single else stored
     photometric = read.text(tags.PHOTOMETRIC)
     return found | {tags.PHOTOMETRIC: photometric if photometric.startswith(("MONO", "PALETTE")) else "colour"}
-
-
-def _number(read: Elements, tag: int) -> object:
-    """A single number in either byte order; any other value as stored."""
-    stored = _value(read, tag)
-    return read.unsigned(tag) if isinstance(stored, bytes) and len(read.stored([tag])) == 10 else stored
 
 
 def _read(path: Path) -> DataSet:
@@ -97,10 +96,6 @@ def _read(path: Path) -> DataSet:
     if read.unsigned(tags.ROWS) is None:
         raise InvalidData("no image")
     return read
-
-
-def _is_lossy(read: Elements) -> bool:
-    return read.text(_LOSSY) == "01"
 
 
 def _differ(one: Elements, other: Elements, compared: tuple[int, ...]) -> bool:
@@ -117,21 +112,19 @@ def _same_samples(earlier: Path, later: Path) -> bool | None:
         return None
     try:
         one, other = parsed(earlier), parsed(later)
-        if _is_native(one) and _is_native(other) and _layout(one) == _layout(other):
+        if (layout := _layout(one)) is not None and layout == _layout(other):
             return _padded(one.PixelData) == _padded(other.PixelData)
         return _samples(one) == _samples(other)
     except InvalidData:
         return None
 
 
-def _is_native(dataset: Dataset) -> bool:
-    return dataset.file_meta.TransferSyntaxUID in _NATIVE
-
-
-def _layout(dataset: Dataset) -> tuple[object, ...]:
-    """The layout of native samples."""
-    big = dataset.file_meta.TransferSyntaxUID == EXPLICIT_BIG_ENDIAN
-    return big, dataset.get("PhotometricInterpretation"), dataset.get("PlanarConfiguration")
+def _layout(dataset: Dataset) -> tuple[object, ...] | None:
+    """The layout of native samples; None when they are compressed."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in _NATIVE:
+        return None
+    return syntax == EXPLICIT_BIG_ENDIAN, dataset.get("PhotometricInterpretation"), dataset.get("PlanarConfiguration")
 
 
 def _padded(data: bytes) -> bytes:
@@ -152,7 +145,7 @@ def _samples(dataset: Dataset) -> str:
 
 def _content(read: Elements, depth: int = _DEEPEST) -> dict[int, object]:
     """The values, independent of the encoding, without those that describe the encoding of pixel data."""
-    return {tag: _value(read, tag, depth) for tag in read.tags if tag not in _ENCODING and tag & 0xFFFF}
+    return {tag: _value(read, tag, depth) for tag in read.spans if tag not in _ENCODING and tag & 0xFFFF}
 
 
 def _value(read: Elements, tag: int, depth: int = 1) -> object:

@@ -128,9 +128,9 @@ class Acceptor:
             self._parties = replace(self._parties, receiving_ae=request.called)
             self._record(rejection.text, rejection.why)
             return False
-        accepted = negotiation.accept(request, settings.limits.max_pdu, reports=settings.reports)
-        self._contexts, self._peer_max_pdu = accepted.contexts, request.peer_max_pdu
-        self._socket.send(accepted.pdu)
+        answer, self._contexts = negotiation.accept(request, settings.limits.max_pdu, reports=settings.reports)
+        self._peer_max_pdu = request.peer_max_pdu
+        self._socket.send(answer)
         return True
 
     def _established(self) -> None:

@@ -65,14 +65,6 @@ class Request:
     same: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The A-ASSOCIATE-AC, and SOP class and transfer syntax of each accepted context by its id."""
-
-    pdu: bytes
-    contexts: dict[int, tuple[str, str]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
     """The answer to one context; `role` is the one granted, None when the peer proposed none."""
@@ -85,10 +77,7 @@ class _Result:
 
 
 def read_request(request_pdu: bytes) -> Request:
-    """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none.
-
-    Of one that breaks off, or has a wrong length, the contexts before that count.
-    """
+    """Decode an A-ASSOCIATE-RQ PDU; Violation when it is none. Of a broken one the contexts before the break count."""
     found, whole = items.readable(request_pdu[items.ITEMS_AT :])
     names = [items.uid(value) for kind, value in found if kind == items.APPLICATION]
     proposed = _proposed(value for kind, value in found if kind == items.PROPOSED)
@@ -110,10 +99,11 @@ def read_request(request_pdu: bytes) -> Request:
     )
 
 
-def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
-    """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for.
+def accept(request: Request, max_pdu: int, *, reports: bool) -> tuple[bytes, dict[int, tuple[str, str]]]:
+    """The A-ASSOCIATE-AC, and SOP class and transfer syntax of each accepted context by its id.
 
-    `reports`: the peer may report on storage commitment.
+    `max_pdu` is the longest P-DATA variable field that the node asks for. `reports`: the peer may report on storage
+    commitment.
     """
     results = [_judge(one, request.roles.get(one.abstract_syntax), reports=reports) for one in request.proposed]
     body = b"\0\1\0\0" + request.same + items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
@@ -122,7 +112,7 @@ def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
         body += items.item(items.ANSWERED, bytes((one.number, 0, one.result, 0)) + syntax)
     body += items.item(items.USER, _replies(request, results, max_pdu))
     contexts = {one.number: (one.abstract_syntax, one.transfer_syntax) for one in results if one.result == ACCEPTED}
-    return Accepted(pdu(PduType.ASSOCIATE_AC, body), contexts)
+    return pdu(PduType.ASSOCIATE_AC, body), contexts
 
 
 def is_storage(abstract_syntax: str) -> bool:
@@ -132,10 +122,7 @@ def is_storage(abstract_syntax: str) -> bool:
 
 
 def pick(transfer_syntaxes: Sequence[str]) -> str:
-    """The transfer syntax to accept: the sender's first, but lossy ones only after others.
-
-    Last come big endian, deflated ones, and those whose pixel data stays elsewhere.
-    """
+    """The transfer syntax to accept: the sender's first one, lossy ones only after others, those of _LAST at last."""
     return min(transfer_syntaxes, key=lambda syntax: 2 if syntax in _LAST else int(syntax in _LOSSY))
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 from router.config.sections import Tls
 from router.dicom.scp.acceptor import Settings
@@ -31,18 +30,7 @@ _LATELY = 1.0  # seconds: a failure to accept so long ago may be over, and is se
 _log = logging.getLogger(__name__)
 
 
-class AssociationHandler(Protocol):
-    """The place where connections are served: threads of this process, or worker processes."""
-
-    def start(self) -> None: ...
-
-    def take(self, connection: socket.socket, number: int, address: str) -> None: ...
-
-    def serving(self) -> int: ...
-
-    def renew(self, settings: Settings) -> None: ...
-
-    def stop(self, grace_seconds: float) -> None: ...
+AssociationHandler = AssociationThreads | WorkerPool
 
 
 class StorageServer:

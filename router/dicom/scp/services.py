@@ -1,31 +1,14 @@
 """The DIMSE services of the acceptor: how it serves each message of a peer."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from router.dicom.scp.store import Parties, Received, Refused, Sink, Storing, named_in
+from router.dicom.scp.store import Parties, Refused, Sink, Storing, named_in
 from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import TakeReport
 from router.dicom.ul.dimse import VERIFICATION, Operation
 from router.refusals import Why
 
 _NOT_STORAGE = frozenset({VERIFICATION, commitment.SOP_CLASS})
-
-
-class Serving(Protocol):
-    """Serves one message, from its command on. Raises nothing: a fault is in the status at its end."""
-
-    def write(self, parts: Sequence[memoryview]) -> None:
-        """The next bytes of the data set; valid during the call only."""
-
-    def finish(self) -> tuple[int, Received | Refused | None]:
-        """The status to answer the whole message with, and the outcome to record."""
-
-    def named(self) -> tuple[str, str]:
-        """UIDs of the study and the instance of the message, "" while not known."""
-
-    def drop(self) -> None:
-        """Forget the message: its rest will not come."""
 
 
 class Answering:
@@ -77,6 +60,10 @@ class Reporting:
 
     def drop(self) -> None:
         self._data.clear()
+
+
+# Each serves one message, from its command on, and raises nothing: a fault is in the status that `finish` returns.
+Serving = Answering | Reporting | Storing
 
 
 def serve(

@@ -24,10 +24,7 @@ class Shared(Protocol):
 
 
 class AssociationLimit:
-    """Hands out `number` slots, for all nodes together when `shared`.
-
-    A holder gets a second slot only while no one is waiting for a first.
-    """
+    """Hands out `number` slots, of all nodes when `shared`; a holder's second one only while no one waits for one."""
 
     def __init__(self, number: int, shared: Shared | None = None) -> None:
         self._full = number

@@ -4,7 +4,7 @@ A destination that accepts only the other uncompressed little endian syntax gets
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 
 from router.config.sections import DicomDestination
@@ -51,14 +51,9 @@ class StorageClient:
         self._limit = AssociationLimit(destination.associations, shared)
         self._offers = partial(offers, decompress=destination.decompress)
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self) -> AbstractContextManager[Session]:
         """A session for instances that belong together: associations stay open from one `send` to the next."""
-        session = Session(self._associate, self._limit, self._offers)
-        try:
-            yield session
-        finally:
-            session.close()
+        return closing(Session(self._associate, self._limit, self._offers))
 
     def send(self, items: Sequence[Outgoing], stop: Callable[[], bool]) -> Iterator[Result]:
         """Send in a session of its own, as `Session.send` does."""

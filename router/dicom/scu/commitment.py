@@ -36,10 +36,7 @@ class CommitmentScu:
         self._context = accepted[0]
 
     def request(self, transaction: str, references: Sequence[Reference]) -> int:
-        """Request commitment of up to `commitment.MOST` instances; returns the response's status.
-
-        Raises TransientError when none comes.
-        """
+        """Request commitment of up to `commitment.MOST` instances; the response's status. Raises TransientError."""
         association, context_id = self._association, self._association.accepted[self._context]
         message_id = association.next_message()
         command = dimse.n_action_rq(message_id, commitment.SOP_CLASS, commitment.SOP_INSTANCE, _REQUEST)
@@ -52,10 +49,7 @@ class CommitmentScu:
         return response.status
 
     def await_reports(self, seconds: float, settled: Callable[[], bool]) -> None:
-        """Take reports on this association for so many seconds, or until `settled()`: none is due any more.
-
-        When the association ends the report comes on another one.
-        """
+        """Take reports on this association for so many seconds, until `settled()` (none is due), or until it ends."""
         until = time.monotonic() + seconds
         while not settled() and (left := until - time.monotonic()) > 0:
             if self._association.speaks(min(left, _LOOK_SECONDS)):

@@ -20,7 +20,7 @@ from router.dicom.ul.contexts import MOST, Context
 from router.dicom.ul.dimse import Operation
 from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.pdu import AbortSource, PduType, Violation
-from router.dicom.ul.status import DESTINATION, Cause, Peer, hint, rejection
+from router.dicom.ul.status import DESTINATION, Peer, hint, is_for_good
 from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
 from router.policy.bandwidth import Paced, unbounded
 
@@ -104,7 +104,7 @@ class Requestor:
             text = f"{where} connects but does not answer as DICOM"
             raise DestinationDown(text, outage=Outage.PROTOCOL, hint="check the port") from error
         if kind is PduType.ASSOCIATE_RJ:
-            self.close()
+            self._connection.close()
             raise self._rejected(where, *body[1:4])
         if kind is not PduType.ASSOCIATE_AC:
             self.abort()
@@ -114,10 +114,7 @@ class Requestor:
         self.proposed = frozenset(contexts)
 
     def store(self, context: Context, sop_instance: str, data_set: FileSlice) -> int:
-        """C-STORE (PS3.7 9.1.1) over an accepted context; the response's status.
-
-        Raises IntegrityError when the file is shorter than it was; then the association is aborted.
-        """
+        """C-STORE (PS3.7 9.1.1); the response's status. IntegrityError, and an abort, when the file is another one."""
         context_id = self.accepted[context]
         command = dimse.composite_rq(Operation.C_STORE, self.next_message(), context[0], instance=sop_instance)
         try:
@@ -200,7 +197,7 @@ class Requestor:
                     kind is PduType.RELEASE_RQ
                 ):  # collision: answer, then wait for our own answer (PS3.8 9.2, AR-8, AR-9)
                     self._write(pdu.release_response())
-        self.close()
+        self._connection.close()
 
     def abort(self) -> None:
         """A-ABORT as service user, without waiting."""
@@ -208,11 +205,7 @@ class Requestor:
             with suppress(OSError):  # the connection's end says the same
                 self._connection.settimeout(0)
                 self._connection.send(pdu.abort(AbortSource.SERVICE_USER))
-            self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+            self._connection.close()
 
     def _understood(self, body: bytes, proposal: Mapping[int, Context]) -> tuple[int, dict[Context, int]]:
         """The longest PDU to send, and the ids of the contexts that are accepted in the syntax they offer."""
@@ -232,7 +225,7 @@ class Requestor:
         return longest, {one: number for number, one in proposal.items() if answers.get(number) == (0, one[1])}
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
-        if rejection(result, source, reason) is Cause.CONFIGURATION:
+        if is_for_good(result, source, reason):
             remedy = hint(source, reason, self._peer, self._destination.calling_ae_title)
             return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=remedy)
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
@@ -274,7 +267,11 @@ class Requestor:
         while True:
             kind, body = self._pdu(until)
             if kind is not PduType.P_DATA_TF:
-                raise self._ended(kind)
+                if kind is PduType.RELEASE_RQ:
+                    self._write(pdu.release_response())
+                self._connection.close()
+                how = {PduType.ABORT: "aborted", PduType.RELEASE_RQ: "released"}.get(kind, "left")
+                raise TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
             end = 0
             while end < len(body):
                 try:
@@ -284,13 +281,6 @@ class Requestor:
                 start = end + pdu.PDV_HEADER_BYTES
                 end = start + size
                 yield number, control, body[start:end], len(body) - end
-
-    def _ended(self, kind: PduType) -> TransientError:
-        if kind is PduType.RELEASE_RQ:
-            self._write(pdu.release_response())
-        self.close()
-        how = {PduType.ABORT: "aborted", PduType.RELEASE_RQ: "released"}.get(kind, "left")
-        return TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
 
     def _pdu(self, until: float) -> tuple[PduType, bytes]:
         kind, length = pdu.HEADER.unpack(self._bytes(pdu.HEADER_BYTES, until))
@@ -328,7 +318,7 @@ class Requestor:
         if isinstance(error, TimeoutError):
             self.abort()
             return TransientError(f"{self._peer.name} does not answer or read in time", association=self.name)
-        self.close()
+        self._connection.close()
         return TransientError("the association was lost", association=self.name)
 
 

@@ -103,8 +103,10 @@ def _store_transcoded(association: Requestor, item: Outgoing, source: FileSlice,
         raise TransientError(f"no other transfer syntax can be written: {error.strerror}") from error
     except InvalidData as error:
         _log.warning("instance %s has no other transfer syntax: %s", item.sop_instance, error)
-        syntaxes = f"from {UID(written).name} to {UID(context[1]).name}"
-        raise _NotConverted(f"not sent: it cannot be converted {syntaxes}: {error.message}") from error
+        why = error.message
+        raise _NotConverted(
+            f"not sent: it cannot be converted from {UID(written).name} to {UID(context[1]).name}: {why}"
+        ) from error
 
 
 class _NotConverted(Exception):

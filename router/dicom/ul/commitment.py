@@ -55,7 +55,11 @@ def request_data_set(transaction: str, references: Sequence[Reference], transfer
     """The Action Information of a request (PS3.4 Table J.3-1)."""
     dataset = Dataset()
     dataset.TransactionUID = transaction
-    dataset.ReferencedSOPSequence = [_item(reference) for reference in references]
+    dataset.ReferencedSOPSequence = []
+    for reference in references:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = reference.sop_class, reference.sop_instance
+        dataset.ReferencedSOPSequence.append(item)
     encoded = BytesIO()
     dcmwrite(encoded, dataset, implicit_vr=transfer_syntax == IMPLICIT_LITTLE_ENDIAN, little_endian=True)
     return encoded.getvalue()
@@ -92,12 +96,6 @@ def answer(request: dimse.Request, data: bytes, transfer_syntax: str, take: Take
         return dimse.INVALID_ARGUMENT_VALUE, f"a storage commitment report: {error.message}"
     words = {dimse.SUCCESS: "", dimse.INVALID_ARGUMENT_VALUE: "a storage commitment report on a transaction not ours"}
     return status, words.get(status, "a storage commitment report could not be kept")
-
-
-def _item(reference: Reference) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = reference.sop_class, reference.sop_instance
-    return item
 
 
 def _instance(item: Dataset) -> str:

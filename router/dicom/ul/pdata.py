@@ -25,10 +25,7 @@ _P_DATA_TF = int(PduType.P_DATA_TF)
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """The bytes of a data set in an open file.
-
-    They are compared with `checksum`, or SHA-256, while they are read; "" when none is known.
-    """
+    """A data set's bytes in an open file, compared with `checksum` (or SHA-256; "" when unknown) as they are read."""
 
     file: BinaryIO
     offset: int

@@ -69,13 +69,8 @@ def check_length(kind: PduType, length: int, longest: int) -> None:
 
 
 def read_pdv_header(data: bytes | bytearray | memoryview, offset: int, left: int) -> tuple[int, int, int]:
-    """Bytes of value, context id and control header of the PDV at `offset`, with `left` bytes of its PDU to come.
-
-    Violation when it does not fit its PDU.
-    """
-    if left < PDV_HEADER_BYTES:
-        raise Violation(AbortReason.INVALID_PARAMETER, "PDV whose length does not fit its PDU")
-    size, context, control = _PDV_HEADER.unpack_from(data, offset)
+    """Size, context id and control header of the PDV at `offset`; Violation when it does not fit the `left` bytes."""
+    size, context, control = _PDV_HEADER.unpack_from(data, offset) if left >= PDV_HEADER_BYTES else (0, 0, 0)
     if size < 2 or size + 4 > left:
         raise Violation(AbortReason.INVALID_PARAMETER, "PDV whose length does not fit its PDU")
     return size - 2, context, control

@@ -65,13 +65,6 @@ class Verdict(StrEnum):
     LOST = "lost"
 
 
-class Cause(StrEnum):
-    """Why an association was rejected, as far as it matters to the sender."""
-
-    LATER = "later"
-    CONFIGURATION = "configuration"
-
-
 def classify(status: int, *, again: bool = False) -> Verdict:
     """The verdict on one instance; `again`: the same bytes, and no others under their UID, were sent before.
 
@@ -87,12 +80,7 @@ def classify(status: int, *, again: bool = False) -> Verdict:
 
 
 def uncommitted(reason: int) -> Verdict:
-    """The verdict on one instance that the destination does not commit to.
-
-    A SOP class that is not supported, or in conflict with the stored instance, is REFUSED. For every other reason (a
-    failure in processing, a lack of resources, a missing instance, a transaction UID used before) the next request may
-    succeed.
-    """
+    """The verdict on an instance without commitment: unless its SOP class is why, the next request may succeed."""
     return Verdict.REFUSED if reason in {SOP_CLASS_NOT_SUPPORTED, _CLASS_CONFLICT} else Verdict.LATER
 
 
@@ -108,15 +96,13 @@ def queried(status: int) -> str:
     return f"{status:04X} {words}"
 
 
-def rejection(result: int, source: int, reason: int) -> Cause:
-    """The cause of a rejection: load, so try again later, or the configuration.
+def is_for_good(result: int, source: int, reason: int) -> bool:
+    """Whether an association is rejected because of the configuration, and not of load, so that later it may succeed.
 
     Source 3 is load (PS3.8 Table 9-21: temporary congestion, local limit). An AE title, application context or
     protocol version that is not recognised is the configuration; without a reason the result decides.
     """
-    if source == 3 or (reason == 1 and result != 1):
-        return Cause.LATER
-    return Cause.CONFIGURATION
+    return source != 3 and (reason != 1 or result == 1)
 
 
 def hint(source: int, reason: int, peer: Peer = DESTINATION, calling: str = "") -> str:
