@@ -67,7 +67,17 @@ class Reader:
 
     def oid(self) -> str:
         """The OBJECT IDENTIFIER that comes next, in dotted form."""
-        arcs = _arcs(self.element(OBJECT_IDENTIFIER))
+        content = self.element(OBJECT_IDENTIFIER)
+        if not content or content[-1] & 0x80:
+            raise InvalidData("DER: object identifier cut short")
+        arcs, arc = [], 0
+        for octet in content:
+            if arc == 0 and octet == 0x80:
+                raise InvalidData("DER: object identifier with a needless leading zero")
+            arc = arc << 7 | octet & 0x7F
+            if not octet & 0x80:
+                arcs.append(arc)
+                arc = 0
         first = min(arcs[0] // 40, 2)
         return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
 
@@ -82,21 +92,6 @@ class Reader:
             raise InvalidData("DER: cut short")
         self._at += count
         return taken
-
-
-def _arcs(content: bytes) -> list[int]:
-    if not content or content[-1] & 0x80:
-        raise InvalidData("DER: object identifier cut short")
-    arcs = []
-    arc = 0
-    for octet in content:
-        if arc == 0 and octet == 0x80:
-            raise InvalidData("DER: object identifier with a needless leading zero")
-        arc = arc << 7 | octet & 0x7F
-        if not octet & 0x80:
-            arcs.append(arc)
-            arc = 0
-    return arcs
 
 
 def only_sequence(data: bytes) -> Reader:

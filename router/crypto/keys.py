@@ -124,11 +124,6 @@ def save_public(path: Path, key: PublicKey) -> None:
     _write_new(path, _pem(PUBLIC, _public_info(key)), 0o644)
 
 
-def save_api_key(path: Path, key: bytes) -> None:
-    """Write an API key or a pre-shared key, mode 0600; ConfigurationError when the file exists."""
-    _write_new(path, key.hex().encode() + b"\n", 0o600)
-
-
 def import_hex(source: Path, target: Path) -> str:
     """Write a raw key, given as hex digits, as PEM; its key id. ConfigurationError when it is no SM2 key.
 
@@ -170,7 +165,7 @@ def new_folder(folder: Path, *, psk: bool = False) -> tuple[Path, ...]:
         save_private(folder / f"{name}.pem", secret)
         save_public(folder / f"{name}.pub.pem", PrivateKey.from_secret(secret).public)
     for file in shared:
-        save_api_key(file, secrets.token_bytes(32))
+        _write_new(file, secrets.token_bytes(32).hex().encode() + b"\n", 0o600)
     return files
 
 

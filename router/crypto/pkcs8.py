@@ -43,7 +43,13 @@ def decrypt(body: bytes, passphrase: bytes) -> bytes:
     derivation, cipher = parameters.sequence(), parameters.sequence()
     algorithm, size, iv = _cipher(cipher)
     key = _derive(derivation, size, passphrase)
-    return _unpadded(Cipher(algorithm(key), modes.CBC(iv)), ciphertext)  # type: ignore[call-arg] # each takes a key
+    decryptor = Cipher(algorithm(key), modes.CBC(iv)).decryptor()  # type: ignore[call-arg] # each takes a key
+    unpadder = padding.PKCS7(128).unpadder()
+    try:  # a wrong passphrase shows in the padding, or in reading the content
+        padded = decryptor.update(ciphertext) + decryptor.finalize()
+        return unpadder.update(padded) + unpadder.finalize()
+    except ValueError as error:
+        raise InvalidData("the passphrase is wrong or the file is damaged") from error
 
 
 def _cipher(cipher: der.Reader) -> tuple[type[BlockCipherAlgorithm], int, bytes]:
@@ -72,13 +78,3 @@ def _derive(derivation: der.Reader, size: int, passphrase: bytes) -> bytes:
             f"its PBKDF2 uses {name}; HMAC with SHA-256, SHA-384, SHA-512 and SM3 are read", hint=TO_PKCS8
         )
     return PBKDF2HMAC(_HASHES[name](), size, salt, iterations).derive(passphrase)
-
-
-def _unpadded(cipher: Cipher[modes.CBC], ciphertext: bytes) -> bytes:
-    """The plaintext without padding. A wrong passphrase shows in the padding, or in reading the content."""
-    decryptor, unpadder = cipher.decryptor(), padding.PKCS7(128).unpadder()
-    try:
-        padded = decryptor.update(ciphertext) + decryptor.finalize()
-        return unpadder.update(padded) + unpadder.finalize()
-    except ValueError as error:
-        raise InvalidData("the passphrase is wrong or the file is damaged") from error

@@ -56,20 +56,17 @@ def run() -> None:
 
 
 def _check(library: str, algorithm: str, holds: Callable[[], bool]) -> None:
+    cause: Exception | None = None
     try:
-        right = holds()
-    except Exception as error:  # a broken build may fail in any way
-        raise _fault(library, algorithm) from error
-    if not right:
-        raise _fault(library, algorithm)
-
-
-def _fault(library: str, algorithm: str) -> ConfigurationError:
-    return ConfigurationError(
+        if holds():
+            return
+    except Exception as error:  # noqa: BLE001  # a broken build may fail in any way
+        cause = error
+    raise ConfigurationError(
         f"the installed library {library} does not compute {algorithm}",
         hint=f"reinstall it from the package index: pip install --force-reinstall {library}",
         library=library,
-    )
+    ) from cause
 
 
 def _hmac() -> bool:

@@ -25,8 +25,9 @@ _CHUNK = 256 * 1024
 class Sm3:
     """A running SM3 digest."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: bytes = b"") -> None:
         self._hash = hashes.Hash(hashes.SM3())
+        self._hash.update(data)
 
     def update(self, data: bytes) -> None:
         """Add data."""
@@ -39,9 +40,7 @@ class Sm3:
 
 def sm3(data: bytes) -> bytes:
     """The SM3 digest, 32 bytes."""
-    running = Sm3()
-    running.update(data)
-    return running.digest()
+    return Sm3(data).digest()
 
 
 def sm3_of(source: BinaryIO) -> bytes:
@@ -133,10 +132,7 @@ def seal_cbc(key: bytes, mac_key: bytes, iv: bytes, aad: bytes, source: BinaryIO
 
 
 def unseal_cbc(key: bytes, mac_key: bytes, iv: bytes, aad: bytes, tag: bytes, source: BinaryIO, sink: BinaryIO) -> None:
-    """Check the tag over all of `source` from where it stands, then go back and decrypt it into `sink`.
-
-    IntegrityError, with nothing decrypted, when the tag does not match.
-    """
+    """Check the tag over the rest of `source`, then decrypt that into `sink`; IntegrityError before, if it is wrong."""
     begin, mac = source.tell(), _mac(mac_key, aad + iv)
     for chunk in _chunks(source):
         mac.update(chunk)

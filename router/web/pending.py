@@ -25,7 +25,6 @@ _CHUNKED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
 _LINGER_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
 _log = logging.getLogger("router")
-_WANTING = (BlockingIOError, ssl.SSLWantReadError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +186,7 @@ class PendingConnections:
                 connection.socket.setblocking(False)
                 connection.socket.do_handshake()
             more = connection.stream.forget() if connection.over else self._read(connection)
-        except _WANTING:
+        except (BlockingIOError, ssl.SSLWantReadError):
             more = True
         except ssl.SSLWantWriteError:
             more, events = True, selectors.EVENT_WRITE

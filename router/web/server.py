@@ -24,10 +24,8 @@ from router.errors import traceback_of
 from router.web.pending import Limits, PendingConnections
 from router.web.stream import Stream
 
-_LOOK_SECONDS = 0.1  # that stopping takes at most
 _STOP_SECONDS = 2.0
 _PAUSE = 0.5
-_BACKLOG = 128
 # The system buffers the whole answer, since a page is smaller than this: no thread waits.
 _SEND_BUFFER = 2**18
 _log = logging.getLogger("router")
@@ -78,7 +76,6 @@ class WebServer:
         self._limits = limits
         self._context = context
         self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
 
     def start(self, host: str, port: int) -> int:
         """Listen; return the real port. OSError if it is taken."""
@@ -86,8 +83,7 @@ class WebServer:
         server.ssl_adapter = _adapter(self._context)
         listening: Future[int] = Future()
         # cheroot's threads are daemons like this one: none keeps the node from ending.
-        self._thread = threading.Thread(target=server.run, args=(listening,), name="http", daemon=True)
-        self._thread.start()
+        threading.Thread(target=server.run, args=(listening,), name="http", daemon=True).start()
         self._server = server
         return listening.result()
 
@@ -99,7 +95,7 @@ class WebServer:
 
     def stop(self) -> None:
         """Stop listening; a current answer is finished, within some seconds."""
-        if self._server is None or self._thread is None:
+        if self._server is None:
             return
         stopping = threading.Thread(target=self._server.stop, name="http-stop", daemon=True)
         stopping.start()
@@ -112,14 +108,12 @@ class WebServer:
 class _Server(HTTPServer):
     timeout = 10
     shutdown_timeout = 1
-    expiration_interval = _LOOK_SECONDS
-    request_queue_size = _BACKLOG
+    expiration_interval = 0.1  # that stopping takes at most
+    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], name: str, handle: Handle, limits: Limits) -> None:
-        super().__init__(
-            address, lambda request: _Gateway(request, handle), minthreads=limits.threads, maxthreads=limits.threads,
-            server_name=name,
-        )  # fmt: skip
+        super().__init__(address, _Gateway, minthreads=limits.threads, maxthreads=limits.threads, server_name=name)
+        self.handle = handle
         self.ConnectionClass = _Connection
         self.max_request_header_size = limits.largest_head
         self._failure: OSError | None = None
@@ -216,7 +210,7 @@ class _Connection(HTTPConnection):
         self.head = bytes(self.stream.held[: self.server.max_request_header_size])
         try:
             going_on = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot's stub leaves it open
-        except OSError:  # the peer is gone, or its time is over, and cannot even be told so
+        except OSError:  # the peer is gone, or its time is over, and cannot even learn so
             return False
         if self.over:
             self.stream.end()
@@ -231,10 +225,6 @@ class _Connection(HTTPConnection):
 
 
 class _Gateway(Gateway):
-    def __init__(self, request: Any, handle: Handle) -> None:
-        super().__init__(request)
-        self._handle = handle
-
     def respond(self) -> None:
         request = self.req
         try:
@@ -243,7 +233,7 @@ class _Gateway(Gateway):
             request.close_connection = True
             request.simple_response("400 Bad Request", "too many header fields")
             return
-        self._handle(
+        request.server.handle(
             Exchange(
                 method=request.method.decode("latin-1"), target=request.uri.decode("latin-1"), headers=headers,
                 address=request.conn.address, body=request.conn.stream, request=request,

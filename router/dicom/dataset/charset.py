@@ -19,16 +19,10 @@ def decode(value: bytes, charsets: Sequence[str]) -> str:
     Bytes in another set than the declared one are read in that other one; UNREADABLE stands for bytes without a
     certain reading.
     """
-    declared = _codec(charsets[0]) if charsets else "ascii"
+    # as devices write it: `ISO IR 100`, `ISO-IR 100`, `iso_ir 100`
+    term = re.sub(r"^ISO[ _-]?IR[ _-]", "ISO_IR ", charsets[0].strip().upper()) if charsets else ""
+    declared = "ascii" if term in {"", "ISO_IR 6", "ISO 2022 IR 6"} else python_encoding.get(term, "ascii")
     return _with_escapes(value, declared) if b"\x1b" in value else decoding.decode(value, declared)
-
-
-def _codec(term: str) -> str:
-    """The codec of a defined term as devices write it (`ISO IR 100`, `ISO-IR 100`, `iso_ir 100`); ASCII if unknown."""
-    normal = re.sub(r"^ISO[ _-]?IR[ _-]", "ISO_IR ", term.strip().upper())
-    if normal in {"", "ISO_IR 6", "ISO 2022 IR 6"}:
-        return "ascii"
-    return python_encoding.get(normal, "ascii")
 
 
 def _with_escapes(value: bytes, first: str) -> str:
@@ -39,17 +33,14 @@ def _with_escapes(value: bytes, first: str) -> str:
     """
     parts, codec, start, escape = [], first, 0, b""
     for match in [*_ESCAPE.finditer(value), None]:
-        end = match.start() if match else len(value)
-        parts.append(_fragment(value[start:end], codec, escape))
+        fragment = value[start : match.start() if match else len(value)]
+        if codec in _WITHIN_ITS_ESCAPE:
+            parts.append((escape + fragment).decode(codec, "replace"))
+        elif escape == _KOREAN:
+            parts.append(fragment.decode(codec, "replace"))
+        else:
+            parts.append(decoding.decode(fragment, "ascii" if codec == _ESCAPED_ASCII else codec))
         if match:
             escape, start = match.group(), match.end()
             codec = CODES_TO_ENCODINGS.get(escape, first)
     return "".join(parts)
-
-
-def _fragment(fragment: bytes, codec: str, escape: bytes) -> str:
-    if codec in _WITHIN_ITS_ESCAPE:
-        return (escape + fragment).decode(codec, "replace")
-    if escape == _KOREAN:
-        return fragment.decode(codec, "replace")
-    return decoding.decode(fragment, "ascii" if codec == _ESCAPED_ASCII else codec)

@@ -50,7 +50,7 @@ _SEARCHED = 2**20  # bytes at a time
 
 
 class _Unclear(Exception):
-    """The end of an element cannot be told."""
+    """The end of an element is not known."""
 
 
 class _Cut(Exception):
@@ -58,7 +58,7 @@ class _Cut(Exception):
 
 
 def cut_off(read: DataSet, file: BinaryIO) -> str:
-    """Say where the data set breaks off; "" when it is whole, or when that cannot be told."""
+    """Say where the data set breaks off; "" when it is whole, or when that is not known."""
     if read.breaks_off:
         return "the deflated data set breaks off"
     if read.broken:

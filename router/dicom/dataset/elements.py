@@ -44,21 +44,18 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
 def written_syntax(data: bytes, announced: str) -> str:
     """The uncompressed syntax that the first elements are written in; the announced one when they do not tell."""
     start = 0
-    while data[start : start + 2] == b"\0\0" and (length := _length_of_command(data, start)):
-        start += length
+    while data[start : start + 2] == b"\0\0":  # elements of group 0000
+        try:
+            _, _, length, value = head(data, start, "<", explicit=True)
+        except InvalidData:
+            break
+        if length >= len(data):
+            break
+        start = value + length
     if announced in _ENCODINGS and _follow(data, start, _ENCODINGS[announced]):
         return announced
     others = (syntax for syntax, encoding in _ENCODINGS.items() if _follow(data, start, encoding) == _CERTAIN)
     return next(others, announced)
-
-
-def _length_of_command(data: bytes, position: int) -> int:
-    """The length of an element of group 0000 with its head; 0 when it is none."""
-    try:
-        _, _, length, value = head(data, position, "<", explicit=True)
-    except InvalidData:
-        return 0
-    return value + length - position if length < len(data) else 0
 
 
 def _follow(data: bytes, position: int, encoding: Encoding) -> int:

@@ -228,10 +228,7 @@ class Follower:
     # -- sequences
 
     def inside(self, head: Head, end: int, *, explicit: bool) -> Iterator[tuple[int, int, int]]:
-        """Begin, end and following position of each item; at last -1, -1 and the position behind the sequence.
-
-        Raises InvalidData when the sequence cannot be followed.
-        """
+        """Begin, end and next position of each item; last -1, -1 and the end. InvalidData if it cannot be followed."""
         open_ended = head.length == UNDEFINED
         position, stop = head.at, end if open_ended else head.stop
         while position + 8 <= stop:

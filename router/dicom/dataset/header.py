@@ -46,7 +46,14 @@ def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     `data` may end behind the series UID. Raises InvalidData when a UID is missing, not valid,
     out of order, or present with two values.
     """
-    found = _found(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax)
+    found: dict[int, str] = {}
+    for tag, value in _top(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax):
+        if tag > tags.SERIES:
+            break
+        if tag in _WANTED:
+            uid = value.decode("ascii", "replace")
+            if found.setdefault(tag, uid) != uid:
+                raise InvalidData(f"the data set has two different values of {tags.named(tag)}")
     if len(found) == len(tags.UIDS) and tuple(found) != tags.UIDS:
         raise InvalidData("the UIDs are out of order")  # others may follow with other values
     return _instance_uids(found)
@@ -94,18 +101,6 @@ def _top(data: bytes, transfer_syntax: str) -> Iterator[tuple[int, bytes]]:
     if transfer_syntax not in DEFLATED:
         data = data[leading_group_2(data, transfer_syntax)[1] :]
     return top_level(data, encoding_of(data, transfer_syntax))
-
-
-def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for tag, value in _top(data, transfer_syntax):
-        if tag > tags.SERIES:
-            break
-        if tag in _WANTED:
-            uid = value.decode("ascii", "replace")
-            if found.setdefault(tag, uid) != uid:
-                raise InvalidData(f"the data set has two different values of {tags.named(tag)}")
-    return found
 
 
 def digest(path: Path, *, even: bool = False) -> str:

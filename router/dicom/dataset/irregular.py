@@ -103,7 +103,7 @@ class _Reading:
         return found
 
     def _take(self, head: Head, before: int) -> int:
-        """Enter an element; returns the position of the next one, or -1 when that cannot be told."""
+        """Enter an element; returns the position of the next one, or -1 when that is not known."""
         found = self.found
         if head.tag >> 16 == DELIMITERS:
             found.faults["delimiters outside any sequence"] = None

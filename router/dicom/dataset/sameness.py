@@ -107,7 +107,7 @@ def _shape(read: Elements) -> tuple[object, ...]:
 
 
 def _same_samples(earlier: Path, later: Path) -> bool | None:
-    """None when that cannot be told here. Raises one of UNDECODABLE for broken pixel data."""
+    """None when that is not known here. Raises one of UNDECODABLE for broken pixel data."""
     if max(path.stat().st_size for path in (earlier, later)) > _LARGEST:
         return None
     try:

@@ -81,10 +81,7 @@ class StorageServer:
         return (0 if handler is None else handler.serving()), whole
 
     def start(self, host: str, port: int) -> int:
-        """Listen; returns the real port once connections are answered.
-
-        Raises OSError when the port is taken, ConfigurationError when the workers do not come up.
-        """
+        """Listen; the real port. OSError when it is taken, ConfigurationError when the workers do not come up."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         try:

@@ -7,7 +7,7 @@ import array
 import json
 import socket
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from router.config.sections import Tls
 from router.dicom.scp.acceptor import Settings
@@ -81,9 +81,7 @@ class Stop:
 
 # A worker gets Settings first of all; again when its certificate or `reports` change.
 Message = Settings | Take | Ask | Answer | Ended | Reported | Taken | Outcomes | Beat | Stop
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Settings, Take, Ask, Answer, Ended, Reported, Taken, Outcomes, Beat, Stop)
-}
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 class WorkerPipe:

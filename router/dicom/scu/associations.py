@@ -27,7 +27,7 @@ class SessionAssociations:
         self._lock = threading.Lock()
         self._kept: list[Requestor] = []
         self._closed = False
-        self._losses = 0
+        self.losses = 0  # instances that cost their association
         self._ended_at: Counter[int] = Counter()
         self._most: int | None = None  # instances over one association
 
@@ -43,8 +43,8 @@ class SessionAssociations:
 
         Raises TransientError when too many associations were lost.
         """
-        if self._losses >= _MOST_LOSSES:
-            raise TransientError(f"the association was lost with {self._losses} instances one after the other")
+        if self.losses >= _MOST_LOSSES:
+            raise TransientError(f"the association was lost with {self.losses} instances one after the other")
         with self._lock:
             kept = self._kept.pop() if self._kept else None
         if kept is not None:
@@ -68,10 +68,6 @@ class SessionAssociations:
         self._ended_at[number] += 1
         if number > 1 and self._ended_at[number] >= _NO_CHANCE:
             self._most = min(number - 1, self._most or number)
-
-    def lose(self) -> None:
-        """Note that an instance cost its association."""
-        self._losses += 1
 
     def give_back(self, association: Requestor) -> None:
         """Keep the association for the next use, unless it is lost, the session is over, or another sender waits."""

@@ -137,7 +137,7 @@ class Batch:
         return result
 
     def _lost(self, ended: "_Ended") -> Result:
-        self._associations.lose()
+        self._associations.losses += 1
         _log.info("an association is lost with instance %s: %s", ended.item.sop_instance, ended.why)
         return Result(
             key=ended.item.key, status=None, verdict=Verdict.LOST, association=ended.association, trouble=ended.why

@@ -246,8 +246,6 @@ def _inflate(source: FileSlice, target: BinaryIO) -> None:
 
 # -- pixel data
 
-_OFFSETS = {0x7FE00001: None, 0x7FE00002: None}
-
 
 def _decompress(path: Path, source: FileSlice, target: BinaryIO, *, explicit: bool) -> None:
     if source.size > _LARGEST_COMPRESSED:
@@ -270,12 +268,12 @@ def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], byt
         dataset = parsed(path)
         frames = 0
         properties: dict[str, str | int] = {}
-        decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
-        for array, properties in decoder.iter_array(dataset):  # noqa: B007  # the last frame's count
+        decoded = get_decoder(dataset.file_meta.TransferSyntaxUID).iter_array(dataset)
+        for frames, (array, properties) in enumerate(decoded, 1):  # noqa: B007  # the last frame's count
             pixels.write(array.tobytes())
-            frames += 1
         changes: dict[int, bytes | None] = {
-            **_OFFSETS,
+            0x7FE00001: None,  # offset tables
+            0x7FE00002: None,
             tags.PHOTOMETRIC: _even(str(properties["photometric_interpretation"])),
             tags.NUMBER_OF_FRAMES: _even(str(frames)),
         }

@@ -1,1 +1,1 @@
-"""The upper layer (PS3.8) and DIMSE messages (PS3.7), for both sides."""
+"""The upper layer (PS3.8) and DIMSE messages (PS3.7), for acceptor and requestor."""

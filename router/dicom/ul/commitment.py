@@ -76,11 +76,12 @@ def read_report(data: bytes, transfer_syntax: str) -> Report:
         encoding = encoding_of(data, transfer_syntax)
         deque(top_level(data, encoding), maxlen=0)  # pydicom reads also what ends in the middle
         dataset = read_dataset(BytesIO(data), not encoding.explicit, is_little_endian=True)
-        failed = {_instance(item): _reason(item) for item in dataset.get("FailedSOPSequence") or ()}
+        reasons = {_instance(item): item.get("FailureReason") for item in dataset.get("FailedSOPSequence") or ()}
         committed = {_instance(item): None for item in dataset.get("ReferencedSOPSequence") or ()}
         transaction = valid(str(dataset.get("TransactionUID") or ""))
     except Exception as error:  # pydicom raises all kinds on malformed data
         raise InvalidData("the report cannot be read", kind=type(error).__name__) from error
+    failed = {uid: reason if isinstance(reason, int) else dimse.PROCESSING_FAILURE for uid, reason in reasons.items()}
     if len(failed) + len(committed) > MOST:
         raise InvalidData("the report names more instances than are asked for at once")
     return Report(transaction, tuple(uid for uid in committed if uid not in failed), tuple(failed.items()))
@@ -100,8 +101,3 @@ def answer(request: dimse.Request, data: bytes, transfer_syntax: str, take: Take
 
 def _instance(item: Dataset) -> str:
     return valid(str(item.get("ReferencedSOPInstanceUID") or ""))
-
-
-def _reason(item: Dataset) -> int:
-    reason = item.get("FailureReason")
-    return reason if isinstance(reason, int) else dimse.PROCESSING_FAILURE

@@ -84,12 +84,12 @@ class Response:
 
 
 def is_response(command: bytes) -> bool:
-    """Whether a command set answers a request; InvalidData when it cannot be told."""
+    """Whether a command set answers a request; InvalidData when that is not known."""
     return bool(_us(_elements(command), _FIELD) & _RESPONSE)
 
 
 def has_data_set(command: bytes) -> bool:
-    """Whether a data set follows the command set (0000,0800); InvalidData when it cannot be told."""
+    """Whether a data set follows the command set (0000,0800); InvalidData when that is not known."""
     return _us(_elements(command), _DATA_SET_TYPE) != _NO_DATA_SET
 
 

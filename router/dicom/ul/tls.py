@@ -20,10 +20,7 @@ _REFUSALS = {
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """The context of connections that we open: `ca`, else the system's, verifies the peer; we show `certificate`.
-
-    Raises ConfigurationError when a file cannot be read or does not fit.
-    """
+    """The context of connections that we open: `ca`, else the system's, verifies. ConfigurationError for a bad file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if tls.ca is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
