@@ -135,14 +135,15 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
     position = 0
     while position < len(data):
         tag, vr, length, position = head(data, position, encoding.order, explicit=nested[-1])
-        if tag >> 16 == DELIMITERS and tag != ITEM:
-            if len(nested) == 1:
+        if tag >> 16 == DELIMITERS and (tag != ITEM or length != UNDEFINED):
+            if tag == ITEM:
+                position += length
+            elif len(nested) == 1:
                 raise InvalidData("a delimiter outside any sequence", tag=f"{tag:08X}")
-            nested.pop()
+            else:
+                nested.pop()
         elif length == UNDEFINED:
             nested.append(nested[-1] and vr != b"UN")  # inside UN all is implicit (PS3.5 6.2.2 note 4)
-        elif tag == ITEM:
-            position += length
         else:
             end = position + length
             if end > len(data):

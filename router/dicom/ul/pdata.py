@@ -48,9 +48,12 @@ class _Fragment(NamedTuple):
 
 def message_pdus(context_id: int, command: bytes, longest: int, data_set: bytes = b"") -> bytes:
     """A message from memory as P-DATA-TF PDUs of at most `longest` bytes (0: of any length)."""
+    return _pdus(context_id, COMMAND, command, longest) + (_pdus(context_id, 0, data_set, longest) if data_set else b"")
+
+
+def _pdus(context_id: int, kind: int, part: bytes, longest: int) -> bytes:
     return b"".join(
         _HEADER.pack(*_fields(context_id, kind | last, size)) + part[start : start + size]
-        for kind, part in ((COMMAND, command), (0, data_set))
         for start, size, last in _fragments(len(part), longest)
     )
 
@@ -116,7 +119,7 @@ def _fill(
 
 def _fragments(size: int, longest: int) -> Iterator[_Fragment]:
     """The fragments of `size` bytes; each has an even size, but perhaps the last."""
-    most = max((longest - PDV_HEADER_BYTES) & ~1, 1) if longest else max(size, 1)
+    most = max((longest - PDV_HEADER_BYTES) & ~1, 1) if longest else size
     for start in range(0, size, most):
         yield _Fragment(start, min(most, size - start), LAST if start + most >= size else 0)
 
