@@ -160,7 +160,7 @@ def _fault(error: Any, table: str = "") -> str:
     if error["type"] == "missing":
         return f"{key}: missing; it has no default"
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_hint((table, *error['loc']) if table else error['loc'])}"
+        return f"{key}: unknown key" + _hint((table, *error["loc"]) if table else error["loc"])
     if isinstance(error["input"], dict) or not key or _is_secret(error["loc"]):
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message}"

@@ -18,6 +18,7 @@ signing_key_passphrase_file = "keys/words"
 platform_signing_key_file = "keys/platform-sign.pem"
 platform_encryption_key_file = "keys/platform-encrypt.pem"
 """
+_CT = 'senders = [{ae_title = "CT"}]'
 
 
 def _hospital(name: str, number: int, more: str = "") -> str:
@@ -80,7 +81,7 @@ def test_devices_and_departments_of_its_own_come_before_the_common_ones() -> Non
         (_hospital("a", 1) + _hospital("b", 1), "the same USCI and HospitalCode"),
         (_hospital("", 1) + _hospital("b", 2), "each needs a name"),
         (_hospital("a", 1, "former = true") + _hospital("b", 2, "former = true"), "of one hospital"),
-        (_hospital("a", 1, 'senders = [{ae_title = "CT"}]') + _hospital("b", 2, 'senders = [{ae_title = "CT"}]'), "sender"),
+        (_hospital("a", 1, _CT) + _hospital("b", 2, _CT), "sender"),
         (_hospital("a", 1, "[[hospital.study]]"), "at least one of InstitutionName"),
         (_hospital("a", 1) + _DESTINATION + '[[destination.account]]\nhospital = "c"', "has the name 'c'"),
         (_hospital("a", 1) + '[[destination]]\nname = "x"\nhospitals = ["c"]', "has the name 'c'"),
@@ -97,7 +98,8 @@ def test_an_account_replaces_what_it_names_and_no_passphrase_of_the_common_key_s
     config = parse(_hospital("a", 1) + _hospital("b", 2) + _DESTINATION + own, base=Path("/etc/router"))
     destination = config.destination[0]
     a, b = destination.http_of("a"), destination.http_of("b")
-    assert a is not None and b is not None
+    assert a is not None
+    assert b is not None
     assert (a.app, a.signing_key_file, a.signing_key_passphrase_file) == ("a-1", Path("/etc/router/keys/a.pem"), None)
     assert a.api_key_file == b.api_key_file
     assert (b.app, b.signing_key_passphrase_file) == ("hospital-1", Path("/etc/router/keys/words"))
