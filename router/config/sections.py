@@ -187,6 +187,12 @@ class Config(Section):
         fields |= {"device": (*one.device, *self.device), "department": (*one.department, *self.department)}
         return HospitalConfig.model_construct(**fields | {"hospital": (one,)})
 
+    @property
+    def own(self) -> Hospital:
+        """The hospital, where there is one alone."""
+        (one,) = self.hospital
+        return one
+
     def destination_named(self, name: str) -> Destination | None:
         """The destination of that name; None when it is no longer configured."""
         return next((d for d in self.destination if d.name == name), None)
@@ -197,11 +203,6 @@ class HospitalConfig(Config):
 
     The same settings as in Config otherwise; `hospital` holds that hospital alone.
     """
-
-    @property
-    def own(self) -> Hospital:
-        """The hospital."""
-        return self.hospital[0]
 
 
 def _merged(common: _AnySection, own: _AnySection | None) -> _AnySection:
