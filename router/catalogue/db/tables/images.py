@@ -253,6 +253,6 @@ class DismissedSender(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal, Reference, LedgerRow,
+    Study, StudyIdentity, StudyHospital, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal, Reference, LedgerRow,
     UnreportedDay, DismissedSender,
 )  # fmt: skip
