@@ -253,6 +253,6 @@ class DismissedSender(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Study, StudyIdentity, StudyHospital, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal, Reference, LedgerRow,
-    UnreportedDay, DismissedSender,
+    Study, StudyIdentity, StudyHospital, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal, Reference,
+    LedgerRow, UnreportedDay, DismissedSender,
 )  # fmt: skip
