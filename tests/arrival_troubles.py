@@ -168,7 +168,7 @@ class SenderWithoutReports(Trouble):
         self.house.catalogue.instances.add([replace(new, header=header)])
 
     def is_named(self, uid: str) -> None:
-        number = self.house.catalogue.exams.number_of("01", f"X{uid}", self.now)
+        number = self.house.catalogue.exams.number_of("", "01", f"X{uid}", self.now)
         self.house.catalogue.exams.links.link(number, [uid], "listed", self.now)
 
     def look(self) -> None:

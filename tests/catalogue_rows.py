@@ -91,7 +91,7 @@ def instance(
 
 def exam(catalogue: Catalogue, exam_id: str = "E1", *studies: str) -> int:
     """An exam with these studies joined."""
-    number = catalogue.exams.number_of("01", exam_id, NOW)
+    number = catalogue.exams.number_of("", "01", exam_id, NOW)
     catalogue.exams.links.link(number, studies, "listed", NOW)
     return number
 
@@ -113,6 +113,7 @@ def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime 
     """What the node takes from an exam JSON."""
     patient = ExamPatient({"Patient.PatientId": patient_id}, "张三", "1949-12-31", "F")
     return ExamKey(
+        hospital="",
         branch="01",
         exam_id="E1",
         accession_number=accession,
@@ -131,7 +132,7 @@ def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime 
 
 def described(catalogue: Catalogue, like: ExamKey) -> int:
     """The exam of a JSON with this key."""
-    return catalogue.exams.number_of(like.branch, like.exam_id, NOW, description(like))
+    return catalogue.exams.number_of(like.hospital, like.branch, like.exam_id, NOW, description(like))
 
 
 def around_pdf(

@@ -60,8 +60,8 @@ def fill(catalogue: Catalogue, reports: Reports, references: ExamReader, exams: 
 
 
 def _enter(catalogue: Catalogue, reports: Reports, references: ExamReader, one: Ordinary) -> int:
-    key: ExamKey = references.key(one.document, "01")
-    exam = catalogue.exams.number_of(key.branch, key.exam_id, NOW, description(key))
+    key: ExamKey = references.key(one.document, "", "01")
+    exam = catalogue.exams.number_of(key.hospital, key.branch, key.exam_id, NOW, description(key))
     data = json.dumps(one.document, ensure_ascii=False).encode()
     place = reports.place("json", exam, 1)
     path = reports.path(place)

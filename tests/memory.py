@@ -254,7 +254,7 @@ class Memory:
         entry = self.entries[exam]
         jsons, pdfs = self._of(exam, "json"), self._of(exam, "pdf")
         return ExamSnapshot(
-            exam=exam, branch=entry.branch, exam_id=entry.exam_id, touched=0, doubt=entry.doubt,
+            hospital="", exam=exam, branch=entry.branch, exam_id=entry.exam_id, touched=0, doubt=entry.doubt,
             jsons=tuple(map(_version, jsons)), pdfs=tuple(self._pdf(p, entry) for p in pdfs),
             places={p.number: p.place for p in (*jsons, *pdfs)}, links=dict(entry.links),
             studies=self._studies(entry.links), siblings=tuple(self._siblings(entry)), approved=entry.approved,
@@ -448,7 +448,7 @@ class NodeInMemory:
         stem, kind = name.split(".")
         key, said, read = None, None, None
         if kind == "json":
-            key = self._references.key(self._references.read(data), "01")
+            key = self._references.key(self._references.read(data), "", "01")
         else:
             said, read = words(data.decode()), PdfText(text=data.decode())
         document = ReadDocument(

@@ -49,7 +49,7 @@ class Sending(Trouble):
 
     def cause(self) -> None:
         catalogue = self.house.catalogue
-        number = catalogue.exams.number_of("01", E1, self.now)
+        number = catalogue.exams.number_of("", "01", E1, self.now)
         catalogue.queue.make(number, [("cloud", self.channel)], self.now)
         self.moved_report(State.READY)
 

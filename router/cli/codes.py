@@ -100,7 +100,7 @@ def _count(files: Iterable[Path], references: ExamReader) -> _Found:
             data = path.read_bytes()
             document = references.read(data)
             found.values.update(unknown(document, references.tables))
-            unread = unread_approval(references.key(document, ""))
+            unread = unread_approval(references.key(document, "", ""))
         except (InvalidData, OSError):
             continue  # `validate` says what is wrong with such a file
         if unread is not None and unread.part == Part.STATUS:

@@ -138,7 +138,7 @@ class _Check:
             return _Answer(path=shown, findings=Findings((Fault(path="", name="", expected=why),), ()))
         if not self.with_fill:
             return _Answer(path=shown, findings=self._findings(given))
-        branch = self.config.hospital.HospitalBranchCode
+        branch = self.config.own.HospitalBranchCode
         filled = fill(given, sources_of(self.config, self.references.tables, branch))
         added = tuple(_additions(given, filled.document))
         return _Answer(
@@ -151,7 +151,7 @@ class _Check:
             document,
             tables=self.references.tables,
             accept_empty=self.accept_empty,
-            hospital=self.config.hospital,
+            hospital=self.config.own,
             now=self.now,
             tolerance=self.config.reports.clock_tolerance,
             zone=self.config.node.timezone,

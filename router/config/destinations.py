@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from router.config.section import HttpPeer, Section, Tls, host_of, plain_only_on_loopback
-from router.config.sharing import Thin
+from router.config.sharing import Accept, Thin
 from router.config.types import AeTitle, Budget, ConfigPath, Duration, Name, Network, Size, TimeOfDay, is_loopback
 from router.model import Channel, SeriesClass
 
@@ -110,6 +110,17 @@ class HttpDestination(HttpPeer):
         return path
 
 
+class Account(Section):
+    hospital: Name = Field(description="the hospital whose reports go by this account")
+    app: Name | None = Field(None, description="its name at the platform; [destination.http] app when not set")
+    api_key_file: ConfigPath | None = Field(None, description="likewise, as the following ones")
+    signing_key_file: ConfigPath | None = Field(None, description="PKCS#8, may be encrypted")
+    signing_key_passphrase_file: ConfigPath | None = Field(None, description="its first line")
+    signing_key_passphrase_env: Name | None = Field(None, description="a variable of the environment")
+    signing_key_passphrase_credential: Name | None = Field(None, description="systemd: LoadCredential=passphrase:FILE")
+    psk_file: ConfigPath | None = Field(None, description="64 hex digits, of profile gm-psk/1")
+
+
 class Bandwidth(Section):
     from_: TimeOfDay = Field(alias="from", description="by [node] timezone")
     to: TimeOfDay = Field(description="over midnight where it is not later than `from`")
@@ -143,12 +154,42 @@ class Destination(Section):
         "of all windows, and of several in force the smallest counts. Times by [node] timezone; over midnight where "
         "`to` is not later than `from`",
     )
+    hospitals: tuple[Name, ...] = Field((), description="whose exams go there; of all hospitals when empty")
+    accept: tuple[Accept, ...] = Field(
+        (),
+        description="which exams go there, all when there is none: every field named of one of them must match its "
+        "regular expression. Fields: branch, modality, device (DeviceAETitle), department (the executing one's name "
+        "or code), fields of the exam JSON by their path in appendix B, and keys of the RIS as in [[share.exclude]]",
+    )
+    account: tuple[Account, ...] = Field(
+        (),
+        description="a hospital's own name and keys at this platform, where they differ from [destination.http]",
+    )
     dicom: DicomDestination | None = Field(None, description="where images are sent; none without this table")
     http: HttpDestination | None = Field(
         None,
         description="where reports are uploaded; none without this table. Key files are read again when they change. "
         "Each but api_key_file may be a ring of several keys instead, *.toml (router/docs/security.md)",
     )
+
+    @model_validator(mode="after")
+    def _one_account_a_hospital(self) -> Self:
+        names = [account.hospital for account in self.account]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"account: two are of hospital {twice[0]!r}")
+        if self.account and self.http is None:
+            raise ValueError("account: there is no [destination.http]")
+        return self
+
+    def http_of(self, hospital: str) -> HttpDestination | None:
+        """The way of that hospital's reports: its account's settings over the common ones."""
+        own = next((one for one in self.account if one.hospital == hospital), None)
+        if own is None or self.http is None:
+            return self.http
+        given = {name: getattr(own, name) for name in own.model_fields_set - {"hospital"}}
+        if any("passphrase" in name or name == "signing_key_file" for name in given):
+            given = dict.fromkeys((n for n in HttpDestination.model_fields if "passphrase" in n), None) | given
+        return self.http.model_copy(update=given)
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -34,7 +34,7 @@ def salvaged(text: str, *, base: Path) -> Config:
         except ValidationError as error:
             for fault in error.errors(include_url=False, include_context=False, include_input=False):
                 _take_away(raw, fault["loc"])
-    return Config.model_validate({"hospital": _NOBODY}, context={"base": base})
+    return Config.model_validate({"hospital": (_NOBODY,)}, context={"base": base})
 
 
 def _take_away(raw: dict[str, Any], path: Sequence[int | str]) -> None:
@@ -51,7 +51,7 @@ def _take_away(raw: dict[str, Any], path: Sequence[int | str]) -> None:
         trail.append((holder, step))
         holder = holder[step]
     if path[:1] == ("hospital",) or not trail:
-        raw["hospital"] = _NOBODY
+        raw["hospital"] = (_NOBODY,)
     elif isinstance(trail[-1][0], list):
         del trail[0][0][trail[0][1]]  # the whole list: removing one entry would renumber the others
     else:

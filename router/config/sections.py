@@ -1,12 +1,13 @@
 """The whole configuration, and the sections that it is made of."""
 
-from typing import Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from router.config.alarms import Alarms, Heartbeat, Mail
 from router.config.destinations import KEY_FILES, Destination, DicomDestination, HttpDestination
-from router.config.hospital import Branch, Codes, CodeTable, Department, Device, Hospital
+from router.config.hospital import Branch, Codes, CodeTable, Department, Device, Hospital, StudyRule
 from router.config.node import Admin, Audit, Backup, Daily, Database, Node, Retention, Syslog
 from router.config.section import HttpPeer, Section, Tls
 from router.config.sharing import EXCLUDE_FIELDS, OF_EXAM, Exclude, Identity, Series, Share, Study, Thin
@@ -29,6 +30,7 @@ __all__ = [
     "Heartbeat",
     "Hl7Listener",
     "Hospital",
+    "HospitalConfig",
     "HttpDestination",
     "HttpPeer",
     "Identity",
@@ -41,10 +43,22 @@ __all__ = [
     "Sender",
     "Series",
     "Share",
+    "StudyRule",
     "Syslog",
     "Thin",
     "Tls",
 ]
+
+
+_PARTS = ("reports", "identity", "codes", "share", "series")
+"""Sections of which a hospital may have keys of its own."""
+
+_AnySection = TypeVar("_AnySection", bound=Section)
+
+
+def _one_or_several(given: Any) -> Any:
+    """[hospital] is the only one, [[hospital]] one of several."""
+    return given if isinstance(given, list | tuple) else (given,)
 
 
 class Config(Section):
@@ -52,7 +66,10 @@ class Config(Section):
 
     # default_factory: the relative paths that are defaults need the base folder.
     node: Node = Field(default_factory=dict, validate_default=True, description="the node as a whole")
-    hospital: Hospital = Field(description="constants of every exam JSON (appendix B, global)")
+    hospital: Annotated[tuple[Hospital, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = Field(
+        description="constants of every exam JSON (appendix B, global). Several: [[hospital]], one table each with a "
+        "name, or a file each, hospitals/NAME.toml beside this one (router/docs/hospitals.md)"
+    )
     device: tuple[Device, ...] = Field(
         (),
         description="devices, recognised in the images by serial number (0018,1000), else by station name "
@@ -116,18 +133,91 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [d.name for d in self.destination]
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            raise ValueError(f"destination: two are named {name!r}")
+        named = {"destination": [d.name for d in self.destination], "hospital": [h.name for h in self.hospital]}
+        for section, names in named.items():
+            for name in sorted({n for n in names if names.count(n) > 1}):
+                raise ValueError(f"{section}: two are named {name!r}")
+        if len(self.hospital) > 1 and "" in named["hospital"]:
+            raise ValueError("hospital: of several, each needs a name")
+        return self
+
+    @model_validator(mode="after")
+    def _hospitals_are_told_apart(self) -> Self:
+        for what, values in _distinct(self.hospital).items():
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"hospital: two have the same {what}: {twice[0]}")
+        if sum(one.former for one in self.hospital) > 1:
+            raise ValueError("hospital: former: the exams of before are of one hospital")
+        return self
+
+    @model_validator(mode="after")
+    def _hospitals_are_there(self) -> Self:
+        known = {one.name for one in self.hospital}
+        for destination in self.destination:
+            named = {*destination.hospitals, *(account.hospital for account in destination.account)}
+            if unknown := sorted(named - known):
+                raise ValueError(f"destination {destination.name}: no [[hospital]] has the name {unknown[0]!r}")
         return self
 
     @model_validator(mode="after")
     def _departments_are_there(self) -> Self:
-        known = {department.name for department in self.department}
-        for unknown in sorted({d.department for d in self.device if d.department} - known):
-            raise ValueError(f"device: no [[department]] has the name {unknown!r}")
+        for one in self.hospital:
+            known = {department.name for department in (*self.department, *one.department)}
+            for unknown in sorted({d.department for d in (*self.device, *one.device) if d.department} - known):
+                raise ValueError(f"device: no [[department]] has the name {unknown!r}")
         return self
+
+    @property
+    def several(self) -> bool:
+        """Whether the node serves more than one hospital, or may soon: it has a name."""
+        return any(one.name for one in self.hospital)
+
+    @property
+    def hospitals(self) -> Iterator["HospitalConfig"]:
+        """The configuration as each hospital has it."""
+        return (self._of(one) for one in self.hospital)
+
+    def for_hospital(self, name: str) -> "HospitalConfig | None":
+        """The configuration as the hospital of that name has it; None when it is not registered."""
+        return next((self._of(one) for one in self.hospital if one.name == name), None)
+
+    def _of(self, one: Hospital) -> "HospitalConfig":
+        fields: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        fields |= {name: _merged(fields[name], getattr(one, name)) for name in _PARTS}
+        fields |= {"device": (*one.device, *self.device), "department": (*one.department, *self.department)}
+        return HospitalConfig.model_construct(**fields | {"hospital": (one,)})
+
+    @property
+    def own(self) -> Hospital:
+        """The hospital, where there is one alone."""
+        (one,) = self.hospital
+        return one
 
     def destination_named(self, name: str) -> Destination | None:
         """The destination of that name; None when it is no longer configured."""
         return next((d for d in self.destination if d.name == name), None)
+
+
+class HospitalConfig(Config):
+    """The configuration as one hospital has it: its own devices, departments and keys come before the common ones.
+
+    The same settings as in Config otherwise; `hospital` holds that hospital alone.
+    """
+
+
+def _merged(common: _AnySection, own: _AnySection | None) -> _AnySection:
+    if own is None:
+        return common
+    return common.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+
+def _distinct(hospitals: tuple[Hospital, ...]) -> Mapping[str, list[str]]:
+    """Values of which no two hospitals have the same, by what they are."""
+    reports = [one.reports for one in hospitals if one.reports is not None]
+    return {
+        "USCI and HospitalCode": [f"{one.USCI} {one.HospitalCode}" for one in hospitals],
+        "sender": [f"{sender.ae_title} {sender.address}" for one in hospitals for sender in one.senders],
+        "reports.folder": [str(own.folder) for own in reports if "folder" in own.model_fields_set],
+        "reports.hl7.port": [str(own.hl7.port) for own in reports if own.hl7 is not None and own.hl7.port],
+        "facility": [facility for one in hospitals for facility in one.facility],
+    }

@@ -22,6 +22,12 @@ _EXCLUDE_EXPECTED = (
 )
 
 
+_ACCEPT_EXPECTED = (
+    "expected at least one of branch, modality, device, department, a field of the exam JSON such as"
+    ' "Visit.PatientType", or a key of the RIS such as "$.Vip"'
+)
+
+
 class Exclude(BaseModel):
     """A rule that keeps exams from being shared: every field named must match its expression.
 
@@ -45,6 +51,26 @@ class Exclude(BaseModel):
         wrong = {one for one in named - EXCLUDE_FIELDS - OF_EXAM if _KEYWORD.fullmatch(one)}
         if not named or wrong:
             raise ValueError(f"{', '.join(sorted(wrong)) or 'no field'}: {_EXCLUDE_EXPECTED}")
+        return self
+
+
+class Accept(BaseModel):
+    """A rule of a destination: exams go there of which every field named matches its expression as a whole."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Pattern]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_paths(cls, given: Any) -> Any:
+        return _flat(given) if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _names_a_field(self) -> Self:
+        named = set(self.model_extra or {})
+        wrong = {one for one in named - OF_EXAM if _KEYWORD.fullmatch(one)}
+        if not named or wrong:
+            raise ValueError(f"{', '.join(sorted(wrong)) or 'no field'}: {_ACCEPT_EXPECTED}")
         return self
 
 

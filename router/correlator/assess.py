@@ -214,7 +214,7 @@ def pdfs_of(
 def _hold(
     facts: ExamFacts, versions: Sequence[JsonVersion], approved_at: datetime | None, config: Config
 ) -> Hold:  # fmt: skip
-    if foreign := another_hospital(facts.key, config.hospital):
+    if foreign := another_hospital(facts.key, config.own):
         return Hold(foreign.text)
     if facts.unsettled:
         return _held_for(facts.unsettled)

@@ -97,7 +97,7 @@ class Corrections:
         same = takewhile(lambda each: each[1] == said[-1], zip(reversed(versions), reversed(said), strict=True))
         *_, (first, now) = same
         former = merged(changes(was, now) for was in said)
-        patient = self._references.key(given[-1], case.branch).patient
+        patient = self._references.key(given[-1], case.hospital, case.branch).patient
         return _Known(now=now, patient=patient, former=former, came=first.arrived)
 
     def _report(self, case: ExamSnapshot, delivery: Delivery, known: _Known | None) -> Corrected | None:

@@ -61,7 +61,7 @@ def sources_of(
     senders = config.receive.senders
     passing = {sender.ae_title for sender in senders if not sender.modality}
     return Sources(
-        hospital=config.hospital, branch=branch, studies=studies, image_count=image_count, zone=config.node.timezone,
+        hospital=config.own, branch=branch, studies=studies, image_count=image_count, zone=config.node.timezone,
         tables=tables, devices=config.device, departments=config.department,
         modality_aes=frozenset({sender.ae_title for sender in senders} - passing),
     )  # fmt: skip
@@ -121,9 +121,9 @@ def platform_faults(faults: Iterable[tuple[str, str]]) -> str:
 
 def _branch(config: Config, case: ExamSnapshot) -> str:
     """The exam's branch; where that is the default one, the branch whose device or PACS sent the images."""
-    if case.branch == config.hospital.HospitalBranchCode:
+    if case.branch == config.own.HospitalBranchCode:
         calling = {study.sending_ae for study in case.studies.values()}
-        for branch in config.hospital.branch:
+        for branch in config.own.branch:
             if calling & set(branch.senders):
                 return branch.code
     return case.branch

@@ -43,7 +43,9 @@ class ExamJsons:
     def load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         """The document of a version, as the RIS gave it, and its key. Damaged: it no longer tells whose exam it is."""
         place, proof = case.places[version.document], case.proofs.get(version.document, Proof())
-        document, key, sound, _ = self._parsed(place, case.branch, replace(proof, damaged=""), version.document)
+        document, key, sound, _ = self._parsed(
+            place, case.hospital, case.branch, replace(proof, damaged=""), version.document
+        )
         if not sound and not proof.damaged:
             why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
             # The exam is evaluated again, which holds the report.
@@ -63,7 +65,7 @@ class ExamJsons:
             return False
 
     def _parse(
-        self, place: str, branch: str, proof: Proof, document: int
+        self, place: str, hospital: str, branch: str, proof: Proof, document: int
     ) -> tuple[dict[str, object], ExamKey, bool, int]:  # fmt: skip
         """The JSON, its key, whether it is what came, and its length in bytes.
 
@@ -76,7 +78,7 @@ class ExamJsons:
         sound = intact(data, proof)
         try:
             given = self._references.read(data)
-            key = self._references.key(given, branch)
+            key = self._references.key(given, hospital, branch)
         except InvalidData as error:
             if sound:
                 raise

@@ -76,7 +76,7 @@ class FactReader:
     def _unsettled(
         self, case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy, now: datetime
     ) -> Sequence[Doubt]:
-        if another_hospital(key, self._config.hospital):
+        if another_hospital(key, self._config.own):
             return ()  # nobody is to compare its patients
         found = doubts(case, key, others, policy) | forgotten(case)
         hold = holding(found.values(), policy.checks)

@@ -167,7 +167,7 @@ class Notices:
         """The source of the version that counts, without words that only the RIS has said."""
         if found.case.places[found.version.document].endswith(".hl7"):
             return "HL7"
-        hospital, branch = self._config.hospital, found.case.branch
+        hospital, branch = self._config.own, found.case.branch
         known = {hospital.HospitalBranchCode, *(one.code for one in hospital.branch)}
         return f"branch {branch}" if branch in known else "another branch"
 

@@ -61,7 +61,7 @@ class RouteFactory:
 
     def _for_reports(self, config: Config, name: str, http: HttpDestination, paced: Throttle) -> Route:
         keys = self._key_files(name, http)
-        agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
+        agent = ReportAgent(http, config.own.USCI, keys.current, self.clock, paced=paced)
         sender = ReportSender(
             config=config, references=self.references, catalogue=self.catalogue, storage=self.storage, agent=agent,
             credentials=keys.current, bus=self.bus, clock=self.clock, objection=self.objection,

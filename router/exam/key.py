@@ -47,9 +47,11 @@ class ExamKey:
     """One exam JSON's identity and times. Absent or unreadable is "", None or (); times are aware.
 
     `reported` is findings and impression: a new revision that changes them needs a new PDF. `unread_approval`: there is
-    an ApproveTime, and it cannot be read for certain. `institution` is USCI and HospitalCode.
+    an ApproveTime, and it cannot be read for certain. `hospital` is the name that it is filed under, `institution` is
+    USCI and HospitalCode as the JSON has them.
     """
 
+    hospital: str
     branch: str
     exam_id: str
     accession_number: str
@@ -72,7 +74,9 @@ def approved(key: ExamKey) -> bool:
     return key.status == REPORTED and key.approve_time is not None
 
 
-def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: str, sexes: Table) -> ExamKey:
+def key_of(
+    document: Mapping[str, object], *, zone: ZoneInfo, hospital: str, default_branch: str, sexes: Table
+) -> ExamKey:
     """The key of a document as `read` gives it; InvalidData only without an ExamId, or with too many studies.
 
     `sexes` is the code table of Gender (性别), by which the hospital's own values are understood.
@@ -85,6 +89,7 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
     approve_time, given = instant(report.get("ApproveTime"), zone), report.get("ApproveTime")
     listed = _uids(study.get("StudyInstanceUIDs"))
     return ExamKey(
+        hospital=hospital,
         branch=stripped(document.get("HospitalBranchCode")) or default_branch,
         exam_id=exam_id,
         accession_number=stripped(order.get("AccessionNumber")),
@@ -98,9 +103,14 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
         study_date=instant(study.get("StudyDate"), zone),
         reported=(stripped(report.get("Findings")), stripped(report.get("Impression"))),
         modality=stripped(order.get("ModalityCode")),
-        institution=(stripped(document.get("USCI")), stripped(document.get("HospitalCode"))),
+        institution=institution_of(document),
         unread_approval=approve_time is None and not is_absent(given, "datetime", zone),
     )
+
+
+def institution_of(document: Mapping[str, object]) -> tuple[str, str]:
+    """USCI and HospitalCode as the JSON has them, "" where absent."""
+    return stripped(document.get("USCI")), stripped(document.get("HospitalCode"))
 
 
 def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:

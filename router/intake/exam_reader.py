@@ -61,10 +61,10 @@ class ExamReader:
         document = read(data)
         return self.mapping.apply(document) if self._config.reports.mapping else document
 
-    def key(self, document: Mapping[str, object], default_branch: str) -> ExamKey:
+    def key(self, document: Mapping[str, object], hospital: str, default_branch: str) -> ExamKey:
         """The key of a document that `read` gave; InvalidData when there is no ExamId."""
         zone, sexes = self._config.node.timezone, self.tables["sex"]
-        return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
+        return key_of(document, zone=zone, hospital=hospital, default_branch=default_branch, sexes=sexes)
 
     def said(self, data: bytes, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Values of the exam JSON in `data` under the names, as the RIS writes them and as they are mapped."""

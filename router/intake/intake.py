@@ -214,7 +214,7 @@ class Intake:
 
     @property
     def _rules(self) -> Rules:
-        return Rules(self._config.hospital, self._names)
+        return Rules(self._config.own, self._names)
 
     # -- rows and copies
 
@@ -296,7 +296,7 @@ class Intake:
                     data = self._reports.read(case.places[version.document])
                     if not intact(data, case.proofs.get(version.document, Proof())):
                         continue
-                    key = self._exam_reader.key(self._exam_reader.read(data), case.branch)
+                    key = self._exam_reader.key(self._exam_reader.read(data), case.hospital, case.branch)
                 except (InvalidData, OSError):
                     continue  # the exam's evaluation reports it; the others must not wait for it
                 if self._exams.documents.restate(version.document, key, *reported(key)):

@@ -145,7 +145,7 @@ class Leftovers:
             kind=FileKind.OTHER,
             path=path,
             why=one.kind,
-            branch=branch_named(self._config.hospital, path),
+            branch=branch_named(self._config.own, path),
             mark=f"{one.size} {one.mtime}",
         )
 
@@ -166,7 +166,7 @@ class Leftovers:
             path, found = pdf_name(stem), differences(stem, partner.stem)
             yield Lying(
                 kind=FileKind.NEAR, path=path, why=_codes(found), text=", ".join(found), near=partner.name,
-                branch=branch_named(self._config.hospital, path), exam=partner.exam, document=document,
+                branch=branch_named(self._config.own, path), exam=partner.exam, document=document,
                 mark=str(document),
             )  # fmt: skip
 
@@ -194,12 +194,12 @@ class Leftovers:
         self._end(self._exams.files.outlasted(oldest), "has waited as long as [retention] unmatched says")
         late = self._exams.files.unclaimed(oldest, now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE)
         for document, stem in late:
-            path, exams = pdf_name(stem), [f"e{one.exam}" for one in bearers(self._exams, self._config.hospital, stem)]
+            path, exams = pdf_name(stem), [f"e{one.exam}" for one in bearers(self._exams, self._config.own, stem)]
             several = len(exams) > 1
             lying = Lying(
                 kind=FileKind.UNCLAIMED, path=path, why=SEVERAL if several else "no-json",
                 text=", ".join(exams) if several else "no exam JSON has claimed it",
-                branch=branch_named(self._config.hospital, path), document=document, mark=str(document),
+                branch=branch_named(self._config.own, path), document=document, mark=str(document),
             )  # fmt: skip
             listed, _ = self._exams.files.enter(lying, now)
             self._raise(listed)

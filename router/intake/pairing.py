@@ -136,7 +136,8 @@ class _Exam:
         if number not in (self.key.exam_id, self.described.accession_number):
             return []
         return [Bearer(
-            exam=_THIS, branch=self.key.branch, exam_id=self.key.exam_id, own=self.own, lacks=self.lacks
+            exam=_THIS, hospital=self.key.hospital, branch=self.key.branch, exam_id=self.key.exam_id,
+            own=self.own, lacks=self.lacks,
         )]  # fmt: skip
 
 

@@ -116,7 +116,7 @@ class DocumentReader:
         if isinstance(opened, InvalidData):
             raise opened
         (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else (PdfText(),)
-        key = self._exam_reader.key(opened.document or {}, self._config.hospital.HospitalBranchCode)
+        key = self._exam_reader.key(opened.document or {}, self._config.own.name, self._config.own.HospitalBranchCode)
         origin = _Origin(seen=None, form="hl7", stem=f"mllp/{key.branch}/{key.exam_id}", at=self._clock.now())
         return self._documents(origin, data, opened, text)
 
@@ -182,7 +182,9 @@ class DocumentReader:
         """The exam JSON that a file holds, then its PDF."""
         found, key = [], None
         if opened.document is not None:
-            key = self._exam_reader.key(opened.document, branch_named(self._config.hospital, origin.stem))
+            key = self._exam_reader.key(
+                opened.document, self._config.own.name, branch_named(self._config.own, origin.stem)
+            )
             found.append(ReadDocument(
                 seen=origin.seen, form=origin.form, stem=origin.stem, data=data,
                 digest=digest_of(data, opened.document), file_time=origin.at, key=key,

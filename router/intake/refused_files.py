@@ -120,7 +120,7 @@ class RefusedFiles:
         named = the_one(self._exams.named_by(self._names.of(stem)))
         return Lying(
             kind=FileKind.REJECTED, path=name, why=why, text=error.message,
-            exam=_exam_of(self._exams.files, stem, named, text), branch=branch_named(self._config.hospital, name),
+            exam=_exam_of(self._exams.files, stem, named, text), branch=branch_named(self._config.own, name),
             mark=self._clock.now().isoformat(),
         )  # fmt: skip
 

@@ -157,7 +157,7 @@ class PaperReader:
         return _Matter(case=case, key=key, versions=read, numbers=frozenset(_numbers(document)), texts=texts)
 
     def _origin(self, pdf: PdfVersion) -> str:
-        return origin_of(self._config.hospital, pdf.stem)
+        return origin_of(self._config.own, pdf.stem)
 
     # -- what it says
 
@@ -191,7 +191,7 @@ class PaperReader:
 
     def _texts_of_others(self, matter: _Matter, pdf: PdfVersion) -> dict[str, Runs]:
         """Findings of the exams that share the PDF's name, have it as their number, or share a study."""
-        named = (one.exam for one in bearers(self._exams, self._config.hospital, pdf.stem))
+        named = (one.exam for one in bearers(self._exams, self._config.own, pdf.stem))
         siblings = (sibling.exam for sibling in matter.case.siblings)
         others = {*self._exams.documents.exams_of_stem(pdf.stem), *named, *siblings}
         return {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
@@ -231,7 +231,7 @@ class PaperReader:
         """Whether it is the exam's by a number that is its name alone, which another exam has, too."""
         if pdf.message is not None or any(version.stem == pdf.stem for version in matter.versions):
             return False
-        found = bearers(self._exams, self._config.hospital, pdf.stem)
+        found = bearers(self._exams, self._config.own, pdf.stem)
         if len(found) < 2:  # nobody else has the number
             return False
         asked = self._config.reports.pdf_text_check

@@ -75,7 +75,7 @@ class IdentityComparison:
     def _key(self, case: ExamSnapshot) -> ExamKey:
         place = case.places[successive(case.jsons)[-1].document]
         try:
-            return self._references.key(self._references.read(self._read(place)), case.branch)
+            return self._references.key(self._references.read(self._read(place)), case.hospital, case.branch)
         except OSError as error:
             raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
 

@@ -89,7 +89,7 @@ class Recheck:
 
     def _load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         given = self._references.read(self._reports.read(case.places[version.document]))
-        return given, self._references.key(given, case.branch)
+        return given, self._references.key(given, case.hospital, case.branch)
 
     def _read_again(self, studies: Mapping[str, StudyHere]) -> dict[str, StudyHere]:
         """The studies with their identities as they are written in the files."""

@@ -143,7 +143,9 @@ class Rebuild:
             document = self._exam_reader.read(data) if path.suffix != ".pdf" else None
             key = None
             if document is not None:
-                key = self._exam_reader.key(document, branch_named(self._config.hospital, source["name"]))
+                key = self._exam_reader.key(
+                    document, self._config.own.name, branch_named(self._config.own, source["name"])
+                )
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
@@ -183,7 +185,7 @@ class Rebuild:
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:
-            return self._restore.exam(int(owner), key.branch, key.exam_id, self._clock.now())
+            return self._restore.exam(int(owner), key.hospital, key.branch, key.exam_id, self._clock.now())
         return int(owner) if owner.isdigit() and self._restore.has_exam(int(owner)) else None
 
     def _path_of(self, path: Path) -> str:

@@ -89,7 +89,7 @@ def _make_ready(url: str, count: int) -> None:
     catalogue, now = open_catalogue(url, Path(), EventBus()), SystemClock().now()
     with closing(catalogue.engine.database), catalogue.exams.transaction():
         for number in range(count):
-            exam = catalogue.exams.number_of("01", f"E{number}", now)
+            exam = catalogue.exams.number_of("", "01", f"E{number}", now)
             catalogue.queue.make(exam, [("cloud", Channel.IMAGES)], now)
             (delivery,) = catalogue.queue.of_exam(exam)
             due = {"due": now + timedelta(seconds=number)}

@@ -182,7 +182,7 @@ class _House:
             path.write_bytes(bytes(_FILE_BYTES))
         self._catalogue.instances.add(news)
         queue, accounts = self._catalogue.queue, self._catalogue.ledger
-        exam = self._catalogue.exams.number_of("01", study, at)
+        exam = self._catalogue.exams.number_of("", "01", study, at)
         self._catalogue.exams.links.link(exam, [study], "listed", at)
         queue.make(exam, [("cloud", Channel.IMAGES)], at)
         for to in (State.READY, State.SENDING, State.DELIVERED):

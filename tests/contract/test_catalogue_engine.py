@@ -214,8 +214,8 @@ def test_a_missing_driver_is_named_with_what_to_install(tmp_path: Path, monkeypa
 
 def test_the_key_of_a_row_keeps_what_an_exam_json_says(catalogue: Catalogue) -> None:
     assert ExamKey.__slots__
-    number = catalogue.exams.number_of("01\0", "张三-1\ud800", NOW + MINUTE)
-    assert catalogue.exams.number_of("01\0", "张三-1\ud800", NOW) == number
+    number = catalogue.exams.number_of("", "01\0", "张三-1\ud800", NOW + MINUTE)
+    assert catalogue.exams.number_of("", "01\0", "张三-1\ud800", NOW) == number
     assert catalogue.exams.case(number).exam_id == "张三-1?"
 
 
@@ -244,9 +244,9 @@ def test_a_standby_that_takes_nothing_is_trouble_that_passes(postgresql: Databas
     catalogue = postgresql.open()
     driver(catalogue).execute_sql("SET default_transaction_read_only = on")
     with pytest.raises(TransientError):
-        catalogue.exams.number_of("01", "E1", NOW)
+        catalogue.exams.number_of("", "01", "E1", NOW)
     driver(catalogue).execute_sql("SET default_transaction_read_only = off")
-    assert catalogue.exams.number_of("01", "E1", NOW)
+    assert catalogue.exams.number_of("", "01", "E1", NOW)
     catalogue.engine.close_thread()
 
 

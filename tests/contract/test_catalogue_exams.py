@@ -31,9 +31,12 @@ TRAPS = ("1", "12", "21", "%", "_", '"', "'", "\\", 'a"1', "a", "A", "1%", "['1'
 
 
 def test_an_exam_has_one_number_per_branch_and_exam_id(catalogue: Catalogue) -> None:
-    number = catalogue.exams.number_of("01", "E1", NOW)
-    assert catalogue.exams.number_of("01", "E1", NOW + MINUTE) == number
-    assert len({number, catalogue.exams.number_of("02", "E1", NOW), catalogue.exams.number_of("01", "e1", NOW)}) == 3
+    number = catalogue.exams.number_of("", "01", "E1", NOW)
+    assert catalogue.exams.number_of("", "01", "E1", NOW + MINUTE) == number
+    assert (
+        len({number, catalogue.exams.number_of("", "02", "E1", NOW), catalogue.exams.number_of("", "01", "e1", NOW)})
+        == 3
+    )
 
 
 LONG = "".join(random.Random(1).choices("0123456789abcdef", k=12_000))  # nothing that an index compresses
@@ -41,9 +44,9 @@ LONG = "".join(random.Random(1).choices("0123456789abcdef", k=12_000))  # nothin
 
 def test_keys_of_any_length_are_kept_and_found_again_and_stop_nothing(catalogue: Catalogue) -> None:
     """One that no index took would come again and again, and keep everything else waiting."""
-    number = catalogue.exams.number_of(LONG, LONG, NOW)
-    assert catalogue.exams.number_of(LONG, LONG, NOW) == number
-    assert catalogue.exams.number_of(LONG, f"{LONG}1", NOW) != number
+    number = catalogue.exams.number_of("", LONG, LONG, NOW)
+    assert catalogue.exams.number_of("", LONG, LONG, NOW) == number
+    assert catalogue.exams.number_of("", LONG, f"{LONG}1", NOW) != number
     assert catalogue.exams.describe(number, key(LONG))
     referring = instance(1, accession=LONG, others=(f"{LONG}1",))
     catalogue.instances.add([replace(referring, header=replace(referring.header, references=(LONG,)))])
@@ -61,7 +64,7 @@ def test_an_exam_that_lists_thousands_of_studies_is_joined_as_any_other(catalogu
 
 
 def test_many_threads_that_meet_a_new_exam_agree_on_its_number(catalogue: Catalogue) -> None:
-    jobs = [lambda: [catalogue.exams.number_of("01", f"E{n}", NOW) for n in range(5)] for _ in range(6)]
+    jobs = [lambda: [catalogue.exams.number_of("", "01", f"E{n}", NOW) for n in range(5)] for _ in range(6)]
     answers = at_once(catalogue, jobs)
     assert all(answer == answers[0] for answer in answers)
     assert len(set(answers[0])) == 5
@@ -75,9 +78,9 @@ def test_no_intake_revision_is_given_twice(catalogue: Catalogue) -> None:
 
 def test_a_number_that_a_rebuild_entered_is_not_given_to_the_next_exam(catalogue: Catalogue) -> None:
     restore = Restore(catalogue.engine)
-    assert restore.exam(7, "01", "OLD", NOW) == 7
-    assert restore.exam(9, "01", "OLD", NOW) == 7
-    assert catalogue.exams.number_of("01", "NEW", NOW) == 8
+    assert restore.exam(7, "", "01", "OLD", NOW) == 7
+    assert restore.exam(9, "", "01", "OLD", NOW) == 7
+    assert catalogue.exams.number_of("", "01", "NEW", NOW) == 8
     restore.revision(7, 4)
     restore.revision(7, 2)
     assert catalogue.exams.next_revision(7) == 5
@@ -119,7 +122,7 @@ def test_documents_come_back_in_the_case_with_their_times_to_the_microsecond(cat
 
 def test_an_instant_without_a_zone_is_refused(catalogue: Catalogue) -> None:
     with pytest.raises(ValueError, match="time zone"):
-        catalogue.exams.number_of("01", "E1", NOW.replace(tzinfo=None))
+        catalogue.exams.number_of("", "01", "E1", NOW.replace(tzinfo=None))
 
 
 def test_a_pdf_without_exam_waits_until_it_is_bound(catalogue: Catalogue) -> None:
@@ -156,7 +159,7 @@ def test_a_pdf_of_another_exam_comes_with_what_speaks_for_that_one(catalogue: Ca
 
 def test_the_exam_of_a_json_is_described_before_anything_is_decided(catalogue: Catalogue) -> None:
     assert around_json(catalogue, key()).exam is None
-    number = catalogue.exams.number_of("01", "E1", NOW, description(key()))
+    number = catalogue.exams.number_of("", "01", "E1", NOW, description(key()))
     json = catalogue.exams.documents.add(replace(document("json", digest="j1"), key=key()), "p", number, 1, NOW)
     found = around_json(catalogue, key())
     assert (found.exam, found.described, found.lacks) == (number, Description("A1", "张三", "P1"), True)
@@ -214,7 +217,7 @@ def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) 
 
 
 def test_links_are_made_once_and_keep_the_key_that_joined_first(catalogue: Catalogue) -> None:
-    number = catalogue.exams.number_of("01", "E1", NOW)
+    number = catalogue.exams.number_of("", "01", "E1", NOW)
     assert catalogue.exams.links.link(number, ["1.2", "1.2", "1.3"], "listed", NOW) == ["1.2", "1.3"]
     assert catalogue.exams.links.link(number, ["1.3", "1.4"], "accession", NOW) == ["1.4"]
     catalogue.exams.links.unlink(number, ["1.2", "9.9"])

@@ -92,7 +92,7 @@ def test_all_records_of_an_exam_go_and_that_there_was_one_stays_known(catalogue:
         assert rows(catalogue, table) == left, table
     kept = [event for _, event in catalogue.history.of([number], [])]
     assert [event.kind for event in kept] == ["purged"]
-    assert catalogue.exams.known("01", "E1") is None
+    assert catalogue.exams.known("", "01", "E1") is None
     again = exam(catalogue, "E1")
     assert again > stays
     assert [catalogue.exams.case(n).forgotten for n in (again, stays)] == [True, False]

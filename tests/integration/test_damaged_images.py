@@ -134,7 +134,7 @@ class Node:
         known = (self.storage, self.catalogue.instances, lambda: book, lambda _: None, self.bus, self.clock)
         while Cataloguer(*known).run_batch():
             pass
-        self.exam = self.catalogue.exams.number_of("01", "E1", now)
+        self.exam = self.catalogue.exams.number_of("", "01", "E1", now)
         self.catalogue.exams.links.link(self.exam, [STUDY], "listed", now)
         self.catalogue.queue.make(self.exam, [("cloud", Channel.IMAGES)], now)
         self.select()

@@ -58,7 +58,7 @@ class Ward(Clinic):
     def is_named(self, *uids: str) -> None:
         """Exams list these studies."""
         for uid in uids:
-            number = self.catalogue.exams.number_of("01", f"X{uid}", self.clock.now())
+            number = self.catalogue.exams.number_of("", "01", f"X{uid}", self.clock.now())
             self.catalogue.exams.links.link(number, [uid], "listed", self.clock.now())
 
     def till(self, text: str) -> None:

@@ -233,7 +233,7 @@ class Desk:
                 )
             )
         self.catalogue.instances.add(news)
-        self.exam = self.catalogue.exams.number_of("01", "E1", now)
+        self.exam = self.catalogue.exams.number_of("", "01", "E1", now)
         self.catalogue.exams.links.link(self.exam, ["1.2.3"], "listed", now)
         self.catalogue.queue.make(self.exam, [("cloud", Channel.IMAGES)], now)
         undecided = self.catalogue.ledger.undecided(self.exam, "cloud")

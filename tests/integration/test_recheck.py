@@ -148,7 +148,7 @@ def _stand(place: Place, exam: int) -> None:
 
     case = place.catalogue.exams.case(exam)
     document = place.references.read(place.reports.read(next(iter(case.places.values()))))
-    key = place.references.key(document, "01")
+    key = place.references.key(document, "", "01")
     found = doubts(case, key, [], identity_policy(place.config.identity, {}))
     place.catalogue.decisions.unsettled(exam, found, NOW)
 

@@ -45,7 +45,7 @@ def config(tmp_path: Path) -> Path:
 def move(config: Path, *states: State) -> None:
     catalogue = open_catalogue("", config.parent / "data", EventBus())
     for name in ("E1", "E2"):
-        number = catalogue.exams.number_of("01", name, NOW)
+        number = catalogue.exams.number_of("", "01", name, NOW)
         catalogue.queue.make(number, [("cloud", channel) for channel in Channel], NOW)
         for state in states:
             for one in catalogue.queue.of_exam(number):

@@ -44,7 +44,7 @@ class Desk:
         raise self.script.pop(0)
 
     def make(self) -> int:
-        number = self.catalogue.exams.number_of("01", f"E{len(self.told)}", NOW)
+        number = self.catalogue.exams.number_of("", "01", f"E{len(self.told)}", NOW)
         self.catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
         [made] = self.catalogue.queue.of_exam(number)
         self.catalogue.queue.move(made, State.READY, NOW, "all there", changes={"due": DUE})

@@ -87,14 +87,15 @@ def facts(*taken: JsonVersion, studies: Sequence[StudyHere] = (), status: str = 
     jsons = taken or (version(),)
     pdf = PdfVersion(document=9, arrived=NOW - HOUR, file_time=NOW - HOUR, named=frozenset({NAME}))
     case = ExamSnapshot(
-        exam=17, branch="01", exam_id="E1", touched=0, doubt="", jsons=jsons, pdfs=(pdf,),
+        hospital="", exam=17, branch="01", exam_id="E1", touched=0, doubt="", jsons=jsons, pdfs=(pdf,),
         places={one.document: f"17/{one.document}" for one in jsons}, links={STUDY: "listed"},
         studies={one.uid: one for one in studies}, siblings=(), approved=False,
     )  # fmt: skip
     patient = ExamPatient({"Patient.PatientId": "P1"}, NAME)
     last = jsons[-1]
     key = ExamKey(
-        branch="01", exam_id="E1", accession_number="A1", study_uids=(STUDY,), bad_uids=(), patient=patient,
+        hospital="", branch="01", exam_id="E1", accession_number="A1", study_uids=(STUDY,), bad_uids=(),
+        patient=patient,
         status=status, approve_time=last.approve_time, submit_time=last.submit_time, image_count=None, study_date=None,
         reported=("", ""), modality="CT",
     )  # fmt: skip

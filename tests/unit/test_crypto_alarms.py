@@ -47,7 +47,7 @@ class Bench:
         """Send one report after the other."""
         lane = Route(destination=CLOUD, channel=Channel.REPORT, width=1, sender=Scripted(*script))
         for n in range(len(script)):
-            number = self.catalogue.exams.number_of("01", f"E{len(self.told)}.{n}", NOW)
+            number = self.catalogue.exams.number_of("", "01", f"E{len(self.told)}.{n}", NOW)
             self.catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
             [made] = self.catalogue.queue.of_exam(number)
             self.catalogue.queue.move(made, State.READY, NOW, "all there")

@@ -41,7 +41,7 @@ GAPS = exam_document({"Order.DeviceAETitle": "", "HospitalBranchCode": "", "Stud
 
 def case(study: StudyHere, branch: str = "01") -> ExamSnapshot:
     return ExamSnapshot(
-        exam=1, branch=branch, exam_id="E1", touched=0, doubt="", jsons=(), pdfs=(), places={}, links={},
+        hospital="", exam=1, branch=branch, exam_id="E1", touched=0, doubt="", jsons=(), pdfs=(), places={}, links={},
         studies={study.uid: study}, siblings=(), approved=False,
     )  # fmt: skip
 

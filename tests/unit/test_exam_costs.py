@@ -61,7 +61,7 @@ def test_an_exam_lists_no_more_studies_than_one_can_have(written: str) -> None:
         listed: object = [f"1.2.{n % 10_000}" for n in range(count)]
         listed = {"list": listed, "text": "\\".join(listed), "texts": [",".join(listed)]}[written]  # type: ignore[arg-type]
         document = exam_document({"Study.StudyInstanceUIDs": listed})
-        return key_of(document, zone=CHINA, default_branch="01", sexes=Table())
+        return key_of(document, zone=CHINA, hospital="", default_branch="01", sexes=Table())
 
     key(MOST_STUDIES)
     with pytest.raises(InvalidData, match="more than 1000 studies"):

@@ -16,7 +16,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def key(changes: dict[str, object] | None = None) -> ExamKey:
-    return key_of(exam_document(changes), zone=ZONE, default_branch="09", sexes=shipped_tables()["sex"])
+    return key_of(exam_document(changes), zone=ZONE, hospital="", default_branch="09", sexes=shipped_tables()["sex"])
 
 
 def test_the_key_of_a_whole_exam() -> None:

@@ -175,7 +175,9 @@ def test_a_number_for_the_comparison_only_is_taken_into_the_key_and_never_sent()
     toml = '[fields]\n"data.imageNo" = "Local.PatientId"\n'
     document = mapped(toml, exam_document() | {"data": {"imageNo": "I4711"}})
     assert document["Local"] == {"PatientId": "I4711"}
-    key = key_of(document, zone=ZoneInfo("Asia/Shanghai"), default_branch="01", sexes=shipped_tables()["sex"])
+    key = key_of(
+        document, zone=ZoneInfo("Asia/Shanghai"), hospital="", default_branch="01", sexes=shipped_tables()["sex"]
+    )
     assert key.patient.patient_ids["Local.PatientId"] == "I4711"
     tables = shipped_tables()
     plain = fill(exam_document(), Sources(hospital=HOSPITAL, branch="01", tables=tables))

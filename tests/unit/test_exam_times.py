@@ -27,7 +27,9 @@ TIMES = (
 
 
 def key(path: str, value: object) -> ExamKey:
-    return key_of(exam_document({path: value}), zone=ZONE, default_branch="01", sexes=shipped_tables()["sex"])
+    return key_of(
+        exam_document({path: value}), zone=ZONE, hospital="", default_branch="01", sexes=shipped_tables()["sex"]
+    )
 
 
 def faults(path: str, value: object) -> list[Fault]:

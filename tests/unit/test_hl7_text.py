@@ -192,7 +192,7 @@ def test_several_study_uids_are_a_list_whatever_the_repetition_mark_is_within_te
     message = oru(study="1.2.826.0.1.1~1.2.826.0.1.2").encode()
     for more in ("", '[reports]\nhl7_repeat = "text"\n'):
         read_by = references(more)
-        assert read_by.key(read_by.read(message), "01").study_uids == ("1.2.826.0.1.1", "1.2.826.0.1.2")
+        assert read_by.key(read_by.read(message), "", "01").study_uids == ("1.2.826.0.1.1", "1.2.826.0.1.2")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ HOSPITAL = Hospital(
 
 def found(usci: object, code: object, branch: object = "01") -> str:
     document = exam_document({"USCI": usci, "HospitalCode": code, "HospitalBranchCode": branch})
-    key = key_of(document, zone=ZoneInfo("Asia/Shanghai"), default_branch="01", sexes=shipped_tables()["sex"])
+    key = key_of(
+        document, zone=ZoneInfo("Asia/Shanghai"), hospital="", default_branch="01", sexes=shipped_tables()["sex"]
+    )
     doubt = another_hospital(key, HOSPITAL)
     assert doubt is None or (doubt.rule, doubt.since) == ("another hospital", 1)
     return doubt.text if doubt else ""

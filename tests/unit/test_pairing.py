@@ -21,7 +21,7 @@ from router.matching.report_pdf.naming import Bearer
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-HOSPITAL = parse(CONFIG, base=Path("/x")).hospital
+HOSPITAL = parse(CONFIG, base=Path("/x")).own
 PLAIN = Rules(HOSPITAL, Names(""))
 PATTERNED = Rules(HOSPITAL, Names("(?P<accession>A[0-9]+)|(?P<study_uid>[0-9.]+)"))
 E1, E2 = frozenset({"V0001", "A0001", "张三"}), frozenset({"V0002"})
@@ -33,7 +33,8 @@ OTHERS = replace(WAITING, owner=2, owner_words=E2)
 def key(**changes: object) -> ExamKey:
     patient = ExamPatient({"Patient.PatientId": "P1"}, "张三")
     found = ExamKey(
-        branch="01", exam_id="V0001", accession_number="A0001", study_uids=("1.2",), bad_uids=(), patient=patient,
+        hospital="", branch="01", exam_id="V0001", accession_number="A0001", study_uids=("1.2",),
+        bad_uids=(), patient=patient,
         status="Reported", approve_time=NOW, submit_time=None, image_count=None, study_date=None, reported=("f", "i"),
         modality="CT",
     )  # fmt: skip
@@ -155,7 +156,7 @@ def test_a_number_joins_a_pdf_where_no_other_exam_has_it_or_its_text_tells(
     others: list[int], said: frozenset[str], bound: bool
 ) -> None:
     waiting = replace(WAITING, stem="A0001", said=said)
-    bearers = [Bearer(exam=one, branch="01", exam_id=f"V000{one}", own=E2, lacks=True) for one in others]
+    bearers = [Bearer(hospital="", exam=one, branch="01", exam_id=f"V000{one}", own=E2, lacks=True) for one in others]
     found = JsonSnapshot(of_number=[waiting], bearers={"A0001": bearers})
     filing = json_filing(found, json(), key(), PLAIN, NOW)
     assert [binding.how for binding in filing.binds] == [pairing.BY_NUMBER] * bound
@@ -169,7 +170,7 @@ def test_a_pdf_that_another_exam_has_by_its_number_is_taken_over_unless_its_name
     by_name: bool, others: list[int], taken: bool, evaluated: bool
 ) -> None:
     pdf = replace(OTHERS, stem="A0001", owner_by_name=by_name)
-    bearers = [Bearer(exam=one, branch="01", exam_id="x", own=frozenset(), lacks=True) for one in others]
+    bearers = [Bearer(hospital="", exam=one, branch="01", exam_id="x", own=frozenset(), lacks=True) for one in others]
     found = JsonSnapshot(of_number=[pdf], bearers={"A0001": bearers})
     filing = json_filing(found, json(), key(), PLAIN, NOW)
     assert [binding.how for binding in filing.binds] == [pairing.TAKEN_OVER] * taken
@@ -203,7 +204,7 @@ def test_of_exams_under_one_name_a_pdf_goes_to_the_one_it_names_else_to_the_last
 
 
 def test_the_name_of_a_json_decides_before_pattern_and_number() -> None:
-    bearer = Bearer(exam=4, branch="01", exam_id="A0001", own=frozenset(), lacks=True)
+    bearer = Bearer(hospital="", exam=4, branch="01", exam_id="A0001", own=frozenset(), lacks=True)
     found = PdfSnapshot(of_name=[candidate(2)], named={"accession": [candidate(3)]}, bearers=[(bearer, "")])
     document = pdf(stem="A0001")
     assert pdf_filing(found, document, PATTERNED, NOW).exam == 2

@@ -25,7 +25,7 @@ def weighed(desk: Desk, exam_id: str = E1) -> tuple[bytes | None, str]:
 
     def load(case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         document = references.read(reports.read(case.places[version.document]))
-        return document, references.key(document, case.branch)
+        return document, references.key(document, case.hospital, case.branch)
 
     case = desk.case(exam_id)
     choice = PaperReader(desk.config, desk.exams, reports, load).weigh(

@@ -342,7 +342,7 @@ def test_many_files_that_wait_at_the_start_are_taken_oldest_first_with_progress(
     told = [text for text in desk.told(Kind.DOCUMENT) if "files of the drop folder" in text]
     assert [text.split(" files")[0] for text in told] == ["0 of 60", "25 of 60", "50 of 60", "60 of 60"]
     assert all(name.startswith("done/") for name in desk.left())
-    assert [desk.exams.known("01", f"V{number:04}") for number in range(60)] == list(range(1, 61))
+    assert [desk.exams.known("", "01", f"V{number:04}") for number in range(60)] == list(range(1, 61))
 
 
 def test_one_file_that_does_not_read_costs_its_batch_nothing(desk: Desk) -> None:

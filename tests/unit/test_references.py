@@ -147,11 +147,11 @@ def test_another_configuration_is_adopted_with_its_files(tmp_path: Path) -> None
 
 def test_the_sex_is_understood_by_the_hospitals_own_table(tmp_path: Path) -> None:
     references = ExamReader(config(tmp_path))
-    assert references.key(exam_document({"Patient.Gender": "w"}), "01").patient.sex == ""
+    assert references.key(exam_document({"Patient.Gender": "w"}), "", "01").patient.sex == ""
     write(tmp_path, "sex", HEADER + "m,男士,1,男性\nw,女士,2,女性\n,,9,未说明的性别\n")
     assert references.refresh()
     for written, sex in (("w", "F"), ("女士", "F"), ("m", "M"), ("男性", "M"), ("9", ""), ("F", "F"), ("x", "")):
-        assert references.key(exam_document({"Patient.Gender": written}), "01").patient.sex == sex
+        assert references.key(exam_document({"Patient.Gender": written}), "", "01").patient.sex == sex
 
 
 @pytest.mark.parametrize("text", ["[fields", '[fields]\n"a" = "b"\n'])

@@ -20,7 +20,7 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
     if dicom is not None:
         yield from attempt(f"C-ECHO to {one.name}", lambda: _echo(one.name, dicom))
     if http is not None:
-        yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.hospital.USCI, http, clock))
+        yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.own.USCI, http, clock))
 
 
 def _echo(name: str, dicom: DicomDestination) -> Iterator[CheckResult]:

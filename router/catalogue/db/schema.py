@@ -243,12 +243,23 @@ def _shared_among_nodes(engine: Engine) -> None:
     engine.execute(f'ALTER TABLE "pace" ADD COLUMN "counted" {engine.whole}', ())
 
 
+def _hospitals(engine: Engine) -> None:
+    """Hospitals of exams and studies; all that is there is of the only one that there was."""
+    engine.execute("ALTER TABLE exam ADD COLUMN hospital TEXT NOT NULL DEFAULT ''", ())
+    _without_default(engine, "exam", "hospital")
+    engine.execute('DROP INDEX "exam_branch_exam_id"', ())
+    engine.execute('CREATE UNIQUE INDEX "exam_hospital_branch_exam_id" ON "exam" ("hospital", "branch", "exam_id")', ())
+    columns = '"study_id" INTEGER NOT NULL, "hospital" TEXT NOT NULL, PRIMARY KEY ("study_id", "hospital")'
+    refers = 'FOREIGN KEY ("study_id") REFERENCES "study" ("id") ON DELETE CASCADE'
+    engine.execute(f'CREATE TABLE "study_hospital" ({columns}, {refers})', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
-    _short_names, _absent_nodes, _shared_among_nodes,
+    _short_names, _absent_nodes, _shared_among_nodes, _hospitals,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

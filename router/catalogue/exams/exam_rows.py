@@ -12,7 +12,9 @@ from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers
 
 # The number of an exam.
-_KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
+_KNOWN = Statement(
+    "SELECT id FROM exam WHERE hospital = ? AND branch = ? AND exam_id = ?", Exam.hospital, Exam.branch, Exam.exam_id
+)
 _NEW = Insert(Exam)
 # The exam's next intake revision.
 _REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETURNING revisions", Exam.id)
@@ -62,19 +64,21 @@ class ExamRows:
         self._engine = engine
         self.pdf_names = PdfNames(engine)
 
-    def known(self, branch: str, exam_id: str) -> int | None:
+    def known(self, hospital: str, branch: str, exam_id: str) -> int | None:
         """The node's own number of an exam; None for one that is not known."""
-        return next((int(row[0]) for row in _KNOWN.run(self._engine, branch, exam_id)), None)
+        return next((int(row[0]) for row in _KNOWN.run(self._engine, hospital, branch, exam_id)), None)
 
-    def number_of(self, branch: str, exam_id: str, now: datetime, described: Description = UNDESCRIBED) -> int:
+    def number_of(
+        self, hospital: str, branch: str, exam_id: str, now: datetime, described: Description = UNDESCRIBED
+    ) -> int:
         """The node's own number of an exam; an exam that is not known is made, with this description."""
-        if number := self.known(branch, exam_id):
+        if number := self.known(hospital, branch, exam_id):
             return number
-        row = {"branch": branch, "exam_id": exam_id, "created": now, **described._asdict()}
+        row = {"hospital": hospital, "branch": branch, "exam_id": exam_id, "created": now, **described._asdict()}
         with self._engine.write():
             made = _NEW.run(self._engine, **row)
             if made is None:  # another node was quicker
-                return self.number_of(branch, exam_id, now, described)
+                return self.number_of(hospital, branch, exam_id, now, described)
             words = identifiers(exam_id, described.accession_number, described.patient_name)
             self.pdf_names.answer(made, words, new=True)
             return made

@@ -45,6 +45,7 @@ class ExamSnapshot:
     """
 
     exam: int
+    hospital: str
     branch: str
     exam_id: str
     touched: int
@@ -132,20 +133,21 @@ class Exams(ExamRows):
             documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
             links = self.links.of(exam)
             return ExamSnapshot(
-                exam=exam, branch=row.branch, exam_id=row.exam_id, touched=row.touched, doubt=row.doubt,
+                exam=exam, hospital=row.hospital, branch=row.branch, exam_id=row.exam_id,
+                touched=row.touched, doubt=row.doubt,
                 jsons=tuple(version_of(d) for d in documents if d.kind == "json"),
                 pdfs=tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 places={d.id: d.place for d in documents}, links=links, studies=self.links.studies(links),
                 siblings=self.links.overlapping(exam, links), approved=row.approved_at is not None,
-                apart=self.links.apart(exam), forgotten=self._forgotten(row.branch, row.exam_id),
+                apart=self.links.apart(exam), forgotten=self._forgotten(row.hospital, row.branch, row.exam_id),
                 proofs={d.id: proof_of(d) for d in documents},
                 chosen=Chosen(
                     evidence=row.evidence or "", pdf=row.pdf, candidate=row.candidate, weighed=row.weighed
                 ),
             )  # fmt: skip
 
-    def _forgotten(self, branch: str, exam_id: str) -> bool:
-        query = ExpiredExam.select(ExpiredExam.key).where(ExpiredExam.key == forgotten_key(branch, exam_id))
+    def _forgotten(self, hospital: str, branch: str, exam_id: str) -> bool:
+        query = ExpiredExam.select(ExpiredExam.key).where(ExpiredExam.key == forgotten_key(hospital, branch, exam_id))
         return bool(self._engine.run(query.tuples()))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:

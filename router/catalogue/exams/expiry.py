@@ -71,7 +71,9 @@ class Expiry:
         with self._engine.write():
             if not self._locked(exam, _over(before, now)):
                 return None
-            (key,) = self._engine.run(Exam.select(Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples())
+            (key,) = self._engine.run(
+                Exam.select(Exam.hospital, Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples()
+            )
             self._engine.run(ExpiredExam.insert(key=forgotten_key(*key)).on_conflict_ignore())
             self._drop(exam)
             text = f"e{exam}: its records, what was sent and the receipts are removed: [retention] records is over"
@@ -103,9 +105,10 @@ class Expiry:
         return Files(self._engine.run(row), (), places)
 
 
-def forgotten_key(branch: str, exam_id: str) -> int:
-    """64 bits of branch and ExamId."""
-    digest = hashlib.sha256(f"{branch}\0{exam_id}".encode("utf-8", "replace")).digest()
+def forgotten_key(hospital: str, branch: str, exam_id: str) -> int:
+    """64 bits of hospital, branch and ExamId."""
+    words = (hospital, branch, exam_id) if hospital else (branch, exam_id)
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 

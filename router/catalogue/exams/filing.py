@@ -102,7 +102,7 @@ class Filings:
 
     def _exam(self, exam: int | ExamKey | None, now: datetime) -> int | None:
         if isinstance(exam, ExamKey):
-            return self._exams.number_of(exam.branch, exam.exam_id, now, description(exam))
+            return self._exams.number_of(exam.hospital, exam.branch, exam.exam_id, now, description(exam))
         return exam
 
     def _document(

@@ -21,7 +21,7 @@ _OWNERS = Statement(
 )  # fmt: skip
 # Exams with this number. One lacks a PDF until one is chosen, and again once something has come since.
 _BEARERS = Statement(
-    "SELECT id, branch, exam_id, accession_number, patient_name, pdf IS NULL OR weighed IS NULL OR weighed <"
+    "SELECT id, hospital, branch, exam_id, accession_number, patient_name, pdf IS NULL OR weighed IS NULL OR weighed <"
     " (SELECT MAX(document.id) FROM document WHERE document.exam_id = exam.id) FROM exam"
     " WHERE exam_id = ? OR accession_number = ? ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number,
 )  # fmt: skip
@@ -88,8 +88,15 @@ class PdfNames:
     def bearers(self, number: str) -> list[Bearer]:
         """The exams with this ExamId or accession number; at most 20."""
         return [
-            Bearer(exam=exam, branch=branch, exam_id=exam_id, own=identifiers(exam_id, *rest), lacks=bool(lacks))
-            for exam, branch, exam_id, *rest, lacks in _BEARERS.run(self._engine, number, number)
+            Bearer(
+                exam=exam,
+                hospital=hospital,
+                branch=branch,
+                exam_id=exam_id,
+                own=identifiers(exam_id, *rest),
+                lacks=bool(lacks),
+            )
+            for exam, hospital, branch, exam_id, *rest, lacks in _BEARERS.run(self._engine, number, number)
         ]
 
     def used_by_others(self, stem: str, exam: int) -> bool:

@@ -44,7 +44,7 @@ _WAITS = Statement(
 _EXAM = Statement(
     "SELECT id, accession_number, patient_name, patient_id, pdf IS NULL OR weighed IS NULL OR weighed <"
     " (SELECT MAX(document.id) FROM document WHERE document.exam_id = exam.id) FROM exam"
-    " WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id,
+    " WHERE hospital = ? AND branch = ? AND exam_id = ?", Exam.hospital, Exam.branch, Exam.exam_id,
 )  # fmt: skip
 _CANDIDATE = (
     "SELECT exam.id, exam.exam_id, exam.accession_number, exam.patient_name, (SELECT pdf.digest FROM document pdf"
@@ -52,7 +52,9 @@ _CANDIDATE = (
 )
 # Exams that a PDF may be of: by number, by branch and ExamId, by the name of a JSON (the last one first).
 _OF_NUMBER = Statement(f"{_CANDIDATE} exam WHERE id = ?", Exam.id)
-_OF_KEY = Statement(f"{_CANDIDATE} exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
+_OF_KEY = Statement(
+    f"{_CANDIDATE} exam WHERE hospital = ? AND branch = ? AND exam_id = ?", Exam.hospital, Exam.branch, Exam.exam_id
+)
 _OF_STEM = Statement(
     f"{_CANDIDATE} document json JOIN exam ON exam.id = json.exam_id WHERE json.stem = ? AND json.kind = 'json'"
     " ORDER BY json.id DESC", Document.stem,
@@ -182,7 +184,7 @@ class Snapshots:
         `since` is the file's time; `numbers` are those that the name of a PDF may be; `patterned` whether a pattern
         reads names.
         """
-        known = _EXAM.run(self._engine, key.branch, key.exam_id)
+        known = _EXAM.run(self._engine, key.hospital, key.branch, key.exam_id)
         exam, *described, lacks = known[0] if known else (0, "", "", "", True)
         of_pattern = self._of_pattern(key, exam) if patterned else ()
         of_number = [
@@ -206,7 +208,7 @@ class Snapshots:
         `owner` is the exam of the message that it came in, `names` are those that its name holds by kind, `number` its
         name where that may be an exam's number.
         """
-        found = _OF_KEY.run(self._engine, owner.branch, owner.exam_id) if owner else []
+        found = _OF_KEY.run(self._engine, owner.hospital, owner.branch, owner.exam_id) if owner else []
         named = self._exams.named_by(names) if names else {}
         return PdfSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "pdf", stem, since)),

@@ -25,6 +25,7 @@ from router.catalogue.db.tables.images import (
     Removal,
     Study,
     StudyAccession,
+    StudyHospital,
     StudyIdentity,
 )
 from router.catalogue.db.tables.node import EventRow
@@ -140,7 +141,7 @@ class Purge:
         self._bus.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
 
     def _drop_studies(self, studies: Sequence[int]) -> None:
-        for table in (Facts, StudyIdentity, StudyAccession):
+        for table in (Facts, StudyIdentity, StudyHospital, StudyAccession):
             self._engine.run(table.delete().where(table.study.in_(list(studies))))
         self._engine.run(Study.delete().where(Study.id.in_(list(studies))))
 

@@ -25,13 +25,14 @@ class Restore:
         """The places of all known documents."""
         return {row[0] for row in self._engine.run(Document.select(Document.place).tuples())}
 
-    def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> int:
+    def exam(self, number: int, hospital: str, branch: str, exam_id: str, now: datetime) -> int:
         """The exam's number; a new one gets `number`, under which its documents lie."""
-        query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
+        same = (Exam.hospital == hospital) & (Exam.branch == branch) & (Exam.exam_id == exam_id)
+        query = Exam.select(Exam.id).where(same).tuples()
         for row in self._engine.run(query):
             return int(row[0])
         with self._engine.write():
-            self._engine.run(Exam.insert(id=number, branch=branch, exam_id=exam_id, created=now))
+            self._engine.run(Exam.insert(id=number, hospital=hospital, branch=branch, exam_id=exam_id, created=now))
             self._engine.numbered(Exam)
             PdfNames(self._engine).answer(number, identifiers(exam_id, "", ""), new=True)
         return number

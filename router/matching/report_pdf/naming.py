@@ -35,6 +35,7 @@ class Bearer:
     """
 
     exam: int
+    hospital: str
     branch: str
     exam_id: str
     own: frozenset[str]

@@ -61,7 +61,7 @@ def acts(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], No
 
     `send` is the PACS: it sends a study to the node.
     """
-    ris = _Ris(config.hospital, config.reports.folder, config.node.timezone)
+    ris = _Ris(config.own, config.reports.folder, config.node.timezone)
     return [act for scene in scenes for act in _acts(scene, ris, send, first)]
 
 

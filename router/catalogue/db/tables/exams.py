@@ -6,13 +6,16 @@ from router.catalogue.db.fields import CleanTextField, InstantField, KeyField
 
 
 class Exam(Model):
-    """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated.
+    """An exam (检查), one ExamId in one branch of a hospital, which is "" where the node serves one alone.
+
+    `touched` counts what has happened to it since it was evaluated.
 
     `evidence` says how its report PDF was chosen, `pdf` is that document, `candidate` one that a person may confirm or
     choose, and `weighed` the last document that was known then.
     """
 
     id = AutoField()
+    hospital = KeyField(default="")
     branch = KeyField()
     exam_id = KeyField(index=True)
     accession_number = KeyField(index=True, default="")
@@ -30,11 +33,11 @@ class Exam(Model):
     created = InstantField()
 
     class Meta:
-        indexes = ((("branch", "exam_id"), True),)
+        indexes = ((("hospital", "branch", "exam_id"), True),)
 
 
 class ExpiredExam(Model):
-    """An exam that there was and whose records are removed: 64 bits of branch and ExamId."""
+    """An exam that there was and whose records are removed: 64 bits of hospital, branch and ExamId."""
 
     key = BigIntegerField(primary_key=True)
 

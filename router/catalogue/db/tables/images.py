@@ -7,6 +7,7 @@ from peewee import (
     BigIntegerField,
     BlobField,
     BooleanField,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -69,6 +70,17 @@ class StudyIdentity(Model):
     class Meta:
         table_name = "study_identity"
         indexes = ((("study", "digest"), True),)
+
+
+class StudyHospital(Model):
+    """A hospital whose sender or rule brought images of the study; a study of a shared PACS has none."""
+
+    study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
+    hospital = KeyField()
+
+    class Meta:
+        table_name = "study_hospital"
+        primary_key = CompositeKey("study", "hospital")
 
 
 class StudyAccession(Model):
@@ -241,6 +253,6 @@ class DismissedSender(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal, Reference, LedgerRow,
-    UnreportedDay, DismissedSender,
+    Study, StudyIdentity, StudyHospital, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal, Reference,
+    LedgerRow, UnreportedDay, DismissedSender,
 )  # fmt: skip
