@@ -82,14 +82,15 @@ class Cataloguer:
         sops = [arrival.header.uids.sop for arrival in arrivals]
         known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
         filings = self._plan(arrivals, known)
-        lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
+        lost, damaged = self._came_back(arrivals, known)
         self._studies.file([*lost, *(filing for filing, _ in filings)])
-        self._studies.replace(damaged)
-        self._mend(damaged)
+        self._replace(damaged)
         with self._instances.transaction():  # nobody sees the rows without the doubt
             self._instances.add([new for _, new in filings])
             self._doubt_shared(arrivals, known)
-            self._doubt_others()
+            for study, text in self._doubts:  # another image came under a known UID: both are kept
+                self._instances.doubt([study], text, self._clock.now())
+                self._record(Kind.DOUBT, text, study)
         with self._instances.transaction():  # so that not each event waits for the disk
             self._note_again(arrivals, known)
             self._note_cut(arrivals, known)
@@ -208,31 +209,28 @@ class Cataloguer:
             self._record(Kind.DUPLICATE, found.alike, uids.study, instance=uids.sop)
         return replace(arrival, digests=found.digests)
 
-    def _lost(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
-        """Places of files that are gone, though their rows are here, and have come again: perhaps the last copies."""
+    def _came_back(
+        self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]
+    ) -> tuple[list[Filing], list[Filing]]:
+        """Places of files that are gone or damaged and have come again as recorded: perhaps the last copies."""
         rows = {
             (row.study_uid, sop, row.digest): row
-            for sop, rows in known.items() for row in rows if not (row.purged or row.damaged)
+            for sop, rows in known.items() for row in rows if row.damaged or not row.purged
         }  # fmt: skip
-        found = []
+        lost: list[Filing] = []
+        damaged: list[Filing] = []
         for arrival in arrivals:
             uids = arrival.header.uids
             row = rows.pop((uids.study, uids.sop, arrival.digests.data_set), None)
-            if row is not None and self._studies.lacks(filing := Filing(arrival.path, uids, row.version)):
+            if row is not None and row.damaged:
+                damaged.append(Filing(arrival.path, uids, row.version))
+            elif row is not None and self._studies.lacks(filing := Filing(arrival.path, uids, row.version)):
                 self._record(Kind.RECEIVED, "its file was gone and has come again", uids.study, instance=uids.sop)
-                found.append(filing)
-        return found
+                lost.append(filing)
+        return lost, damaged
 
-    def _damaged(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
-        """Places of damaged files that have come again as they were recorded."""
-        rows = {(row.study_uid, sop, row.digest): row for sop, rows in known.items() for row in rows if row.damaged}
-        return [
-            Filing(arrival.path, uids, row.version)
-            for arrival in arrivals
-            if (row := rows.pop(((uids := arrival.header.uids).study, uids.sop, arrival.digests.data_set), None))
-        ]
-
-    def _mend(self, damaged: Sequence[Filing]) -> None:
+    def _replace(self, damaged: Sequence[Filing]) -> None:
+        self._studies.replace(damaged)
         if damaged:
             self._instances.mend([(one.uids, one.version) for one in damaged], self._clock.now())
         for one in damaged:
@@ -320,12 +318,6 @@ class Cataloguer:
                 text = f"instance {uids.sop} lies in two studies"
                 self._instances.doubt({uids.study, *others}, text, self._clock.now())
                 self._record(Kind.DOUBT, text, uids.study)
-
-    def _doubt_others(self) -> None:
-        """Hold the studies in which another image came under a known UID; both images are kept."""
-        for study, text in self._doubts:
-            self._instances.doubt([study], text, self._clock.now())
-            self._record(Kind.DOUBT, text, study)
 
     def _record(self, kind: Kind, text: str, study: str | None = None, **fields: object) -> None:
         self._bus.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))

@@ -50,7 +50,13 @@ def look(paths: Iterable[Path]) -> tuple[list[Seen], list[Path]]:
 def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destination]) -> list[Judged]:
     """Each file judged among the others of its study, in the order given."""
     numbers: dict[SeriesFacts, int] = {}
-    members = [_member(key, one, numbers) for key, one in enumerate(seen)]
+    members = []
+    for key, one in enumerate(seen):
+        number = numbers.setdefault(one.glimpse.facts, len(numbers))
+        series = f"{one.glimpse.study} {one.glimpse.series or one.path}"  # a file without a series is one of its own
+        members.append(
+            Member(key=key, series_uid=series, sop_uid=one.glimpse.sop, facts=number, position=one.glimpse.position)
+        )
     facts = {number: one for one, number in numbers.items()}
     verdicts = judge(members, facts, book)
     marks = marks_of(
@@ -70,13 +76,6 @@ def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destina
             )
         )  # fmt: skip
     return judged
-
-
-def _member(key: int, one: Seen, numbers: dict[SeriesFacts, int]) -> Member:
-    number = numbers.setdefault(one.glimpse.facts, len(numbers))
-    # A file without a series is one of its own.
-    series = f"{one.glimpse.study} {one.glimpse.series or one.path}"
-    return Member(key=key, series_uid=series, sop_uid=one.glimpse.sop, facts=number, position=one.glimpse.position)
 
 
 def _chosen(

@@ -22,12 +22,8 @@ class Rereading:
 
     def renew(self, found: Iterable[StudyHere]) -> bool:
         """Read what is outdated again; whether anything was. A file that does not read leaves its row as it is."""
-        renewed = [self._study(study.uid) for study in found if study.outdated]
-        return any(renewed)
-
-    def _study(self, uid: str) -> bool:
         renewed = False
-        for one in self.catalogue.readings.outdated(uid):
+        for one in (each for study in found if study.outdated for each in self.catalogue.readings.outdated(study.uid)):
             try:
                 with self.storage.studies.path(one.uids, one.version).open("rb") as file:
                     header, _ = read_instance(file)
