@@ -37,6 +37,7 @@ from router.model import Channel
 from router.policy.states import OPEN, PENDING, Needs, State
 from router.storage import Storage
 
+_AT_ONCE = 100
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
 
@@ -81,11 +82,16 @@ class Correlator:
         """
         self.facts.jsons.forget()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
-        self._catalogue.exams.request_evaluation({one.exam for one in stuck if _may_go_now(one)}, self._clock.now())
+        concerned = set()
+        for one in stuck:
+            unread = one.channel == Channel.REPORT and (one.state == State.FAILED or Needs.JSON in one.waiting_for)
+            if one.held_by != PERSON if one.state == State.HELD else unread:
+                concerned.add(one.exam)
+        self._catalogue.exams.request_evaluation(concerned, self._clock.now())
 
-    def run_due(self, limit: int = 100) -> int:
-        """Evaluate the exams whose time has come; how many there were."""
-        due = self._catalogue.exams.to_check(self._clock.now(), limit)
+    def run_due(self) -> int:
+        """Evaluate the exams whose time has come, so many at once; how many there were."""
+        due = self._catalogue.exams.to_check(self._clock.now(), _AT_ONCE)
         for exam in due:
             self._evaluate_safely(exam)
         return len(due)
@@ -299,9 +305,3 @@ class Correlator:
             in_pacs=sum(counts.values()) if links and links.keys() == counts.keys() else None,
             damaged=sum(study.damaged for study in here),
         )  # fmt: skip
-
-
-def _may_go_now(delivery: Delivery) -> bool:
-    if delivery.state == State.HELD:
-        return delivery.held_by != PERSON
-    return delivery.channel == Channel.REPORT and (delivery.state == State.FAILED or Needs.JSON in delivery.waiting_for)

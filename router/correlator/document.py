@@ -28,8 +28,11 @@ def fill_for(
 
     A study that a person keeps apart from the exam is not named, whatever the RIS lists.
     """
-    document = _without(document, case.apart)
-    studies = tuple(_facts(study) for study in case.studies.values())
+    study = document.get("Study")
+    if case.apart and isinstance(study, Mapping):
+        kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in case.apart]
+        document = {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
+    studies = tuple(_facts(one) for one in case.studies.values())
     return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
 
 
@@ -44,14 +47,6 @@ def listed(filled: Filled) -> str:
     study = filled.document.get("Study")
     named = uids(study.get("StudyInstanceUIDs")) if isinstance(study, Mapping) else []
     return hashlib.sha256(" ".join(sorted(map(str, named))).encode()).hexdigest()[:8]
-
-
-def _without(document: Mapping[str, object], apart: frozenset[str]) -> Mapping[str, object]:
-    study = document.get("Study")
-    if not apart or not isinstance(study, Mapping):
-        return document
-    kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in apart]
-    return {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
 
 
 def sources_of(
@@ -74,16 +69,12 @@ def json_faults(
     """Faults that keep the filled document from being sent, as `path (name): message`, values masked."""
     findings = _findings(config, tables, filled, now=now, accept_empty=frozenset(destination.accept_empty))
     later = () if approved_at is not None else _OF_APPROVAL
-    unread = _is_reported(filled)
-    errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
-    return [in_words(fault) for fault in errors]
-
-
-def _is_reported(filled: Filled) -> bool:
-    """Whether the RIS gives an approval with its time, readable or not."""
     order, report = filled.document.get("Order"), filled.document.get("Report")
     reported = isinstance(order, Mapping) and order.get("Status") == REPORTED
-    return reported and isinstance(report, Mapping) and not is_empty(report.get("ApproveTime"))
+    # An approval time that the RIS gives and that does not read is a fault at once.
+    unread = reported and isinstance(report, Mapping) and not is_empty(report.get("ApproveTime"))
+    errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
+    return [in_words(fault) for fault in errors]
 
 
 def json_warnings(config: Config, tables: Tables, filled: Filled) -> list[str]:

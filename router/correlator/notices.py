@@ -159,17 +159,16 @@ class Notices:
 
         One whose deliveries a person has all cancelled is nobody's question any more.
         """
-        found = done.found
-        unread = found.unread_approval if done.wanted else None
-        self._catalogue.open_deliveries.note(found.case.exam, unread, self._source(found), found.now)
-
-    def _source(self, found: Assessment) -> str:
-        """The source of the version that counts, without words that only the RIS has said."""
+        found, hospital = done.found, self._config.hospital
+        branch = found.case.branch
         if found.case.places[found.version.document].endswith(".hl7"):
-            return "HL7"
-        hospital, branch = self._config.hospital, found.case.branch
-        known = {hospital.HospitalBranchCode, *(one.code for one in hospital.branch)}
-        return f"branch {branch}" if branch in known else "another branch"
+            source = "HL7"
+        elif branch in {hospital.HospitalBranchCode, *(one.code for one in hospital.branch)}:
+            source = f"branch {branch}"
+        else:
+            source = "another branch"  # no words that only the RIS has said
+        unread = found.unread_approval if done.wanted else None
+        self._catalogue.open_deliveries.note(found.case.exam, unread, source, found.now)
 
     def _end(self, done: Evaluation) -> None:
         """End the exam's alarms whose cause is gone."""
