@@ -21,7 +21,8 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK
 # Of a name that was swapped since the scan: it is gone, a link, or no folder where one was; a socket or a pipe.
 _SWAPPED = {ENOENT, ELOOP, ENOTDIR, ENXIO}
-_ONE_BY_ONE, _DOUBLED = 100, 60
+# Of further files of one name: ever further apart, so that a folder full of taken names costs no time.
+_NUMBERS = (*range(1, 100), *(2**power for power in range(7, 60)))
 _SHORT = 100  # bytes of a name that every file system takes
 
 
@@ -156,7 +157,11 @@ def remove(top: int, lying: SetAside) -> bool | None:
     with spot(top, home) as at, aside(at.parent, parents[:1]) as first:
         try:
             with spot(first, parents[1:]) as below:
-                return _unlinked(below.parent, name, lying)
+                state = _look(below.parent, name)
+                if not stat.S_ISREG(state.st_mode) or (state.st_ino, state.st_size) != (lying.inode, lying.size):
+                    return False
+                os.unlink(name, dir_fd=below.parent)
+                return True
         except OSError as error:
             if error.errno in _SWAPPED:
                 return None
@@ -208,14 +213,6 @@ def lies(top: int, lying: SetAside) -> bool | None:
         return False if error.errno in _SWAPPED else None
 
 
-def _unlinked(parent: int, name: str, lying: SetAside) -> bool:
-    state = _look(parent, name)
-    if not stat.S_ISREG(state.st_mode) or (state.st_ino, state.st_size) != (lying.inode, lying.size):
-        return False
-    os.unlink(name, dir_fd=parent)
-    return True
-
-
 def lying(top: int) -> Iterator[tuple[SetAside, datetime]]:
     """Every file below done/ and rejected/ of the open drop folder, and since when it may lie there.
 
@@ -235,13 +232,9 @@ def _lying(handle: int, place: str, *, depth: int) -> Iterator[tuple[SetAside, d
                 with inside(handle, entry.name) as below:
                     yield from _lying(below, f"{place}/{entry.name}", depth=depth + 1)
             elif entry.is_file(follow_symlinks=False):
-                yield _since(entry.stat(follow_symlinks=False), f"{place}/{entry.name}")
-
-
-def _since(state: os.stat_result, place: str) -> tuple[SetAside, datetime]:
-    seconds = min(max(state.st_mtime, state.st_ctime, 0.0), _LAST_SECOND)
-    found = SetAside(home=b"", place=os.fsencode(place), inode=state.st_ino, size=state.st_size)
-    return found, datetime.fromtimestamp(seconds, UTC)
+                state, where_ = entry.stat(follow_symlinks=False), os.fsencode(f"{place}/{entry.name}")
+                since = datetime.fromtimestamp(min(max(state.st_mtime, state.st_ctime, 0.0), _LAST_SECOND), UTC)
+                yield SetAside(home=b"", place=where_, inode=state.st_ino, size=state.st_size), since
 
 
 def _parts(folder: Path, seen: Seen) -> tuple[str, ...]:
@@ -267,17 +260,11 @@ def _is_still(state: os.stat_result, seen: Seen) -> bool:
 
 def _free(target: int, stem: str, suffix: str) -> str:
     """A name that nothing has. OSError when somebody has taken every one that is tried."""
-    for number in _numbers():
+    for number in _NUMBERS:
         name = _fitted(target, stem, (f"~{number}" if number > 1 else "") + suffix)
         if not _exists(target, name):
             return name
     raise FileExistsError(EEXIST, "done/ or rejected/ holds too many files of one name")
-
-
-def _numbers() -> Iterator[int]:
-    """1, 2, 3, ..., then ever further apart, so that a folder full of taken names costs no time."""
-    yield from range(1, _ONE_BY_ONE)
-    yield from (2**power for power in range(_ONE_BY_ONE.bit_length(), _DOUBLED))
 
 
 def _fitted(target: int, stem: str, tail: str) -> str:

@@ -69,7 +69,7 @@ def scan(folder: Path) -> Listing:
     """
     with opened(folder) as top:
         walk = _Walk(top)
-        entries = walk.listed(top)
+        entries = _listed(top)
         files = tuple(walk.files(folder, top, entries, depth=0))
     return Listing(
         files=files, unreadable=frozenset(walk.unreadable), empty=not entries, others=tuple(walk.others),
@@ -85,10 +85,6 @@ class _Walk:
         self.unreadable: set[Path] = set()
         self.others: list[Other] = []
         self.counted: Counter[OtherKind] = Counter()
-
-    def listed(self, handle: int) -> "list[os.DirEntry[str]]":
-        with os.scandir(handle) as entries:
-            return list(entries)
 
     def files(
         self, folder: Path, handle: int, entries: "Sequence[os.DirEntry[str]]", *, depth: int, home: bool = True
@@ -110,7 +106,8 @@ class _Walk:
             except FileNotFoundError:
                 continue
             except OSError:
-                self._note_unreadable(folder / entry.name)
+                self.unreadable.add(folder / entry.name)
+                self._add(Other(folder / entry.name, OtherKind.UNREADABLE, 0, 0))
 
     def _note_hidden(self, folder: Path, entry: "os.DirEntry[str]") -> None:
         """Hidden files are nobody's business, but for a document that somebody is writing, or has ceased to write."""
@@ -122,28 +119,29 @@ class _Walk:
     def _note(self, folder: Path, entry: "os.DirEntry[str]", kind: OtherKind) -> None:
         if entry.name.lower() in _OF_THE_SYSTEM:
             return
-        self.counted[kind] += 1
-        if self.counted[kind] <= MOST_OTHERS:
-            size = time = 0
-            with suppress(OSError):
-                state = entry.stat(follow_symlinks=False)
-                size, time = state.st_size, state.st_mtime_ns
-            self.others.append(Other(folder / entry.name, kind, size, time))
+        size = time = 0
+        with suppress(OSError):
+            state = entry.stat(follow_symlinks=False)
+            size, time = state.st_size, state.st_mtime_ns
+        self._add(Other(folder / entry.name, kind, size, time))
 
-    def _note_unreadable(self, path: Path) -> None:
-        self.unreadable.add(path)
-        self.counted[OtherKind.UNREADABLE] += 1
-        if self.counted[OtherKind.UNREADABLE] <= MOST_OTHERS:
-            self.others.append(Other(path, OtherKind.UNREADABLE, 0, 0))
+    def _add(self, other: Other) -> None:
+        self.counted[other.kind] += 1
+        if self.counted[other.kind] <= MOST_OTHERS:
+            self.others.append(other)
 
     def _below(self, folder: Path, parent: int, depth: int) -> Iterator[Seen]:
         """OSError when the folder cannot be read, or when it lies deeper than any export does."""
         if depth > DEEPEST:
             raise OSError(ENAMETOOLONG, "too many folders, one in the other")
         with inside(parent, folder.name) as handle:
-            yield from self.files(
-                folder, handle, self.listed(handle), depth=depth, home=device(handle) != device(parent)
-            )
+            home = device(handle) != device(parent)
+            yield from self.files(folder, handle, _listed(handle), depth=depth, home=home)
+
+
+def _listed(handle: int) -> "list[os.DirEntry[str]]":
+    with os.scandir(handle) as entries:
+        return list(entries)
 
 
 def _kind(entry: "os.DirEntry[str]") -> OtherKind:
