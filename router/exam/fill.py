@@ -4,6 +4,7 @@ FIELDS declares the sources of each field. The value of the RIS wins; a source t
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -109,18 +110,13 @@ def _from_sources(draft: _Draft, sources: Sources) -> None:
         if path not in draft.values and path not in _FREE_TEXT:
             draft.note(path, "the joined studies differ: taken from the first that tells it")
     device = device_offers(studies, sources.devices)
-    draft.take("hospital", hospital_offers(sources.hospital, _branch(draft, sources)))
+    given, hospital = draft.text("HospitalBranchCode"), sources.hospital
+    configured = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
+    draft.take("hospital", hospital_offers(hospital, given if given in configured else sources.branch))
     draft.take("device", device.values)
     draft.take("sender", sender_offers(studies, sources.modality_aes))
     draft.take("study", facts)
     draft.take("department", department_offers(sources.departments, draft.values, device.department, sources.branch))
-
-
-def _branch(draft: _Draft, sources: Sources) -> str:
-    """The branch that the RIS names, where it is a configured one; else the one that the exam came by."""
-    given = draft.text("HospitalBranchCode")
-    configured = {sources.hospital.HospitalBranchCode, *(branch.code for branch in sources.hospital.branch)}
-    return given if given in configured else sources.branch
 
 
 # -- values of the RIS
@@ -230,19 +226,13 @@ def _compute(draft: _Draft) -> None:
         if path not in values and other in values:
             values[path] = values[other]
             draft.note(path, f"absent; taken from {other} ({name_of(other)})")
-    if age := _age(draft):
-        values.setdefault("Patient.AgeDisplay", age)
+    with suppress(ValueError):
+        born, studied = draft.text("Patient.DateOfBirth"), draft.text("Study.StudyDate")[:10]
+        if age := age_display(date.fromisoformat(born), date.fromisoformat(studied)):
+            values.setdefault("Patient.AgeDisplay", age)
     if "Report.PositiveStatus" not in values:
         values["Report.PositiveStatus"] = -1
         draft.note("Report.PositiveStatus", "absent; -1 (unknown) is sent")
-
-
-def _age(draft: _Draft) -> str:
-    born, studied = draft.text("Patient.DateOfBirth"), draft.text("Study.StudyDate")[:10]
-    try:
-        return age_display(date.fromisoformat(born), date.fromisoformat(studied))
-    except ValueError:
-        return ""
 
 
 def _count(draft: _Draft, ours: int | None) -> None:
@@ -261,17 +251,14 @@ def _nested(draft: _Draft) -> dict[str, object]:
     document: dict[str, object] = {}
     sections: dict[str, dict[str, object]] = {"": document}
     for one in FIELDS:
-        if one.parent == PROCEDURE or (one.path not in draft.values and _left_out(one)):
+        # An optional time or boolean has no empty form; every other key stays, empty.
+        left_out = one.required == "never" and one.kind != "string" and one.path not in draft.values
+        if one.parent == PROCEDURE or left_out:
             continue
         section = sections.setdefault(one.parent, {})
         section[one.key] = draft.values.get(one.path, [] if one.kind == "array" else "")
     document.update((name, sections[name]) for name in SECTION_NAMES)
     return document
-
-
-def _left_out(one: Field) -> bool:
-    """Whether an absent field is left out: optional times and booleans have no empty form, other keys stay, empty."""
-    return one.required == "never" and one.kind != "string"
 
 
 def _contradict(one: Field, given: object, offered: object) -> bool:
@@ -281,7 +268,5 @@ def _contradict(one: Field, given: object, offered: object) -> bool:
         return first[:10] != second[:10]
     if one.shown and first.isascii() != second.isascii():
         return False
-    return first != second and not (one.path in _WORDED and (first in second or second in first))
-
-
-_WORDED = frozenset({"Order.DeviceManufacturer", "Order.DeviceModel"})
+    worded = one.path in ("Order.DeviceManufacturer", "Order.DeviceModel")
+    return first != second and not (worded and (first in second or second in first))

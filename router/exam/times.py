@@ -116,19 +116,10 @@ def _given(value: object) -> str:
 
 def _is_no_number(number: int, zone: ZoneInfo) -> bool:
     """Whether a number of seconds or milliseconds means "none": 0, 0 by local time, or a day about the year 1."""
-    if number == 0:
-        return True
-    for unit in (timedelta(seconds=1), timedelta(milliseconds=1)):
-        seconds = number * unit.total_seconds()
-        if seconds == -_offset_of(zone) or -62_135_769_600 <= seconds <= -62_135_510_400:
-            return True
-    return False
-
-
-def _offset_of(zone: ZoneInfo) -> float:
-    """Seconds that the zone was ahead of UTC in 1970."""
-    offset = _EPOCH.astimezone(zone).utcoffset()
-    return offset.total_seconds() if offset is not None else 0.0
+    midnight = -(_EPOCH.astimezone(zone).utcoffset() or timedelta()).total_seconds()
+    return number == 0 or any(
+        seconds == midnight or -62_135_769_600 <= seconds <= -62_135_510_400 for seconds in (number, number * 0.001)
+    )
 
 
 def _counted(given: str) -> datetime | None:
