@@ -20,6 +20,17 @@ class ExcludeRule:
     fields: Mapping[str, str]
     sayings: Mapping[str, str] = field(default_factory=dict)
 
+    def excludes(self, headers: Sequence[Mapping[str, str]], said: Mapping[str, Sequence[str]]) -> bool:
+        """Whether it excludes an exam; one of its `headers` is enough."""
+        says = (
+            any(re.search(expression, text) for text in said.get(name) or ("",))
+            for name, expression in self.sayings.items()
+        )
+        return all(says) and any(
+            all(re.search(expression, header.get(field, "")) for field, expression in self.fields.items())
+            for header in (headers if self.fields else [{}])
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SharePolicy:
@@ -48,7 +59,7 @@ def aside(
     the names in the rules.
     """
     for rule in policy.exclude:
-        if _says(rule, said or {}) and any(_matches(rule, header) for header in (headers if rule.fields else [{}])):
+        if rule.excludes(headers, said or {}):
             return Aside(State.EXCLUDED, f"rule {rule.name!r} of [[share.exclude]]")
     kinds = modalities - _ACCOMPANYING
     if kinds and not kinds & policy.modalities:
@@ -71,14 +82,3 @@ def _exclude_rule(rule: Exclude) -> ExcludeRule:
     named = rule.model_extra or {}
     header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
     return ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header})
-
-
-def _says(rule: ExcludeRule, said: Mapping[str, Sequence[str]]) -> bool:
-    return all(
-        any(re.search(expression, text) for text in said.get(name) or ("",))
-        for name, expression in rule.sayings.items()
-    )
-
-
-def _matches(rule: ExcludeRule, header: Mapping[str, str]) -> bool:
-    return all(re.search(expression, header.get(field, "")) for field, expression in rule.fields.items())

@@ -163,13 +163,7 @@ def given_up(status: str) -> bool:
 
 
 _TAKEN_BACK = frozenset({"Withdrawn", "Cancelled", "Canceled"})
-_GIVEN_UP = frozenset(word.casefold() for word in _TAKEN_BACK) | {
-    "discontinued",
-    "void",
-    "voided",
-    "deleted",
-    "revoked",
-}
+_GIVEN_UP = frozenset(map(str.casefold, _TAKEN_BACK)) | {"discontinued", "void", "voided", "deleted", "revoked"}
 _NO_EXAM = re.compile(
     "(?:已|被)?(?:取消|作废|撤销|撤消|撤回|撤单|退费|退单|退检|弃检|删除|废弃|注销|终止)"
     "(?:登记|检查|申请|申请单|预约|医嘱)?|(?:检查|申请|申请单|预约|医嘱|登记)(?:已|被)?(?:取消|作废|撤销|撤消|撤回|删除|终止)"

@@ -140,9 +140,8 @@ def silence(waiting: Sequence[Waiting], reported: Sequence[Reported], scope: Sco
     ris: SilentDay | None = None
     for day in sorted(silent):
         if _nobody_has_any(silent[day], reports):
-            ris = ris or next(
-                (one for one in silent[day] if clock.now >= _over(one.first, _EARLY_AFTERNOON, clock)), None
-            )
+            over = (one for one in silent[day] if clock.now >= _over(one.first, _EARLY_AFTERNOON, clock))
+            ris = ris or next(over, None)
             continue
         for one in silent[day]:
             if _is_silent(one, reports, scope, clock):

@@ -182,15 +182,19 @@ _OPEN = "two approved versions report differently and lack a PDF, and nothing te
 
 
 def _claims(papers: Papers) -> list[_Claim]:
+    counted = {version.document for version in successive(papers.taken)}
+    # Approved ones that came too late to count may claim a PDF, too.
+    versions = [version for version in papers.taken if version.document in counted or version.approved]
     found: list[_Claim] = []
     for pdf in sorted(papers.pdfs, key=_came):
-        claim = _claim(papers, pdf, found)
+        claim = _claim(papers, versions, pdf, found)
         found += [claim] if claim else []
     return found
 
 
-def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim | None:
-    versions = _claimants(papers.taken)
+def _claim(
+    papers: Papers, versions: Sequence[JsonVersion], pdf: PdfVersion, before: Sequence[_Claim]
+) -> _Claim | None:  # fmt: skip
     said = next((version for version in papers.taken if version.document == pdf.confirmed), None)
     if said is not None:
         return _Claim(pdf=pdf, version=said, kind=Kind.PERSON, pair=True)
@@ -208,7 +212,8 @@ def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim 
     first = not _is_served(version, versions, has) or (near and version.document not in has)
     replaces = all(not one.sure for one in taken if one.version == version) and _near(version, pdf, _AT_ONCE)
     pair = kind == Kind.CONTENT or pdf.arrived <= version.arrived or first or replaces
-    sure = kind != Kind.ORDER or not _may_be_of_draft(version, open_, pdf, papers)
+    drafts = (one for one in open_ if not one.approved and one.arrived < version.arrived)
+    sure = kind != Kind.ORDER or not any(_near(draft, pdf, papers.window) for draft in drafts)
     lacking = [one for one in named if not _is_served(one, versions, has)]
     as_well = papers.strict and _may_be_of_another(version, lacking, pdf, papers.window)
     return _Claim(pdf=pdf, version=version, kind=kind, pair=pair, sure=sure, open=as_well)
@@ -224,17 +229,6 @@ def _may_be_of_another(
     own = version in lacking and abs(pdf.arrived - version.arrived) <= window
     others = (one for one in lacking if one.approved and one.content != version.content and one.arrived <= pdf.arrived)
     return any(not own or _near(one, pdf, window) for one in others)
-
-
-def _may_be_of_draft(version: JsonVersion, versions: Sequence[JsonVersion], pdf: PdfVersion, papers: Papers) -> bool:
-    drafts = (one for one in versions if not one.approved and one.arrived < version.arrived)
-    return any(_near(draft, pdf, papers.window) for draft in drafts)
-
-
-def _claimants(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
-    """The versions that may claim a PDF: those that counted, and approved ones that came too late to count."""
-    counted = {version.document for version in successive(taken)}
-    return [version for version in taken if version.document in counted or version.approved]
 
 
 def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[JsonVersion], Kind]:
@@ -276,15 +270,12 @@ def _by_order(
     near = _near(last, pdf, window)
     if approval is None or (last.approved and near and not _is_served(last, versions, has)):
         return last
-    if approval.arrived - pdf.arrived <= window:
-        return last if near and not last.approved and _follows(last, pdf, approval) else approval
-    return last if last.approved or near else approval
-
-
-def _follows(draft: JsonVersion, pdf: PdfVersion, approval: JsonVersion) -> bool:
-    """Whether a PDF between a draft and an approval, near to both, rather came with the draft."""
     wait = approval.arrived - pdf.arrived
-    return wait > _AT_ONCE and pdf.arrived - draft.arrived < wait
+    if wait <= window:
+        # Between a draft and an approval, near to both, it came with the one that is nearer.
+        of_draft = near and not last.approved and wait > _AT_ONCE and pdf.arrived - last.arrived < wait
+        return last if of_draft else approval
+    return last if last.approved or near else approval
 
 
 def _is_served(version: JsonVersion, versions: Sequence[JsonVersion], has: frozenset[int]) -> bool:

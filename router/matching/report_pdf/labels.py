@@ -121,15 +121,17 @@ def labelled(text: str) -> Labelled:
 
     Where the words under a label may be read in several ways (买买提 艾力, 张三男), `names` has each.
     """
-    tokens = list(_tokens(_normal(text[:_LONGEST_TEXT])))
+    text = unicodedata.normalize("NFKC", _DOTS.sub("·", _NOT_SEEN.sub("", text[:_LONGEST_TEXT]))).upper()
+    text = text.replace("\r\n", "\n").replace("\f", "\n").replace("|", " ").replace("’", "'")
+    tokens = list(_tokens(_BROKEN.sub(r"\1名", text)))
     sexed = any(token.label in _SEX for token in tokens)
     names: dict[str, None] = {}
     numbers: dict[tuple[str, str], None] = {}
     for label, words in _values(tokens):
         if label == _NAME_LABEL:
             names |= dict.fromkeys(_persons(words, sexed=sexed))
-        elif label in _NUMBER_LABELS:
-            numbers |= dict.fromkeys((label, number) for number in [_number(words[0].text)] if number)
+        elif label in _NUMBER_LABELS and (number := _number(words[0].text)):
+            numbers[label, number] = None
     return Labelled(names=tuple(names)[:_AT_MOST], numbers=tuple(numbers)[:_AT_MOST])
 
 
@@ -170,12 +172,6 @@ def normal_number(value: str) -> str:
     return "".join(unicodedata.normalize("NFKC", value).upper().split())
 
 
-def _normal(text: str) -> str:
-    text = unicodedata.normalize("NFKC", _DOTS.sub("·", _NOT_SEEN.sub("", text))).upper()
-    text = text.replace("\r\n", "\n").replace("\f", "\n").replace("|", " ").replace("’", "'")
-    return _BROKEN.sub(r"\1名", text)
-
-
 def _tokens(text: str) -> Iterator[_Token]:
     for number, line in enumerate(text.splitlines()):
         at = 0
@@ -186,14 +182,12 @@ def _tokens(text: str) -> Iterator[_Token]:
             begin = match.start("name") if match["name"] else match.start()
             yield from _words(number, line[at:begin])
             at = _SEPARATOR.match(line, match.end()).end()  # type: ignore[union-attr]  # it matches nothing, too
-            yield _label(number, match, line[max(0, begin - _BEFORE) : begin])
+            if match["label"]:
+                yield _Token(number, match["label"], re.sub(r"[ \t]", "", match["label"]))
+            else:
+                foreign = _is_foreign(match["name"], line[max(0, begin - _BEFORE) : begin])
+                yield _Token(number, match["name"], _NAME_LABEL, foreign)
         yield from _words(number, line[at:])
-
-
-def _label(line: int, match: re.Match[str], before: str) -> _Token:
-    if match["name"]:
-        return _Token(line, match["name"], _NAME_LABEL, _is_foreign(match["name"], before))
-    return _Token(line, match["label"], re.sub(r"[ \t]", "", match["label"]))
 
 
 def _is_foreign(label: str, before: str) -> bool:
@@ -298,7 +292,9 @@ def _persons(words: Sequence[_Token], *, sexed: bool) -> list[str]:
         return []
     run = _SEXED.fullmatch(name)
     found = [name, run[1]] if run and not sexed else [name]
-    return [*found, *(name + more for more in [_second(name, words)] if more)]
+    if more := _second(name, words):
+        found.append(name + more)
+    return found
 
 
 def _after_latin(words: Sequence[_Token]) -> Sequence[_Token]:
