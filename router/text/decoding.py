@@ -56,12 +56,14 @@ def shown(text: str, *, lines: bool = False) -> str:
     These are control characters, and those that change the direction of writing or end a line. With `lines`, line
     feeds and tabs stay.
     """
-    return _OBEYED.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _written_out(found[0]), text)
 
+    def written_out(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        if lines and found[0] in "\n\t":
+            return found[0]
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
-def _written_out(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return _OBEYED.sub(written_out, text)
 
 
 def decode(data: bytes, declared: str = "") -> str:
@@ -305,7 +307,9 @@ def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
         return latin.text
     if not latin.scripts or not latin.is_cased or not _is_spelt(latin.text):
         return han.text if han.level > 1 or not latin.scripts else None
-    if is_like_chinese_name(han.text) and not declared and not _mostly_ascii(latin):
+    # At least half of each word's letters are ASCII, as in Latin words.
+    ascii_words = all(2 * sum(map(str.isascii, word)) >= len(word) for word in _words(latin.text))
+    if is_like_chinese_name(han.text) and not declared and not ascii_words:
         return han.text if is_chinese_name(han.text) else None
     if han.level <= 1 or han.touching or han.inside:
         return latin.text
@@ -313,11 +317,6 @@ def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
     if declared or han.level < 3:
         return latin.text if (name and declared) or not latin.text.isupper() else None
     return None if name else han.text
-
-
-def _mostly_ascii(latin: _Look) -> bool:
-    """Whether at least half of each word's letters are ASCII, as in Latin words."""
-    return all(2 * sum(map(str.isascii, word)) >= len(word) for word in _words(latin.text))
 
 
 def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: _Look | None) -> str | None:
@@ -361,14 +360,11 @@ def _own_or_han(own: _Look, han: _Look, likeness: int) -> str | None:
         return None if likeness == _CERTAIN else han.text
     if likeness == _CERTAIN:
         return own.text
-    if likeness and (han.level < _COMMON or not _may_stand(han.text)):
-        return own.text
-    return han.text if han.level == _COMMON and not likeness else None
-
-
-def _may_stand(han: str) -> bool:
-    """Whether it has the form of a name, or has no components and more than one character."""
-    return is_like_chinese_name(han) or ("^" not in han and sum(not c.isascii() for c in han) > 1)
+    if likeness:
+        several = "^" not in han.text and sum(not c.isascii() for c in han.text) > 1
+        stands = han.level >= _COMMON and (several or is_like_chinese_name(han.text))
+        return None if stands else own.text
+    return han.text if han.level == _COMMON else None
 
 
 def _fits(own: _Look, codec: str) -> bool:

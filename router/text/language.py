@@ -124,15 +124,15 @@ class Tongue:
             yield self.say("{channel} to {destination}", channel=tell(found[1]), destination=found[2])
         elif found := _STATUS.fullmatch(text):
             yield f"{found[1]} {tell(found[2])}"
-        yield from itertools.islice(self._by_template(text, tell), _MOST_TEMPLATES)
+        made = (
+            self.say(each.text, **{name: tell(value) for name, value in values.items()})
+            for each in self._catalogue.templates
+            if (values := each.values(text)) is not None
+        )
+        yield from itertools.islice(made, _MOST_TEMPLATES)
         yield from self._joined(text, tell)
         for cut in itertools.islice(_BRACKET.finditer(text), _MOST_BRACKETS) if text.endswith(")") else ():
             yield f"{tell(text[: cut.start()])}（{tell(text[cut.end() : -1])}）"
-
-    def _by_template(self, text: str, tell: Say) -> Iterator[str]:
-        for each in self._catalogue.templates:
-            if (values := each.values(text)) is not None:
-                yield self.say(each.text, **{name: tell(value) for name, value in values.items()})
 
     def _joined(self, text: str, tell: Say) -> Iterator[str]:
         """Translations of texts joined by `; `, `: `, `, ` and the like; of a list every part must be known."""

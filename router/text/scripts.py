@@ -63,13 +63,9 @@ def _compounds() -> frozenset[str]:
 
 def _are_names(text: str, is_surname: Callable[[str], bool]) -> bool:
     parts = [part.strip(_EDGES) for part in _PARTS.split(text) if not part.isascii()]
-    return bool(parts) and all(_is_name(part, is_surname) for part in parts)
-
-
-def _is_name(part: str, is_surname: Callable[[str], bool]) -> bool:
-    """Whether it is a surname of one or two characters, then a given name."""
-    found = [re.fullmatch(rf"({_HAN}{{{length}}})[\^ \u3000]?{_HAN}{{1,2}}", part) for length in (1, 2)]
-    return any(match and is_surname(match[1]) for match in found)
+    forms = [rf"({_HAN}{{{length}}})[\^ \u3000]?{_HAN}{{1,2}}" for length in (1, 2)]  # surname, then given name
+    named = (any((m := re.fullmatch(form, part)) and is_surname(m[1]) for form in forms) for part in parts)
+    return bool(parts) and all(named)
 
 
 def likeness(text: str) -> int:
@@ -129,22 +125,10 @@ def _alternates(word: str, vowels: frozenset[str] | set[str]) -> bool:
     )
 
 
-def _is_hebrew(word: str) -> bool:
-    return bool(_HEBREW.fullmatch(word)) and not _HEBREW_LAST.search(word)
-
-
-def _is_arabic(word: str) -> bool:
-    return bool(_ARABIC.fullmatch(word)) and not _ARABIC_ORDER.search(word)
-
-
-def _is_thai(word: str) -> bool:
-    return bool(_THAI.fullmatch(word)) and bool(_THAI_VOWELS.search(word))
-
-
 _WORDS: dict[str, Callable[[str], bool]] = {
     "CYRILLIC": _is_cyrillic,
     "GREEK": _is_greek,
-    "HEBREW": _is_hebrew,
-    "ARABIC": _is_arabic,
-    "THAI": _is_thai,
+    "HEBREW": lambda word: bool(_HEBREW.fullmatch(word)) and not _HEBREW_LAST.search(word),
+    "ARABIC": lambda word: bool(_ARABIC.fullmatch(word)) and not _ARABIC_ORDER.search(word),
+    "THAI": lambda word: bool(_THAI.fullmatch(word) and _THAI_VOWELS.search(word)),
 }
