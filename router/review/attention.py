@@ -66,11 +66,6 @@ class _Group:
     exams: dict[int, None] = field(default_factory=dict)
     deliveries: dict[int, None] = field(default_factory=dict)
 
-    def add_reason(self, error: str) -> None:
-        """Keep the reason of the first refused delivery, which is in the node's own words and without patient data."""
-        if error and self.about != error:
-            self.about = f"the first: {self.about.removeprefix('the first: ')}" if self.about else error
-
     def add(self, exam: int, deliveries: Iterable[int], since: datetime) -> None:
         self.since = min(self.since, since)
         self.exams[exam] = None
@@ -134,7 +129,10 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
         if isinstance(cause, Cause) and not (cause == Cause.WITHDRAWN and one.exam in unread):
             since = max(one.changed, one.approved_at or one.changed)
             group = groups.setdefault((cause, one.destination), _Group(since))
-            group.add_reason(one.error if cause == Cause.REFUSED else "")
+            if cause == Cause.REFUSED and one.error and group.about != one.error:
+                # The reason of the first, which is in the node's own words and without patient data.
+                first = group.about.removeprefix("the first: ")
+                group.about = f"the first: {first}" if first else one.error
             group.add(one.exam, [one.id], since)
     return [_entry(cause, destination, group) for (cause, destination), group in groups.items()]
 
@@ -142,24 +140,16 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
 def _of_approvals(unread: Iterable[Unread]) -> list[Attention]:
     groups: dict[str, _Group] = {}
     for one in unread:
-        about = approval_told(one)
+        about = f"{one.source}: Order.Status {shown_word(one.approval.word)}"  # no patient data
+        if one.approval.part == Part.TIME:
+            about = f"{one.source}: Report.ApproveTime"
         groups.setdefault(about, _Group(one.since, about)).add(one.exam, one.deliveries, one.since)
     return [_entry(Cause.APPROVAL, "", group) for group in groups.values()]
 
 
-def approval_told(one: Unread) -> str:
-    """Source and word of an approval that cannot be read, without patient data: `branch 01: Order.Status 已审核`."""
-    if one.approval.part == Part.TIME:
-        return f"{one.source}: Report.ApproveTime"
-    return f"{one.source}: Order.Status {shown_word(one.approval.word)}"
-
-
 def _of_accounts(tripped: Iterable[OpenBreaker]) -> list[Attention]:
-    refused = [one for one in tripped if one.breaker.outage not in PASSING]
-    return [
-        _entry(Cause.ACCOUNT, one.destination, _Group(one.breaker.since) if one.breaker.since else None, count=1)
-        for one in refused
-    ]
+    refused = [(one.destination, one.breaker.since) for one in tripped if one.breaker.outage not in PASSING]
+    return [_entry(Cause.ACCOUNT, name, _Group(since) if since else None, count=1) for name, since in refused]
 
 
 def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count: int = 0) -> Attention:

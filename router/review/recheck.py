@@ -68,7 +68,11 @@ class Recheck:
 
     def _found(self, exam: int, channels: frozenset[Channel], policy: IdentityPolicy, now: datetime) -> list[Doubt]:
         known = self._catalogue.exams.case(exam)
-        key, *others = [self._load(known, version)[1] for version in _counting_first(known)]
+        if not known.jsons:
+            raise InvalidData("the exam has no JSON")
+        keys = {version.document: self._load(known, version)[1] for version in known.jsons}
+        key = keys.pop(successive(known.jsons)[-1].document)
+        others = list(keys.values())
         case = replace(known, studies=self._read_again(known.studies))
         # A person has settled what the text said as it is known, which may read otherwise in the file.
         digests, before = self._catalogue.delivered.settled(exam), doubts(known, key, others, policy) | forgotten(known)
@@ -116,11 +120,3 @@ class Recheck:
 def by_rule(judged: Iterable[Judged]) -> Counter[tuple[int, str]]:
     """How many exams each rule would hold, by the set of checks that brought it and its name."""
     return Counter(rule for one in judged for rule in {(doubt.since, doubt.rule) for doubt in one.doubts})
-
-
-def _counting_first(case: ExamSnapshot) -> list[JsonVersion]:
-    """The exam's JSONs: the one that counts, then all others."""
-    if not case.jsons:
-        raise InvalidData("the exam has no JSON")
-    counting = successive(case.jsons)[-1]
-    return [counting, *(version for version in case.jsons if version.document != counting.document)]

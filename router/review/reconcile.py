@@ -70,11 +70,9 @@ class Reconciliation:
         announced, trouble = self._announced(case) if places else (None, ())
         absent = sum(uid not in case.studies for uid in case.links)
         received = sum(study.instances for study in case.studies.values())
-        lack = (
-            missing(Expected(approved_at=approved_at, announced=announced, here=received, absent=absent))
-            if approved_at
-            else ""
-        )
+        lack = ""
+        if approved_at:
+            lack = missing(Expected(approved_at=approved_at, announced=announced, here=received, absent=absent))
         common = (*trouble, *([lack] if lack else []))
         return [
             _account(case, name, announced, received, tallies.get((exam, name), Tally()),
@@ -95,7 +93,11 @@ def _account(
     common: tuple[str, ...],
 ) -> Account:  # fmt: skip
     states = {one.channel: one.state for one in deliveries}
-    still_open = (_of_delivery(one) for one in deliveries if one.state in PENDING)
+    pending = [one for one in deliveries if one.state in PENDING]
+    whys = [one.error or ", ".join(one.waiting_for) for one in pending]
+    still_open = [
+        f"{one.channel} {one.state}" + (f": {why}" if why else "") for one, why in zip(pending, whys, strict=True)
+    ]
     return Account(
         exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
         selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
@@ -114,11 +116,6 @@ def _instances(tally: Tally) -> list[str]:
         "damaged": tally.damaged,
     }
     return [f"{n} {what}" for what, n in counts.items() if n]
-
-
-def _of_delivery(one: Delivery) -> str:
-    why = one.error or ", ".join(one.waiting_for)
-    return f"{one.channel} {one.state}: {why}" if why else f"{one.channel} {one.state}"
 
 
 def summed(accounts: Sequence[Account]) -> str:

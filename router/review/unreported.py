@@ -93,7 +93,7 @@ def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:
 def counted(config: Config, catalogue: Catalogue, now: datetime) -> Counted:
     """Count the studies without a report, by their rows alone."""
     waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
-    clock = work_clock(config, Workdays(), now)
+    clock = WorkClock(days=Workdays(), zone=config.node.timezone, now=now)
     senders = Counter(one.sender for one in waiting)
     return Counted(
         count=len(waiting), recent=sum(not passed_over(one, scope, clock) for one in waiting),
