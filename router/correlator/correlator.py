@@ -76,10 +76,7 @@ class Correlator:
         self._notices = Notices(config, self._catalogue, self._bus)
 
     def reconsider(self) -> None:
-        """Have those exams evaluated again that a changed mapping, code table or configuration may concern.
-
-        They are those whose report waits for its JSON or was refused, and those that a doubt holds.
-        """
+        """Have exams evaluated again that a changed mapping, code table or configuration may bring forward."""
         self.facts.jsons.forget()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
         concerned = set()
@@ -93,30 +90,25 @@ class Correlator:
         """Evaluate the exams whose time has come, so many at once; how many there were."""
         due = self._catalogue.exams.to_check(self._clock.now(), _AT_ONCE)
         for exam in due:
-            self._evaluate_safely(exam)
+            try:
+                self.evaluate(exam)
+            except TransientError:
+                raise
+            except Damaged as damaged:
+                self._hold_unknown(exam, damaged)
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
+                now = self._clock.now()
+                text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
+                self._notices.alarm(Alarm.DEFECT, exam, text, now)
+                self._catalogue.exams.postpone(exam, now + _LATER)
         return len(due)
-
-    def _evaluate_safely(self, exam: int) -> None:
-        """Evaluate; an exam that fails is looked at again later and does not keep the others waiting."""
-        try:
-            self.evaluate(exam)
-        except TransientError:
-            raise
-        except Damaged as damaged:
-            self._hold_unknown(exam, damaged)
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
-            now = self._clock.now()
-            text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
-            self._notices.alarm(Alarm.DEFECT, exam, text, now)
-            self._catalogue.exams.postpone(exam, now + _LATER)
 
     def _hold_unknown(self, exam: int, damaged: Damaged) -> None:
         """Hold an exam of which nothing says for certain any more whose it is, until its JSON comes again."""
         now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.documents.damage(
-            int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now
-        )
+        document, place = int(str(damaged.fields["document"])), str(damaged.fields["place"])
+        self._catalogue.exams.documents.damage(document, place, why, now)
         self._notices.alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:
@@ -236,15 +228,10 @@ class Correlator:
     def _facts_of(
         self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment
     ) -> ImagesFacts | ReportFacts:  # fmt: skip
-        if delivery.channel == Channel.REPORT:
-            return self._report_facts(delivery, destination, tally, found)
-        ask_at = self._catalogue.commitments.next_ask(delivery.exam, destination.name) if tally.stored else None
-        others = self._companions.awaited(found.case, found.now)
-        return ImagesFacts(destination=destination, tally=tally, others=others, ask_at=ask_at)
-
-    def _report_facts(
-        self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment
-    ) -> ReportFacts:  # fmt: skip
+        if delivery.channel == Channel.IMAGES:
+            ask_at = self._catalogue.commitments.next_ask(delivery.exam, destination.name) if tally.stored else None
+            others = self._companions.awaited(found.case, found.now)
+            return ImagesFacts(destination=destination, tally=tally, others=others, ask_at=ask_at)
         if apart := apart_of(found, delivery, destination):  # those of the other studies go when the doubt is settled
             tally = self._catalogue.ledger.tally_of(found.case.studies.keys() - apart, destination.name)
         went = delivery.state in (State.DELIVERED, State.FAILED)

@@ -24,16 +24,17 @@ _APPROVE_TIME = "Report.ApproveTime"
 def fill_for(
     config: Config, tables: Tables, case: ExamSnapshot, document: Mapping[str, object], image_count: int | None
 ) -> Filled:
-    """Fill the gaps of the RIS's document; `image_count` is what was selected, None without images.
-
-    A study that a person keeps apart from the exam is not named, whatever the RIS lists.
-    """
+    """Fill the gaps of the RIS's document; `image_count`: None without images. Studies kept apart are not named."""
     study = document.get("Study")
     if case.apart and isinstance(study, Mapping):
         kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in case.apart]
         document = {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
+    branch = case.branch
+    if branch == config.hospital.HospitalBranchCode:  # the default one: perhaps its images came from another branch
+        calling = {one.sending_ae for one in case.studies.values()}
+        branch = next((one.code for one in config.hospital.branch if calling & set(one.senders)), branch)
     studies = tuple(_facts(one) for one in case.studies.values())
-    return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
+    return fill(document, sources_of(config, tables, branch, studies, image_count))
 
 
 def keep_apart(case: ExamSnapshot, study_uids: frozenset[str]) -> ExamSnapshot:
@@ -87,14 +88,10 @@ def _findings(
     config: Config, tables: Tables, filled: Filled, *, now: datetime | None = None,
     accept_empty: frozenset[str] = frozenset(),
 ) -> Findings:  # fmt: skip
+    tolerance, zone = config.reports.clock_tolerance, config.node.timezone
     return validate(
-        filled.document,
-        tables=tables,
-        accept_empty=accept_empty,
-        now=now,
-        tolerance=config.reports.clock_tolerance,
-        zone=config.node.timezone,
-    )
+        filled.document, tables=tables, accept_empty=accept_empty, now=now, tolerance=tolerance, zone=zone
+    )  # fmt: skip
 
 
 def in_words(fault: Fault) -> str:
@@ -110,26 +107,10 @@ def platform_faults(faults: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def _branch(config: Config, case: ExamSnapshot) -> str:
-    """The exam's branch; where that is the default one, the branch whose device or PACS sent the images."""
-    if case.branch == config.hospital.HospitalBranchCode:
-        calling = {study.sending_ae for study in case.studies.values()}
-        for branch in config.hospital.branch:
-            if calling & set(branch.senders):
-                return branch.code
-    return case.branch
-
-
 def _facts(study: StudyHere) -> StudyFacts:
     return StudyFacts(
-        uid=study.uid,
-        accession_number=study.accession_number,
+        uid=study.uid, accession_number=study.accession_number, description=study.description,
         study_date=study.study_date + study.study_time[:6].ljust(6, "0") if study.study_time else study.study_date,
-        description=study.description,
-        modality="\\".join(study.modalities),
-        manufacturer=study.manufacturer,
-        model=study.model,
-        station_name=study.station_name,
-        serial_number=study.serial_number,
-        sending_ae=study.sending_ae,
-    )
+        modality="\\".join(study.modalities), manufacturer=study.manufacturer, model=study.model,
+        station_name=study.station_name, serial_number=study.serial_number, sending_ae=study.sending_ae,
+    )  # fmt: skip

@@ -155,10 +155,7 @@ class Notices:
             self.alarm(Alarm.DELIVERED_IN_DOUBT, exam, text, now)
 
     def _note_unread(self, done: Evaluation) -> None:
-        """Keep that the approval cannot be read: without one the exam has no due time to miss.
-
-        One whose deliveries a person has all cancelled is nobody's question any more.
-        """
+        """Record an unreadable approval, which has no due time to miss, while a delivery is still wanted."""
         found, hospital = done.found, self._config.hospital
         branch = found.case.branch
         if found.case.places[found.version.document].endswith(".hl7"):

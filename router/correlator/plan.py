@@ -159,10 +159,7 @@ def _content(found: Assessment, facts: ReportFacts, config: Config) -> _Content:
 
 
 def _differs(delivery: Delivery, content: _Content, facts: ReportFacts) -> bool:
-    """Whether the report is another one than that which was delivered, or is wanted, or was refused.
-
-    What was refused differs where a table or the configuration has changed since.
-    """
+    """Whether the report differs from what was delivered or is wanted, or by other tables from what was refused."""
     last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
     return content.wanted != last or (facts.refused is not None and facts.refused != dump(content.document))
 

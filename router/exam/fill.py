@@ -166,10 +166,7 @@ def _typed(one: Field, value: object, zone: ZoneInfo) -> object:
 
 
 def _translate(draft: _Draft, tables: Tables) -> None:
-    """Translate the hospital's own words into standard codes, in fields that have no partner for the standard's code.
-
-    The status, a word of the standard, counts without the blanks around it.
-    """
+    """Translate the hospital's words into standard codes in fields without a partner for these; strip the status."""
     if status := draft.text("Order.Status"):
         draft.values["Order.Status"] = status
     for one in FIELDS:

@@ -73,10 +73,7 @@ def approved(key: ExamKey) -> bool:
 
 
 def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: str, sexes: Table) -> ExamKey:
-    """The key of a document as `read` gives it; InvalidData only without an ExamId, or with too many studies.
-
-    `sexes` is the code table of Gender (性别), by which the hospital's own values are understood.
-    """
+    """The key of a document; InvalidData without ExamId, or with too many studies. `sexes`: the table of Gender."""
     exam_id = stripped(document.get("ExamId"))
     if not exam_id:
         hint = "without it the RIS's exam cannot be told from others"

@@ -115,7 +115,7 @@ def _given(value: object) -> str:
 
 
 def _is_no_number(number: int, zone: ZoneInfo) -> bool:
-    """Whether a number of seconds or milliseconds means "none": 0, 0 by local time, or a day about the year 1."""
+    """Whether a number of (milli)seconds means "none": 0, 0 by local time, or a day about the year 1."""
     midnight = -(_EPOCH.astimezone(zone).utcoffset() or timedelta()).total_seconds()
     return number == 0 or any(
         seconds == midnight or -62_135_769_600 <= seconds <= -62_135_510_400 for seconds in (number, number * 0.001)

@@ -73,7 +73,11 @@ class Cataloguer:
             self._studies.release([arrival.path for arrival in arrivals])
             now = self._clock.monotonic()
             self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
-        self._settle_quiet()
+        # Classes that depend on neighbours wait until a study pauses; its selection settles them at the latest.
+        before = self._clock.monotonic() - _QUIET_SECONDS
+        for study in [study for study, last in self._unsettled.items() if last <= before]:
+            self._settle(study)
+            del self._unsettled[study]
         return count
 
     def _enter(self, arrivals: Sequence[_Arrival]) -> None:
@@ -92,7 +96,9 @@ class Cataloguer:
                 self._instances.doubt([study], text, self._clock.now())
                 self._record(Kind.DOUBT, text, study)
         with self._instances.transaction():  # so that not each event waits for the disk
-            self._note_again(arrivals, known)
+            again = {one.header.uids.study: one.received for one in arrivals if one.header.uids.sop in known}
+            for study, received in again.items():
+                self._instances.again(study, received)
             self._note_cut(arrivals, known)
             self._note_strays(arrivals)
             self._note_irregular(arrivals)
@@ -111,10 +117,7 @@ class Cataloguer:
         return count, arrivals
 
     def _hand_documents(self, arrivals: Sequence[_Arrival]) -> None:
-        """Hand over the PDFs in instances, also in one that came before.
-
-        That is before incoming/ is emptied, so that it is repeated after a crash.
-        """
+        """Hand over the PDFs in instances, known ones too, before incoming/ is emptied: a crash repeats it."""
         for arrival in arrivals:
             if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
                 uids = arrival.header.uids
@@ -125,16 +128,13 @@ class Cataloguer:
                     text = f"an encapsulated PDF is no report: {error.message}"
                     self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)
 
-    def _settle_quiet(self) -> None:
-        """Settle classes that depend on neighbours once a study pauses; its selection settles them at the latest."""
-        before = self._clock.monotonic() - _QUIET_SECONDS
-        for study in [study for study, last in self._unsettled.items() if last <= before]:
-            self._settle(study)
-            del self._unsettled[study]
-
     def _read(self, path: Path) -> _Arrival | None:
         if (ended := self._incoming.attempts.ended(path)) >= _MOST_ENDED:
-            self._set_apart(path, f"reading it has ended the program or taken all its memory {ended} times")
+            reason = f"reading it has ended the program or taken all its memory {ended} times"
+            study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
+            text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"  # a person deletes it
+            event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
+            self._bus.record(event)
             return None
         try:
             with path.open("rb") as file, self._incoming.attempts.at(path):
@@ -146,18 +146,11 @@ class Cataloguer:
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
-            reason = (
-                error.message if isinstance(error, InvalidData) else f"{type(error).__name__} {traceback_of(error)}"
-            )
+            reason = f"{type(error).__name__} {traceback_of(error)}"
+            if isinstance(error, InvalidData):
+                reason = error.message
             self._put_away(path, "unreadable", "an instance cannot be read", reason)
             return None
-
-    def _set_apart(self, path: Path, reason: str) -> None:
-        """Quarantine a file that must never be tried again; the alarm stands until a person deletes the file."""
-        study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
-        text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"
-        event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
-        self._bus.record(event)
 
     def _put_away(self, path: Path, why: str, text: str, reason: str) -> tuple[str | None, str]:
         """Move a file into quarantine; its study, as far as that can be read, and the folder."""
@@ -237,20 +230,17 @@ class Cataloguer:
             text = "its file was damaged and has come again"
             self._record(Kind.RECEIVED, text, one.uids.study, instance=one.uids.sop)
 
-    def _note_again(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
-        again = {
-            arrival.header.uids.study: arrival.received for arrival in arrivals if arrival.header.uids.sop in known
-        }
-        for study, received in again.items():
-            self._instances.again(study, received)
-
     def _note_cut(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """Record each instance that is not whole; an alarm stands while a study has one without a whole version."""
         concerned: dict[str, bool] = {}
         for arrival in arrivals:
             uids, cut = arrival.header.uids, arrival.header.cut
             if cut:
-                text = f"instance {uids.sop} is cut off: {cut}; {self._of_cut(uids, known, arrivals)}"
+                whole = any(row.study_uid == uids.study and not row.cut for row in known.get(uids.sop, ()))
+                whole = whole or any(one.header.uids == uids and not one.header.cut for one in arrivals)
+                fate = "it goes as it is" if self._cut_off_goes else "it is set aside where it was chosen to go"
+                fate = "a whole version of it is here, and goes" if whole else fate
+                text = f"instance {uids.sop} is cut off: {cut}; {fate}"
                 self._record(Kind.IRREGULAR, text, uids.study)
             if cut or uids.sop in known:
                 concerned[uids.study] = concerned.get(uids.study, False) or bool(cut)
@@ -259,13 +249,6 @@ class Cataloguer:
                 self._cut_alarm(Kind.CLEARED, "every instance of the study is here whole", study)
             elif came and not self._cut_off_goes:
                 self._cut_alarm(Kind.ALARM, "images of the study are cut off and set aside", study)
-
-    def _of_cut(self, uids: InstanceUids, known: dict[str, list[Known]], arrivals: Sequence[_Arrival]) -> str:
-        """Fate of a version that is cut off."""
-        here = any(row.study_uid == uids.study and not row.cut for row in known.get(uids.sop, ()))
-        if here or any(one.header.uids == uids and not one.header.cut for one in arrivals):
-            return "a whole version of it is here, and goes"
-        return "it goes as it is" if self._cut_off_goes else "it is set aside where it was chosen to go"
 
     def _cut_alarm(self, kind: Kind, text: str, study: str) -> None:
         subject = f"study {study}"

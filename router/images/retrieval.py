@@ -68,10 +68,10 @@ class Retrieval:
                 return True
             answers.append(f"it cannot be asked: {error}")
         if not self.stop():  # a question that was cut short is asked again at the next start
-            now, said = self.clock.now(), "; ".join(answers)
-            text = f"the PACS {self.query.ae_title} was asked: {said}"
+            now, answer = self.clock.now(), "; ".join(answers)
+            text = f"the PACS {self.query.ae_title} was asked: {answer}"
             self.bus.record(Event(now, Kind.ASKED, text, exam=due.exam))
-            self.catalogue.retrievals.asked(due.exam, said, now)
+            self.catalogue.retrievals.asked(due.exam, answer, now)
         return True
 
     def _put_off(self, due: Asked, why: str) -> None:

@@ -46,10 +46,7 @@ class Selection:
         self._identity = identity
 
     def settle(self, study_uid: str) -> tuple[list[Member], dict[int, SeriesFacts]]:
-        """Judge the study's instances among each other and record their classes; they and their facts.
-
-        Safe to repeat.
-        """
+        """Judge the study's instances together and record their classes, safe to repeat; they and their facts."""
         here = self._catalogue.series_members.of_study(study_uid)
         members = [one.member for one in here]
         facts = self._catalogue.series_members.facts(one.facts for one in members)
@@ -77,12 +74,16 @@ class Selection:
             return False
         keys = {one.key for one in undecided}
         book = book_for(destination, self._book())
-        pools = self._whole(undecided, book, marks) if complete else [self._alone(undecided, book, marks)]
+        pools = self._pools(undecided, book, marks, complete=complete)
         wanted = frozenset(destination.classes)
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
         late = {one.key for one in undecided if late_after is not None and one.received > late_after}
         cut = {one.key: one.cut for one in undecided if one.cut and not self._cut_off_goes}
-        self._enter(destination, choices, self._renewals(destination, undecided), late, cut, now)
+        again = [one.key for one in undecided if one.version > 1]
+        pairs = self._catalogue.versions.renewed(destination.name, again)
+        policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
+        renewals = {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
+        self._enter(destination, choices, renewals, late, cut, now)
         return len(choices) < len(keys)
 
     def _enter(
@@ -112,23 +113,17 @@ class Selection:
             fields = {"destination": destination.name, "selected": count, "filtered": len(decisions) - count}
             self._bus.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
 
-    def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
-        again = [one.key for one in undecided if one.version > 1]
-        pairs = self._catalogue.versions.renewed(destination.name, again)
-        policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
-        return {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
-
-    def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
-        """Candidates by their own headers only: the neighbours may be on their way."""
-        facts = self._catalogue.series_members.facts(one.facts for one in undecided)
-        verdicts = {number: Verdict(classify(own, book), own) for number, own in facts.items()}
-        return [
-            candidate(one.key, one.series_uid, one.sop_uid, verdicts[one.facts], book.limits, marks)
-            for one in undecided
-        ]
-
-    def _whole(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> Iterable[list[Candidate]]:
-        """Candidates of each study as a whole, those that are decided already among them."""
+    def _pools(
+        self, undecided: list[Undecided], book: Rulebook, marks: Marks, *, complete: bool
+    ) -> Iterable[list[Candidate]]:  # fmt: skip
+        """Candidates of each complete study, with those that are decided already; else by their own headers only."""
+        if not complete:
+            known = self._catalogue.series_members.facts(one.facts for one in undecided)
+            own = {number: Verdict(classify(facts, book), facts) for number, facts in known.items()}
+            yield [
+                candidate(one.key, one.series_uid, one.sop_uid, own[one.facts], book.limits, marks) for one in undecided
+            ]
+            return
         for study_uid in dict.fromkeys(one.study_uid for one in undecided):
             members, facts = self.settle(study_uid)
             verdicts = judge(members, facts, book)
@@ -157,11 +152,8 @@ class Selection:
             if SeriesClass.KEY in destination.classes:
                 references.reopen(again)
             if sent:
-                self._bus.record(_rejected_after_delivery(case.exam, destination, sent, now))
-
-
-def _rejected_after_delivery(exam: int, destination: Destination, sent: Sequence[int], now: datetime) -> Event:
-    text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
-    alarm, fields = Alarm.REJECTED_AFTER_DELIVERY, {"destination": destination.name}
-    subject = f"e{exam} at {destination.name}"
-    return Event(now, Kind.ALARM, text, exam=exam, fields=fields, alarm=alarm, subject=subject)
+                text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
+                self._bus.record(Event(
+                    now, Kind.ALARM, text, exam=case.exam, fields={"destination": destination.name},
+                    alarm=Alarm.REJECTED_AFTER_DELIVERY, subject=f"e{case.exam} at {destination.name}",
+                ))  # fmt: skip

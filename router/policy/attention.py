@@ -179,10 +179,7 @@ class Attention:
 
 
 def judge(one: Stuck, within: timedelta | None, now: datetime) -> Cause | Onward:
-    """The cause for which a delivery waits for a person, or how it goes on without one.
-
-    `within` is the budget of its destination and channel, None where that is not configured.
-    """
+    """The cause for which a delivery waits for a person, or how it goes on; `within`: its budget, if configured."""
     if one.state in CLOSED:
         return Onward.CLOSED
     if one.state == State.HELD:

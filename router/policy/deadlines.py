@@ -51,10 +51,7 @@ def slack(due: datetime, now: datetime) -> timedelta:
 
 
 def stage(due: datetime, budget: timedelta, expected: datetime | None, now: datetime) -> Alarm | None:
-    """The alarm of a delivery that is not delivered yet: half, or four fifths, or all of its time is over.
-
-    A delivery that is forecast to be late is at risk whatever the clock says.
-    """
+    """The alarm of an undelivered delivery: half, four fifths or all of its time is over, or it is forecast late."""
     if now >= due:
         return Alarm.MISSED
     if now >= due - budget / 5 or (expected is not None and expected > due):

@@ -131,8 +131,8 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
             group = groups.setdefault((cause, one.destination), _Group(since))
             if cause == Cause.REFUSED and one.error and group.about != one.error:
                 # The reason of the first, which is in the node's own words and without patient data.
-                first = group.about.removeprefix("the first: ")
-                group.about = f"the first: {first}" if first else one.error
+                more = f"the first: {group.about.removeprefix('the first: ')}"
+                group.about = more if group.about else one.error
             group.add(one.exam, [one.id], since)
     return [_entry(cause, destination, group) for (cause, destination), group in groups.items()]
 

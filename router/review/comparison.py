@@ -56,10 +56,7 @@ class IdentityComparison:
         self._read = read
 
     def of(self, case: ExamSnapshot) -> list[Side]:
-        """The report's side, then each study's; a study whose headers differ has several.
-
-        InvalidData when the node's copy of the exam JSON does not read.
-        """
+        """The report's side, then each study's, one a header. InvalidData where the exam JSON does not read."""
         place = case.places[successive(case.jsons)[-1].document]
         try:
             key = self._references.key(self._references.read(self._read(place)), case.branch)

@@ -49,10 +49,7 @@ class Reconciliation:
         self._read = read
 
     def ledger(self, start: datetime, end: datetime) -> list[Account]:
-        """Accounts of the exams approved between the two instants, one for each destination of an exam.
-
-        Exams of a backfill count once nothing of them is still to go.
-        """
+        """Accounts of exams approved between the two, by destination; of a backfill once nothing is still to go."""
         exams = self._catalogue.exams.approved_between(start, end)
         return [account for exam in exams for account in self._of(exam)]
 

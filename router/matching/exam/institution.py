@@ -12,10 +12,7 @@ _RULE = "another hospital"
 
 
 def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
-    """The reason why an exam is not of `hospital`; None where USCI and HospitalCode name it, or are empty.
-
-    A branch's code (院区) as HospitalCode means the same hospital.
-    """
+    """Why an exam is not of `hospital`; None where USCI and HospitalCode (a branch's, too) name it or are empty."""
     branches = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
     ours = {"USCI": {hospital.USCI}, "HospitalCode": {hospital.HospitalCode, *branches}}
     said = dict(zip(ours, key.institution, strict=True))

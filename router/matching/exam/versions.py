@@ -108,10 +108,7 @@ def successive(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
 
 
 def approval_arrived(versions: Sequence[JsonVersion]) -> datetime:
-    """The arrival of the approval that counts: of the first of the approved versions at the end of the list.
-
-    Where the last version is not approved, its arrival.
-    """
+    """Arrival of the first of the approved versions at the end of the list; of the last if that is not approved."""
     found = versions[-1].arrived
     for version in reversed(versions):
         if not version.approved:

@@ -244,10 +244,7 @@ def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[Js
 
 
 def _of_name(versions: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta) -> list[JsonVersion]:
-    """The versions that came under the PDF's name, where each version has its own.
-
-    A draft's name does not bind a PDF that came long after it.
-    """
+    """The versions under the PDF's name, if each has its own; a draft's binds no PDF that came long after it."""
     named = [version for version in versions if version.stem == pdf.stem]
     bound = any(version.approved or _near(version, pdf, window) for version in named)
     return named if bound and len(named) < len(versions) else list(versions)

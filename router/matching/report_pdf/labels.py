@@ -117,10 +117,7 @@ class _Token:
 
 
 def labelled(text: str) -> Labelled:
-    """Read the labels of a report's text.
-
-    Where the words under a label may be read in several ways (买买提 艾力, 张三男), `names` has each.
-    """
+    """Read the labels of a report's text; `names` has every reading of ambiguous words (买买提 艾力, 张三男)."""
     text = unicodedata.normalize("NFKC", _DOTS.sub("·", _NOT_SEEN.sub("", text[:_LONGEST_TEXT]))).upper()
     text = text.replace("\r\n", "\n").replace("\f", "\n").replace("|", " ").replace("’", "'")
     tokens = list(_tokens(_BROKEN.sub(r"\1名", text)))
@@ -136,10 +133,7 @@ def labelled(text: str) -> Labelled:
 
 
 def han_name(name: str) -> str:
-    """The Han characters of a patient's name in a JSON, with a twin's mark; "" where it has none.
-
-    Notes beside it (张三[急], 张三 男 45岁, 张三先生) are no part of it.
-    """
+    """Han characters of a name in a JSON, with a twin's mark, without notes (张三[急], 张三先生); "" without any."""
     plain = _DOTS.sub("·", unicodedata.normalize("NFKC", _DOTS.sub("·", name)).upper()).strip()
     plain = "".join(re.sub(r"(?<=\S\S)[\s,]+(?:[男女]性?(?![^\W\d])|[0-9]+岁).*", "", plain).split())
     found = next((part for part in re.split(r"[=(\[【〔<]", plain) if re.search(f"[{_HAN}]", part)), "")
@@ -199,10 +193,7 @@ def _is_foreign(label: str, before: str) -> bool:
 
 
 def _is_part(line: str, match: re.Match[str]) -> bool:
-    """Whether the word for a name is part of a sentence: Han characters stand close to it on both sides.
-
-    Fields may run together: 性别女姓名李四.
-    """
+    """Whether Han characters on both sides make it part of a sentence; fields may run together: 性别女姓名李四."""
     if re.search("(?:性别[男女]|[0-9][岁月天])$", line[max(0, match.start() - _BEFORE) : match.start()]):
         return False
     around = line[max(0, match.start() - 1) : match.start()], line[match.end() : match.end() + 1]
@@ -242,10 +233,7 @@ def _values(tokens: Sequence[_Token]) -> Iterator[tuple[str, Sequence[_Token]]]:
 def _of_group(
     labels: Sequence[_Token], values: Sequence[_Token], before: Sequence[_Token]
 ) -> Iterator[tuple[str, Sequence[_Token]]]:
-    """The values of labels in a row: one label has the next value; several have one each, in order.
-
-    A table may read as all values, then all labels.
-    """
+    """Values of labels in a row: one has the next value, several one each; a table may have its values first."""
     if len(labels) == 1 or (values and values[0].line == labels[-1].line and labels[-1].line != labels[0].line):
         one = labels[-1]
         if values and values[0].line - one.line <= 1 and not one.foreign:

@@ -153,8 +153,7 @@ def remove(top: int, lying: SetAside) -> bool | None:
     OSError when it cannot be reached or removed: the share may be away, and come again.
     """
     *parents, name = os.fsdecode(lying.place).split("/")
-    home = [part for part in os.fsdecode(lying.home).split("/") if part]
-    with spot(top, home) as at, aside(at.parent, parents[:1]) as first:
+    with spot(top, _home(lying)) as at, aside(at.parent, parents[:1]) as first:
         try:
             with spot(first, parents[1:]) as below:
                 state = _look(below.parent, name)
@@ -171,9 +170,8 @@ def remove(top: int, lying: SetAside) -> bool | None:
 def read_aside(top: int, lying: SetAside) -> bytes | None:
     """The bytes of a file that was put below done/ or rejected/; None where it is gone or another one lies there."""
     *parents, name = os.fsdecode(lying.place).split("/")
-    home = [part for part in os.fsdecode(lying.home).split("/") if part]
     try:
-        with spot(top, home) as at, spot(at.parent, parents) as below:
+        with spot(top, _home(lying)) as at, spot(at.parent, parents) as below:
             handle = os.open(name, _READ, dir_fd=below.parent)
             with os.fdopen(handle, "rb") as file:
                 state = os.fstat(handle)
@@ -202,10 +200,9 @@ def lies(top: int, lying: SetAside) -> bool | None:
     and is none now says nothing of the files in it.
     """
     *parents, name = os.fsdecode(lying.place).split("/")
-    home = tuple(part for part in os.fsdecode(lying.home).split("/") if part)
     try:
-        with spot(top, home) as at:
-            if at.lead != home:
+        with spot(top, _home(lying)) as at:
+            if at.lead != _home(lying):
                 return None
             with spot(at.parent, parents) as below:
                 return stat.S_ISREG(_look(below.parent, name).st_mode)
@@ -239,6 +236,10 @@ def _lying(handle: int, place: str, *, depth: int) -> Iterator[tuple[SetAside, d
 
 def _parts(folder: Path, seen: Seen) -> tuple[str, ...]:
     return seen.path.relative_to(folder).parts
+
+
+def _home(lying: SetAside) -> tuple[str, ...]:
+    return tuple(part for part in os.fsdecode(lying.home).split("/") if part)
 
 
 def _look(parent: int, name: str) -> os.stat_result:

@@ -170,10 +170,7 @@ class Watch:
         self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        """Begin to listen for events; a folder that cannot be watched is only rescanned.
-
-        The system may have no watches left, or somebody may have nested folders by the thousand.
-        """
+        """Begin to listen; a folder that cannot be watched (no watches left, nested too deep) is only rescanned."""
         try:
             self._observer = Observer()  # takes one of the system's few inotify instances
             self._observer.schedule(_Bell(self._ring), str(self._folder), recursive=True)

@@ -79,10 +79,7 @@ class Message:
     # -- values
 
     def value(self, path: Path) -> str:
-        """The text that the path leads to, one line for each where there are several; "" where there is none.
-
-        InvalidData where a text cannot be read whole.
-        """
+        """The text at the path, a line for each of several; "" without one. InvalidData where it is not whole."""
         return _lines(self._found(path, notes=True))
 
     def document(self, paths: Iterable[Path]) -> dict[str, object]:
@@ -133,10 +130,7 @@ class Message:
 
     @property
     def is_final(self) -> bool:
-        """Whether no result in it is preliminary: by OBX-11 (table 0085), and its OBR-25 (0123) speak with one voice.
-
-        Results that are taken back do not count.
-        """
+        """Whether no result but those taken back is preliminary (OBX-11, table 0085) and OBR-25 (0123) agree."""
         results = {self._text(s, parse("OBX-11")) for s in self._segments if s[0] == "OBX"}
         orders = {self._text(s, parse("OBR-25")) for s in self._segments if s[0] == "OBR"} - {""}
         return results <= _SETTLED | _TAKEN_BACK and (len(orders) < 2 or orders <= {"F", "C"})
@@ -200,10 +194,7 @@ class Message:
     # -- the report
 
     def pdf(self) -> bytes | None:
-        """The PDF in OBX-5, over one or several of them; None when there is none.
-
-        InvalidData when it does not decode, is not whole, or several differ.
-        """
+        """The PDF in OBX-5, over one or several; None without one. InvalidData: it is broken, or several differ."""
         parts = [part for s in self._segments if s[0] == "OBX" and not self._taken_back(s) for part in self._parts(s)]
         found = set(joined(parts))
         if len(found) > 1:

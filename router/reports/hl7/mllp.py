@@ -184,7 +184,11 @@ class MllpServer:
         except _Broken as broken:
             if broken.head:
                 self._reply(channel, broken.head, Reply("AR", 207, str(broken)))
-                _drain(channel)
+                # Closing on unread bytes would take the answer back (RFC 1122 4.2.2.13).
+                until = time.monotonic() + _DRAIN_SECONDS
+                channel.settimeout(_LOOK_SECONDS)
+                while time.monotonic() < until and channel.recv(_CHUNK):
+                    pass
             raise
         finally:
             stream.release()
@@ -251,14 +255,6 @@ def _shake_hands(secured: ssl.SSLSocket, until: float) -> None:
             raise TimeoutError
 
 
-def _drain(channel: socket.socket) -> None:
-    """Read on for a moment: closing on unread bytes would take the answer back (RFC 1122 4.2.2.13)."""
-    until = time.monotonic() + _DRAIN_SECONDS
-    channel.settimeout(_LOOK_SECONDS)
-    while time.monotonic() < until and channel.recv(_CHUNK):
-        pass
-
-
 class _Stream:
     """Cuts what comes into messages. Only a holder of `large` keeps a large one, from its reading to its answer."""
 
@@ -281,10 +277,7 @@ class _Stream:
             self._large.release()
 
     def message(self) -> bytes | None:
-        """The next one; None at the connection's end, after a long silence, or when the node stops.
-
-        _Broken when it cannot be one.
-        """
+        """The next one; None at the end, after long silence, or when the node stops. _Broken: it cannot be one."""
         self.release()
         if not self._begin():
             return None

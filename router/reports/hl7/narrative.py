@@ -48,10 +48,7 @@ def _is_text(before: str, after: str, repeat: Repeat) -> bool:
 
 
 def unescaped(text: str, marks: Marks, encoding: str) -> str:
-    """Text with its escape sequences read; what is no sequence of the standard stays as it is: C4\\5.
-
-    InvalidData where there are more than any report has.
-    """
+    """Text with its escape sequences read, others kept (C4\\5). InvalidData: there are more than a report has."""
     if not marks.escape or marks.escape not in text:
         return text
     if text.count(marks.escape) > _MOST_ESCAPES:

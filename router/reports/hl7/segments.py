@@ -75,20 +75,15 @@ def cut(data: bytes) -> Segments:
         raise InvalidData("not an HL7 v2 message")
     between = begin[1]
     text = text[begin.start() :].strip(_AROUND)
-    _require_few(text)
+    given = text[4:9].partition(between)[0]
+    marks = {between, *given[:2], *given[3:4]} - set(_AROUND)  # Base64 may have as many escapes as lines
+    if sum(map(text.count, marks)) > _MOST_MARKS:
+        raise InvalidData(f"an HL7 message with more than {_MOST_MARKS} separators")
     rows = tuple(line.split(between) for line in _lines(text, between))
     rows = tuple(["MSH", between, *row[1:]] if row[0] == "MSH" else row for row in rows)
     if any(row[0] == "DSC" and any(field.strip() for field in row[1:2]) for row in rows):
         raise InvalidData("an HL7 message that goes on in another one (DSC)", hint="send it whole")
     return Segments(encoding, _marks(rows[0]), rows)
-
-
-def _require_few(text: str) -> None:
-    """InvalidData for more separators than any report has. Base64 may have as many escape sequences as lines."""
-    between, given = text[3:4], text[4:9].partition(text[3:4])[0]
-    marks = {between, *given[:2], *given[3:4]} - set(_AROUND)
-    if sum(map(text.count, marks)) > _MOST_MARKS:
-        raise InvalidData(f"an HL7 message with more than {_MOST_MARKS} separators")
 
 
 def _marks(msh: list[str]) -> Marks:
@@ -179,10 +174,7 @@ def _goes_on_after(row: str, between: str) -> bool:
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """The encoding and the text: what the bytes are, whatever MSH-18 says (2.15.9.18, table 0211).
-
-    InvalidData where they have no certain reading.
-    """
+    """Encoding and text by the bytes, whatever MSH-18 says (2.15.9.18, table 0211). InvalidData: none is certain."""
     declared = _declared(data)
     spoken = b"\n".join(line for line in re.split(rb"[\r\n]", data) if not line.isascii())
     text = reading(spoken, declared)

@@ -43,10 +43,7 @@ def check(data: bytes) -> PdfReader:
 
 
 def _require_end(data: bytes) -> None:
-    """InvalidData where the end is missing, or that of the last update: a former state of the report must not go.
-
-    NULs and blanks after the end are filling, however many there are.
-    """
+    """InvalidData where the end, or that of the last update, is missing; NULs and blanks may follow it."""
     whole = data.rstrip(_FILLING)
     end = whole.rfind(_END, max(0, len(whole) - 2048))
     if end < 0:
@@ -62,10 +59,7 @@ def require_size(size: int) -> None:
 
 
 def text(reader: PdfReader) -> str:
-    """The text of the first pages, a form feed between two; "" where there is none or it is faulty.
-
-    Raises MemoryError where the memory does not suffice.
-    """
+    """The text of the first pages, form feeds between; "" without any, or a faulty one. May raise MemoryError."""
     try:
         return PAGE.join(page.extract_text() for page in reader.pages[:_TEXT_PAGES])[:_LONGEST_TEXT]
     except MemoryError:
@@ -75,10 +69,7 @@ def text(reader: PdfReader) -> str:
 
 
 def made(reader: PdfReader) -> datetime | None:
-    """Time of making, by the clock of the program that made it; without a zone as if in UTC.
-
-    None where it says nothing that can be a time of a report.
-    """
+    """Time of making by the program's clock, without a zone as if in UTC; None where no report has such a time."""
     try:
         said = _DATE.match(str(reader.trailer["/Info"]["/CreationDate"]))  # type: ignore[index]  # else as below
         if said is None or not _EARLIEST < int(said[1]) < _LATEST:
