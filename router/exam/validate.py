@@ -32,15 +32,9 @@ class _Collected:
 
 
 def validate(
-    document: Mapping[str, object],
-    *,
-    tables: Tables,
-    zone: ZoneInfo,
-    accept_empty: Collection[str] = frozenset(),
-    hospital: Hospital | None = None,
-    now: datetime | None = None,
-    tolerance: timedelta | None = None,
-) -> Findings:
+    document: Mapping[str, object], *, tables: Tables, zone: ZoneInfo, accept_empty: Collection[str] = frozenset(),
+    hospital: Hospital | None = None, now: datetime | None = None, tolerance: timedelta | None = None,
+) -> Findings:  # fmt: skip
     """Every fault of `document`, in appendix A's order.
 
     `tables` are the code tables, `zone` is that of the document's times. `accept_empty` names required fields by
@@ -91,8 +85,9 @@ def _check_object(given: Mapping[str, object], parent: str, prefix: str, terms: 
 def _remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
     if is_absent(value, one.kind, terms.zone):
         yield from _absence(one, holder, terms)
-    elif wrong := _type_fault(one.kind, value):
-        yield wrong
+    elif not _OF_KIND[one.kind](value):
+        why = obscure(value) if one.kind == "datetime" else ""
+        yield Remark(f"expected {_EXPECTED[one.kind]}", found=shape(value, why) if one.kind in _DAYS else noun(value))
     else:
         for remark in remarks(one, value, holder, terms):
             quoted = show(one, value) if remark.found is None else remark.found
@@ -110,13 +105,6 @@ def _absence(one: Field, holder: Mapping[str, object], terms: Terms) -> Iterator
         yield Remark(f"missing: the standard requires it of {visit} visits", mend=mend_gap(one))
     elif one.key not in holder:
         yield Remark("the key is absent: it stays, empty, when the visit has no such number", "warning")
-
-
-def _type_fault(kind: Kind, value: object) -> Remark | None:
-    if _OF_KIND[kind](value):
-        return None
-    found = shape(value, obscure(value) if kind == "datetime" else "") if kind in _DAYS else noun(value)
-    return Remark(f"expected {_EXPECTED[kind]}", found=found)
 
 
 def _is_on_calendar(value: object, form: re.Pattern[str]) -> bool:

@@ -175,20 +175,16 @@ def _failed(found: Facts) -> Answer:
         who = Actor.RIS
     elif found.channel == Channel.IMAGES and "damaged" in found.error:
         who = Actor.PACS
-    first, count = _first(found)
+    if found.channel == Channel.IMAGES:  # refused images come with their count
+        refused, *reasons = _REASON.split(found.error)
+        first, count = "; ".join([refused, *reasons[:1]]), len(reasons)
+    else:
+        first, *others = _FAULT.split(found.error)
+        count = 1 + len(others)
     if count > 1:
         template = "has failed for {count} reasons, the first: {error}"
         return _say(found, template, who, _RETRY, {"count": str(count), "error": first})
     return _say(found, "has failed: {error}", who, _RETRY, {"error": first or "nobody says why"})
-
-
-def _first(found: Facts) -> tuple[str, int]:
-    """The first reason of a failure, and the number of reasons; refused images come with their count."""
-    if found.channel == Channel.IMAGES:
-        refused, *reasons = _REASON.split(found.error)
-        return "; ".join([refused, *reasons[:1]]), len(reasons)
-    head = _FAULT.split(found.error)
-    return head[0], len(head)
 
 
 def _approval(found: Facts) -> Answer:

@@ -1,6 +1,7 @@
 """The list of what waits for a person, and the alarms that report it."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -163,23 +164,16 @@ def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count
 
 def _of_alarms(alarms: Iterable[Standing], counted: Iterable[Attention]) -> list[Attention]:
     """Entries of the alarms that a person ends, without what other entries count."""
-    covered = _covered(counted)
+    covered: dict[Alarm, set[int]] = defaultdict(set)  # the exams that are counted under an alarm's causes
+    for entry in counted:
+        if (alarm := ALARM_OF[Cause(entry.what)]) is not None:
+            covered[alarm].update(entry.exams)
     groups: dict[tuple[Alarm, str], list[Standing]] = {}
     for one in alarms:
-        counted_already = is_raised_here(one) or one.exam in covered.get(one.alarm, ())
+        counted_already = is_raised_here(one) or one.exam in covered[one.alarm]
         if waits_for_a_person(one.alarm) and not counted_already:
             groups.setdefault((one.alarm, one.destination), []).append(one)
     return [_of_alarm(group) for group in groups.values()]
-
-
-def _covered(entries: Iterable[Attention]) -> dict[Alarm, set[int]]:
-    """The exams that are counted under the causes of each alarm."""
-    found: dict[Alarm, set[int]] = {}
-    for one in entries:
-        alarm = ALARM_OF[Cause(one.what)]
-        if alarm is not None:
-            found.setdefault(alarm, set()).update(one.exams)
-    return found
 
 
 def _of_alarm(group: Sequence[Standing]) -> Attention:

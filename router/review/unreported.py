@@ -121,18 +121,17 @@ def page(config: Config, catalogue: Catalogue, now: datetime, start: int, most: 
     senders: dict[str, list[Waiting]] = defaultdict(list)
     for one in waiting:
         senders[one.sender].append(one)
-    sums = [_sum(sender, some, scope, clock) for sender, some in senders.items()]
+    sums = [
+        SenderSum(
+            sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
+            recent=sum(not passed_over(one, scope, clock) for one in some),
+            working_days=round(clock.since(some[0].came) / _DAY, 1), dismissed=all(map(scope.dismisses, some)),
+        )
+        for sender, some in senders.items()
+    ]  # fmt: skip
     return Page(
         listed=tuple(_listed(config, catalogue, waiting[start : start + most], clock)), count=len(waiting),
         senders=tuple(sorted(sums, key=lambda one: (-one.studies, one.sender))),
-    )  # fmt: skip
-
-
-def _sum(sender: str, some: Sequence[Waiting], scope: Scope, clock: WorkClock) -> SenderSum:
-    return SenderSum(
-        sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
-        recent=sum(not passed_over(one, scope, clock) for one in some),
-        working_days=round(clock.since(some[0].came) / _DAY, 1), dismissed=all(map(scope.dismisses, some)),
     )  # fmt: skip
 
 

@@ -256,14 +256,11 @@ def _alone(chinese: _Look | None, *, strict: bool) -> str | None:
     if chinese is None:
         return None
     plausible = chinese.is_cased or (chinese.is_cjk and not (chinese.level == 1 and chinese.touching))
-    return chinese.text if strict or plausible or _mostly_cjk(chinese) or _is_document(chinese) else None
-
-
-def _is_document(look: _Look) -> bool:
-    """Whether it is longer than a value and has Chinese characters of GB 2312."""
-    return len(look.text) > _DOCUMENT and any(
-        _script(c) == _CJK and _level(c) > 1 for c in look.text if not c.isascii()
-    )
+    if strict or plausible or _mostly_cjk(chinese):
+        return chinese.text
+    # Longer than a value, with Chinese characters of GB 2312: a document.
+    known = (_script(c) == _CJK and _level(c) > 1 for c in chinese.text if not c.isascii())
+    return chinese.text if len(chinese.text) > _DOCUMENT and any(known) else None
 
 
 def _mostly_cjk(look: _Look) -> bool:

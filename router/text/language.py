@@ -34,6 +34,7 @@ _OF_LISTS = (", ", " or ", " and ")
 _JOINT = re.compile("|".join(_JOINTS))
 _BRACKET = re.compile(r" \(")
 _TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]")
+_ENGLISH = re.compile("[A-Za-z]")
 # Texts with hardly a letter of their own: a delivery's move, a channel of a destination, an answer's status.
 _MOVE = re.compile(r"(\w+) -> (\w+): (.*)", re.DOTALL)
 _PLACE = re.compile(r"(report|images) to (\S+)")
@@ -113,7 +114,10 @@ class Tongue:
         said = self._known(bare)
         if said is None and self.language != SOURCE and depth:
             tell = functools.partial(self._told, depth=depth - 1)
-            said = min([*self._readings(bare, tell), bare], key=_letters)
+            # Text in backticks or square brackets is the same in any language.
+            said = min(
+                [*self._readings(bare, tell), bare], key=lambda each: len(_ENGLISH.findall(_TYPED.sub("", each)))
+            )
         return text if said is None else text.replace(bare, said, 1)
 
     def _readings(self, text: str, tell: Say) -> Iterator[str]:
@@ -156,11 +160,6 @@ class Tongue:
 def tongue_of(language: str) -> Tongue:
     """The Tongue of a language; it caches its translations."""
     return Tongue(language)
-
-
-def _letters(text: str) -> int:
-    """How many letters of a text are English; text in backticks or square brackets is the same in any language."""
-    return sum(c.isascii() and c.isalpha() for c in _TYPED.sub("", text))
 
 
 def places(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from router.config.sections import EXCLUDE_FIELDS, Config, Exclude
+from router.config.sections import EXCLUDE_FIELDS, Config
 from router.policy.states import State
 
 # Objects that go with images and say nothing about the kind of exam.
@@ -75,10 +75,9 @@ def share_policy(config: Config) -> SharePolicy:
     start = share.from_
     if start is not None and start.tzinfo is None:
         start = start.replace(tzinfo=config.node.timezone)
-    return SharePolicy(frozenset(share.modalities), start, tuple(map(_exclude_rule, share.exclude)))
-
-
-def _exclude_rule(rule: Exclude) -> ExcludeRule:
-    named = rule.model_extra or {}
-    header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
-    return ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header})
+    rules = []
+    for rule in share.exclude:
+        named = rule.model_extra or {}
+        header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
+        rules.append(ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header}))
+    return SharePolicy(frozenset(share.modalities), start, tuple(rules))

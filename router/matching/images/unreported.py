@@ -139,7 +139,9 @@ def silence(waiting: Sequence[Waiting], reported: Sequence[Reported], scope: Sco
     senders: dict[str, SilentDay] = {}
     ris: SilentDay | None = None
     for day in sorted(silent):
-        if _nobody_has_any(silent[day], reports):
+        # One silent sender is no sign of the RIS while others' reports come.
+        several = len(silent[day]) > 1
+        if not reports.any_of(day) and (several or reports.of_others(silent[day][0]) is None):
             over = (one for one in silent[day] if clock.now >= _over(one.first, _EARLY_AFTERNOON, clock))
             ris = ris or next(over, None)
             continue
@@ -199,13 +201,6 @@ def _without_any(
         if len(arrivals) >= _LEAST_STUDIES and not reports.has(sender, day):
             first, _, third, *_ = sorted(arrivals)
             yield SilentDay(sender=sender, day=day, studies=len(arrivals), first=first, third=third)
-
-
-def _nobody_has_any(silent: Sequence[SilentDay], reports: _Reports) -> bool:
-    """Whether the RIS fell silent; one silent sender is no sign while others' reports come."""
-    if reports.any_of(silent[0].day):
-        return False
-    return len(silent) > 1 or reports.of_others(silent[0]) is None
 
 
 def _is_silent(one: SilentDay, reports: _Reports, scope: Scope, clock: WorkClock) -> bool:

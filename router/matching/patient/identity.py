@@ -141,19 +141,16 @@ def stripped(value: str, policy: IdentityPolicy) -> str:
 def numbered(value: str, policy: IdentityPolicy) -> str:
     """A patient or accession number as it is compared, in the usual width; "" for values that say nothing."""
     value = _usual(value)
-    if value.upper() in policy.blank or not is_readable(value) or _says_nothing(value):
+    plain = re.sub(r"[\W_]", "", value)
+    row = any(up.startswith(value) for up in _UP) or any(down.endswith(value) for down in _DOWN)
+    empty = (row and len(value) >= _SHORTEST_ROW) or _NO_NUMBER.fullmatch(plain) or _AGAIN.fullmatch(plain)
+    if value.upper() in policy.blank or not is_readable(value) or empty:
         return ""
     return value.upper() if policy.ignore_case else value
 
 
 def _usual(value: str) -> str:
     return unicodedata.normalize("NFKC", value).strip(" \0")
-
-
-def _says_nothing(value: str) -> bool:
-    plain = re.sub(r"[\W_]", "", value)
-    row = any(up.startswith(value) for up in _UP) or any(down.endswith(value) for down in _DOWN)
-    return (row and len(value) >= _SHORTEST_ROW) or bool(_NO_NUMBER.fullmatch(plain) or _AGAIN.fullmatch(plain))
 
 
 def compared(

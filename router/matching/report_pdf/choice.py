@@ -99,7 +99,10 @@ def choose(papers: Papers, now: datetime) -> Choice:
     if not counting:
         return Choice()
     claims = _claims(papers)
-    group = _served_alike(papers.taken, counting)
+    counted, content = {version.document for version in counting}, counting[-1].content
+    # One that came too late to count and reports the same may have come again with corrected times.
+    stale = [one.document for one in papers.taken if one.document not in counted and one.content == content]
+    group = [*stale, *(version.document for version in _unchanged(counting))]  # one PDF serves these
     mine = [claim for claim in claims if claim.version.document in group and claim.pdf.unread != Unread.ONCE]
     sound = [claim for claim in mine if not claim.pdf.doubt]
     pairs = [claim for claim in sound if claim.pair and not claim.open]
@@ -108,17 +111,6 @@ def choose(papers: Papers, now: datetime) -> Choice:
     rank = {document: at for at, document in enumerate(group)}
     base = max(pairs, key=lambda one: (one.kind == Kind.PERSON, rank[one.version.document], _came(one.pdf)))
     return _replaced(papers, base, sound, now)
-
-
-def _served_alike(taken: Sequence[JsonVersion], counting: Sequence[JsonVersion]) -> list[int]:
-    """The documents that one PDF serves; the version that counts is the last.
-
-    Versions that came too late to count and report the same are among them: one may have come again with corrected
-    times.
-    """
-    counted = {version.document for version in counting}
-    stale = [one.document for one in taken if one.document not in counted and one.content == counting[-1].content]
-    return [*stale, *(version.document for version in _unchanged(counting))]
 
 
 def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:

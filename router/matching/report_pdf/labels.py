@@ -315,18 +315,15 @@ def _person(value: str) -> str:
     if found is None:
         return ""
     plain = re.sub(r"(?<!之)[男女][0-9]+$", "", re.split(_LABEL, found[0])[0])
-    name = _without_notes(_off_the_line(re.sub("[.-]", "·", plain), lined=value[:1] == "_").strip("·"))
+    name = re.sub("[.-]", "·", plain)
+    inner = name.rstrip("_")  # the line that it is printed on, ___李四___; a single sign at its end may be a mask
+    lined = len(inner) > 1 and (value[:1] == "_" or name.endswith("__"))
+    name = _without_notes((inner if lined else name).strip("·"))
     longest = _LONGEST_WITH_DOT if "·" in name else _LONGEST_NAME
     han = re.sub("[A-Z0-9]", "", name)
     if not 2 <= len(han) <= longest or not re.search(rf"[{_HAN}]", name.replace("某", "")):
         return ""
     return "" if _is_no_name(name) else name
-
-
-def _off_the_line(name: str, *, lined: bool) -> str:
-    """The name without the line that it is printed on: ___李四___. A single sign at its end may be a mask."""
-    inner = name.rstrip("_")
-    return inner if len(inner) > 1 and (lined or name.endswith("__")) else name
 
 
 def _without_notes(name: str) -> str:
