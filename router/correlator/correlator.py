@@ -14,7 +14,6 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
-from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
 from router.config.sections import Config, Destination
 from router.correlator.assess import Assessment, assess, damaged_hold, objection
@@ -238,16 +237,14 @@ class Correlator:
         uploads = self._catalogue.uploads.of(delivery.id) if went else []
         there = self._catalogue.queue.of_exam(delivery.exam) if delivery.state == State.DELIVERED else []
         mine = (one for one in there if (one.destination, one.channel) == (destination.name, Channel.IMAGES))
+        refused = None
+        if delivery.state == State.FAILED and uploads and uploads[-1].refused:
+            with suppress(FileNotFoundError):
+                refused = self._reports.read(uploads[-1].exam_place)
         return ReportFacts(
             destination=destination, tally=tally, tables=self._references.tables, apart=apart, images=next(mine, None),
-            uploads=uploads, refused=self._refused(uploads) if delivery.state == State.FAILED else None,
+            uploads=uploads, refused=refused,
         )  # fmt: skip
-
-    def _refused(self, uploads: Sequence[Frozen]) -> bytes | None:
-        """The exam JSON that the platform refused last."""
-        with suppress(FileNotFoundError):
-            return next((self._reports.read(one.exam_place) for one in uploads[-1:] if one.refused), None)
-        return None
 
     def _move(self, delivery: Delivery, made: Plan, found: Assessment) -> Delivery | None:
         """Make one move, if there is one to make; the delivery after it."""

@@ -98,8 +98,7 @@ def fill(document: Mapping[str, object], sources: Sources) -> Filled:
     _from_sources(draft, sources)
     _standardise(draft, sources.tables)
     _list_studies(draft, sources.studies)
-    _compute(draft)
-    _count(draft, sources.image_count)
+    _compute(draft, sources.image_count)
     return Filled(ordered(_nested(draft)), tuple(draft.notes))
 
 
@@ -217,7 +216,8 @@ def _list_studies(draft: _Draft, studies: tuple[StudyFacts, ...]) -> None:
     draft.values[path] = list(listed.values())
 
 
-def _compute(draft: _Draft) -> None:
+def _compute(draft: _Draft, ours: int | None) -> None:
+    """Set what follows from other fields, and ImageCount (`ours`); the RIS's is sent only while the node has none."""
     values = draft.values
     for path, other in (("Order.CheckInTime", "Order.RegisterTime"), ("Order.RegisterTime", "Order.CheckInTime")):
         if path not in values and other in values:
@@ -230,15 +230,10 @@ def _compute(draft: _Draft) -> None:
     if "Report.PositiveStatus" not in values:
         values["Report.PositiveStatus"] = -1
         draft.note("Report.PositiveStatus", "absent; -1 (unknown) is sent")
-
-
-def _count(draft: _Draft, ours: int | None) -> None:
-    """Set ImageCount. The count of the RIS says how many to expect; it is sent only while the node has none."""
-    path = "Study.ImageCount"
-    expected = draft.values.get(path)
+    expected = values.get("Study.ImageCount")
     if ours is not None and type(expected) is int and expected not in (0, ours):
-        draft.note(path, f"the RIS expects {expected}; {ours} instances are sent")
-    draft.values[path] = ours if ours is not None else expected or 0
+        draft.note("Study.ImageCount", f"the RIS expects {expected}; {ours} instances are sent")
+    values["Study.ImageCount"] = ours if ours is not None else expected or 0
 
 
 # -- the result

@@ -200,17 +200,17 @@ def command_for(alarm: Alarm, exams: Sequence[int]) -> str:
 
 def active(alarms: Iterable[Standing], entries: Sequence[Attention]) -> list[ActiveAlarm]:
     """The alarms folded; an alarm about entries of the list counts what they count, and names their exams."""
-    return [_counting(one, entries) for one in folded(alarms)]
-
-
-def _counting(one: ActiveAlarm, entries: Sequence[Attention]) -> ActiveAlarm:
-    mine = [
-        entry for entry in entries
-        if entry.what in _CAUSES and (ALARM_OF[Cause(entry.what)], entry.destination) == (one.alarm, one.destination)
-    ]  # fmt: skip
-    exams = tuple(dict.fromkeys([*one.exams, *(exam for entry in mine for exam in entry.exams)]))
-    count = max(one.count, len(exams), sum(entry.count for entry in mine))
-    return replace(one, count=count, exams=exams)
+    about: dict[tuple[Alarm | None, str], list[Attention]] = defaultdict(list)
+    for entry in entries:
+        if entry.what in _CAUSES:
+            about[ALARM_OF[Cause(entry.what)], entry.destination].append(entry)
+    found = []
+    for one in folded(alarms):
+        mine = about[one.alarm, one.destination]
+        exams = tuple(dict.fromkeys([*one.exams, *(exam for entry in mine for exam in entry.exams)]))
+        count = max(one.count, len(exams), sum(entry.count for entry in mine))
+        found.append(replace(one, count=count, exams=exams))
+    return found
 
 
 def is_raised_here(one: Standing) -> bool:

@@ -7,7 +7,6 @@ from router.catalogue.exams.exams import ExamSnapshot
 from router.config.sections import Config
 from router.correlator.joining import comparisons
 from router.errors import InvalidData
-from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
 from router.matching.exam.versions import successive
 from router.matching.patient.identity import FIELDS, Comparison, IdentityPolicy, StudyIdentity
@@ -63,7 +62,14 @@ class IdentityComparison:
         except OSError as error:
             raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
         policy = identity_policy(self._config.identity, self._aliases())
-        return [self._report(key), *(_images(*each, policy) for each in comparisons(case, key, policy))]
+        patient = key.patient
+        ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
+        numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
+        report = Side(
+            study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,
+            name=_certain(patient.name), sex=patient.sex, birth_date=patient.birth_date,
+        )  # fmt: skip
+        return [report, *(_images(*each, policy) for each in comparisons(case, key, policy))]
 
     def remarks(self, case: ExamSnapshot) -> tuple[str, ...]:
         """Remarks on the studies' patients, in words without values; none where the report does not read."""
@@ -73,15 +79,6 @@ class IdentityComparison:
             return ()
         found = ((one.study_uid, text) for one in sides for text in one.remarks)
         return tuple(dict.fromkeys(text if uid in text else f"study {uid}: {text}" for uid, text in found))
-
-    def _report(self, key: ExamKey) -> Side:
-        patient = key.patient
-        ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
-        numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
-        return Side(
-            study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,
-            name=_certain(patient.name), sex=patient.sex, birth_date=patient.birth_date,
-        )  # fmt: skip
 
 
 def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:

@@ -95,15 +95,6 @@ def _account(
     still_open = [
         f"{one.channel} {one.state}" + (f": {why}" if why else "") for one, why in zip(pending, whys, strict=True)
     ]
-    return Account(
-        exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
-        selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
-        report=states.get(Channel.REPORT), images=states.get(Channel.IMAGES),
-        gaps=(*common, *_instances(tally), *still_open),
-    )  # fmt: skip
-
-
-def _instances(tally: Tally) -> list[str]:
     counts = {
         "selected, not sent": tally.unsent - tally.held,
         "held": tally.held,
@@ -112,7 +103,12 @@ def _instances(tally: Tally) -> list[str]:
         "refused": tally.refused,
         "damaged": tally.damaged,
     }
-    return [f"{n} {what}" for what, n in counts.items() if n]
+    return Account(
+        exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
+        selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
+        report=states.get(Channel.REPORT), images=states.get(Channel.IMAGES),
+        gaps=(*common, *(f"{n} {what}" for what, n in counts.items() if n), *still_open),
+    )  # fmt: skip
 
 
 def summed(accounts: Sequence[Account]) -> str:

@@ -10,6 +10,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router.remembered import remembered
@@ -86,20 +87,15 @@ def reading(data: bytes, declared: str = "") -> str | None:
 
 @remembered(2**12, 2**8)  # texts; bytes
 def _reading(data: bytes, declared: str) -> str | None:
-    codec = _normal(declared)
+    codec = _ASCII
+    with suppress(LookupError):
+        codec = codecs.lookup(declared or _ASCII).name
+    codec = _SAME.get(codec, codec)
     own, utf_8, chinese = (_decoded(data, name) for name in (codec, _UTF_8, _CHINESE))
     if codec in {_ASCII, _UTF_8, _CHINESE}:
         return utf_8 if chinese is None else _of_two(_look_at(utf_8), _look(chinese), codec)
     looks = _look_at(own), _look_at(utf_8), _look_at(chinese)
     return _beside_latin(data, *looks) if codec in _LATIN_SETS else _beside_own(*looks, codec)
-
-
-def _normal(declared: str) -> str:
-    try:
-        name = codecs.lookup(declared or _ASCII).name
-    except LookupError:
-        return _ASCII
-    return _SAME.get(name, name)
 
 
 # -- one reading

@@ -51,7 +51,13 @@ def runs_of_pdf(text: str) -> Runs:
     """
     if not is_text(text):
         return frozenset()
-    return _runs(_plain(_body(text[:_LONGEST])))
+    text = text[:_LONGEST]
+    pages = [[_plain(line) for line in page.splitlines()] for page in text.split(_PAGE)]
+    if len(pages) > 1:  # heads, patient's data and page numbers stand on several
+        on = Counter(line for page in pages for line in set(page))
+        lines = (line for page in pages for line in page if on[line] == 1)
+        text = "".join(line for line in lines if not _COUNTS_PAGES.fullmatch(line))
+    return _runs(_plain(text))
 
 
 def runs_of_report(parts: Iterable[str]) -> Runs:
@@ -110,15 +116,6 @@ def _runs(text: str) -> Runs:
 
 def _plain(text: str) -> str:
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-
-
-def _body(text: str) -> str:
-    """The text without lines that stand on several pages: heads, patient's data, page numbers."""
-    pages = [[_plain(line) for line in page.splitlines()] for page in text.split(_PAGE)]
-    if len(pages) == 1:
-        return text
-    on = Counter(line for page in pages for line in set(page))
-    return "".join(line for page in pages for line in page if on[line] == 1 and not _COUNTS_PAGES.fullmatch(line))
 
 
 def _is_legible(character: str) -> bool:

@@ -61,9 +61,7 @@ class Message:
         found = segments.cut(data)
         self.encoding, self._marks = found.encoding, found.marks
         self._segments = list(_with_codes(found.rows))
-        self._require_one((self.value(parse("MSH-9.1")), self.value(parse("MSH-9.2"))))
-
-    def _require_one(self, kind: tuple[str, str]) -> None:
+        kind = self.value(parse("MSH-9.1")), self.value(parse("MSH-9.2"))
         count = [segment[0] for segment in self._segments].count
         if count("MSH") != 1:
             raise InvalidData("holds several HL7 messages", hint="one file for each")
@@ -195,8 +193,8 @@ class Message:
 
     def pdf(self) -> bytes | None:
         """The PDF in OBX-5, over one or several; None without one. InvalidData: it is broken, or several differ."""
-        parts = [part for s in self._segments if s[0] == "OBX" and not self._taken_back(s) for part in self._parts(s)]
-        found = set(joined(parts))
+        results = [s for s in self._segments if s[0] == "OBX" and not self._taken_back(s)]
+        found = set(joined([part for result in results for part in self._parts(result)]))
         if len(found) > 1:
             raise InvalidData("an HL7 message with several PDFs")
         return next(iter(found), None)

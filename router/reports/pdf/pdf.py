@@ -29,7 +29,13 @@ def check(data: bytes) -> PdfReader:
     require_size(len(data))
     if b"%PDF-" not in data[:1024]:
         raise InvalidData("the file does not begin as a PDF does")
-    _require_end(data)
+    # NULs and blanks after the end are filling. Without the last update's end a former state of the report would go.
+    whole = data.rstrip(_FILLING)
+    end = whole.rfind(_END, max(0, len(whole) - 2048))
+    if end < 0:
+        raise InvalidData("the PDF is cut off: its end is missing")
+    if _UPDATE.search(whole[end + len(_END) :]):
+        raise InvalidData("the PDF is cut off: the end of its last update is missing")
     try:
         reader = PdfReader(io.BytesIO(data))
         encrypted, pages = reader.is_encrypted, 0 if reader.is_encrypted else len(reader.pages)
@@ -40,16 +46,6 @@ def check(data: bytes) -> PdfReader:
     if not pages:
         raise InvalidData("the PDF has no page")
     return reader
-
-
-def _require_end(data: bytes) -> None:
-    """InvalidData where the end, or that of the last update, is missing; NULs and blanks may follow it."""
-    whole = data.rstrip(_FILLING)
-    end = whole.rfind(_END, max(0, len(whole) - 2048))
-    if end < 0:
-        raise InvalidData("the PDF is cut off: its end is missing")
-    if _UPDATE.search(whole[end + len(_END) :]):
-        raise InvalidData("the PDF is cut off: the end of its last update is missing")
 
 
 def require_size(size: int) -> None:
