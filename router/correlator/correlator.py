@@ -30,7 +30,7 @@ from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
 from router.matching.exam.readiness import DAMAGED, PERSON
 from router.matching.exam.versions import approval_arrived
-from router.matching.images.missing import Expected, told_at
+from router.matching.images.missing import Expected
 from router.matching.images.renewal import CONTRADICTION
 from router.model import Channel
 from router.policy.states import OPEN, PENDING, Needs, State
@@ -267,7 +267,7 @@ class Correlator:
         if self._config.query is not None:
             first = found.now
             if expected is not None and not expected.damaged:
-                first = told_at(expected, self._config.study.missing_after)
+                first = expected.approved_at + self._config.study.missing_after
             plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, first)
         wanted = [one for one in deliveries if one.state not in GIVEN_UP]
         waits = "" if found.history else self._companions.overdue(found, wanted, tallies)

@@ -15,7 +15,7 @@ from router.correlator.assess import WITHDRAWN, Assessment
 from router.correlator.refused import BEFORE, by_study, with_refusals, worth_a_hint
 from router.events import Event, EventBus, Kind
 from router.matching.exam.versions import successive
-from router.matching.images.missing import Expected, missing, told_at
+from router.matching.images.missing import Expected, missing
 from router.matching.images.renewal import CONTRADICTION
 from router.model import Channel
 from router.policy.states import CLOSED, State
@@ -99,7 +99,8 @@ class Notices:
         self._tell_cut(done)
         self._tell_doubt(done)
         self._note_unread(done)
-        at = told_at(done.expected, self._config.study.missing_after) if done.expected and done.missing else None
+        after = self._config.study.missing_after
+        at = done.expected.approved_at + after if done.expected and done.missing else None
         if at is not None and at <= done.found.now:
             self.tell_missing(done.missing, done.found)
         if done.waits:

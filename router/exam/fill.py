@@ -108,14 +108,14 @@ def _from_sources(draft: _Draft, sources: Sources) -> None:
     for path in differ:
         if path not in draft.values and path not in _FREE_TEXT:
             draft.note(path, "the joined studies differ: taken from the first that tells it")
-    device = device_offers(studies, sources.devices)
+    device, of_device = device_offers(studies, sources.devices)
     given, hospital = draft.text("HospitalBranchCode"), sources.hospital
     configured = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
     draft.take("hospital", hospital_offers(hospital, given if given in configured else sources.branch))
-    draft.take("device", device.values)
+    draft.take("device", device)
     draft.take("sender", sender_offers(studies, sources.modality_aes))
     draft.take("study", facts)
-    draft.take("department", department_offers(sources.departments, draft.values, device.department, sources.branch))
+    draft.take("department", department_offers(sources.departments, draft.values, of_device, sources.branch))
 
 
 # -- values of the RIS

@@ -88,12 +88,8 @@ def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> Ri
 
 def value_line(word: str, value: str) -> str:
     """The line of a [values.FIELD] table that gives a RIS's word the standard's value."""
-    return f"{_quoted(word)} = {_quoted(value)}"
-
-
-def _quoted(text: str) -> str:
-    """The text as a basic string of TOML 1.0: JSON's form, but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # A basic string of TOML 1.0 has JSON's form, but for DEL.
+    return " = ".join(json.dumps(each, ensure_ascii=False).replace("\x7f", "\\u007f") for each in (word, value))
 
 
 def is_path(written: str) -> bool:

@@ -32,14 +32,6 @@ class StudyFacts:
     sending_ae: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceOffer:
-    """Offer of the [[device]] entry of the images, and the [[department]] that it names."""
-
-    values: Mapping[str, object]
-    department: str = ""
-
-
 def earliest_first(studies: Sequence[StudyFacts], zone: ZoneInfo) -> list[StudyFacts]:
     """The studies by date, whatever their order of arrival; those without a date last."""
     return sorted(studies, key=lambda study: (datetime_text(study.study_date, zone) or "9999", study.uid))
@@ -83,8 +75,8 @@ def image_modality(modality: str) -> str:
     return min(found, key=lambda m: m not in _LEADING, default="")
 
 
-def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> DeviceOffer:
-    """Offer of the first configured device: by serial number, which is unique, before station name."""
+def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> tuple[Mapping[str, object], str]:
+    """Offers of the first configured device, by serial number before station name, and the department it names."""
     imaging = [study for study in studies if not study.modality or image_modality(study.modality)]
     for study in imaging:
         serial, station = stripped(study.serial_number), stripped(study.station_name)
@@ -92,8 +84,8 @@ def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> D
         named = (one for one in devices if one.station_name and one.station_name == station)
         by_station = (one for one in named if not (one.serial_number and serial))  # they differ where both are known
         if (device := next(by_serial, None) or next(by_station, None)) is not None:
-            return DeviceOffer({f"Order.{key}": getattr(device, key) for key in _DEVICE_KEYS}, device.department)
-    return DeviceOffer({})
+            return {f"Order.{key}": getattr(device, key) for key in _DEVICE_KEYS}, device.department
+    return {}, ""
 
 
 _DEVICE_KEYS = ("DeviceAETitle", "DeviceCode", "DeviceName", "DeviceManufacturer", "DeviceModel", "ExamRoom")

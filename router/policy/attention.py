@@ -113,19 +113,7 @@ class Onward(StrEnum):
     CLOSED = "nothing more to do"
 
 
-_HELD: Mapping[HeldBy, Cause] = {
-    HeldBy.PERSON: Cause.PERSON,
-    HeldBy.IDENTITY: Cause.IDENTITY,
-    HeldBy.HOSPITAL: Cause.HOSPITAL,
-    HeldBy.APPROVAL: Cause.WITHDRAWN,
-    HeldBy.PDF: Cause.PDF,
-    HeldBy.VERSIONS: Cause.VERSIONS,
-    HeldBy.DAMAGED: Cause.DAMAGED,
-    HeldBy.NEWER_VERSION: Cause.NEWER_VERSION,
-    HeldBy.LATE: Cause.LATE,
-    HeldBy.CUT_OFF: Cause.CUT_OFF,
-    HeldBy.OTHERS: Cause.OTHERS,
-}
+_HELD: Mapping[str, Cause] = {by.value: Cause[by.name] for by in HeldBy} | {HeldBy.APPROVAL.value: Cause.WITHDRAWN}
 _OVERDUE: Mapping[Needs, Cause] = {
     Needs.PDF: Cause.PDF_MISSING,
     Needs.IMAGES: Cause.IMAGES_MISSING,
@@ -215,8 +203,7 @@ def command_of(cause: Cause, destination: str, exams: tuple[int, ...]) -> str:
 def _of_hold(one: Stuck) -> Cause:
     if one.held_by == HeldBy.PERSON and one.error.startswith(LEDGER_LOST):
         return Cause.LEDGER
-    known = next((by for by in HeldBy if by == one.held_by), None)
-    return Cause.HELD if known is None else _HELD[known]
+    return _HELD.get(one.held_by, Cause.HELD)
 
 
 def _of_failure(one: Stuck) -> Cause:

@@ -221,12 +221,6 @@ def expected_of(delivery: Delivery) -> datetime | None:
     return delivery.expected if delivery.state in _ON_THE_WAY else None
 
 
-def will_miss(delivery: Delivery) -> bool:
-    """Whether it is forecast to miss its due time."""
-    expected = expected_of(delivery)
-    return expected is not None and delivery.due is not None and expected > delivery.due
-
-
 _ON_THE_WAY = frozenset({State.READY, State.SENDING, State.DEFERRED})
 
 

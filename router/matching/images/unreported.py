@@ -141,7 +141,7 @@ def silence(waiting: Sequence[Waiting], reported: Sequence[Reported], scope: Sco
     for day in sorted(silent):
         # One silent sender is no sign of the RIS while others' reports come.
         several = len(silent[day]) > 1
-        if not reports.any_of(day) and (several or reports.of_others(silent[day][0]) is None):
+        if day not in reports.of_day and (several or reports.of_others(silent[day][0]) is None):
             over = (one for one in silent[day] if clock.now >= _over(one.first, _EARLY_AFTERNOON, clock))
             ris = ris or next(over, None)
             continue
@@ -156,17 +156,14 @@ class _Reports:
 
     def __init__(self, reported: Sequence[Reported]) -> None:
         self._in_order = sorted(reported, key=lambda one: one.at)
-        self._of_day: dict[date | None, list[Reported]] = defaultdict(list)
+        self.of_day: dict[date | None, list[Reported]] = defaultdict(list)
         self._of_sender: dict[str, list[Reported]] = defaultdict(list)
         for one in self._in_order:
-            self._of_day[day_of(one.study_date)].append(one)
+            self.of_day[day_of(one.study_date)].append(one)
             self._of_sender[one.sender].append(one)
 
     def has(self, sender: str, day: date) -> bool:
-        return any(one.sender == sender for one in self._of_day.get(day, ()))
-
-    def any_of(self, day: date) -> bool:
-        return day in self._of_day
+        return any(one.sender == sender for one in self.of_day.get(day, ()))
 
     def of_others(self, one: SilentDay) -> datetime | None:
         """The time since which other senders' reports came: of the same day, or meanwhile."""
@@ -174,7 +171,7 @@ class _Reports:
         meanwhile = islice(self._in_order, begin, None)
         others = (
             next((other.at for other in some if other.sender != one.sender), None)
-            for some in (meanwhile, self._of_day.get(one.day, ()))
+            for some in (meanwhile, self.of_day.get(one.day, ()))
         )
         return min((at for at in others if at is not None), default=None)
 

@@ -54,13 +54,19 @@ def read_still(folder: Path, seen: Seen) -> bytes | None:
     may lead to a link or a pipe by now, or to a file that grows for ever: no more than was scanned is read.
     """
     *parents, name = _parts(folder, seen)
+    with _unless_swapped(), opened(folder) as top, spot(top, parents) as at:
+        return _content(at.parent, name, seen) if _is_still(_look(at.parent, name), seen) else None
+    return None
+
+
+@contextmanager
+def _unless_swapped() -> Iterator[None]:
+    """End the block where a name was swapped since the scan."""
     try:
-        with opened(folder) as top, spot(top, parents) as at:
-            return _content(at.parent, name, seen) if _is_still(_look(at.parent, name), seen) else None
+        yield
     except OSError as error:
-        if error.errno in _SWAPPED:
-            return None
-        raise
+        if error.errno not in _SWAPPED:
+            raise
 
 
 def _content(parent: int, name: str, seen: Seen) -> bytes | None:
@@ -154,34 +160,25 @@ def remove(top: int, lying: SetAside) -> bool | None:
     """
     *parents, name = os.fsdecode(lying.place).split("/")
     with spot(top, _home(lying)) as at, aside(at.parent, parents[:1]) as first:
-        try:
-            with spot(first, parents[1:]) as below:
-                state = _look(below.parent, name)
-                if not stat.S_ISREG(state.st_mode) or (state.st_ino, state.st_size) != (lying.inode, lying.size):
-                    return False
-                os.unlink(name, dir_fd=below.parent)
-                return True
-        except OSError as error:
-            if error.errno in _SWAPPED:
-                return None
-            raise
+        with _unless_swapped(), spot(first, parents[1:]) as below:
+            state = _look(below.parent, name)
+            if not stat.S_ISREG(state.st_mode) or (state.st_ino, state.st_size) != (lying.inode, lying.size):
+                return False
+            os.unlink(name, dir_fd=below.parent)
+            return True
+        return None
 
 
 def read_aside(top: int, lying: SetAside) -> bytes | None:
     """The bytes of a file that was put below done/ or rejected/; None where it is gone or another one lies there."""
     *parents, name = os.fsdecode(lying.place).split("/")
-    try:
-        with spot(top, _home(lying)) as at, spot(at.parent, parents) as below:
-            handle = os.open(name, _READ, dir_fd=below.parent)
-            with os.fdopen(handle, "rb") as file:
-                state = os.fstat(handle)
-                if not stat.S_ISREG(state.st_mode) or state.st_size != lying.size:
-                    return None
-                return file.read(lying.size)
-    except OSError as error:
-        if error.errno in _SWAPPED:
-            return None
-        raise
+    with _unless_swapped(), spot(top, _home(lying)) as at, spot(at.parent, parents) as below:
+        handle = os.open(name, _READ, dir_fd=below.parent)
+        with os.fdopen(handle, "rb") as file:
+            state = os.fstat(handle)
+            whole = stat.S_ISREG(state.st_mode) and state.st_size == lying.size
+            return file.read(lying.size) if whole else None
+    return None
 
 
 def where(folder: Path, seen: Seen) -> SetAside:
