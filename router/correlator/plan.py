@@ -22,11 +22,7 @@ from router.policy.states import HeldBy, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesFacts:
-    """Facts of an images delivery beside its row.
-
-    `others` are the exams whose approval the images wait for; `ask_at` is when the storage commitment of what is stored
-    is asked for, None when nothing is stored only.
-    """
+    """Facts of an images delivery beside its row: it waits for `others`; commitment is asked for at `ask_at`, if so."""
 
     destination: Destination
     tally: Tally

@@ -28,10 +28,7 @@ class Deadline:
 
 
 def approval_instant(approve_time: datetime, arrived: datetime, tolerance: timedelta, now: datetime) -> datetime | None:
-    """The instant from which an approval counts: its own time, or its arrival where its time lies a little ahead.
-
-    None while the approval lies further in the future than `tolerance` after its arrival.
-    """
+    """The approval's time, or its arrival if that is up to `tolerance` before it; None while further in the future."""
     if require_aware(approve_time) <= require_aware(arrived):
         return approve_time
     if approve_time - arrived <= tolerance:

@@ -103,7 +103,9 @@ def quarantined(folder: Path) -> list[str]:
 
 def listed(facts: Facts, now: datetime) -> list[Attention]:
     """One entry for each cause and destination, and for each alarm that a person ends, the oldest first."""
-    found = [*_of_approvals(facts.unread), *_of_deliveries(facts, now), *_of_accounts(facts.tripped)]
+    found = [*_of_approvals(facts.unread), *_of_deliveries(facts, now)]
+    refused = [(one.destination, one.breaker.since) for one in facts.tripped if one.breaker.outage not in PASSING]
+    found += [_entry(Cause.ACCOUNT, name, _Group(since) if since else None, count=1) for name, since in refused]
     poison = {one.subject for one in facts.alarms if one.alarm == Alarm.POISON}
     kept = [name for name in facts.quarantined if f"{_POISON}{name}" not in poison]
     if kept:
@@ -146,11 +148,6 @@ def _of_approvals(unread: Iterable[Unread]) -> list[Attention]:
             about = f"{one.source}: Report.ApproveTime"
         groups.setdefault(about, _Group(one.since, about)).add(one.exam, one.deliveries, one.since)
     return [_entry(Cause.APPROVAL, "", group) for group in groups.values()]
-
-
-def _of_accounts(tripped: Iterable[OpenBreaker]) -> list[Attention]:
-    refused = [(one.destination, one.breaker.since) for one in tripped if one.breaker.outage not in PASSING]
-    return [_entry(Cause.ACCOUNT, name, _Group(since) if since else None, count=1) for name, since in refused]
 
 
 def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count: int = 0) -> Attention:

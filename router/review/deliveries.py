@@ -80,10 +80,7 @@ class Review:
     def each(
         self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], progress: Callable[[int], None]
     ) -> frozenset[int]:
-        """Apply `do` to each delivery, committing in batches; the ids of those for which it succeeded.
-
-        `progress` is called with the size of each batch. What the engine does before a commit is done for each batch.
-        """
+        """Apply `do` to each, committing in batches, whose sizes `progress` gets; the ids for which it succeeded."""
         done: set[int] = set()
         for portion in portions(chosen):
             with self._catalogue.engine.write():

@@ -29,10 +29,7 @@ _AT_MOST = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """An exam that has the number as its ExamId or accession number.
-
-    A text names it by the words `own`; `lacks`: it has no PDF of the version that counts.
-    """
+    """An exam with the number as ExamId or accession number, named by `own`; `lacks`: its version has no PDF."""
 
     exam: int
     branch: str

@@ -50,10 +50,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The result of a scan. `empty`: nothing at all lies in the folder, not even originals that were set aside.
-
-    `others` are at most MOST_OTHERS of each kind, `counted` is how many there are.
-    """
+    """Result of a scan; `empty`: nothing at all lies there. `others`: MOST_OTHERS of a kind, `counted`: all of them."""
 
     files: tuple[Seen, ...]
     unreadable: frozenset[Path]
@@ -63,10 +60,7 @@ class Listing:
 
 
 def scan(folder: Path) -> Listing:
-    """Every regular .json, .pdf and .hl7 file below the folder that is not set aside, hidden or temporary.
-
-    OSError when the folder itself cannot be read: the share has vanished.
-    """
+    """Every regular .json, .pdf, .hl7 below, not set aside, hidden or temporary. OSError: the share has vanished."""
     with opened(folder) as top:
         walk = _Walk(top)
         entries = _listed(top)

@@ -43,10 +43,7 @@ def without_breaks(data: str) -> str:
 
 
 def joined(parts: Iterable[Part]) -> Iterator[bytes]:
-    """The PDFs. Parts of one code, of which only one begins as a PDF, are one, in the order of their numbers (OBX-4).
-
-    InvalidData where a PDF does not decode, or a part of it is missing.
-    """
+    """The PDFs; parts of one code with one beginning are one, by OBX-4. InvalidData: undecodable, or a part lacks."""
     groups: dict[tuple[bool, str], list[Part]] = {}
     for part in parts:
         if part.kind != "ED" and not _ENCODED.fullmatch(part.data):

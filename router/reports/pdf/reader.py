@@ -43,10 +43,7 @@ main(int(sys.argv[1]), *map(float, sys.argv[2:]))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PdfText:
-    """Text of a PDF: its text ("" where it has none), when it was made, where it says that.
-
-    `unread`: there may be a text, which could not be read in its processor time or memory.
-    """
+    """Text of a PDF ("" without any) and when it was made; `unread`: time or memory did not suffice to read it."""
 
     text: str = ""
     made: datetime | None = None
