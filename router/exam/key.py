@@ -80,10 +80,7 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
         raise InvalidData("no ExamId (检查记录ID)", hint=hint, why="exam-id")
     order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
     approve_time, given = instant(report.get("ApproveTime"), zone), report.get("ApproveTime")
-    listed = dict.fromkeys(uid for uid in map(stripped, uids(study.get("StudyInstanceUIDs"))) if uid)
-    if len(listed) > MOST_STUDIES:
-        text = f"more than {MOST_STUDIES} studies in StudyInstanceUIDs"
-        raise InvalidData(text, hint="one exam lists its own studies only")
+    listed = _uids(study.get("StudyInstanceUIDs"))
     return ExamKey(
         branch=stripped(document.get("HospitalBranchCode")) or default_branch,
         exam_id=exam_id,
@@ -106,6 +103,14 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
 def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
     given = document.get(name)
     return given if isinstance(given, Mapping) else {}
+
+
+def _uids(given: object) -> list[str]:
+    listed = list(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
+    if len(listed) > MOST_STUDIES:
+        text = f"more than {MOST_STUDIES} studies in StudyInstanceUIDs"
+        raise InvalidData(text, hint="one exam lists its own studies only")
+    return listed
 
 
 def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:

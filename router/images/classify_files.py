@@ -50,13 +50,7 @@ def look(paths: Iterable[Path]) -> tuple[list[Seen], list[Path]]:
 def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destination]) -> list[Judged]:
     """Each file judged among the others of its study, in the order given."""
     numbers: dict[SeriesFacts, int] = {}
-    members = []
-    for key, one in enumerate(seen):
-        number = numbers.setdefault(one.glimpse.facts, len(numbers))
-        series = f"{one.glimpse.study} {one.glimpse.series or one.path}"  # a file without a series is one of its own
-        members.append(
-            Member(key=key, series_uid=series, sop_uid=one.glimpse.sop, facts=number, position=one.glimpse.position)
-        )
+    members = [_member(key, one, numbers) for key, one in enumerate(seen)]
     facts = {number: one for one, number in numbers.items()}
     verdicts = judge(members, facts, book)
     marks = marks_of(
@@ -76,6 +70,12 @@ def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destina
             )
         )  # fmt: skip
     return judged
+
+
+def _member(key: int, one: Seen, numbers: dict[SeriesFacts, int]) -> Member:
+    number = numbers.setdefault(one.glimpse.facts, len(numbers))
+    series = f"{one.glimpse.study} {one.glimpse.series or one.path}"  # a file without a series is one of its own
+    return Member(key=key, series_uid=series, sop_uid=one.glimpse.sop, facts=number, position=one.glimpse.position)
 
 
 def _chosen(

@@ -79,11 +79,7 @@ class Selection:
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
         late = {one.key for one in undecided if late_after is not None and one.received > late_after}
         cut = {one.key: one.cut for one in undecided if one.cut and not self._cut_off_goes}
-        again = [one.key for one in undecided if one.version > 1]
-        pairs = self._catalogue.versions.renewed(destination.name, again)
-        policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
-        renewals = {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
-        self._enter(destination, choices, renewals, late, cut, now)
+        self._enter(destination, choices, self._renewals(destination, undecided), late, cut, now)
         return len(choices) < len(keys)
 
     def _enter(
@@ -112,6 +108,12 @@ class Selection:
             count = sum(goes for _, goes, _ in decisions)
             fields = {"destination": destination.name, "selected": count, "filtered": len(decisions) - count}
             self._bus.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
+
+    def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
+        again = [one.key for one in undecided if one.version > 1]
+        pairs = self._catalogue.versions.renewed(destination.name, again)
+        policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
+        return {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
 
     def _pools(
         self, undecided: list[Undecided], book: Rulebook, marks: Marks, *, complete: bool
