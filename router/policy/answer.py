@@ -134,11 +134,11 @@ _DOCTOR = "scripts/doctor"
 _START = "systemctl start imaging-cloud-router"
 
 _ENDED_AS = {
-    State.DELIVERED: ("is delivered", "scripts/queue show {exam}"),
-    State.CANCELLED: ("is not sent: a person has cancelled it", _RETRY),
-    State.OUT_OF_SCOPE: ("is not sent: the exam has no modality of [share] modalities", _EXPLAIN),
-    State.EXCLUDED: ("is not sent: a rule of [[share.exclude]] excludes the exam", _EXPLAIN),
-    State.NOT_SHARED: ("is not sent: the exam was approved before [share] from", _EXPLAIN),
+    State.DELIVERED: ("is delivered", Actor.NOBODY, "scripts/queue show {exam}"),
+    State.CANCELLED: ("is not sent: a person has cancelled it", Actor.NOBODY, _RETRY),
+    State.OUT_OF_SCOPE: ("is not sent: the exam has no modality of [share] modalities", Actor.NOBODY, _EXPLAIN),
+    State.EXCLUDED: ("is not sent: a rule of [[share.exclude]] excludes the exam", Actor.NOBODY, _EXPLAIN),
+    State.NOT_SHARED: ("is not sent: the exam was approved before [share] from", Actor.NOBODY, _EXPLAIN),
 }
 _HELD_FOR: Mapping[str, tuple[Actor, str]] = {
     HeldBy.PERSON: (Actor.ADMINISTRATOR, _RELEASE),
@@ -153,11 +153,6 @@ _HELD_FOR: Mapping[str, tuple[Actor, str]] = {
     HeldBy.APPROVAL: (Actor.RIS, _EXPLAIN),
     HeldBy.OTHERS: (Actor.RIS, _EXPLAIN),
 }
-
-
-def _ended(found: Facts) -> Answer:
-    template, command = _ENDED_AS[found.state]
-    return _say(found, template, Actor.NOBODY, command)
 
 
 def _held(found: Facts) -> Answer:
@@ -288,11 +283,6 @@ def _uncommitted(found: Facts) -> Answer:
     return _say(found, template, Actor.PLATFORM, _EXPLAIN, since=found.asked)
 
 
-def _starting(found: Facts) -> Answer:
-    template = "{destination} answers again, and takes one after the other at first"
-    return _say(found, template, Actor.NODE, _QUEUE, since=found.breaker.since)
-
-
 def _queued(found: Facts) -> Answer:
     if found.place is None and found.due is None:
         template = "belongs to a backfill: goes when nothing of today waits, within its hours and at its rate"
@@ -328,9 +318,10 @@ def _at(instant: datetime | None, found: Facts) -> str:
 
 
 _NOT_CONFIGURED = "the configuration has no destination {destination} for it any more"
+_STARTING = "{destination} answers again, and takes one after the other at first"
 _NO_NODE = "no node runs: nothing is taken, evaluated or sent"
 _RULES: tuple[tuple[Callable[[Facts], bool], Callable[[Facts], Answer]], ...] = (
-    (lambda one: one.state in ENDED, _ended),
+    (lambda one: one.state in ENDED, lambda one: _say(one, *_ENDED_AS[one.state])),
     (lambda one: not one.configured, lambda one: _say(one, _NOT_CONFIGURED, Actor.ADMINISTRATOR, _CANCEL)),
     (lambda one: one.state == State.HELD, _held),
     (lambda one: one.state == State.FAILED, _failed),
@@ -344,7 +335,10 @@ _RULES: tuple[tuple[Callable[[Facts], bool], Callable[[Facts], Answer]], ...] = 
     (lambda one: one.state == State.DEFERRED, _deferred),
     (lambda one: one.state == State.SENDING, _sending),
     (lambda one: one.state == State.WAITING and Needs.COMMITMENT in one.waiting_for, _uncommitted),
-    (lambda one: one.state == State.READY and one.breaker.position == Position.HALF_OPEN, _starting),
+    (
+        lambda one: one.state == State.READY and one.breaker.position == Position.HALF_OPEN,
+        lambda one: _say(one, _STARTING, Actor.NODE, _QUEUE, since=one.breaker.since),
+    ),
     (lambda one: one.state == State.READY, _queued),
     (lambda _: True, lambda one: _say(one, "is evaluated in a moment", Actor.NODE, _EXPLAIN)),
 )

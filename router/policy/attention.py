@@ -171,7 +171,8 @@ def judge(one: Stuck, within: timedelta | None, now: datetime) -> Cause | Onward
     if one.state in CLOSED:
         return Onward.CLOSED
     if one.state == State.HELD:
-        return _of_hold(one)
+        ledger = one.held_by == HeldBy.PERSON and one.error.startswith(LEDGER_LOST)
+        return Cause.LEDGER if ledger else _HELD.get(one.held_by, Cause.HELD)
     if one.state == State.FAILED:
         return _of_failure(one)
     if within is None and one.approved_at is not None:
@@ -198,12 +199,6 @@ def command_of(cause: Cause, destination: str, exams: tuple[int, ...]) -> str:
         case Cause.NOT_CONFIGURED:
             return f"scripts/queue list --destination {shlex.quote(destination)}"
     return f"scripts/queue explain e{exams[0]}" if len(exams) == 1 else _LIST
-
-
-def _of_hold(one: Stuck) -> Cause:
-    if one.held_by == HeldBy.PERSON and one.error.startswith(LEDGER_LOST):
-        return Cause.LEDGER
-    return _HELD.get(one.held_by, Cause.HELD)
 
 
 def _of_failure(one: Stuck) -> Cause:

@@ -3,10 +3,10 @@
 Rare characters (extensions of Han, compatibility forms, private use) are compared as they are.
 """
 
-import functools
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.matching.patient.name_notes import known_removed, others_removed
@@ -71,18 +71,13 @@ def likeness(one: str, other: str, blank: tuple[str, ...] = ()) -> Likeness:
 
 def telling(name: str, blank: tuple[str, ...]) -> str:
     """A name without groups that mean "no name"; "" where its Han characters mean that. Numbers do not count."""
-    patterns = _compiled(blank)
+    patterns = [re.compile(pattern, re.IGNORECASE) for pattern in blank]
     groups = unicodedata.normalize("NFKC", name).split("=")
     kept = [g for g in groups if not any(_stands_for_none(form, patterns) for form in (g, known_removed(g)[0]))]
     return "" if any(_HAN.search(group) for group in groups if group not in kept) else "=".join(kept)
 
 
-@functools.cache
-def _compiled(blank: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in blank)
-
-
-def _stands_for_none(group: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
+def _stands_for_none(group: str, patterns: Sequence[re.Pattern[str]]) -> bool:
     words = re.findall(r"\w+", group)
     letters = [word.strip("0123456789") for word in words]
     forms = [[w] for w in ("".join(words), "".join(letters))] + [[word for word in letters if word]]
