@@ -1,7 +1,4 @@
-"""Headers that an older version of the node read by its rules: read again from their files when they are needed.
-
-So an upgraded node starts at once, and no exam is judged by a text that today's rules read otherwise.
-"""
+"""Headers that an older version read by its rules: read again from their files when needed, not at the upgrade."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

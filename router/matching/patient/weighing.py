@@ -15,10 +15,7 @@ _UNSPELT = "no reading of the name's characters gives the Latin name"
 
 
 def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouched: bool = False) -> Iterator[Doubt]:
-    """The doubts about one study, by one of the identities in its headers.
-
-    `vouched`: a person has joined the study to the exam, which is evidence, but settles no contradiction.
-    """
+    """Doubts about a study by one of its identities; `vouched`: a person joined it, which settles no contradiction."""
     why = _unlike(found)
     if found.differ:
         text = f"study {study_uid} differs from the exam in {', '.join(found.differ)}"

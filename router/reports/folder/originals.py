@@ -27,10 +27,7 @@ _SHORT = 100  # bytes of a name that every file system takes
 
 
 def stem_of(folder: Path, path: Path) -> str:
-    """The name by which JSON and PDF pair: the path below the folder without its ending.
-
-    Shares of older systems may hold names in GB18030, which are bytes that are no UTF-8.
-    """
+    """The name by which JSON and PDF pair: the path without ending. Older shares hold names in GB18030, no UTF-8."""
     name = os.fsencode(path.relative_to(folder).with_suffix("").as_posix())
     certain = reading(name)
     return name.decode("gb18030", "backslashreplace") if certain is None else certain

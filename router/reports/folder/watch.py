@@ -62,7 +62,7 @@ class Listing:
 def scan(folder: Path) -> Listing:
     """Every regular .json, .pdf, .hl7 below, not set aside, hidden or temporary. OSError: the share has vanished."""
     with opened(folder) as top:
-        walk = _Walk(top)
+        walk = _Walk()
         entries = _listed(top)
         files = tuple(walk.files(folder, top, entries, depth=0))
     return Listing(
@@ -74,8 +74,7 @@ def scan(folder: Path) -> Listing:
 class _Walk:
     """One scan. `unreadable` gathers the paths that cannot be looked at; the rest is found all the same."""
 
-    def __init__(self, top: int) -> None:
-        self._device = device(top)
+    def __init__(self) -> None:
         self.unreadable: set[Path] = set()
         self.others: list[Other] = []
         self.counted: Counter[OtherKind] = Counter()
@@ -101,7 +100,7 @@ class _Walk:
                 continue
             except OSError:
                 self.unreadable.add(folder / entry.name)
-                self._add(Other(folder / entry.name, OtherKind.UNREADABLE, 0, 0))
+                self._note(folder, entry, OtherKind.UNREADABLE)
 
     def _note_hidden(self, folder: Path, entry: "os.DirEntry[str]") -> None:
         """Hidden files are nobody's business, but for a document that somebody is writing, or has ceased to write."""
@@ -111,18 +110,16 @@ class _Walk:
                     self._note(folder, entry, OtherKind.TEMPORARY)
 
     def _note(self, folder: Path, entry: "os.DirEntry[str]", kind: OtherKind) -> None:
-        if entry.name.lower() in _OF_THE_SYSTEM:
+        unreadable = kind is OtherKind.UNREADABLE
+        if entry.name.lower() in _OF_THE_SYSTEM and not unreadable:
             return
-        size = time = 0
-        with suppress(OSError):
-            state = entry.stat(follow_symlinks=False)
-            size, time = state.st_size, state.st_mtime_ns
-        self._add(Other(folder / entry.name, kind, size, time))
-
-    def _add(self, other: Other) -> None:
-        self.counted[other.kind] += 1
-        if self.counted[other.kind] <= MOST_OTHERS:
-            self.others.append(other)
+        self.counted[kind] += 1
+        if self.counted[kind] <= MOST_OTHERS:
+            size = time = 0
+            with suppress(OSError):
+                state = None if unreadable else entry.stat(follow_symlinks=False)
+                size, time = (state.st_size, state.st_mtime_ns) if state else (0, 0)
+            self.others.append(Other(folder / entry.name, kind, size, time))
 
     def _below(self, folder: Path, parent: int, depth: int) -> Iterator[Seen]:
         """OSError when the folder cannot be read, or when it lies deeper than any export does."""

@@ -1,7 +1,4 @@
-"""An HL7 v2 ORU^R01 message: the fields that the mapping file asks for, the report PDF, and the acknowledgement.
-
-Chapters are those of HL7 v2.5.1.
-"""
+"""An HL7 v2 ORU^R01 message (chapters of v2.5.1): fields that the mapping asks for, report PDF, acknowledgement."""
 
 import itertools
 import re

@@ -62,10 +62,7 @@ class Segments:
 
 
 def cut(data: bytes) -> Segments:
-    """The segments of one message, a batch's wrappers left out. InvalidData where it is none, or not whole.
-
-    What it may cost is known before it is cut: its text and its separators are counted first.
-    """
+    """The segments of one message without wrappers, its cost counted before. InvalidData: it is none, or not whole."""
     if len(data.translate(None, _ASCII)) > _MOST_TEXT:
         raise InvalidData("an HL7 message with more text than any report has")
     encoding, text = decoded(data)
