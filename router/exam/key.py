@@ -54,7 +54,6 @@ class ExamKey:
     exam_id: str
     accession_number: str
     study_uids: tuple[str, ...]
-    bad_uids: tuple[str, ...]
     patient: ExamPatient
     status: str
     approve_time: datetime | None
@@ -80,13 +79,11 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
         raise InvalidData("no ExamId (检查记录ID)", hint=hint, why="exam-id")
     order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
     approve_time, given = instant(report.get("ApproveTime"), zone), report.get("ApproveTime")
-    listed = _uids(study.get("StudyInstanceUIDs"))
     return ExamKey(
         branch=stripped(document.get("HospitalBranchCode")) or default_branch,
         exam_id=exam_id,
         accession_number=stripped(order.get("AccessionNumber")),
-        study_uids=tuple(uid for uid in listed if uid_ok(uid)),
-        bad_uids=tuple(uid for uid in listed if not uid_ok(uid)),
+        study_uids=_uids(study.get("StudyInstanceUIDs")),
         patient=_patient(document, sexes),
         status=stripped(order.get("Status")),
         approve_time=approve_time,
@@ -105,12 +102,12 @@ def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
     return given if isinstance(given, Mapping) else {}
 
 
-def _uids(given: object) -> list[str]:
-    listed = list(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
+def _uids(given: object) -> tuple[str, ...]:
+    listed = dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid)
     if len(listed) > MOST_STUDIES:
         text = f"more than {MOST_STUDIES} studies in StudyInstanceUIDs"
         raise InvalidData(text, hint="one exam lists its own studies only")
-    return listed
+    return tuple(filter(uid_ok, listed))
 
 
 def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:
