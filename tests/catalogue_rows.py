@@ -118,7 +118,6 @@ def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime 
         exam_id="E1",
         accession_number=accession,
         study_uids=("1.2",),
-        bad_uids=(),
         patient=patient,
         status="Reported",
         approve_time=approved_at,

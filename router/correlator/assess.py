@@ -217,7 +217,9 @@ def _hold(
     if foreign := another_hospital(facts.key, config.own):
         return Hold(foreign.text)
     if facts.unsettled:
-        return _held_for(facts.unsettled)
+        why = "; ".join(dict.fromkeys(doubt.text for doubt in facts.unsettled))
+        studies = frozenset(doubt.study_uid for doubt in facts.unsettled)
+        return Hold(f"{HeldBy.IDENTITY}: {why}", studies if "" not in studies else frozenset())
     if withdrawn(versions):
         return Hold(f"{WITHDRAWN}{unapproved(facts.key.status)}")
     if facts.policy.checks > 1 and contradicted(facts.taken) is not None:
@@ -225,12 +227,6 @@ def _hold(
     if versions[-1].approved and approved_at is None:
         return Hold(f"{HeldBy.APPROVAL}: ApproveTime (审核时间) lies in the future; check the clock of the RIS")
     return Hold()
-
-
-def _held_for(unsettled: Sequence[Doubt]) -> Hold:
-    why = f"{HeldBy.IDENTITY}: " + "; ".join(dict.fromkeys(doubt.text for doubt in unsettled))
-    studies = frozenset(doubt.study_uid for doubt in unsettled)
-    return Hold(why, studies if "" not in studies else frozenset())
 
 
 def _apart(hold: Hold, facts: ExamFacts) -> frozenset[str]:

@@ -25,15 +25,10 @@ class Backfilling:
         """The least time between two deliveries without a due time at one place; None while none may go."""
         now, known = self._clock.monotonic(), self._known
         if known is None or now - known[0] >= _FRESH_SECONDS:
-            self._known = known = (now, self._asked())
+            newest = next(reversed(self._backfills.all()), None)
+            over = newest is not None and newest.until is not None and not self._backfills.still_open(newest, 0, 1)
+            self._known = known = (now, None if over else newest)  # in force until all that it brought is taken back
         return timedelta(0) if known[1] is None else known[1].gap(self._clock.now(), self._zone)
-
-    def _asked(self) -> Backfill | None:
-        """The backfill in force, also one that was stopped and not taken back whole; None: there is none."""
-        newest = next(reversed(self._backfills.all()), None)
-        if newest is None or newest.until is None or self._backfills.still_open(newest, 0, 1):
-            return newest
-        return None
 
 
 class Admission:

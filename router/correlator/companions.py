@@ -30,10 +30,7 @@ class Companions:
         self._given_up = given_up
 
     def withhold(self, found: Assessment) -> None:
-        """Withhold the instances that name only another exam, while that is not approved; give the others back.
-
-        The result is the same for every exam of the study.
-        """
+        """Withhold instances that name only an unapproved other exam, give the others back; alike for every exam."""
         known, case = self._catalogue.withheld, found.case
         there = known.any(case.studies)
         waiting = self._waiting(case, Order(found.key.accession_number, found.approved_at is not None))

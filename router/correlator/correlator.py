@@ -14,7 +14,6 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
-from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
 from router.config.sections import Config, Destination
 from router.correlator.assess import Assessment, assess, damaged_hold, objection
@@ -31,12 +30,13 @@ from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
 from router.matching.exam.readiness import DAMAGED, PERSON
 from router.matching.exam.versions import approval_arrived
-from router.matching.images.missing import Expected, told_at
+from router.matching.images.missing import Expected
 from router.matching.images.renewal import CONTRADICTION
 from router.model import Channel
 from router.policy.states import OPEN, PENDING, Needs, State
 from router.storage import Storage
 
+_AT_ONCE = 100
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
 
@@ -75,42 +75,39 @@ class Correlator:
         self._notices = Notices(config, self._catalogue, self._bus)
 
     def reconsider(self) -> None:
-        """Have those exams evaluated again that a changed mapping, code table or configuration may concern.
-
-        They are those whose report waits for its JSON or was refused, and those that a doubt holds.
-        """
+        """Have exams evaluated again that a changed mapping, code table or configuration may bring forward."""
         self.facts.jsons.forget()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
-        self._catalogue.exams.request_evaluation({one.exam for one in stuck if _may_go_now(one)}, self._clock.now())
+        concerned = set()
+        for one in stuck:
+            unread = one.channel == Channel.REPORT and (one.state == State.FAILED or Needs.JSON in one.waiting_for)
+            if one.held_by != PERSON if one.state == State.HELD else unread:
+                concerned.add(one.exam)
+        self._catalogue.exams.request_evaluation(concerned, self._clock.now())
 
-    def run_due(self, limit: int = 100) -> int:
-        """Evaluate the exams whose time has come; how many there were."""
-        due = self._catalogue.exams.to_check(self._clock.now(), limit)
+    def run_due(self) -> int:
+        """Evaluate the exams whose time has come, so many at once; how many there were."""
+        due = self._catalogue.exams.to_check(self._clock.now(), _AT_ONCE)
         for exam in due:
-            self._evaluate_safely(exam)
+            try:
+                self.evaluate(exam)
+            except TransientError:
+                raise
+            except Damaged as damaged:
+                self._hold_unknown(exam, damaged)
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
+                now = self._clock.now()
+                text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
+                self._notices.alarm(Alarm.DEFECT, exam, text, now)
+                self._catalogue.exams.postpone(exam, now + _LATER)
         return len(due)
-
-    def _evaluate_safely(self, exam: int) -> None:
-        """Evaluate; an exam that fails is looked at again later and does not keep the others waiting."""
-        try:
-            self.evaluate(exam)
-        except TransientError:
-            raise
-        except Damaged as damaged:
-            self._hold_unknown(exam, damaged)
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
-            now = self._clock.now()
-            text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
-            self._notices.alarm(Alarm.DEFECT, exam, text, now)
-            self._catalogue.exams.postpone(exam, now + _LATER)
 
     def _hold_unknown(self, exam: int, damaged: Damaged) -> None:
         """Hold an exam of which nothing says for certain any more whose it is, until its JSON comes again."""
         now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.documents.damage(
-            int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now
-        )
+        document, place = int(str(damaged.fields["document"])), str(damaged.fields["place"])
+        self._catalogue.exams.documents.damage(document, place, why, now)
         self._notices.alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:
@@ -230,31 +227,24 @@ class Correlator:
     def _facts_of(
         self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment
     ) -> ImagesFacts | ReportFacts:  # fmt: skip
-        if delivery.channel == Channel.REPORT:
-            return self._report_facts(delivery, destination, tally, found)
-        ask_at = self._catalogue.commitments.next_ask(delivery.exam, destination.name) if tally.stored else None
-        others = self._companions.awaited(found.case, found.now)
-        return ImagesFacts(destination=destination, tally=tally, others=others, ask_at=ask_at)
-
-    def _report_facts(
-        self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment
-    ) -> ReportFacts:  # fmt: skip
+        if delivery.channel == Channel.IMAGES:
+            ask_at = self._catalogue.commitments.next_ask(delivery.exam, destination.name) if tally.stored else None
+            others = self._companions.awaited(found.case, found.now)
+            return ImagesFacts(destination=destination, tally=tally, others=others, ask_at=ask_at)
         if apart := apart_of(found, delivery, destination):  # those of the other studies go when the doubt is settled
             tally = self._catalogue.ledger.tally_of(found.case.studies.keys() - apart, destination.name)
         went = delivery.state in (State.DELIVERED, State.FAILED)
         uploads = self._catalogue.uploads.of(delivery.id) if went else []
         there = self._catalogue.queue.of_exam(delivery.exam) if delivery.state == State.DELIVERED else []
         mine = (one for one in there if (one.destination, one.channel) == (destination.name, Channel.IMAGES))
+        refused = None
+        if delivery.state == State.FAILED and uploads and uploads[-1].refused:
+            with suppress(FileNotFoundError):
+                refused = self._reports.read(uploads[-1].exam_place)
         return ReportFacts(
             destination=destination, tally=tally, tables=self._references.tables, apart=apart, images=next(mine, None),
-            uploads=uploads, refused=self._refused(uploads) if delivery.state == State.FAILED else None,
+            uploads=uploads, refused=refused,
         )  # fmt: skip
-
-    def _refused(self, uploads: Sequence[Frozen]) -> bytes | None:
-        """The exam JSON that the platform refused last."""
-        with suppress(FileNotFoundError):
-            return next((self._reports.read(one.exam_place) for one in uploads[-1:] if one.refused), None)
-        return None
 
     def _move(self, delivery: Delivery, made: Plan, found: Assessment) -> Delivery | None:
         """Make one move, if there is one to make; the delivery after it."""
@@ -277,7 +267,7 @@ class Correlator:
         if self._config.query is not None:
             first = found.now
             if expected is not None and not expected.damaged:
-                first = told_at(expected, self._config.study.missing_after)
+                first = expected.approved_at + self._config.study.missing_after
             plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, first)
         wanted = [one for one in deliveries if one.state not in GIVEN_UP]
         waits = "" if found.history else self._companions.overdue(found, wanted, tallies)
@@ -299,9 +289,3 @@ class Correlator:
             in_pacs=sum(counts.values()) if links and links.keys() == counts.keys() else None,
             damaged=sum(study.damaged for study in here),
         )  # fmt: skip
-
-
-def _may_go_now(delivery: Delivery) -> bool:
-    if delivery.state == State.HELD:
-        return delivery.held_by != PERSON
-    return delivery.channel == Channel.REPORT and (delivery.state == State.FAILED or Needs.JSON in delivery.waiting_for)

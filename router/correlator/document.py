@@ -24,13 +24,17 @@ _APPROVE_TIME = "Report.ApproveTime"
 def fill_for(
     config: Config, tables: Tables, case: ExamSnapshot, document: Mapping[str, object], image_count: int | None
 ) -> Filled:
-    """Fill the gaps of the RIS's document; `image_count` is what was selected, None without images.
-
-    A study that a person keeps apart from the exam is not named, whatever the RIS lists.
-    """
-    document = _without(document, case.apart)
-    studies = tuple(_facts(study) for study in case.studies.values())
-    return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
+    """Fill the gaps of the RIS's document; `image_count`: None without images. Studies kept apart are not named."""
+    study = document.get("Study")
+    if case.apart and isinstance(study, Mapping):
+        kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in case.apart]
+        document = {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
+    branch = case.branch
+    if branch == config.own.HospitalBranchCode:  # the default one: perhaps its images came from another branch
+        calling = {one.sending_ae for one in case.studies.values()}
+        branch = next((one.code for one in config.own.branch if calling & set(one.senders)), branch)
+    studies = tuple(_facts(one) for one in case.studies.values())
+    return fill(document, sources_of(config, tables, branch, studies, image_count))
 
 
 def keep_apart(case: ExamSnapshot, study_uids: frozenset[str]) -> ExamSnapshot:
@@ -44,14 +48,6 @@ def listed(filled: Filled) -> str:
     study = filled.document.get("Study")
     named = uids(study.get("StudyInstanceUIDs")) if isinstance(study, Mapping) else []
     return hashlib.sha256(" ".join(sorted(map(str, named))).encode()).hexdigest()[:8]
-
-
-def _without(document: Mapping[str, object], apart: frozenset[str]) -> Mapping[str, object]:
-    study = document.get("Study")
-    if not apart or not isinstance(study, Mapping):
-        return document
-    kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in apart]
-    return {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
 
 
 def sources_of(
@@ -74,16 +70,12 @@ def json_faults(
     """Faults that keep the filled document from being sent, as `path (name): message`, values masked."""
     findings = _findings(config, tables, filled, now=now, accept_empty=frozenset(destination.accept_empty))
     later = () if approved_at is not None else _OF_APPROVAL
-    unread = _is_reported(filled)
-    errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
-    return [in_words(fault) for fault in errors]
-
-
-def _is_reported(filled: Filled) -> bool:
-    """Whether the RIS gives an approval with its time, readable or not."""
     order, report = filled.document.get("Order"), filled.document.get("Report")
     reported = isinstance(order, Mapping) and order.get("Status") == REPORTED
-    return reported and isinstance(report, Mapping) and not is_empty(report.get("ApproveTime"))
+    # An approval time that the RIS gives and that does not read is a fault at once.
+    unread = reported and isinstance(report, Mapping) and not is_empty(report.get("ApproveTime"))
+    errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
+    return [in_words(fault) for fault in errors]
 
 
 def json_warnings(config: Config, tables: Tables, filled: Filled) -> list[str]:
@@ -96,14 +88,10 @@ def _findings(
     config: Config, tables: Tables, filled: Filled, *, now: datetime | None = None,
     accept_empty: frozenset[str] = frozenset(),
 ) -> Findings:  # fmt: skip
+    tolerance, zone = config.reports.clock_tolerance, config.node.timezone
     return validate(
-        filled.document,
-        tables=tables,
-        accept_empty=accept_empty,
-        now=now,
-        tolerance=config.reports.clock_tolerance,
-        zone=config.node.timezone,
-    )
+        filled.document, tables=tables, accept_empty=accept_empty, now=now, tolerance=tolerance, zone=zone
+    )  # fmt: skip
 
 
 def in_words(fault: Fault) -> str:
@@ -119,26 +107,10 @@ def platform_faults(faults: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def _branch(config: Config, case: ExamSnapshot) -> str:
-    """The exam's branch; where that is the default one, the branch whose device or PACS sent the images."""
-    if case.branch == config.own.HospitalBranchCode:
-        calling = {study.sending_ae for study in case.studies.values()}
-        for branch in config.own.branch:
-            if calling & set(branch.senders):
-                return branch.code
-    return case.branch
-
-
 def _facts(study: StudyHere) -> StudyFacts:
     return StudyFacts(
-        uid=study.uid,
-        accession_number=study.accession_number,
+        uid=study.uid, accession_number=study.accession_number, description=study.description,
         study_date=study.study_date + study.study_time[:6].ljust(6, "0") if study.study_time else study.study_date,
-        description=study.description,
-        modality="\\".join(study.modalities),
-        manufacturer=study.manufacturer,
-        model=study.model,
-        station_name=study.station_name,
-        serial_number=study.serial_number,
-        sending_ae=study.sending_ae,
-    )
+        modality="\\".join(study.modalities), manufacturer=study.manufacturer, model=study.model,
+        station_name=study.station_name, serial_number=study.serial_number, sending_ae=study.sending_ae,
+    )  # fmt: skip

@@ -1,6 +1,5 @@
 """Exam JSONs as they are stored: read, compared with what came, and kept parsed."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -20,10 +19,6 @@ _KEPT, _BYTES_KEPT = 32, 2**21  # documents that are kept parsed: one of 1 MiB m
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
 
 
-def _length(texts: Mapping[str, tuple[str, ...]]) -> int:
-    return sum(map(len, chain.from_iterable(texts.values())))
-
-
 class ExamJsons:
     """Reads each stored JSON once, and again after `forget`."""
 
@@ -33,7 +28,11 @@ class ExamJsons:
         self._reports = reports
         self._clock = clock
         self._parsed = Recent(self._parse, itemgetter(3), _KEPT, _BYTES_KEPT)
-        self.named = Recent(self._read_named, _length, _KEPT, _BYTES_KEPT)
+        self.named = Recent(
+            lambda place, names: references.said(reports.read(place), names),
+            lambda texts: sum(map(len, chain.from_iterable(texts.values()))), _KEPT, _BYTES_KEPT,
+        )  # fmt: skip
+        """The texts that a JSON, by its place, has under a set of names."""
 
     def forget(self) -> None:
         """Read the JSONs again: the files that they are read by may have changed."""
@@ -86,7 +85,3 @@ class ExamJsons:
         if not sound and named(key) != proof.named:
             raise Damaged(_NOT_AS_IT_CAME, document=document, place=place)
         return given, key, sound, len(data)
-
-    def _read_named(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-        """The texts that the JSON has under these names."""
-        return self._references.said(self._reports.read(place), names)

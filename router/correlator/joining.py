@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,16 +40,12 @@ class Joining:
     bus: EventBus
     reread: Callable[[Iterable[StudyHere]], bool] = lambda _: False
 
-    def policy(self) -> IdentityPolicy:
-        """The policy by which patients are compared."""
-        return identity_policy(self.config, self.decisions.classes())
-
     def join(self, case: ExamSnapshot, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
         apart = self.decisions.parted(case.exam)
         found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
-        listed_now, found_now = frozenset(key.study_uids), frozenset(found)
-        gone = [u for u, how in case.links.items() if u in apart or _outdated(u, how, listed_now, found_now)]
+        named = {JoinedBy.LISTED: {*key.study_uids}, JoinedBy.ACCESSION: {*key.study_uids, *found}}
+        gone = [uid for uid, how in case.links.items() if uid in apart or uid not in named.get(JoinedBy(how), {uid})]
         if gone:
             self.exams.links.unlink(case.exam, gone)
         kept = (case.links.keys() - gone) | apart
@@ -70,13 +66,8 @@ class Joining:
         if self.reread(studies):
             studies = self.exams.links.candidates(key.accession_number)
         here = [Candidate(s.uid, s.identities, day_of(s)) for s in studies]
-        return by_accession(side, here, self.policy(), self.config.study_date_within)
-
-
-def _outdated(uid: str, how: str, listed: Set[str], found: Set[str]) -> bool:
-    if how == JoinedBy.LISTED:
-        return uid not in listed
-    return how == JoinedBy.ACCESSION and uid not in found and uid not in listed
+        policy = identity_policy(self.config, self.decisions.classes())
+        return by_accession(side, here, policy, self.config.study_date_within)
 
 
 def doubts(case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, Doubt]:
@@ -121,10 +112,12 @@ def comparisons(
     case: ExamSnapshot, key: ExamKey, policy: IdentityPolicy
 ) -> Iterator[tuple[str, StudyIdentity, Comparison]]:
     """Each study's UID, what its headers say, and how that compares with the exam."""
-    accessions = _accessions(case, key, policy)
+    patients = [(s.accession_number, _patient(s)) for s in case.siblings if s.accession_number]
+    theirs = frozenset(number for number, one in patients if agreeing_patients(one, key.patient, policy))
+    may_be = frozenset(number for number, one in patients if same_patient(one, key.patient, policy)) - theirs
     for study in case.studies.values():
         for identity in study.identities:
-            yield study.uid, identity, compare(key.patient, key.accession_number, identity, policy, *accessions)
+            yield study.uid, identity, compare(key.patient, key.accession_number, identity, policy, theirs, may_be)
 
 
 def _of_identity(
@@ -136,14 +129,6 @@ def _of_identity(
                 yield doubt, uid, one
         else:
             yield doubt, doubt.rule, uid, compared(key.patient, key.accession_number, identity, FIELDS, policy)
-
-
-def _accessions(case: ExamSnapshot, key: ExamKey, policy: IdentityPolicy) -> tuple[frozenset[str], frozenset[str]]:
-    """The accession numbers of exams of this patient that list its studies, and those of exams that may be."""
-    patients = [(s.accession_number, _patient(s)) for s in case.siblings if s.accession_number]
-    agreeing = {number for number, patient in patients if agreeing_patients(patient, key.patient, policy)}
-    may_be = {number for number, patient in patients if same_patient(patient, key.patient, policy)}
-    return frozenset(agreeing), frozenset(may_be - agreeing)
 
 
 def _corrected(case: ExamSnapshot, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:

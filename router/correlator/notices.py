@@ -15,7 +15,7 @@ from router.correlator.assess import WITHDRAWN, Assessment
 from router.correlator.refused import BEFORE, by_study, with_refusals, worth_a_hint
 from router.events import Event, EventBus, Kind
 from router.matching.exam.versions import successive
-from router.matching.images.missing import Expected, missing, told_at
+from router.matching.images.missing import Expected, missing
 from router.matching.images.renewal import CONTRADICTION
 from router.model import Channel
 from router.policy.states import CLOSED, State
@@ -99,7 +99,8 @@ class Notices:
         self._tell_cut(done)
         self._tell_doubt(done)
         self._note_unread(done)
-        at = told_at(done.expected, self._config.study.missing_after) if done.expected and done.missing else None
+        after = self._config.study.missing_after
+        at = done.expected.approved_at + after if done.expected and done.missing else None
         if at is not None and at <= done.found.now:
             self.tell_missing(done.missing, done.found)
         if done.waits:
@@ -155,21 +156,17 @@ class Notices:
             self.alarm(Alarm.DELIVERED_IN_DOUBT, exam, text, now)
 
     def _note_unread(self, done: Evaluation) -> None:
-        """Keep that the approval cannot be read: without one the exam has no due time to miss.
-
-        One whose deliveries a person has all cancelled is nobody's question any more.
-        """
-        found = done.found
-        unread = found.unread_approval if done.wanted else None
-        self._catalogue.open_deliveries.note(found.case.exam, unread, self._source(found), found.now)
-
-    def _source(self, found: Assessment) -> str:
-        """The source of the version that counts, without words that only the RIS has said."""
+        """Record an unreadable approval, which has no due time to miss, while a delivery is still wanted."""
+        found, hospital = done.found, self._config.own
+        branch = found.case.branch
         if found.case.places[found.version.document].endswith(".hl7"):
-            return "HL7"
-        hospital, branch = self._config.own, found.case.branch
-        known = {hospital.HospitalBranchCode, *(one.code for one in hospital.branch)}
-        return f"branch {branch}" if branch in known else "another branch"
+            source = "HL7"
+        elif branch in {hospital.HospitalBranchCode, *(one.code for one in hospital.branch)}:
+            source = f"branch {branch}"
+        else:
+            source = "another branch"  # no words that only the RIS has said
+        unread = found.unread_approval if done.wanted else None
+        self._catalogue.open_deliveries.note(found.case.exam, unread, source, found.now)
 
     def _end(self, done: Evaluation) -> None:
         """End the exam's alarms whose cause is gone."""

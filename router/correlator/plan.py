@@ -7,7 +7,7 @@ from datetime import datetime
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.uploads import Frozen
-from router.config.sections import Config, Destination, Share
+from router.config.sections import Config, Destination
 from router.correlator.assess import Assessment, without
 from router.correlator.document import fill_for, json_faults, keep_apart, listed
 from router.exam.codes import Tables
@@ -22,11 +22,7 @@ from router.policy.states import HeldBy, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesFacts:
-    """Facts of an images delivery beside its row.
-
-    `others` are the exams whose approval the images wait for; `ask_at` is when the storage commitment of what is stored
-    is asked for, None when nothing is stored only.
-    """
+    """Facts of an images delivery beside its row: it waits for `others`; commitment is asked for at `ask_at`, if so."""
 
     destination: Destination
     tally: Tally
@@ -80,20 +76,21 @@ class _Content:
 def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts, config: Config) -> Plan:
     """Plan a delivery by the assessment of its exam."""
     if isinstance(facts, ImagesFacts):
-        made = plan_images(found, delivery, facts, config)
+        made = _plan_images(found, delivery, facts, config)
     else:
-        made = plan_report(found, delivery, facts, config)
+        made = _plan_report(found, delivery, facts, config)
     if (unread := found.unread_approval) is not None:
         made = replace(made, error="; ".join(filter(None, (f"{HeldBy.APPROVAL}: {unread.says}", made.error))))
     return replace(made, hold="") if found.closed else made
 
 
-def plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, config: Config) -> Plan:
-    """Plan an images delivery."""
+def _plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, config: Config) -> Plan:
     tally, others, now = facts.tally, facts.others, found.now
     due = found.due(facts.destination.images_within, found.images.last_received if delivery.delivered else None)
+    something = tally.selected > 0 or not tally.withheld  # an exam does not end with nothing of its studies sent
+    alone = something and (not others or goes_without(config.share.shared_study_then, due, now))
     readiness = images_readiness(
-        approved=found.approved_at is not None, others=_need_not_wait(config.share, facts, due, now),
+        approved=found.approved_at is not None, others=alone,
         unsent=tally.unsent, images=found.images, ask_at=facts.ask_at,
         stable_after=config.study.stable_after, now=now,
     )  # fmt: skip
@@ -110,17 +107,7 @@ def plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, confi
     )  # fmt: skip
 
 
-def _need_not_wait(share: Share, facts: ImagesFacts, due: Deadline | None, now: datetime) -> bool:
-    """Whether the exam's images need not wait for other exams, nor for one that everything here names.
-
-    An exam does not end with nothing of its studies sent.
-    """
-    whole = facts.tally.selected > 0 or not facts.tally.withheld
-    return whole and (not facts.others or goes_without(share.shared_study_then, due, now))
-
-
-def plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, config: Config) -> Plan:
-    """Plan a report delivery."""
+def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, config: Config) -> Plan:
     pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
     causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
     cause = max(c for c in causes if c is not None) if delivery.delivered else None
@@ -168,10 +155,7 @@ def _content(found: Assessment, facts: ReportFacts, config: Config) -> _Content:
 
 
 def _differs(delivery: Delivery, content: _Content, facts: ReportFacts) -> bool:
-    """Whether the report is another one than that which was delivered, or is wanted, or was refused.
-
-    What was refused differs where a table or the configuration has changed since.
-    """
+    """Whether the report differs from what was delivered or is wanted, or by other tables from what was refused."""
     last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
     return content.wanted != last or (facts.refused is not None and facts.refused != dump(content.document))
 

@@ -1,8 +1,8 @@
 """Refusals as people see them: added up over days, and named beside images that are missing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 
 from router.catalogue.node.refusals import OTHERS, RefusalCount
 from router.refusals import Why, meaning, remedy, sender
@@ -12,20 +12,10 @@ _MOST_NAMED = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefusalSum:
-    """Refusals of a sender for one cause; texts as in RefusalCount, `studies` counts the known studies among them."""
+class RefusalSum(RefusalCount):
+    """Refusals of a sender for one cause, of several days; `studies` counts the known studies among them."""
 
-    calling: str
-    address: str
-    called: str
-    why: str
-    study_uid: str
-    place: str
-    reason: str
-    count: int
     studies: int
-    first: datetime
-    last: datetime
 
     @property
     def who(self) -> str:
@@ -48,11 +38,7 @@ def by_study(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
     found: dict[tuple[str, ...], RefusalSum] = {}
     for row in rows:
         key = row.calling, row.address, row.called, row.why, row.study_uid, row.place
-        one = RefusalSum(
-            calling=row.calling, address=row.address, called=row.called, why=row.why, study_uid=row.study_uid,
-            place=row.place, reason=row.reason, count=row.count, studies=int(bool(row.study_uid)),
-            first=row.first, last=row.last,
-        )  # fmt: skip
+        one = RefusalSum(**asdict(row), studies=int(bool(row.study_uid)))
         found[key] = _together(found[key], one) if key in found else one
     return sorted(found.values(), key=lambda one: one.last, reverse=True)
 
@@ -62,10 +48,9 @@ def by_sender(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
     found: dict[tuple[str, ...], RefusalSum] = {}
     for one in by_study(rows):
         key = one.calling, one.address, one.called, one.why, one.place
-        if key not in found:
-            found[key] = one
-        else:
-            found[key] = replace(_together(found[key], one), study_uid="", studies=found[key].studies + one.studies)
+        known = found.get(key)
+        sums = replace(_together(known, one), study_uid="", studies=known.studies + one.studies) if known else one
+        found[key] = sums
     return sorted(found.values(), key=lambda one: one.last, reverse=True)
 
 

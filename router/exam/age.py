@@ -19,7 +19,9 @@ def age_display(birth: date, day: date) -> str:
         return f"{months // 12}岁"
     if months >= 12:
         return _parts((months // 12, "岁"), (months % 12, "月"))
-    days = (day - _months_after(birth, months)).days
+    years, month = divmod(birth.year * 12 + birth.month - 1 + months, 12)
+    begun = date(years, month + 1, min(birth.day, monthrange(years, month + 1)[1]))
+    days = (day - begun).days
     if months == 0:
         return f"{days}天"
     return _parts((months, "月"), (days // 7, "周"), (days % 7, "天"))
@@ -40,8 +42,3 @@ def age_days(shown: str) -> tuple[float, float]:
 
 def _parts(*amounts: tuple[int, str]) -> str:
     return "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
-
-
-def _months_after(birth: date, months: int) -> date:
-    years, month = divmod(birth.year * 12 + birth.month - 1 + months, 12)
-    return date(years, month + 1, min(birth.day, monthrange(years, month + 1)[1]))

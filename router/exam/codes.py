@@ -10,7 +10,7 @@ A row without own code and name only lists a standard value. visit_types has a f
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -84,17 +84,12 @@ def parse(text: str, name: str, *, complete: bool = False) -> Table:
 
 def _rows(text: str, name: str) -> tuple[list[tuple[int, Mapping[str, str]]], list[str]]:
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    parsed = list(_cells(lines))
+    parsed = [(n, [stripped(cell) for cell in next(csv.reader([line]))]) for n, line in lines]
     wanted = (*_COLUMNS, "kind") if name == "visit_types" else _COLUMNS
     header = [cell.lower() for cell in parsed[0][1]] if parsed else []
     if missing := [column for column in wanted if column not in header]:
         return [], [f"the first line must name the columns {','.join(wanted)}; missing: {', '.join(missing)}"]
     return [(n, dict(zip(header, cells, strict=False))) for n, cells in parsed[1:]], []
-
-
-def _cells(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str]]]:
-    for number, line in lines:
-        yield number, [stripped(cell) for cell in next(csv.reader([line]))]
 
 
 def _enter(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from router.exam.age import age_days
@@ -77,8 +78,8 @@ def remarks(one: Field, value: object, holder: Mapping[str, object], terms: Term
         yield from _coded(one, value, holder, terms.tables[one.table])
     if one.path in _ORDER_OF_TIMES and isinstance(value, str):
         yield from _in_order(one, value, terms)
-    for rule in _RULES.get(one.path, ()):
-        yield from rule(value, terms)
+    if one.path in _RULES:
+        yield from _RULES[one.path](value, terms)
 
 
 def _coded(one: Field, value: str, holder: Mapping[str, object], table: Table) -> Iterator[Remark]:
@@ -103,9 +104,9 @@ def _in_order(one: Field, value: str, terms: Terms) -> Iterator[Remark]:
             return
 
 
-def _usci(value: str, _terms: Terms) -> Iterator[Remark]:
-    if not usci_ok(value):
-        yield Remark("a unified social credit code: 18 characters, the last a check character (GB 32100)")
+def _unless(fits: Callable[[Any], bool], expected: str) -> Callable[[object, Terms], Iterator[Remark]]:
+    """The rule of a value that is right or wrong by itself."""
+    return lambda value, _: iter(() if fits(value) else (Remark(expected),))
 
 
 def _status(value: str, terms: Terms) -> Iterator[Remark]:
@@ -156,16 +157,6 @@ def _approval(value: str, terms: Terms) -> Iterator[Remark]:
     yield Remark("a time that has come", "error" if beyond else "warning", found="one in the future", mend=_CLOCK)
 
 
-def _positive(value: int, _terms: Terms) -> Iterator[Remark]:
-    if value not in {-1, 0, 1}:
-        yield Remark("-1 (unknown), 0 (negative) or 1 (positive)")
-
-
-def _image_count(value: int, _terms: Terms) -> Iterator[Remark]:
-    if value < 0:
-        yield Remark("0 or more")
-
-
 def _study_uids(value: list[object], _terms: Terms) -> Iterator[Remark]:
     seen: set[str] = set()
     for index, uid in enumerate(value):
@@ -189,15 +180,15 @@ def _day(text: str) -> date | None:
 
 _CLOCK = "the clock of the RIS"
 
-_RULES: Mapping[str, tuple[Callable[..., Iterator[Remark]], ...]] = {
-    "USCI": (_usci,),
-    "Order.Status": (_status,),
-    "Patient.AgeDisplay": (_age,),
-    "Patient.DateOfBirth": (_born,),
-    "Patient.IdNo": (_identity_number,),
-    "Report.ApproveTime": (_approval,),
-    "Report.PositiveStatus": (_positive,),
-    "Study.ImageCount": (_image_count,),
-    "Study.StudyInstanceUIDs": (_study_uids,),
+_RULES: Mapping[str, Callable[..., Iterator[Remark]]] = {
+    "USCI": _unless(usci_ok, "a unified social credit code: 18 characters, the last a check character (GB 32100)"),
+    "Order.Status": _status,
+    "Patient.AgeDisplay": _age,
+    "Patient.DateOfBirth": _born,
+    "Patient.IdNo": _identity_number,
+    "Report.ApproveTime": _approval,
+    "Report.PositiveStatus": _unless({-1, 0, 1}.__contains__, "-1 (unknown), 0 (negative) or 1 (positive)"),
+    "Study.ImageCount": _unless(lambda value: value >= 0, "0 or more"),
+    "Study.StudyInstanceUIDs": _study_uids,
 }
 """The rules of single fields; what a code table or the order of times asks comes from FIELDS."""

@@ -4,6 +4,7 @@ FIELDS declares the sources of each field. The value of the RIS wins; a source t
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -97,8 +98,7 @@ def fill(document: Mapping[str, object], sources: Sources) -> Filled:
     _from_sources(draft, sources)
     _standardise(draft, sources.tables)
     _list_studies(draft, sources.studies)
-    _compute(draft)
-    _count(draft, sources.image_count)
+    _compute(draft, sources.image_count)
     return Filled(ordered(_nested(draft)), tuple(draft.notes))
 
 
@@ -108,19 +108,14 @@ def _from_sources(draft: _Draft, sources: Sources) -> None:
     for path in differ:
         if path not in draft.values and path not in _FREE_TEXT:
             draft.note(path, "the joined studies differ: taken from the first that tells it")
-    device = device_offers(studies, sources.devices)
-    draft.take("hospital", hospital_offers(sources.hospital, _branch(draft, sources)))
-    draft.take("device", device.values)
+    device, of_device = device_offers(studies, sources.devices)
+    given, hospital = draft.text("HospitalBranchCode"), sources.hospital
+    configured = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
+    draft.take("hospital", hospital_offers(hospital, given if given in configured else sources.branch))
+    draft.take("device", device)
     draft.take("sender", sender_offers(studies, sources.modality_aes))
     draft.take("study", facts)
-    draft.take("department", department_offers(sources.departments, draft.values, device.department, sources.branch))
-
-
-def _branch(draft: _Draft, sources: Sources) -> str:
-    """The branch that the RIS names, where it is a configured one; else the one that the exam came by."""
-    given = draft.text("HospitalBranchCode")
-    configured = {sources.hospital.HospitalBranchCode, *(branch.code for branch in sources.hospital.branch)}
-    return given if given in configured else sources.branch
+    draft.take("department", department_offers(sources.departments, draft.values, of_device, sources.branch))
 
 
 # -- values of the RIS
@@ -170,10 +165,7 @@ def _typed(one: Field, value: object, zone: ZoneInfo) -> object:
 
 
 def _translate(draft: _Draft, tables: Tables) -> None:
-    """Translate the hospital's own words into standard codes, in fields that have no partner for the standard's code.
-
-    The status, a word of the standard, counts without the blanks around it.
-    """
+    """Translate the hospital's words into standard codes in fields without a partner for these; strip the status."""
     if status := draft.text("Order.Status"):
         draft.values["Order.Status"] = status
     for one in FIELDS:
@@ -224,34 +216,24 @@ def _list_studies(draft: _Draft, studies: tuple[StudyFacts, ...]) -> None:
     draft.values[path] = list(listed.values())
 
 
-def _compute(draft: _Draft) -> None:
+def _compute(draft: _Draft, ours: int | None) -> None:
+    """Set what follows from other fields, and ImageCount (`ours`); the RIS's is sent only while the node has none."""
     values = draft.values
     for path, other in (("Order.CheckInTime", "Order.RegisterTime"), ("Order.RegisterTime", "Order.CheckInTime")):
         if path not in values and other in values:
             values[path] = values[other]
             draft.note(path, f"absent; taken from {other} ({name_of(other)})")
-    if age := _age(draft):
-        values.setdefault("Patient.AgeDisplay", age)
+    with suppress(ValueError):
+        born, studied = draft.text("Patient.DateOfBirth"), draft.text("Study.StudyDate")[:10]
+        if age := age_display(date.fromisoformat(born), date.fromisoformat(studied)):
+            values.setdefault("Patient.AgeDisplay", age)
     if "Report.PositiveStatus" not in values:
         values["Report.PositiveStatus"] = -1
         draft.note("Report.PositiveStatus", "absent; -1 (unknown) is sent")
-
-
-def _age(draft: _Draft) -> str:
-    born, studied = draft.text("Patient.DateOfBirth"), draft.text("Study.StudyDate")[:10]
-    try:
-        return age_display(date.fromisoformat(born), date.fromisoformat(studied))
-    except ValueError:
-        return ""
-
-
-def _count(draft: _Draft, ours: int | None) -> None:
-    """Set ImageCount. The count of the RIS says how many to expect; it is sent only while the node has none."""
-    path = "Study.ImageCount"
-    expected = draft.values.get(path)
+    expected = values.get("Study.ImageCount")
     if ours is not None and type(expected) is int and expected not in (0, ours):
-        draft.note(path, f"the RIS expects {expected}; {ours} instances are sent")
-    draft.values[path] = ours if ours is not None else expected or 0
+        draft.note("Study.ImageCount", f"the RIS expects {expected}; {ours} instances are sent")
+    values["Study.ImageCount"] = ours if ours is not None else expected or 0
 
 
 # -- the result
@@ -261,17 +243,14 @@ def _nested(draft: _Draft) -> dict[str, object]:
     document: dict[str, object] = {}
     sections: dict[str, dict[str, object]] = {"": document}
     for one in FIELDS:
-        if one.parent == PROCEDURE or (one.path not in draft.values and _left_out(one)):
+        # An optional time or boolean has no empty form; every other key stays, empty.
+        left_out = one.required == "never" and one.kind != "string" and one.path not in draft.values
+        if one.parent == PROCEDURE or left_out:
             continue
         section = sections.setdefault(one.parent, {})
         section[one.key] = draft.values.get(one.path, [] if one.kind == "array" else "")
     document.update((name, sections[name]) for name in SECTION_NAMES)
     return document
-
-
-def _left_out(one: Field) -> bool:
-    """Whether an absent field is left out: optional times and booleans have no empty form, other keys stay, empty."""
-    return one.required == "never" and one.kind != "string"
 
 
 def _contradict(one: Field, given: object, offered: object) -> bool:
@@ -281,7 +260,5 @@ def _contradict(one: Field, given: object, offered: object) -> bool:
         return first[:10] != second[:10]
     if one.shown and first.isascii() != second.isascii():
         return False
-    return first != second and not (one.path in _WORDED and (first in second or second in first))
-
-
-_WORDED = frozenset({"Order.DeviceManufacturer", "Order.DeviceModel"})
+    worded = one.path in ("Order.DeviceManufacturer", "Order.DeviceModel")
+    return first != second and not (worded and (first in second or second in first))

@@ -17,10 +17,7 @@ _PROVINCES = frozenset(f"{region}{place}" for region, places in _REGIONS.items()
 
 
 def uid_ok(uid: str) -> bool:
-    """Whether it is at most 64 digits and dots without an empty component (PS3.5 9.1).
-
-    Leading zeros pass, since devices that write them are in use: see `uid_strict`.
-    """
+    """Whether it is at most 64 digits and dots without an empty component (PS3.5 9.1); leading zeros pass."""
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
 
 

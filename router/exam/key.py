@@ -56,7 +56,6 @@ class ExamKey:
     exam_id: str
     accession_number: str
     study_uids: tuple[str, ...]
-    bad_uids: tuple[str, ...]
     patient: ExamPatient
     status: str
     approve_time: datetime | None
@@ -77,24 +76,19 @@ def approved(key: ExamKey) -> bool:
 def key_of(
     document: Mapping[str, object], *, zone: ZoneInfo, hospital: str, default_branch: str, sexes: Table
 ) -> ExamKey:
-    """The key of a document as `read` gives it; InvalidData only without an ExamId, or with too many studies.
-
-    `sexes` is the code table of Gender (性别), by which the hospital's own values are understood.
-    """
+    """The key of a document; InvalidData without ExamId, or with too many studies. `sexes`: the table of Gender."""
     exam_id = stripped(document.get("ExamId"))
     if not exam_id:
         hint = "without it the RIS's exam cannot be told from others"
         raise InvalidData("no ExamId (检查记录ID)", hint=hint, why="exam-id")
     order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
     approve_time, given = instant(report.get("ApproveTime"), zone), report.get("ApproveTime")
-    listed = _uids(study.get("StudyInstanceUIDs"))
     return ExamKey(
         hospital=hospital,
         branch=stripped(document.get("HospitalBranchCode")) or default_branch,
         exam_id=exam_id,
         accession_number=stripped(order.get("AccessionNumber")),
-        study_uids=tuple(uid for uid in listed if uid_ok(uid)),
-        bad_uids=tuple(uid for uid in listed if not uid_ok(uid)),
+        study_uids=_uids(study.get("StudyInstanceUIDs")),
         patient=_patient(document, sexes),
         status=stripped(order.get("Status")),
         approve_time=approve_time,
@@ -119,12 +113,11 @@ def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _uids(given: object) -> tuple[str, ...]:
-    listed = tuple(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
+    listed = dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid)
     if len(listed) > MOST_STUDIES:
-        raise InvalidData(
-            f"more than {MOST_STUDIES} studies in StudyInstanceUIDs", hint="one exam lists its own studies only"
-        )
-    return listed
+        text = f"more than {MOST_STUDIES} studies in StudyInstanceUIDs"
+        raise InvalidData(text, hint="one exam lists its own studies only")
+    return tuple(filter(uid_ok, listed))
 
 
 def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:

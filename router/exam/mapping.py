@@ -58,7 +58,7 @@ class RisMapping:
     def apply(self, document: Mapping[str, object]) -> dict[str, object]:
         """`document` in the standard's structure; the one given is not changed."""
         result: dict[str, Any] = copy.deepcopy(dict(document))
-        found = [(rule, _joined([list(_values(document, source)) for source in rule.sources])) for rule in self.rules]
+        found = [(rule, _copied(document, rule.sources)) for rule in self.rules]
         for rule, values in found:
             for source in rule.sources if values else ():
                 _remove(result, source)
@@ -73,10 +73,9 @@ class RisMapping:
 
 def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> RisMapping:
     """A mapping from a decoded TOML document, of JSON paths or of HL7 paths. ConfigurationError lists every fault."""
-    read = _hl7_sources if of_hl7 else _json_sources
     faults = [f"{key}: unknown table; expected [fields] and [values.FIELD]" for key in raw if key not in _TABLES]
     fields, values = (_table(raw, name, faults) for name in _TABLES)
-    rules = [_rule(path, given, read(path), faults) for path, given in fields.items()]
+    rules = [_rule(path, given, _sources(path, of_hl7=of_hl7), faults) for path, given in fields.items()]
     for path, table in values.items():
         if path not in BY_PATH:
             faults.append(f"values.{path}: not a field of appendix B{did_you_mean(path, BY_PATH)}")
@@ -89,12 +88,8 @@ def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> Ri
 
 def value_line(word: str, value: str) -> str:
     """The line of a [values.FIELD] table that gives a RIS's word the standard's value."""
-    return f"{_quoted(word)} = {_quoted(value)}"
-
-
-def _quoted(text: str) -> str:
-    """The text as a basic string of TOML 1.0: JSON's form, but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # A basic string of TOML 1.0 has JSON's form, but for DEL.
+    return " = ".join(json.dumps(each, ensure_ascii=False).replace("\x7f", "\\u007f") for each in (word, value))
 
 
 def is_path(written: str) -> bool:
@@ -119,17 +114,16 @@ def _table(raw: Mapping[str, object], name: str, faults: list[str]) -> Mapping[s
     return {}
 
 
-def _json_sources(path: str) -> tuple[tuple[Step, ...], ...]:
+def _sources(path: str, *, of_hl7: bool) -> tuple[tuple[Step, ...], ...]:
+    """The steps of the paths; none where one is wrong."""
     parts = path.split(" + ")
-    return tuple(tuple(_steps(part)) for part in parts) if all(map(_PATH.fullmatch, parts)) else ()
-
-
-def _hl7_sources(path: str) -> tuple[tuple[Step, ...], ...]:
-    """The keys of the paths: the message's reader returns each value under its path as it is written."""
+    if not of_hl7:
+        return tuple(tuple(_steps(part)) for part in parts) if all(map(is_path, parts)) else ()
     try:
-        paths = [hl7_paths.parse(part) for part in path.split(" + ")]
+        paths = [hl7_paths.parse(part) for part in parts]
     except ValueError:
         return ()
+    # The message's reader returns each value under its path as it is written.
     return tuple((found.written, _EVERY) if found.every else (found.written,) for found in paths)
 
 
@@ -137,18 +131,15 @@ def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], fault
     targets = [str(target) for target in (given if isinstance(given, list) else [given])]
     wrong = [] if sources else [f"{path!r}: expected a path like {_EXAMPLES}"]
     for target in targets:
-        if (target not in BY_PATH and not _is_local(target)) or target == _PROCEDURES:
+        section, _, key = target.partition(".")
+        known = target in BY_PATH or key in LOCAL.get(section, frozenset())
+        if not known or target == _PROCEDURES:
             meant = did_you_mean(target, BY_PATH)
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value{meant}")
         elif any(steps.count(_EVERY) > (target == _UIDS or target.startswith(PROCEDURE)) for steps in sources):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong
     return None if wrong else FieldRule(sources, tuple(targets))
-
-
-def _is_local(target: str) -> bool:
-    section, _, key = target.partition(".")
-    return key in LOCAL.get(section, frozenset())
 
 
 def _steps(path: str) -> Iterator[Step]:
@@ -170,8 +161,9 @@ def _values(value: object, steps: tuple[Step, ...]) -> Iterator[object]:
             yield from _values(inner, steps[1:])
 
 
-def _joined(values: list[list[object]]) -> list[object]:
+def _copied(document: Mapping[str, object], sources: tuple[tuple[Step, ...], ...]) -> list[object]:
     """The values of one path unchanged; those of several paths joined as text, one by one."""
+    values = [list(_values(document, source)) for source in sources]
     if len(values) == 1:
         return values[0]
     return [" ".join(part for part in map(_written, parts) if part) for parts in zip(*values, strict=False)]
@@ -203,7 +195,11 @@ def _hollow(value: object) -> bool:
 
 def _put(document: dict[str, Any], target: str, values: list[object]) -> None:
     if target.startswith(PROCEDURE):
-        procedures = _procedures(document, len(values))
+        order = _section(document, "Order")
+        given = order.get("Procedures")
+        procedures: list[Any] = given if isinstance(given, list) else []
+        procedures += [{} for _ in range(len(values) - len(procedures))]
+        order["Procedures"] = procedures
         for element, value in zip(procedures, values, strict=False):
             if isinstance(element, dict):
                 element[target.rpartition(".")[2]] = value
@@ -211,15 +207,6 @@ def _put(document: dict[str, Any], target: str, values: list[object]) -> None:
     section, _, key = target.rpartition(".")
     value = values if target == _UIDS and not (len(values) == 1 and isinstance(values[0], list)) else values[0]
     _section(document, section)[key] = value
-
-
-def _procedures(document: dict[str, Any], count: int) -> list[Any]:
-    order = _section(document, "Order")
-    given = order.get("Procedures")
-    procedures: list[Any] = given if isinstance(given, list) else []
-    procedures += [{} for _ in range(count - len(procedures))]
-    order["Procedures"] = procedures
-    return procedures
 
 
 def _section(document: dict[str, Any], name: str) -> dict[str, Any]:

@@ -32,14 +32,6 @@ class StudyFacts:
     sending_ae: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceOffer:
-    """Offer of the [[device]] entry of the images, and the [[department]] that it names."""
-
-    values: Mapping[str, object]
-    department: str = ""
-
-
 def earliest_first(studies: Sequence[StudyFacts], zone: ZoneInfo) -> list[StudyFacts]:
     """The studies by date, whatever their order of arrival; those without a date last."""
     return sorted(studies, key=lambda study: (datetime_text(study.study_date, zone) or "9999", study.uid))
@@ -83,22 +75,17 @@ def image_modality(modality: str) -> str:
     return min(found, key=lambda m: m not in _LEADING, default="")
 
 
-def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> DeviceOffer:
-    """Offer of the first configured device: by serial number, which is unique, before station name."""
+def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> tuple[Mapping[str, object], str]:
+    """Offers of the first configured device, by serial number before station name, and the department it names."""
     imaging = [study for study in studies if not study.modality or image_modality(study.modality)]
     for study in imaging:
         serial, station = stripped(study.serial_number), stripped(study.station_name)
         by_serial = (one for one in devices if one.serial_number and one.serial_number == serial)
-        by_station = (one for one in devices if _is_station(one, station, serial))
+        named = (one for one in devices if one.station_name and one.station_name == station)
+        by_station = (one for one in named if not (one.serial_number and serial))  # they differ where both are known
         if (device := next(by_serial, None) or next(by_station, None)) is not None:
-            return DeviceOffer({f"Order.{key}": getattr(device, key) for key in _DEVICE_KEYS}, device.department)
-    return DeviceOffer({})
-
-
-def _is_station(device: Device, station: str, serial: str) -> bool:
-    """Whether the station's name is the device's, and no two known serial numbers differ."""
-    other = bool(device.serial_number and serial)
-    return bool(device.station_name) and device.station_name == station and not other
+            return {f"Order.{key}": getattr(device, key) for key in _DEVICE_KEYS}, device.department
+    return {}, ""
 
 
 _DEVICE_KEYS = ("DeviceAETitle", "DeviceCode", "DeviceName", "DeviceManufacturer", "DeviceModel", "ExamRoom")
@@ -119,18 +106,15 @@ def department_offers(
         path = f"Order.{role}Department"
         code, name = stripped(given.get(path + "Code")), stripped(given.get(path + "Name"))
         here = [one for one in departments if not one.branch or one.branch == branch]
+        fit: list[Department] = []
         if code or name:
-            found = next((one for one in here if (one.code == code if code and one.code else one.name == name)), None)
+            fit = [one for one in here if (one.code == code if code and one.code else one.name == name)]
         elif role == "Exec":
-            found = _executing(here, of_device, stripped(given.get("Order.ModalityCode")))
-        else:
-            found = None
-        if found is not None:
+            modality = stripped(given.get("Order.ModalityCode"))
+            fit = [one for one in here if of_device and one.name == of_device]
+            fit += [one for one in here if modality and modality in one.modalities]
+        if fit:
+            found = fit[0]
             values = {"Code": found.code, "Name": found.name, "CodeStd": found.code_std, "NameStd": found.name_std}
             offers |= {path + end: value for end, value in values.items()}
     return offers
-
-
-def _executing(departments: Sequence[Department], of_device: str, modality: str) -> Department | None:
-    named = next((one for one in departments if of_device and one.name == of_device), None)
-    return named or next((one for one in departments if modality and modality in one.modalities), None)

@@ -3,7 +3,6 @@
 import codecs
 import json
 import math
-from typing import NoReturn
 
 from router.errors import InvalidData
 from router.exam.fields import BY_PATH, SECTION_NAMES
@@ -30,7 +29,10 @@ def read(data: bytes) -> dict[str, object]:
         raise InvalidData(f"larger than {MAX_BYTES} bytes", size=len(data))
     if len(data.translate(None, _ASCII)) > _MOST_TEXT:
         raise InvalidData("more text than an exam JSON has")
-    given = _decoded(data)
+    text = reading(data, "utf-8" if data.startswith(codecs.BOM_UTF8) else "")
+    if text is None:
+        raise InvalidData("text that is neither UTF-8 nor GB18030 for certain", hint="export the JSON in UTF-8")
+    given = text.removeprefix("\ufeff")
     if sum(map(given.count, ",:[{")) > _MOST_MARKS:
         raise InvalidData("more values than an exam JSON has")
     document = _parsed(given)
@@ -42,16 +44,13 @@ def read(data: bytes) -> dict[str, object]:
 
 def _parsed(given: str) -> object:
     try:
-        document = json.loads(given, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+        document = json.loads(given, object_pairs_hook=_object, parse_constant=_finite, parse_float=_finite)
         if "\\u" in given:  # only an escape can name half a surrogate pair
             json.dumps(document, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
-        raise InvalidData(
-            f"not JSON: {error.msg}, line {error.lineno} column {error.colno}",
-            hint="let the RIS export it again",
-            line=error.lineno,
-            column=error.colno,
-        ) from None
+        text = f"not JSON: {error.msg}, line {error.lineno} column {error.colno}"
+        hint = "let the RIS export it again"
+        raise InvalidData(text, hint=hint, line=error.lineno, column=error.colno) from None
     except RecursionError:
         raise InvalidData("nested too deeply for an exam JSON") from None
     except ValueError:
@@ -75,13 +74,6 @@ def _require_bounds(document: object) -> None:
     raise InvalidData("nested too deeply for an exam JSON")
 
 
-def _decoded(data: bytes) -> str:
-    given = reading(data, "utf-8" if data.startswith(codecs.BOM_UTF8) else "")
-    if given is None:
-        raise InvalidData("text that is neither UTF-8 nor GB18030 for certain", hint="export the JSON in UTF-8")
-    return given.removeprefix("\ufeff")
-
-
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) < len(pairs):
@@ -91,12 +83,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return result
 
 
-def _no_constant(_name: str) -> NoReturn:
-    raise ValueError
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
+def _finite(written: str) -> float:
+    """ValueError for NaN and Infinity, however they are written."""
+    number = float(written)
     if not math.isfinite(number):
         raise ValueError
     return number

@@ -17,7 +17,11 @@ def sayings(name: str, document: Mapping[str, object], given: Mapping[str, objec
     `document` is in the standard's structure, `given` as the RIS wrote it. A coded field is found by what the RIS
     writes, and by the standard's code and name for it. A name without dots is a key of the RIS wherever it stands.
     """
-    found = [text for where in (document, given) for text in _texts(where, name)]
+    if "." in name or "[" in name or name.startswith("$") or name in BY_PATH:
+        values = [value for where in (document, given) for value in values_at(where, name)]
+        found = [text for value in values for text in _scalars(value)]
+    else:
+        found = [*_under(document, name), *_under(given, name)]
     if (one := BY_PATH.get(name)) is not None and one.table and not one.own:
         table = tables[one.table]
         entries = [table.translated(text) or table.entry(text) for text in found]
@@ -34,14 +38,6 @@ def misnamed(name: str) -> str:
     known = {path.casefold(): path for path in BY_PATH}
     near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=_ALIKE)
     return f"not a field of appendix B; it has {known[near[0]]}, and a key of the RIS is $.{name}" if near else ""
-
-
-def _texts(document: Mapping[str, object], name: str) -> Iterator[str]:
-    if "." in name or "[" in name or name.startswith("$") or name in BY_PATH:
-        for value in values_at(document, name):
-            yield from _scalars(value)
-    else:
-        yield from _under(document, name)
 
 
 def _under(value: object, key: str) -> Iterator[str]:

@@ -91,7 +91,12 @@ def is_no_time(value: object, zone: ZoneInfo) -> bool:
         without = clock[0] is None or tuple(clock) in _NO_HOURS
         return (year, month, day) in _NO_DAYS or ((year, month, day) == _NO_DAY and without)
     number = _DOTNET.fullmatch(given) or _UNIX.fullmatch(given)
-    return number is not None and _is_no_number(int(number[1]), zone)
+    if number is None:
+        return False
+    count, midnight = int(number[1]), -(_EPOCH.astimezone(zone).utcoffset() or timedelta()).total_seconds()
+    return count == 0 or any(  # 0, 0 by local time, or a day about the year 1, in seconds or milliseconds
+        seconds == midnight or -62_135_769_600 <= seconds <= -62_135_510_400 for seconds in (count, count * 0.001)
+    )
 
 
 def obscure(value: object) -> str:
@@ -112,23 +117,6 @@ def _given(value: object) -> str:
     if not isinstance(text, str) or len(text) > 80:
         return ""
     return _WEEKDAY.sub(" ", unicodedata.normalize("NFKC", text), count=1).strip(_BLANK)
-
-
-def _is_no_number(number: int, zone: ZoneInfo) -> bool:
-    """Whether a number of seconds or milliseconds means "none": 0, 0 by local time, or a day about the year 1."""
-    if number == 0:
-        return True
-    for unit in (timedelta(seconds=1), timedelta(milliseconds=1)):
-        seconds = number * unit.total_seconds()
-        if seconds == -_offset_of(zone) or -62_135_769_600 <= seconds <= -62_135_510_400:
-            return True
-    return False
-
-
-def _offset_of(zone: ZoneInfo) -> float:
-    """Seconds that the zone was ahead of UTC in 1970."""
-    offset = _EPOCH.astimezone(zone).utcoffset()
-    return offset.total_seconds() if offset is not None else 0.0
 
 
 def _counted(given: str) -> datetime | None:

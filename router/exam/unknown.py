@@ -25,8 +25,8 @@ def unknown(document: Mapping[str, object], tables: Tables) -> Iterator[Unknown]
         if not one.table or one.is_name:
             continue
         for holder in _holders(document, one):
-            found = _of_pair(one, holder, tables[one.table]) if one.own else _of_code(one, holder, tables[one.table])
-            yield from [found] if found else []
+            if found := _of_holder(one, holder, tables[one.table]):
+                yield found
 
 
 def _holders(document: Mapping[str, object], one: Field) -> list[Mapping[str, object]]:
@@ -38,13 +38,11 @@ def _holders(document: Mapping[str, object], one: Field) -> list[Mapping[str, ob
     return [each for each in procedures if isinstance(each, Mapping)] if isinstance(procedures, list) else []
 
 
-def _of_code(one: Field, holder: Mapping[str, object], table: Table) -> Unknown | None:
-    value = stripped(holder.get(one.key))
-    known = not value or not table.names or table.translated(value) is not None
-    return None if known else Unknown(one.table, "own", value, "")
-
-
-def _of_pair(one: Field, holder: Mapping[str, object], table: Table) -> Unknown | None:
+def _of_holder(one: Field, holder: Mapping[str, object], table: Table) -> Unknown | None:
+    if not one.own:
+        value = stripped(holder.get(one.key))
+        known = not value or not table.names or table.translated(value) is not None
+        return None if known else Unknown(one.table, "own", value, "")
     base = one.key.removesuffix("CodeStd")
     ends = ("Code", "Name", "CodeStd", "NameStd")
     own_code, own_name, code, name = (stripped(holder.get(base + end)) for end in ends)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from router.config.sections import Hospital
@@ -32,15 +32,9 @@ class _Collected:
 
 
 def validate(
-    document: Mapping[str, object],
-    *,
-    tables: Tables,
-    zone: ZoneInfo,
-    accept_empty: Collection[str] = frozenset(),
-    hospital: Hospital | None = None,
-    now: datetime | None = None,
-    tolerance: timedelta | None = None,
-) -> Findings:
+    document: Mapping[str, object], *, tables: Tables, zone: ZoneInfo, accept_empty: Collection[str] = frozenset(),
+    hospital: Hospital | None = None, now: datetime | None = None, tolerance: timedelta | None = None,
+) -> Findings:  # fmt: skip
     """Every fault of `document`, in appendix A's order.
 
     `tables` are the code tables, `zone` is that of the document's times. `accept_empty` names required fields by
@@ -68,12 +62,9 @@ def unlisted(given: Mapping[str, object], parent: str) -> Iterator[str]:
     """The keys of the object `parent` that the standard does not list; "?" for a key that is no plain word."""
     listed = _KEYS_OF[parent]
     for key, value in given.items():
-        if key not in listed and (parent or not _is_local(key, value)):
+        local = not parent and isinstance(value, Mapping) and value.keys() <= LOCAL.get(key, frozenset())
+        if key not in listed and not local:
             yield key if _PLAIN_KEY.fullmatch(key) else "?"
-
-
-def _is_local(key: str, value: object) -> bool:
-    return isinstance(value, Mapping) and value.keys() <= LOCAL.get(key, frozenset())
 
 
 def _check_object(given: Mapping[str, object], parent: str, prefix: str, terms: Terms, found: _Collected) -> None:
@@ -83,24 +74,20 @@ def _check_object(given: Mapping[str, object], parent: str, prefix: str, terms: 
         value = given.get(one.key)
         for remark in _remarks(one, value, given, terms):
             found.add(prefix + one.key, one.name, remark)
-        if one.path == "Order.Procedures" and isinstance(value, list):
-            _check_procedures(value, terms, found)
-
-
-def _check_procedures(given: list[object], terms: Terms, found: _Collected) -> None:
-    for index, element in enumerate(given):
-        path = f"Order.Procedures[{index}]"
-        if isinstance(element, Mapping):
-            _check_object(element, PROCEDURE, path + ".", terms, found)
-        else:
-            found.add(path, BY_PATH["Order.Procedures"].name, Remark("expected an object", found=noun(element)))
+        for index, element in enumerate(value if one.path == "Order.Procedures" and isinstance(value, list) else ()):
+            path = f"Order.Procedures[{index}]"
+            if isinstance(element, Mapping):
+                _check_object(element, PROCEDURE, path + ".", terms, found)
+            else:
+                found.add(path, one.name, Remark("expected an object", found=noun(element)))
 
 
 def _remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
     if is_absent(value, one.kind, terms.zone):
         yield from _absence(one, holder, terms)
-    elif wrong := _type_fault(one.kind, value):
-        yield wrong
+    elif not _OF_KIND[one.kind](value):
+        why = obscure(value) if one.kind == "datetime" else ""
+        yield Remark(f"expected {_EXPECTED[one.kind]}", found=shape(value, why) if one.kind in _DAYS else noun(value))
     else:
         for remark in remarks(one, value, holder, terms):
             quoted = show(one, value) if remark.found is None else remark.found
@@ -120,35 +107,17 @@ def _absence(one: Field, holder: Mapping[str, object], terms: Terms) -> Iterator
         yield Remark("the key is absent: it stays, empty, when the visit has no such number", "warning")
 
 
-def _type_fault(kind: Kind, value: object) -> Remark | None:
-    if _OF_KIND[kind](value):
-        return None
-    found = shape(value, obscure(value) if kind == "datetime" else "") if kind in _DAYS else noun(value)
-    return Remark(f"expected {_EXPECTED[kind]}", found=found)
-
-
-def _is_datetime(value: object) -> bool:
-    if not isinstance(value, str) or _DATETIME.fullmatch(value) is None or not _parses(datetime.fromisoformat, value):
-        return False
-    return EARLIEST <= int(value[:4]) <= LATEST
-
-
-def _is_date(value: object) -> bool:
-    return isinstance(value, str) and _DATE.fullmatch(value) is not None and _parses(date.fromisoformat, value)
-
-
-def _parses(parse: Callable[[str], object], value: str) -> bool:
+def _is_on_calendar(value: object, form: re.Pattern[str]) -> bool:
     try:
-        parse(value)
+        return isinstance(value, str) and form.fullmatch(value) is not None and bool(datetime.fromisoformat(value))
     except ValueError:
         return False
-    return True
 
 
 _OF_KIND: Mapping[Kind, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),
-    "datetime": _is_datetime,
-    "date": _is_date,
+    "datetime": lambda value: _is_on_calendar(value, _DATETIME) and EARLIEST <= int(str(value)[:4]) <= LATEST,
+    "date": lambda value: _is_on_calendar(value, _DATE),
     "integer": lambda value: type(value) is int,
     "boolean": lambda value: type(value) is bool,
     "array": lambda value: type(value) is list,
@@ -169,12 +138,11 @@ _KEYS_OF: Mapping[str, frozenset[str]] = {
 
 
 def _compare(document: Mapping[str, object], hospital: Hospital, found: _Collected) -> None:
-    branches = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
     expected: Mapping[str, Collection[str]] = {
         "USCI": {hospital.USCI},
         "HospitalCode": {hospital.HospitalCode},
         "HospitalName": {hospital.HospitalName},
-        "HospitalBranchCode": branches,
+        "HospitalBranchCode": {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)},
     }
     for path, allowed in expected.items():
         given, one = document.get(path), BY_PATH[path]

@@ -7,10 +7,7 @@ from router.exam.fields import FIELDS_OF, PROCEDURE, SECTION_NAMES
 
 
 def dump(document: Mapping[str, object]) -> bytes:
-    """UTF-8 JSON in appendix A's order: the same content gives the same bytes, however its keys were ordered.
-
-    Keys that the standard does not list are not written (GB/T 39725: least necessary).
-    """
+    """UTF-8 JSON of the listed keys (GB/T 39725: least necessary) in appendix A's order: same content, same bytes."""
     return json.dumps(ordered(document), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
 
 

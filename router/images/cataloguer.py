@@ -73,7 +73,11 @@ class Cataloguer:
             self._studies.release([arrival.path for arrival in arrivals])
             now = self._clock.monotonic()
             self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
-        self._settle_quiet()
+        # Classes that depend on neighbours wait until a study pauses; its selection settles them at the latest.
+        before = self._clock.monotonic() - _QUIET_SECONDS
+        for study in [study for study, last in self._unsettled.items() if last <= before]:
+            self._settle(study)
+            del self._unsettled[study]
         return count
 
     def _enter(self, arrivals: Sequence[_Arrival]) -> None:
@@ -82,16 +86,19 @@ class Cataloguer:
         sops = [arrival.header.uids.sop for arrival in arrivals]
         known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
         filings = self._plan(arrivals, known)
-        lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
+        lost, damaged = self._came_back(arrivals, known)
         self._studies.file([*lost, *(filing for filing, _ in filings)])
-        self._studies.replace(damaged)
-        self._mend(damaged)
+        self._replace(damaged)
         with self._instances.transaction():  # nobody sees the rows without the doubt
             self._instances.add([new for _, new in filings])
             self._doubt_shared(arrivals, known)
-            self._doubt_others()
+            for study, text in self._doubts:  # another image came under a known UID: both are kept
+                self._instances.doubt([study], text, self._clock.now())
+                self._record(Kind.DOUBT, text, study)
         with self._instances.transaction():  # so that not each event waits for the disk
-            self._note_again(arrivals, known)
+            again = {one.header.uids.study: one.received for one in arrivals if one.header.uids.sop in known}
+            for study, received in again.items():
+                self._instances.again(study, received)
             self._note_cut(arrivals, known)
             self._note_strays(arrivals)
             self._note_irregular(arrivals)
@@ -110,10 +117,7 @@ class Cataloguer:
         return count, arrivals
 
     def _hand_documents(self, arrivals: Sequence[_Arrival]) -> None:
-        """Hand over the PDFs in instances, also in one that came before.
-
-        That is before incoming/ is emptied, so that it is repeated after a crash.
-        """
+        """Hand over the PDFs in instances, known ones too, before incoming/ is emptied: a crash repeats it."""
         for arrival in arrivals:
             if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
                 uids = arrival.header.uids
@@ -124,16 +128,13 @@ class Cataloguer:
                     text = f"an encapsulated PDF is no report: {error.message}"
                     self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)
 
-    def _settle_quiet(self) -> None:
-        """Settle classes that depend on neighbours once a study pauses; its selection settles them at the latest."""
-        before = self._clock.monotonic() - _QUIET_SECONDS
-        for study in [study for study, last in self._unsettled.items() if last <= before]:
-            self._settle(study)
-            del self._unsettled[study]
-
     def _read(self, path: Path) -> _Arrival | None:
         if (ended := self._incoming.attempts.ended(path)) >= _MOST_ENDED:
-            self._set_apart(path, f"reading it has ended the program or taken all its memory {ended} times")
+            reason = f"reading it has ended the program or taken all its memory {ended} times"
+            study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
+            text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"  # a person deletes it
+            event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
+            self._bus.record(event)
             return None
         try:
             with path.open("rb") as file, self._incoming.attempts.at(path):
@@ -145,18 +146,11 @@ class Cataloguer:
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
-            reason = (
-                error.message if isinstance(error, InvalidData) else f"{type(error).__name__} {traceback_of(error)}"
-            )
+            reason = f"{type(error).__name__} {traceback_of(error)}"
+            if isinstance(error, InvalidData):
+                reason = error.message
             self._put_away(path, "unreadable", "an instance cannot be read", reason)
             return None
-
-    def _set_apart(self, path: Path, reason: str) -> None:
-        """Quarantine a file that must never be tried again; the alarm stands until a person deletes the file."""
-        study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
-        text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"
-        event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
-        self._bus.record(event)
 
     def _put_away(self, path: Path, why: str, text: str, reason: str) -> tuple[str | None, str]:
         """Move a file into quarantine; its study, as far as that can be read, and the folder."""
@@ -208,43 +202,33 @@ class Cataloguer:
             self._record(Kind.DUPLICATE, found.alike, uids.study, instance=uids.sop)
         return replace(arrival, digests=found.digests)
 
-    def _lost(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
-        """Places of files that are gone, though their rows are here, and have come again: perhaps the last copies."""
+    def _came_back(
+        self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]
+    ) -> tuple[list[Filing], list[Filing]]:
+        """Places of files that are gone or damaged and have come again as recorded: perhaps the last copies."""
         rows = {
             (row.study_uid, sop, row.digest): row
-            for sop, rows in known.items() for row in rows if not (row.purged or row.damaged)
+            for sop, rows in known.items() for row in rows if row.damaged or not row.purged
         }  # fmt: skip
-        found = []
+        lost: list[Filing] = []
+        damaged: list[Filing] = []
         for arrival in arrivals:
             uids = arrival.header.uids
             row = rows.pop((uids.study, uids.sop, arrival.digests.data_set), None)
-            if row is not None and self._studies.lacks(filing := Filing(arrival.path, uids, row.version)):
+            if row is not None and row.damaged:
+                damaged.append(Filing(arrival.path, uids, row.version))
+            elif row is not None and self._studies.lacks(filing := Filing(arrival.path, uids, row.version)):
                 self._record(Kind.RECEIVED, "its file was gone and has come again", uids.study, instance=uids.sop)
-                found.append(filing)
-        return found
+                lost.append(filing)
+        return lost, damaged
 
-    def _damaged(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
-        """Places of damaged files that have come again as they were recorded."""
-        rows = {(row.study_uid, sop, row.digest): row for sop, rows in known.items() for row in rows if row.damaged}
-        return [
-            Filing(arrival.path, uids, row.version)
-            for arrival in arrivals
-            if (row := rows.pop(((uids := arrival.header.uids).study, uids.sop, arrival.digests.data_set), None))
-        ]
-
-    def _mend(self, damaged: Sequence[Filing]) -> None:
+    def _replace(self, damaged: Sequence[Filing]) -> None:
+        self._studies.replace(damaged)
         if damaged:
             self._instances.mend([(one.uids, one.version) for one in damaged], self._clock.now())
         for one in damaged:
             text = "its file was damaged and has come again"
             self._record(Kind.RECEIVED, text, one.uids.study, instance=one.uids.sop)
-
-    def _note_again(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
-        again = {
-            arrival.header.uids.study: arrival.received for arrival in arrivals if arrival.header.uids.sop in known
-        }
-        for study, received in again.items():
-            self._instances.again(study, received)
 
     def _note_cut(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """Record each instance that is not whole; an alarm stands while a study has one without a whole version."""
@@ -252,7 +236,11 @@ class Cataloguer:
         for arrival in arrivals:
             uids, cut = arrival.header.uids, arrival.header.cut
             if cut:
-                text = f"instance {uids.sop} is cut off: {cut}; {self._of_cut(uids, known, arrivals)}"
+                whole = any(row.study_uid == uids.study and not row.cut for row in known.get(uids.sop, ()))
+                whole = whole or any(one.header.uids == uids and not one.header.cut for one in arrivals)
+                fate = "it goes as it is" if self._cut_off_goes else "it is set aside where it was chosen to go"
+                fate = "a whole version of it is here, and goes" if whole else fate
+                text = f"instance {uids.sop} is cut off: {cut}; {fate}"
                 self._record(Kind.IRREGULAR, text, uids.study)
             if cut or uids.sop in known:
                 concerned[uids.study] = concerned.get(uids.study, False) or bool(cut)
@@ -261,13 +249,6 @@ class Cataloguer:
                 self._cut_alarm(Kind.CLEARED, "every instance of the study is here whole", study)
             elif came and not self._cut_off_goes:
                 self._cut_alarm(Kind.ALARM, "images of the study are cut off and set aside", study)
-
-    def _of_cut(self, uids: InstanceUids, known: dict[str, list[Known]], arrivals: Sequence[_Arrival]) -> str:
-        """Fate of a version that is cut off."""
-        here = any(row.study_uid == uids.study and not row.cut for row in known.get(uids.sop, ()))
-        if here or any(one.header.uids == uids and not one.header.cut for one in arrivals):
-            return "a whole version of it is here, and goes"
-        return "it goes as it is" if self._cut_off_goes else "it is set aside where it was chosen to go"
 
     def _cut_alarm(self, kind: Kind, text: str, study: str) -> None:
         subject = f"study {study}"
@@ -320,12 +301,6 @@ class Cataloguer:
                 text = f"instance {uids.sop} lies in two studies"
                 self._instances.doubt({uids.study, *others}, text, self._clock.now())
                 self._record(Kind.DOUBT, text, uids.study)
-
-    def _doubt_others(self) -> None:
-        """Hold the studies in which another image came under a known UID; both images are kept."""
-        for study, text in self._doubts:
-            self._instances.doubt([study], text, self._clock.now())
-            self._record(Kind.DOUBT, text, study)
 
     def _record(self, kind: Kind, text: str, study: str | None = None, **fields: object) -> None:
         self._bus.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))

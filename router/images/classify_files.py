@@ -74,8 +74,7 @@ def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destina
 
 def _member(key: int, one: Seen, numbers: dict[SeriesFacts, int]) -> Member:
     number = numbers.setdefault(one.glimpse.facts, len(numbers))
-    # A file without a series is one of its own.
-    series = f"{one.glimpse.study} {one.glimpse.series or one.path}"
+    series = f"{one.glimpse.study} {one.glimpse.series or one.path}"  # a file without a series is one of its own
     return Member(key=key, series_uid=series, sop_uid=one.glimpse.sop, facts=number, position=one.glimpse.position)
 
 

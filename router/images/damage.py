@@ -9,6 +9,8 @@ from router.clock import Clock
 from router.events import Event, EventBus, Kind
 from router.model import InstanceUids
 
+_STUDY = "study "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
@@ -23,10 +25,10 @@ class Damage:
         now = self.clock.now()
         self.damages.set_aside(instance, why, now)
         text = f"stored images are damaged and set aside, the first of them {uids.sop}: {why}"
-        alarm, fields = Alarm.DAMAGED, {"instance": uids.sop}
-        self.bus.record(
-            Event(now, Kind.ALARM, text, study_uid=uids.study, fields=fields, alarm=alarm, subject=_subject(uids.study))
-        )
+        self.bus.record(Event(
+            now, Kind.ALARM, text, study_uid=uids.study, fields={"instance": uids.sop}, alarm=Alarm.DAMAGED,
+            subject=f"{_STUDY}{uids.study}",
+        ))  # fmt: skip
 
     def sound(self, uids: InstanceUids, version: int) -> None:
         """Take back a version that was set aside: its file was put back, or could not be read for a while."""
@@ -37,17 +39,10 @@ class Damage:
 
     def clear(self, standing: Sequence[str]) -> None:
         """End the alarms, given by their subjects, of studies in which nothing damaged is wanted any more."""
-        left = {_subject(study) for study in self.damages.studies()}
+        left = {f"{_STUDY}{study}" for study in self.damages.studies()}
         for subject in standing:
             if subject.startswith(_STUDY) and subject not in left:
                 now, study = self.clock.now(), subject.removeprefix(_STUDY)
                 text = "nothing of the study is damaged any more"
                 event = Event(now, Kind.CLEARED, text, study_uid=study, alarm=Alarm.DAMAGED, subject=subject)
                 self.bus.record(event)
-
-
-_STUDY = "study "
-
-
-def _subject(study_uid: str) -> str:
-    return f"{_STUDY}{study_uid}"

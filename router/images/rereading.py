@@ -1,7 +1,4 @@
-"""Headers that an older version of the node read by its rules: read again from their files when they are needed.
-
-So an upgraded node starts at once, and no exam is judged by a text that today's rules read otherwise.
-"""
+"""Headers that an older version read by its rules: read again from their files when needed, not at the upgrade."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,12 +19,8 @@ class Rereading:
 
     def renew(self, found: Iterable[StudyHere]) -> bool:
         """Read what is outdated again; whether anything was. A file that does not read leaves its row as it is."""
-        renewed = [self._study(study.uid) for study in found if study.outdated]
-        return any(renewed)
-
-    def _study(self, uid: str) -> bool:
         renewed = False
-        for one in self.catalogue.readings.outdated(uid):
+        for one in (each for study in found if study.outdated for each in self.catalogue.readings.outdated(study.uid)):
             try:
                 with self.storage.studies.path(one.uids, one.version).open("rb") as file:
                     header, _ = read_instance(file)

@@ -3,8 +3,8 @@
 The correlator plans when to ask (`plan`); a loop asks (`Retrieval.step`), and the evaluation after it plans anew.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
@@ -41,19 +41,6 @@ def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | N
         retrievals.plan(exam, text, at)
 
 
-@dataclass
-class _Answer:
-    """Answers of the PACS about one exam, in words."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, line: str) -> None:
-        self.lines.append(line)
-
-    def __str__(self) -> str:
-        return "; ".join(self.lines)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
     """Asks one PACS. `to` is the AE to which it sends, which is this node's at `port`."""
@@ -72,18 +59,19 @@ class Retrieval:
         due = self.catalogue.retrievals.due(self.clock.now())
         if due is None:
             return False
-        answer = _Answer()
+        answers: list[str] = []
         try:
-            self._ask(due, answer)
+            self._ask(due, answers)
         except TransientError as error:
-            if isinstance(error, DestinationDown) and not answer.lines:
+            if isinstance(error, DestinationDown) and not answers:
                 self._put_off(due, str(error))
                 return True
-            answer.add(f"it cannot be asked: {error}")
+            answers.append(f"it cannot be asked: {error}")
         if not self.stop():  # a question that was cut short is asked again at the next start
-            now, text = self.clock.now(), f"the PACS {self.query.ae_title} was asked: {answer}"
+            now, answer = self.clock.now(), "; ".join(answers)
+            text = f"the PACS {self.query.ae_title} was asked: {answer}"
             self.bus.record(Event(now, Kind.ASKED, text, exam=due.exam))
-            self.catalogue.retrievals.asked(due.exam, str(answer), now)
+            self.catalogue.retrievals.asked(due.exam, answer, now)
         return True
 
     def _put_off(self, due: Asked, why: str) -> None:
@@ -94,10 +82,10 @@ class Retrieval:
             self.bus.record(Event(now, Kind.ASKED, text, exam=due.exam))
         self.catalogue.retrievals.put_off(due.exam, said, now + min(self.query.pause, _DOWN))
 
-    def _ask(self, due: Asked, answer: _Answer) -> None:
+    def _ask(self, due: Asked, answers: list[str]) -> None:
         case = self.catalogue.exams.case(due.exam)
         apart = self.catalogue.decisions.parted(due.exam)
-        for held in self._held(case, due.accession_number, answer):
+        for held in self._held(case, due.accession_number, answers):
             if held.study_uid in apart or self.stop():
                 continue
             if held.instances is not None:
@@ -105,39 +93,38 @@ class Retrieval:
             study = case.studies.get(held.study_uid)
             here = study.instances - study.damaged if study else 0
             has = "an unknown number of" if held.instances is None else held.instances
-            answer.add(f"study {held.study_uid}: it has {has} instances, {here} are here")
+            answers.append(f"study {held.study_uid}: it has {has} instances, {here} are here")
             if worth_pulling(held.instances, here, lacking=bool(due.missing)):
-                self._move(held.study_uid, answer)
+                answers += self._move(held.study_uid)
 
-    def _held(self, case: ExamSnapshot, accession: str, answer: _Answer) -> Iterable[Held]:
+    def _held(self, case: ExamSnapshot, accession: str, answers: list[str]) -> Iterable[Held]:
         """Studies of the exam that the PACS has: by UID, and by accession number where the RIS lists none."""
         found: dict[str, Held] = {}
         for uid in case.links:
-            asked = self.client.study(uid, self.stop)
-            found |= self._studies(asked, f"study {uid}", answer)
+            found |= self._studies(self.client.study(uid, self.stop), f"study {uid}", answers)
         listed = any(how == JoinedBy.LISTED for how in case.links.values())
         if not listed and accession and not _WILDCARDS & set(accession):
             asked = self.client.of_accession(accession, self.stop)
-            found |= self._studies(asked, "the exam's accession number", answer)
-        if not case.links and not found and not answer.lines:
-            answer.add("nothing: the exam names no study and no accession number to ask by")
+            found |= self._studies(asked, "the exam's accession number", answers)
+        if not case.links and not found and not answers:
+            answers.append("nothing: the exam names no study and no accession number to ask by")
         return found.values()
 
-    def _move(self, uid: str, answer: _Answer) -> None:
+    def _move(self, uid: str) -> Iterator[str]:
         moved = self.client.move(uid, self.to, self.query.move_within.total_seconds(), self.stop)
         failed = f", {moved.failed} failed" if moved.failed else ""
-        answer.add(f"it was told to send it to {self.to}: {queried(moved.status)}, "
-                   f"{moved.completed + moved.warning} sent{failed}")  # fmt: skip
+        sent = moved.completed + moved.warning
+        yield f"it was told to send it to {self.to}: {queried(moved.status)}, {sent} sent{failed}"
         if moved.status not in _NO_TROUBLE:
-            answer.add(f"the PACS refuses or fails C-MOVE: {self._known_as(self.to)}")
+            yield f"the PACS refuses or fails C-MOVE: {self._known_as(self.to)}"
 
-    def _studies(self, found: Found, what: str, answer: _Answer) -> dict[str, Held]:
+    def _studies(self, found: Found, what: str, answers: list[str]) -> dict[str, Held]:
         if found.status:
-            answer.add(f"{what}: {queried(found.status)}")
+            answers.append(f"{what}: {queried(found.status)}")
         elif not found.studies:
-            answer.add(f"{what}: it has no such study")
+            answers.append(f"{what}: it has no such study")
         if found.status not in _NO_TROUBLE:
-            answer.add(f"the PACS refuses or fails C-FIND: {self._known_as(self.client.calling)}")
+            answers.append(f"the PACS refuses or fails C-FIND: {self._known_as(self.client.calling)}")
         return {one.study_uid: one for one in found.studies}
 
     def _known_as(self, title: str) -> str:

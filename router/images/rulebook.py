@@ -47,10 +47,7 @@ class SeriesRules:
         self.book = rulebook(config.series)
 
     def reload(self, series: Series) -> None:
-        """Read the files again, with these limits; faulty ones change nothing but raise an alarm.
-
-        What was decided stays.
-        """
+        """Read the files again, with these limits; decisions stay. Faulty files raise an alarm and nothing else."""
         try:
             self.book = rulebook(series)
         except ConfigurationError as error:

@@ -1,5 +1,6 @@
 """Selection of the instances that go to a destination, by series rules and versions, entered in the ledger."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -12,14 +13,15 @@ from router.catalogue.images.series_members import changes_of
 from router.config.sections import Destination, Identity
 from router.events import Event, EventBus, Kind
 from router.images.rulebook import book_for
-from router.matching.images.renewal import Renewal, renewal
+from router.matching.images.renewal import AS_SENT, Renewal, renewal
 from router.matching.patient.identity import IdentityPolicy
 from router.matching.patient.policy import identity_policy
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
-from router.series.select import REJECTED, Candidate, Choice, candidate, select
-from router.series.study import REFERRED, Marks, Member, Verdict, judge, outcome
+from router.series.select import NOTE, REJECTED, Candidate, Choice, candidate, select
+from router.series.study import Marks, Member, Verdict, judge, outcome
 
+_NEVER = (NOTE, AS_SENT)  # why a key image is left out, too
 _THERE = (Fate.SENT, Fate.STORED)
 _LATE = "came after [share] late_window"
 _SENT_AND_REJECTED = "sent; a rejection note refers to it"
@@ -44,10 +46,7 @@ class Selection:
         self._identity = identity
 
     def settle(self, study_uid: str) -> tuple[list[Member], dict[int, SeriesFacts]]:
-        """Judge the study's instances among each other and record their classes; they and their facts.
-
-        Safe to repeat.
-        """
+        """Judge the study's instances together and record their classes, safe to repeat; they and their facts."""
         here = self._catalogue.series_members.of_study(study_uid)
         members = [one.member for one in here]
         facts = self._catalogue.series_members.facts(one.facts for one in members)
@@ -75,7 +74,7 @@ class Selection:
             return False
         keys = {one.key for one in undecided}
         book = book_for(destination, self._book())
-        pools = self._whole(undecided, book, marks) if complete else [self._alone(undecided, book, marks)]
+        pools = self._pools(undecided, book, marks, complete=complete)
         wanted = frozenset(destination.classes)
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
         late = {one.key for one in undecided if late_after is not None and one.received > late_after}
@@ -87,24 +86,27 @@ class Selection:
         self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal],
         late: AbstractSet[int], cut: Mapping[int, str], now: datetime,
     ) -> None:  # fmt: skip
-        doubts = {
-            one.key: renewals[one.key].why
-            for one in choices
-            if one.selected and one.key in renewals and renewals[one.key].doubt
-        }
-        decisions = [_decision(one, renewals.get(one.key)) for one in choices if one.key not in doubts]
-        goes = {key: rule for key, selected, rule in decisions if selected}
-        broken = {key: f"{rule}; {CUT_OFF}: {cut[key]}" for key, rule in goes.items() if key in cut}
-        after = {key: f"{rule}; {_LATE}" for key, rule in goes.items() if key in late and key not in cut}
-        for fate, some in ((Fate.HELD, doubts), (Fate.CUT, broken), (Fate.LATE, after)):
-            if some:
-                self._catalogue.ledger.hold(destination.name, fate, some, now)
-        decisions = [one for one in decisions if one[0] not in after and one[0] not in broken]
+        aside: dict[Fate, dict[int, str]] = defaultdict(dict)
+        decisions = []
+        for one in choices:
+            key, selected, rule = one.key, one.selected, one.rule
+            newer = renewals.get(key) if selected else None
+            if newer is not None:
+                selected, rule = newer.goes, f"{rule}; {newer.why}" if newer.goes else newer.why
+            if newer is not None and newer.doubt:
+                aside[Fate.HELD][key] = newer.why
+            elif selected and key in cut:
+                aside[Fate.CUT][key] = f"{rule}; {CUT_OFF}: {cut[key]}"
+            elif selected and key in late:
+                aside[Fate.LATE][key] = f"{rule}; {_LATE}"
+            else:
+                decisions.append((key, selected, rule))
+        for fate, rules in aside.items():
+            self._catalogue.ledger.hold(destination.name, fate, rules, now)
         self._catalogue.ledger.decide(destination.name, decisions, now)
         if decisions:
-            selected = sum(chosen for _, chosen, _ in decisions)
-            numbers = {"selected": selected, "filtered": len(decisions) - selected}
-            fields = {"destination": destination.name, **numbers}
+            count = sum(goes for _, goes, _ in decisions)
+            fields = {"destination": destination.name, "selected": count, "filtered": len(decisions) - count}
             self._bus.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
 
     def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
@@ -113,17 +115,17 @@ class Selection:
         policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
         return {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
 
-    def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
-        """Candidates by their own headers only: the neighbours may be on their way."""
-        facts = self._catalogue.series_members.facts(one.facts for one in undecided)
-        verdicts = {number: Verdict(classify(own, book), own) for number, own in facts.items()}
-        return [
-            candidate(one.key, one.series_uid, one.sop_uid, verdicts[one.facts], book.limits, marks)
-            for one in undecided
-        ]
-
-    def _whole(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> Iterable[list[Candidate]]:
-        """Candidates of each study as a whole, those that are decided already among them."""
+    def _pools(
+        self, undecided: list[Undecided], book: Rulebook, marks: Marks, *, complete: bool
+    ) -> Iterable[list[Candidate]]:  # fmt: skip
+        """Candidates of each complete study, with those that are decided already; else by their own headers only."""
+        if not complete:
+            known = self._catalogue.series_members.facts(one.facts for one in undecided)
+            own = {number: Verdict(classify(facts, book), facts) for number, facts in known.items()}
+            yield [
+                candidate(one.key, one.series_uid, one.sop_uid, own[one.facts], book.limits, marks) for one in undecided
+            ]
+            return
         for study_uid in dict.fromkeys(one.study_uid for one in undecided):
             members, facts = self.settle(study_uid)
             verdicts = judge(members, facts, book)
@@ -133,37 +135,27 @@ class Selection:
             ]
 
     def _revise(self, destination: Destination, case: ExamSnapshot, marks: Marks, now: datetime) -> None:
-        """Change former decisions by key objects and rejection notes, which may come later than their instances."""
+        """Change former decisions by key objects and rejection notes, which may come later than their instances.
+
+        An instance that was left out and is a key image by now is undecided again, so that `select` judges it whole.
+        """
         uids = [*(marks.rejected | marks.key)]
         if not uids:
             return
-        rows = self._catalogue.references.decided(case.exam, destination.name, uids)
+        references = self._catalogue.references
+        rows = references.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
         sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
-        chosen = [one for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
-        broken = [one.key for one in chosen if one.cut and not self._cut_off_goes]
-        key = [one.key for one in chosen if one.key not in broken]
-        references = self._catalogue.references
+        left_out = [one for one in rows if one.fate is Fate.FILTERED and not one.purged]
+        again = [one.key for one in left_out if one.sop_uid not in marks.rejected and one.rule not in _NEVER]
         with self._catalogue.engine.write():
-            for fate in (Fate.SELECTED, Fate.LATE, Fate.CUT):
-                unsent = [one.key for one in rejected if one.fate is fate]
-                references.revise(unsent, fate, Fate.FILTERED, REJECTED, now)
+            references.leave_out([one.key for one in rejected], REJECTED, now)
             references.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
-                references.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
-                references.revise(broken, Fate.FILTERED, Fate.CUT, f"{REFERRED.name}; {CUT_OFF}", now)
+                references.reopen(again)
             if sent:
-                self._bus.record(_rejected_after_delivery(case.exam, destination, sent, now))
-
-
-def _rejected_after_delivery(exam: int, destination: Destination, sent: Sequence[int], now: datetime) -> Event:
-    text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
-    alarm, fields = Alarm.REJECTED_AFTER_DELIVERY, {"destination": destination.name}
-    subject = f"e{exam} at {destination.name}"
-    return Event(now, Kind.ALARM, text, exam=exam, fields=fields, alarm=alarm, subject=subject)
-
-
-def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:
-    if renewal is None or not choice.selected:
-        return choice.key, choice.selected, choice.rule
-    return choice.key, renewal.goes, f"{choice.rule}; {renewal.why}" if renewal.goes else renewal.why
+                text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
+                self._bus.record(Event(
+                    now, Kind.ALARM, text, exam=case.exam, fields={"destination": destination.name},
+                    alarm=Alarm.REJECTED_AFTER_DELIVERY, subject=f"e{case.exam} at {destination.name}",
+                ))  # fmt: skip

@@ -3,6 +3,7 @@
 A pure function of what is known. Texts are templates with named values, so that each can be said in another language.
 """
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -109,7 +110,7 @@ class Answer:
 
 def answer(found: Facts) -> Answer:
     """The answer about a delivery: of several reasons the one that must be settled first."""
-    return next(said for rule in _RULES if (said := rule(found)) is not None)
+    return next(say(found) for applies, say in _RULES if applies(found))
 
 
 def _say(
@@ -133,11 +134,11 @@ _DOCTOR = "scripts/doctor"
 _START = "systemctl start imaging-cloud-router"
 
 _ENDED_AS = {
-    State.DELIVERED: ("is delivered", "scripts/queue show {exam}"),
-    State.CANCELLED: ("is not sent: a person has cancelled it", _RETRY),
-    State.OUT_OF_SCOPE: ("is not sent: the exam has no modality of [share] modalities", _EXPLAIN),
-    State.EXCLUDED: ("is not sent: a rule of [[share.exclude]] excludes the exam", _EXPLAIN),
-    State.NOT_SHARED: ("is not sent: the exam was approved before [share] from", _EXPLAIN),
+    State.DELIVERED: ("is delivered", Actor.NOBODY, "scripts/queue show {exam}"),
+    State.CANCELLED: ("is not sent: a person has cancelled it", Actor.NOBODY, _RETRY),
+    State.OUT_OF_SCOPE: ("is not sent: the exam has no modality of [share] modalities", Actor.NOBODY, _EXPLAIN),
+    State.EXCLUDED: ("is not sent: a rule of [[share.exclude]] excludes the exam", Actor.NOBODY, _EXPLAIN),
+    State.NOT_SHARED: ("is not sent: the exam was approved before [share] from", Actor.NOBODY, _EXPLAIN),
 }
 _HELD_FOR: Mapping[str, tuple[Actor, str]] = {
     HeldBy.PERSON: (Actor.ADMINISTRATOR, _RELEASE),
@@ -154,23 +155,7 @@ _HELD_FOR: Mapping[str, tuple[Actor, str]] = {
 }
 
 
-def _ended(found: Facts) -> Answer | None:
-    if found.state not in ENDED:
-        return None
-    template, command = _ENDED_AS[found.state]
-    return _say(found, template, Actor.NOBODY, command)
-
-
-def _unconfigured(found: Facts) -> Answer | None:
-    if found.configured:
-        return None
-    template = "the configuration has no destination {destination} for it any more"
-    return _say(found, template, Actor.ADMINISTRATOR, _CANCEL)
-
-
-def _held(found: Facts) -> Answer | None:
-    if found.state != State.HELD:
-        return None
+def _held(found: Facts) -> Answer:
     who, command = _HELD_FOR.get(found.held_by, (Actor.ADMINISTRATOR, _RELEASE))
     values = {"error": found.error or found.held_by or "nobody says why"}
     if found.held_by == HeldBy.PDF and found.purged is not None:
@@ -179,42 +164,22 @@ def _held(found: Facts) -> Answer | None:
     return _say(found, "is held: {error}", who, command, values)
 
 
-def _failed(found: Facts) -> Answer | None:
-    if found.state != State.FAILED:
-        return None
+def _failed(found: Facts) -> Answer:
     who = Actor.PLATFORM
     if found.channel == Channel.REPORT and "exam JSON" in found.error:
         who = Actor.RIS
     elif found.channel == Channel.IMAGES and "damaged" in found.error:
         who = Actor.PACS
-    first, count = _first(found)
+    if found.channel == Channel.IMAGES:  # refused images come with their count
+        refused, *reasons = _REASON.split(found.error)
+        first, count = "; ".join([refused, *reasons[:1]]), len(reasons)
+    else:
+        first, *others = _FAULT.split(found.error)
+        count = 1 + len(others)
     if count > 1:
         template = "has failed for {count} reasons, the first: {error}"
         return _say(found, template, who, _RETRY, {"count": str(count), "error": first})
     return _say(found, "has failed: {error}", who, _RETRY, {"error": first or "nobody says why"})
-
-
-def _first(found: Facts) -> tuple[str, int]:
-    """The first reason of a failure, and the number of reasons; refused images come with their count."""
-    if found.channel == Channel.IMAGES:
-        refused, *reasons = _REASON.split(found.error)
-        return "; ".join([refused, *reasons[:1]]), len(reasons)
-    head = _FAULT.split(found.error)
-    return head[0], len(head)
-
-
-def _not_running(found: Facts) -> Answer | None:
-    if found.running:
-        return None
-    template = "no node runs: nothing is taken, evaluated or sent"
-    return _say(found, template, Actor.ADMINISTRATOR, _START, since=found.seen)
-
-
-def _waiting(found: Facts) -> Answer | None:
-    """The first of the needs that others must meet."""
-    if found.state != State.WAITING:
-        return None
-    return next((_NEEDED[need](found) for need in _NEEDED if need in found.waiting_for), None)
 
 
 def _approval(found: Facts) -> Answer:
@@ -239,10 +204,6 @@ def _pdf(found: Facts) -> Answer:
     return _say(found, "waits for the report PDF", Actor.RIS, _EXPLAIN)
 
 
-def _others(found: Facts) -> Answer:
-    return _say(found, "waits for the approval of other exams of its studies", Actor.RIS, _EXPLAIN)
-
-
 def _images(found: Facts) -> Answer:
     if found.channel == Channel.REPORT and found.half is not None:
         template = "waits for images, and goes without them at {half}"
@@ -263,26 +224,26 @@ _NEEDED: Mapping[Needs, Callable[[Facts], Answer]] = {
     Needs.APPROVAL: _approval,
     Needs.JSON: _json,
     Needs.PDF: _pdf,
-    Needs.OTHERS: _others,
+    Needs.OTHERS: functools.partial(
+        _say, template="waits for the approval of other exams of its studies", who=Actor.RIS, command=_EXPLAIN
+    ),
     Needs.IMAGES: _images,
     Needs.STABLE: _stable,
 }
+"""The needs that others must meet, the first one first."""
 
 
-def _paused(found: Facts) -> Answer | None:
+def _paused(found: Facts) -> Answer:
     one = found.pause
-    if one is None:
-        return None
+    assert one is not None  # as _RULES ask
     template = "sending to {place} is paused by {who}: {why}"
     values = {"place": one.place, "who": one.who, "why": one.why}
     return _say(found, template, Actor.ADMINISTRATOR, one.ends, values, one.since)
 
 
-def _down(found: Facts) -> Answer | None:
+def _down(found: Facts) -> Answer:
     """An outage; only trouble of the line or of the platform may pass by itself."""
     one = found.breaker
-    if one.position != Position.OPEN or found.state == State.SENDING:
-        return None
     asked = {"why": one.why, "probe": _at(one.probe_at, found)}
     if one.outage in PASSING:
         lasts = one.since is not None and found.now - one.since > _PATIENCE
@@ -293,9 +254,7 @@ def _down(found: Facts) -> Answer | None:
     return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, asked, one.since)
 
 
-def _deferred(found: Facts) -> Answer | None:
-    if found.state != State.DEFERRED:
-        return None
+def _deferred(found: Facts) -> Answer:
     values = {"error": found.error or "nobody says why", "at": _at(found.next_try, found)}
     if found.unproved:
         template = "was refused, and nothing proves that the platform has said so: {error}; tried again {at}"
@@ -307,9 +266,7 @@ def _deferred(found: Facts) -> Answer | None:
     return _say(found, "{error}; tried again {at}", Actor.PLATFORM if missed else Actor.NODE, _RETRY, values)
 
 
-def _sending(found: Facts) -> Answer | None:
-    if found.state != State.SENDING:
-        return None
+def _sending(found: Facts) -> Answer:
     values = {"sent": str(found.sent), "selected": str(found.selected)}
     if found.channel == Channel.REPORT:
         return _say(found, "is being sent", Actor.NODE, _EXPLAIN)
@@ -319,25 +276,14 @@ def _sending(found: Facts) -> Answer | None:
     return _say(found, "is being sent, {sent} of {selected}", Actor.NODE, _EXPLAIN, values)
 
 
-def _uncommitted(found: Facts) -> Answer | None:
-    if found.state != State.WAITING or Needs.COMMITMENT not in found.waiting_for:
-        return None
+def _uncommitted(found: Facts) -> Answer:
     if found.asked is None:
         return _say(found, "its storage commitment is asked for soon", Actor.NODE, _EXPLAIN)
     template = "{destination} has not said that it keeps the images (storage commitment)"
     return _say(found, template, Actor.PLATFORM, _EXPLAIN, since=found.asked)
 
 
-def _starting(found: Facts) -> Answer | None:
-    if found.state != State.READY or found.breaker.position != Position.HALF_OPEN:
-        return None
-    template = "{destination} answers again, and takes one after the other at first"
-    return _say(found, template, Actor.NODE, _QUEUE, since=found.breaker.since)
-
-
-def _queued(found: Facts) -> Answer | None:
-    if found.state != State.READY:
-        return None
+def _queued(found: Facts) -> Answer:
     if found.place is None and found.due is None:
         template = "belongs to a backfill: goes when nothing of today waits, within its hours and at its rate"
         return _say(found, template, Actor.NODE, "scripts/queue backfill --status")
@@ -349,15 +295,10 @@ def _queued(found: Facts) -> Answer | None:
         return _say(found, template, Actor.NODE, _QUEUE, values | _limits(found))
     if found.expected is None:
         return _say(found, "is number {place} of {queued} in the queue", Actor.NODE, _QUEUE, values)
-    late = found.due is not None and found.expected > found.due
     template = "is number {place} of {queued} in the queue, expected there by {expected}"
-    if late:
+    if found.due is not None and found.expected > found.due:
         template = "is number {place} of {queued} in the queue, expected there by {expected}, too late"
     return _say(found, template, Actor.NODE, _QUEUE, values | {"expected": _at(found.expected, found)})
-
-
-def _evaluated(found: Facts) -> Answer:
-    return _say(found, "is evaluated in a moment", Actor.NODE, _EXPLAIN)
 
 
 def _limits(found: Facts) -> dict[str, str]:
@@ -376,7 +317,28 @@ def _at(instant: datetime | None, found: Facts) -> str:
     return f"{local:%H:%M:%S}" if local.date() == today.date() else f"{local:%m-%d %H:%M}"
 
 
-_RULES: tuple[Callable[[Facts], Answer | None], ...] = (
-    _ended, _unconfigured, _held, _failed, _not_running, _waiting, _paused, _down, _deferred, _sending, _uncommitted,
-    _starting, _queued, _evaluated,
-)  # fmt: skip
+_NOT_CONFIGURED = "the configuration has no destination {destination} for it any more"
+_STARTING = "{destination} answers again, and takes one after the other at first"
+_NO_NODE = "no node runs: nothing is taken, evaluated or sent"
+_RULES: tuple[tuple[Callable[[Facts], bool], Callable[[Facts], Answer]], ...] = (
+    (lambda one: one.state in ENDED, lambda one: _say(one, *_ENDED_AS[one.state])),
+    (lambda one: not one.configured, lambda one: _say(one, _NOT_CONFIGURED, Actor.ADMINISTRATOR, _CANCEL)),
+    (lambda one: one.state == State.HELD, _held),
+    (lambda one: one.state == State.FAILED, _failed),
+    (lambda one: not one.running, lambda one: _say(one, _NO_NODE, Actor.ADMINISTRATOR, _START, since=one.seen)),
+    *(
+        (lambda one, need=need: one.state == State.WAITING and need in one.waiting_for, say)
+        for need, say in _NEEDED.items()
+    ),
+    (lambda one: one.pause is not None, _paused),
+    (lambda one: one.breaker.position == Position.OPEN and one.state != State.SENDING, _down),
+    (lambda one: one.state == State.DEFERRED, _deferred),
+    (lambda one: one.state == State.SENDING, _sending),
+    (lambda one: one.state == State.WAITING and Needs.COMMITMENT in one.waiting_for, _uncommitted),
+    (
+        lambda one: one.state == State.READY and one.breaker.position == Position.HALF_OPEN,
+        lambda one: _say(one, _STARTING, Actor.NODE, _QUEUE, since=one.breaker.since),
+    ),
+    (lambda one: one.state == State.READY, _queued),
+    (lambda _: True, lambda one: _say(one, "is evaluated in a moment", Actor.NODE, _EXPLAIN)),
+)

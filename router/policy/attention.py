@@ -113,19 +113,7 @@ class Onward(StrEnum):
     CLOSED = "nothing more to do"
 
 
-_HELD: Mapping[HeldBy, Cause] = {
-    HeldBy.PERSON: Cause.PERSON,
-    HeldBy.IDENTITY: Cause.IDENTITY,
-    HeldBy.HOSPITAL: Cause.HOSPITAL,
-    HeldBy.APPROVAL: Cause.WITHDRAWN,
-    HeldBy.PDF: Cause.PDF,
-    HeldBy.VERSIONS: Cause.VERSIONS,
-    HeldBy.DAMAGED: Cause.DAMAGED,
-    HeldBy.NEWER_VERSION: Cause.NEWER_VERSION,
-    HeldBy.LATE: Cause.LATE,
-    HeldBy.CUT_OFF: Cause.CUT_OFF,
-    HeldBy.OTHERS: Cause.OTHERS,
-}
+_HELD: Mapping[str, Cause] = {by.value: Cause[by.name] for by in HeldBy} | {HeldBy.APPROVAL.value: Cause.WITHDRAWN}
 _OVERDUE: Mapping[Needs, Cause] = {
     Needs.PDF: Cause.PDF_MISSING,
     Needs.IMAGES: Cause.IMAGES_MISSING,
@@ -179,14 +167,12 @@ class Attention:
 
 
 def judge(one: Stuck, within: timedelta | None, now: datetime) -> Cause | Onward:
-    """The cause for which a delivery waits for a person, or how it goes on without one.
-
-    `within` is the budget of its destination and channel, None where that is not configured.
-    """
+    """The cause for which a delivery waits for a person, or how it goes on; `within`: its budget, if configured."""
     if one.state in CLOSED:
         return Onward.CLOSED
     if one.state == State.HELD:
-        return _of_hold(one)
+        ledger = one.held_by == HeldBy.PERSON and one.error.startswith(LEDGER_LOST)
+        return Cause.LEDGER if ledger else _HELD.get(one.held_by, Cause.HELD)
     if one.state == State.FAILED:
         return _of_failure(one)
     if within is None and one.approved_at is not None:
@@ -213,13 +199,6 @@ def command_of(cause: Cause, destination: str, exams: tuple[int, ...]) -> str:
         case Cause.NOT_CONFIGURED:
             return f"scripts/queue list --destination {shlex.quote(destination)}"
     return f"scripts/queue explain e{exams[0]}" if len(exams) == 1 else _LIST
-
-
-def _of_hold(one: Stuck) -> Cause:
-    if one.held_by == HeldBy.PERSON and one.error.startswith(LEDGER_LOST):
-        return Cause.LEDGER
-    known = next((by for by in HeldBy if by == one.held_by), None)
-    return Cause.HELD if known is None else _HELD[known]
 
 
 def _of_failure(one: Stuck) -> Cause:

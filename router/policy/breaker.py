@@ -58,16 +58,9 @@ def probed_in_vain(
     breaker: Breaker, now: datetime, why: str, jitter: float, outage: Outage = Outage.TROUBLE
 ) -> Breaker:
     """The breaker after a probe found it still down: the next pause is longer."""
-    failures = breaker.failures + 1
-    return Breaker(
-        position=Position.OPEN,
-        failures=failures,
-        width=0,
-        since=breaker.since or now,
-        probe_at=now + pause(failures, jitter),
-        why=why,
-        outage=outage,
-    )
+    failures, since = breaker.failures + 1, breaker.since or now
+    at = now + pause(failures, jitter)
+    return Breaker(position=Position.OPEN, failures=failures, since=since, probe_at=at, why=why, outage=outage)
 
 
 def probe_due(breaker: Breaker, now: datetime) -> bool:

@@ -28,10 +28,7 @@ class Deadline:
 
 
 def approval_instant(approve_time: datetime, arrived: datetime, tolerance: timedelta, now: datetime) -> datetime | None:
-    """The instant from which an approval counts: its own time, or its arrival where its time lies a little ahead.
-
-    None while the approval lies further in the future than `tolerance` after its arrival.
-    """
+    """The approval's time, or its arrival if that is up to `tolerance` before it; None while further in the future."""
     if require_aware(approve_time) <= require_aware(arrived):
         return approve_time
     if approve_time - arrived <= tolerance:
@@ -51,10 +48,7 @@ def slack(due: datetime, now: datetime) -> timedelta:
 
 
 def stage(due: datetime, budget: timedelta, expected: datetime | None, now: datetime) -> Alarm | None:
-    """The alarm of a delivery that is not delivered yet: half, or four fifths, or all of its time is over.
-
-    A delivery that is forecast to be late is at risk whatever the clock says.
-    """
+    """The alarm of an undelivered delivery: half, four fifths or all of its time is over, or it is forecast late."""
     if now >= due:
         return Alarm.MISSED
     if now >= due - budget / 5 or (expected is not None and expected > due):

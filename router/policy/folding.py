@@ -94,12 +94,18 @@ def fold(known: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -
     """
     state = _counted(known, [one for one in news if one.raised])
     messages = []
-    if state.untold and (_may_change(state, now) if not state.told else standing and _has_waited(state, now)):
+    waited = state.last is None or not timedelta(0) <= now - state.last < EVERY
+    if state.untold and (standing and waited if state.told else _may_change(state, now)):
         kind = State.MORE if state.told else State.STANDING
         messages.append(_message(state, kind, state.untold, standing))
         state = _told(state, kind, now)
-    if not standing and (_ended_unknown(state, news) or (state.told and _may_change(state, now))):
-        messages.append(_message(replace(state, first=_end_of(state, news, now)), State.CLEARED, state.came, 0))
+    ends = [one for one in news if not one.raised]
+    # The end of one that stood before causes were recorded is a message all the same.
+    unknown = bool(ends) and not (state.told or state.came or state.changes)
+    if not standing and (unknown or (state.told and _may_change(state, now))):
+        # Alarms may have gone silently with the records of their subjects.
+        end = ends[-1] if ends else AlarmNews(raised=False, subject=state.cause.destination, text="", at=now)
+        messages.append(_message(replace(state, first=end), State.CLEARED, state.came, 0))
         state = replace(_told(state, State.CLEARED, now), came=0)
     return state, tuple(messages)
 
@@ -127,23 +133,8 @@ def _message(state: Fold, kind: State, count: int, standing: int) -> Folded:
     )  # fmt: skip
 
 
-def _end_of(state: Fold, news: Sequence[AlarmNews], now: datetime) -> AlarmNews:
-    """The last news, made up where the alarms went silently with the records of their subjects."""
-    ends = [one for one in news if not one.raised]
-    return ends[-1] if ends else AlarmNews(raised=False, subject=state.cause.destination, text="", at=now)
-
-
-def _ended_unknown(state: Fold, news: Sequence[AlarmNews]) -> bool:
-    """Whether it stood before causes were recorded: its end is a message all the same."""
-    return not state.told and not state.came and not state.changes and any(not one.raised for one in news)
-
-
 def _may_change(state: Fold, now: datetime) -> bool:
     return len(_recent(state.changes, now)) < _CHANGES
-
-
-def _has_waited(state: Fold, now: datetime) -> bool:
-    return state.last is None or not timedelta(0) <= now - state.last < EVERY
 
 
 def _recent(changes: Sequence[datetime], now: datetime) -> tuple[datetime, ...]:

@@ -29,8 +29,5 @@ def next_pause(attempt: int, slack: timedelta, jitter: float, retry_after: float
 
 
 def given_up(losses: int, others_went: bool) -> bool:
-    """Whether an instance is set aside that was under way in so many lost associations.
-
-    More losses are needed while the destination has taken nothing else of the exam: it may be the destination's fault.
-    """
+    """Whether an instance is set aside after so many lost associations: more are needed while nothing else went."""
     return losses >= (LOSSES if others_went else LOSSES_ALONE)

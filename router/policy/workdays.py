@@ -51,20 +51,15 @@ def read(text: str) -> Reading:
     for number, line in enumerate(text.splitlines(), 1):
         bare = unicodedata.normalize("NFKC", line).partition("#")[0].strip("\ufeff\0 \t")
         found = _LINE.fullmatch(bare)
-        day = _date(found) if found else None
-        if found and day:
-            said[day] = bool(found[1])
-        elif bare:
+        try:
+            if found:
+                said[date(int(found[2]), int(found[3]), int(found[4]))] = bool(found[1])
+        except ValueError:
+            found = None
+        if bare and not found:
             faults.append(number)
     worked = frozenset(day for day, works in said.items() if works)
     return Reading(days=Workdays(free=frozenset(said) - worked, worked=worked), faults=tuple(faults))
-
-
-def _date(found: re.Match[str]) -> date | None:
-    try:
-        return date(int(found[2]), int(found[3]), int(found[4]))
-    except ValueError:
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +69,7 @@ class WorkClock:
     days: Workdays
     zone: ZoneInfo
     now: datetime
+    # Worked days between a day and that of `now`, neither counted.
     _between: dict[date, int] = field(default_factory=dict, compare=False, repr=False)
 
     def since(self, start: datetime) -> timedelta:
@@ -86,7 +82,10 @@ class WorkClock:
             return end - begin if self.days.has(end.date()) else timedelta(0)
         first = _DAY - _time_of(begin) if self.days.has(begin.date()) else timedelta(0)
         last = _time_of(end) if self.days.has(end.date()) else timedelta(0)
-        return first + self._whole(begin.date(), end.date()) * _DAY + last
+        if begin.date() not in self._between:
+            days = (begin.date() + n * _DAY for n in range(1, (end.date() - begin.date()).days))
+            self._between[begin.date()] = sum(map(self.days.has, days))
+        return first + self._between[begin.date()] * _DAY + last
 
     def until(self, end: datetime) -> "WorkClock":
         """The same clock at another instant."""
@@ -95,13 +94,6 @@ class WorkClock:
     def local(self, instant: datetime) -> datetime:
         """The instant by the hospital's clock."""
         return instant.astimezone(self.zone)
-
-    def _whole(self, first: date, last: date) -> int:
-        """The number of worked days between the two, neither counted."""
-        if first not in self._between:
-            days = (first + n * _DAY for n in range(1, (last - first).days))
-            self._between[first] = sum(map(self.days.has, days))
-        return self._between[first]
 
 
 def _time_of(local: datetime) -> timedelta:

@@ -61,13 +61,14 @@ class Answers:
         """Each line with its answer; `plain` leaves out what a platform said of a report, which may name a patient."""
         with self._catalogue.engine.read():
             common = self._common([line.delivery for line in lines])
-        return [self._explained(line, common, plain=plain) for line in lines]
-
-    def _explained(self, line: Line, common: _Common, *, plain: bool) -> Explained:
-        facts = _ended(line.delivery, common) if line.delivery.state in CLOSED else self._facts(line, common)
-        if plain and line.delivery.state == State.FAILED and line.delivery.channel == Channel.REPORT:
-            facts = replace(facts, error=facts.error.partition(": ")[0])
-        return Explained(line=line, answer=answer(facts), expected=facts.expected)
+        explained = []
+        for line in lines:
+            one = line.delivery
+            facts = _ended(one, common) if one.state in CLOSED else self._facts(line, common)
+            if plain and one.state == State.FAILED and one.channel == Channel.REPORT:
+                facts = replace(facts, error=facts.error.partition(": ")[0])
+            explained.append(Explained(line=line, answer=answer(facts), expected=facts.expected))
+        return explained
 
     def _facts(self, line: Line, common: _Common) -> Facts:
         one = line.delivery
@@ -94,25 +95,18 @@ class Answers:
         catalogue, now = self._catalogue, self._clock.now()
         tripped = {(one.destination, one.channel): one.breaker for one in catalogue.breakers.tripped()}
         ready = {(one.destination, one.channel) for one in deliveries if one.state == State.READY}
-        running, seen = self._running(now)
+        since = min((sign.ago for sign in catalogue.survey.nodes()), default=None)  # the last heartbeat of any node
         lacking = {one.exam for one in deliveries if Needs.PDF in one.waiting_for or one.held_by == HeldBy.PDF}
         quiet = sorted({one.exam for one in deliveries if Needs.STABLE in one.waiting_for})
         return _Common(
-            now=now, zone=self._config.node.timezone, running=running, seen=seen,
-            pauses=catalogue.pauses.standing(), breakers=tripped,
-            limits=dict(self._limits(now)),
+            now=now, zone=self._config.node.timezone, running=since is not None and since <= self._config.node.lease,
+            seen=None if since is None else now - since,
+            pauses=catalogue.pauses.standing(), breakers=tripped, limits=dict(self._limits(now)),
             queues={place: catalogue.prospects.queued(*place, now) for place in sorted(ready)},
             last_images=catalogue.prospects.last_images(quiet), asked=self._asked(deliveries),
             purged=catalogue.exams.originals.purged(lacking),
             unproved=catalogue.alarms.subjects(Alarm.UNPROVED), unproven=catalogue.alarms.subjects(Alarm.CRYPTO),
         )  # fmt: skip
-
-    def _running(self, now: datetime) -> tuple[bool, datetime | None]:
-        """Whether a node that sends from this database is alive, and when its last heartbeat was."""
-        since = min((sign.ago for sign in self._catalogue.survey.nodes()), default=None)
-        if since is None:
-            return False, None
-        return since <= self._config.node.lease, now - since
 
     def _limits(self, now: datetime) -> Iterable[tuple[str, tuple[int, datetime]]]:
         local = now.astimezone(self._config.node.timezone)

@@ -1,6 +1,7 @@
 """The list of what waits for a person, and the alarms that report it."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -66,11 +67,6 @@ class _Group:
     exams: dict[int, None] = field(default_factory=dict)
     deliveries: dict[int, None] = field(default_factory=dict)
 
-    def add_reason(self, error: str) -> None:
-        """Keep the reason of the first refused delivery, which is in the node's own words and without patient data."""
-        if error and self.about != error:
-            self.about = f"the first: {self.about.removeprefix('the first: ')}" if self.about else error
-
     def add(self, exam: int, deliveries: Iterable[int], since: datetime) -> None:
         self.since = min(self.since, since)
         self.exams[exam] = None
@@ -107,7 +103,9 @@ def quarantined(folder: Path) -> list[str]:
 
 def listed(facts: Facts, now: datetime) -> list[Attention]:
     """One entry for each cause and destination, and for each alarm that a person ends, the oldest first."""
-    found = [*_of_approvals(facts.unread), *_of_deliveries(facts, now), *_of_accounts(facts.tripped)]
+    found = [*_of_approvals(facts.unread), *_of_deliveries(facts, now)]
+    refused = [(one.destination, one.breaker.since) for one in facts.tripped if one.breaker.outage not in PASSING]
+    found += [_entry(Cause.ACCOUNT, name, _Group(since) if since else None, count=1) for name, since in refused]
     poison = {one.subject for one in facts.alarms if one.alarm == Alarm.POISON}
     kept = [name for name in facts.quarantined if f"{_POISON}{name}" not in poison]
     if kept:
@@ -134,7 +132,10 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
         if isinstance(cause, Cause) and not (cause == Cause.WITHDRAWN and one.exam in unread):
             since = max(one.changed, one.approved_at or one.changed)
             group = groups.setdefault((cause, one.destination), _Group(since))
-            group.add_reason(one.error if cause == Cause.REFUSED else "")
+            if cause == Cause.REFUSED and one.error and group.about != one.error:
+                # The reason of the first, which is in the node's own words and without patient data.
+                more = f"the first: {group.about.removeprefix('the first: ')}"
+                group.about = more if group.about else one.error
             group.add(one.exam, [one.id], since)
     return [_entry(cause, destination, group) for (cause, destination), group in groups.items()]
 
@@ -142,24 +143,11 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
 def _of_approvals(unread: Iterable[Unread]) -> list[Attention]:
     groups: dict[str, _Group] = {}
     for one in unread:
-        about = approval_told(one)
+        about = f"{one.source}: Order.Status {shown_word(one.approval.word)}"  # no patient data
+        if one.approval.part == Part.TIME:
+            about = f"{one.source}: Report.ApproveTime"
         groups.setdefault(about, _Group(one.since, about)).add(one.exam, one.deliveries, one.since)
     return [_entry(Cause.APPROVAL, "", group) for group in groups.values()]
-
-
-def approval_told(one: Unread) -> str:
-    """Source and word of an approval that cannot be read, without patient data: `branch 01: Order.Status 已审核`."""
-    if one.approval.part == Part.TIME:
-        return f"{one.source}: Report.ApproveTime"
-    return f"{one.source}: Order.Status {shown_word(one.approval.word)}"
-
-
-def _of_accounts(tripped: Iterable[OpenBreaker]) -> list[Attention]:
-    refused = [one for one in tripped if one.breaker.outage not in PASSING]
-    return [
-        _entry(Cause.ACCOUNT, one.destination, _Group(one.breaker.since) if one.breaker.since else None, count=1)
-        for one in refused
-    ]
 
 
 def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count: int = 0) -> Attention:
@@ -173,23 +161,16 @@ def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count
 
 def _of_alarms(alarms: Iterable[Standing], counted: Iterable[Attention]) -> list[Attention]:
     """Entries of the alarms that a person ends, without what other entries count."""
-    covered = _covered(counted)
+    covered: dict[Alarm, set[int]] = defaultdict(set)  # the exams that are counted under an alarm's causes
+    for entry in counted:
+        if (alarm := ALARM_OF[Cause(entry.what)]) is not None:
+            covered[alarm].update(entry.exams)
     groups: dict[tuple[Alarm, str], list[Standing]] = {}
     for one in alarms:
-        counted_already = is_raised_here(one) or one.exam in covered.get(one.alarm, ())
+        counted_already = is_raised_here(one) or one.exam in covered[one.alarm]
         if waits_for_a_person(one.alarm) and not counted_already:
             groups.setdefault((one.alarm, one.destination), []).append(one)
     return [_of_alarm(group) for group in groups.values()]
-
-
-def _covered(entries: Iterable[Attention]) -> dict[Alarm, set[int]]:
-    """The exams that are counted under the causes of each alarm."""
-    found: dict[Alarm, set[int]] = {}
-    for one in entries:
-        alarm = ALARM_OF[Cause(one.what)]
-        if alarm is not None:
-            found.setdefault(alarm, set()).update(one.exams)
-    return found
 
 
 def _of_alarm(group: Sequence[Standing]) -> Attention:
@@ -216,17 +197,17 @@ def command_for(alarm: Alarm, exams: Sequence[int]) -> str:
 
 def active(alarms: Iterable[Standing], entries: Sequence[Attention]) -> list[ActiveAlarm]:
     """The alarms folded; an alarm about entries of the list counts what they count, and names their exams."""
-    return [_counting(one, entries) for one in folded(alarms)]
-
-
-def _counting(one: ActiveAlarm, entries: Sequence[Attention]) -> ActiveAlarm:
-    mine = [
-        entry for entry in entries
-        if entry.what in _CAUSES and (ALARM_OF[Cause(entry.what)], entry.destination) == (one.alarm, one.destination)
-    ]  # fmt: skip
-    exams = tuple(dict.fromkeys([*one.exams, *(exam for entry in mine for exam in entry.exams)]))
-    count = max(one.count, len(exams), sum(entry.count for entry in mine))
-    return replace(one, count=count, exams=exams)
+    about: dict[tuple[Alarm | None, str], list[Attention]] = defaultdict(list)
+    for entry in entries:
+        if entry.what in _CAUSES:
+            about[ALARM_OF[Cause(entry.what)], entry.destination].append(entry)
+    found = []
+    for one in folded(alarms):
+        mine = about[one.alarm, one.destination]
+        exams = tuple(dict.fromkeys([*one.exams, *(exam for entry in mine for exam in entry.exams)]))
+        count = max(one.count, len(exams), sum(entry.count for entry in mine))
+        found.append(replace(one, count=count, exams=exams))
+    return found
 
 
 def is_raised_here(one: Standing) -> bool:

@@ -7,7 +7,6 @@ from router.catalogue.exams.exams import ExamSnapshot
 from router.config.sections import Config
 from router.correlator.joining import comparisons
 from router.errors import InvalidData
-from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
 from router.matching.exam.versions import successive
 from router.matching.patient.identity import FIELDS, Comparison, IdentityPolicy, StudyIdentity
@@ -56,12 +55,21 @@ class IdentityComparison:
         self._read = read
 
     def of(self, case: ExamSnapshot) -> list[Side]:
-        """The report's side, then each study's; a study whose headers differ has several.
-
-        InvalidData when the node's copy of the exam JSON does not read.
-        """
-        key, policy = self._key(case), identity_policy(self._config.identity, self._aliases())
-        return [self._report(key), *(_images(*each, policy) for each in comparisons(case, key, policy))]
+        """The report's side, then each study's, one a header. InvalidData where the exam JSON does not read."""
+        place = case.places[successive(case.jsons)[-1].document]
+        try:
+            key = self._references.key(self._references.read(self._read(place)), case.hospital, case.branch)
+        except OSError as error:
+            raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
+        policy = identity_policy(self._config.identity, self._aliases())
+        patient = key.patient
+        ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
+        numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
+        report = Side(
+            study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,
+            name=_certain(patient.name), sex=patient.sex, birth_date=patient.birth_date,
+        )  # fmt: skip
+        return [report, *(_images(*each, policy) for each in comparisons(case, key, policy))]
 
     def remarks(self, case: ExamSnapshot) -> tuple[str, ...]:
         """Remarks on the studies' patients, in words without values; none where the report does not read."""
@@ -71,22 +79,6 @@ class IdentityComparison:
             return ()
         found = ((one.study_uid, text) for one in sides for text in one.remarks)
         return tuple(dict.fromkeys(text if uid in text else f"study {uid}: {text}" for uid, text in found))
-
-    def _key(self, case: ExamSnapshot) -> ExamKey:
-        place = case.places[successive(case.jsons)[-1].document]
-        try:
-            return self._references.key(self._references.read(self._read(place)), case.hospital, case.branch)
-        except OSError as error:
-            raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
-
-    def _report(self, key: ExamKey) -> Side:
-        patient = key.patient
-        ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
-        numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
-        return Side(
-            study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,
-            name=_certain(patient.name), sex=patient.sex, birth_date=patient.birth_date,
-        )  # fmt: skip
 
 
 def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
@@ -102,18 +94,16 @@ def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
 def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
     named = dict.fromkeys((said.accession_number, *said.other_accession_numbers))
     patient, texts = said.patient, [doubt.text for doubt in doubts_of(uid, found, policy) if doubt.rule != "differs"]
+    born = patient.birth_date
+    if len(born) == 8 and born.isdecimal():  # a DICOM date (DA), as the exam JSON writes it
+        born = f"{born[:4]}-{born[4:6]}-{born[6:]}"
     return Side(
         study_uid=uid, accession_number=", ".join(_certain(number) for number in named if number),
         patient_id=_certain(patient.patient_id), name=_certain(patient.name), sex=patient.sex,
-        birth_date=_date(patient.birth_date), agree=tuple(field for field in FIELDS if field in found.agree),
+        birth_date=born, agree=tuple(field for field in FIELDS if field in found.agree),
         differ=found.differ, remarks=(*texts, *remarks(found)),
     )  # fmt: skip
 
 
 def _certain(text: str) -> str:
     return text if is_readable(text) else NO_READING
-
-
-def _date(da: str) -> str:
-    """A DICOM date (DA) as the exam JSON writes it; what is no date stays as it is."""
-    return f"{da[:4]}-{da[4:6]}-{da[6:]}" if len(da) == 8 and da.isdecimal() else da

@@ -25,10 +25,7 @@ _LISTED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStatus:
-    """Destinations, deliveries at risk, what waits for a person, alarms.
-
-    `pressing` holds the first of `pressing_count`, by due time.
-    """
+    """Destinations, deliveries at risk (of `pressing_count` the first to be due), what waits for a person, alarms."""
 
     at: datetime
     places: Sequence[Place]

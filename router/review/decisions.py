@@ -87,10 +87,7 @@ class Decisions:
         return Differences(exam, self._catalogue.exams.names([exam])[exam], standing) if standing else None
 
     def resolve(self, name: str, reason: OperatorReason, seen: Differences | None = None) -> list[str]:
-        """Settle the differences that the person has seen, else those of now; their texts.
-
-        Report and images are of one patient in spite of them. A difference that came after the person looked stays.
-        """
+        """Settle the differences that the person has seen, else those of now; their texts. Later ones stay."""
         return self.settle(seen or self.differences(name), reason)
 
     def settle(self, found: Differences, reason: OperatorReason) -> list[str]:

@@ -80,10 +80,7 @@ class Review:
     def each(
         self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], progress: Callable[[int], None]
     ) -> frozenset[int]:
-        """Apply `do` to each delivery, committing in batches; the ids of those for which it succeeded.
-
-        `progress` is called with the size of each batch. What the engine does before a commit is done for each batch.
-        """
+        """Apply `do` to each, committing in batches, whose sizes `progress` gets; the ids for which it succeeded."""
         done: set[int] = set()
         for portion in portions(chosen):
             with self._catalogue.engine.write():
@@ -219,12 +216,6 @@ class Review:
 def expected_of(delivery: Delivery) -> datetime | None:
     """The forecast end of a delivery; None when there is no forecast, or it is not to be sent."""
     return delivery.expected if delivery.state in _ON_THE_WAY else None
-
-
-def will_miss(delivery: Delivery) -> bool:
-    """Whether it is forecast to miss its due time."""
-    expected = expected_of(delivery)
-    return expected is not None and delivery.due is not None and expected > delivery.due
 
 
 _ON_THE_WAY = frozenset({State.READY, State.SENDING, State.DEFERRED})

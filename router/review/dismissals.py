@@ -48,23 +48,18 @@ class Dismissals:
 
         The file stays where it is. InvalidData when there is none, Ambiguous when several have the name.
         """
-        files, now = self._catalogue.exams.files, self._clock.now()
         with self._catalogue.engine.write():
-            found = self._of_one_path(name)
-            files.dismiss([one.id for one in found], reason.who, reason.why, now)
-            for one in found:
-                self._tell(one, reason)
-        return found
+            named = self._named(name)
+            if not named:
+                raise InvalidData("no file of that name waits", hint="see `scripts/queue files`")
+            if len({one.found.path for one in named}) > 1:
+                raise Ambiguous(named)
+            return self._dismiss(self._catalogue.exams.files.of_path(named[0].found.path), reason)
 
     def dismiss_kind(self, kind: FileKind, reason: OperatorReason) -> list[FolderFile]:
         """End the alarms of all listed files of a kind, and hide each until it changes; their entries."""
-        files, now = self._catalogue.exams.files, self._clock.now()
         with self._catalogue.engine.write():
-            found = [one for one in files.listed(kind) if one.dismissed is None]
-            files.dismiss([one.id for one in found], reason.who, reason.why, now)
-            for one in found:
-                self._tell(one, reason)
-        return found
+            return self._dismiss(self._catalogue.exams.files.listed(kind), reason)
 
     def dismiss_exam(self, name: str, reason: OperatorReason) -> list[Standing]:
         """End the alarms about what destinations have of an exam: their operators know of it. Those that stood.
@@ -85,42 +80,34 @@ class Dismissals:
             named = ", ".join(dict.fromkeys(one.alarm for one in found))
             self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {reason.why}", who=reason.who, exam=exam))
             for one in found:
-                self._bus.record(self._ended(one, reason))
+                fields = {"destination": one.destination} if one.destination else {}
+                self._bus.record(Event(
+                    now, Kind.CLEARED, f"dismissed by {reason.who}", exam=one.exam, delivery=one.delivery,
+                    fields=fields, alarm=one.alarm, subject=one.subject,
+                ))  # fmt: skip
         return found
 
-    def _ended(self, one: Standing, reason: OperatorReason) -> Event:
-        fields = {"destination": one.destination} if one.destination else {}
-        return Event(
-            self._clock.now(), Kind.CLEARED, f"dismissed by {reason.who}", exam=one.exam, delivery=one.delivery,
-            fields=fields, alarm=one.alarm, subject=one.subject,
-        )  # fmt: skip
-
-    def _of_one_path(self, name: str) -> list[FolderFile]:
-        """The file's entries, one for each kind that lists it; its name is exact."""
-        files, named = self._catalogue.exams.files, self._named(name)
-        if not named:
-            raise InvalidData("no file of that name waits", hint="see `scripts/queue files`")
-        if len({one.found.path for one in named}) > 1:
-            raise Ambiguous(named)
-        path = named[0].found.path
-        return [one for one in files.of_path(path) if one.dismissed is None]
-
     def _named(self, name: str) -> list[FolderFile]:
+        """Files whose number, path or file name it is; only the ending may be in capitals or not."""
         files = self._catalogue.exams.files
-        return [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
+        ending = f"/{_written(name)}"
 
-    def _tell(self, one: FolderFile, reason: OperatorReason) -> None:
-        now, exam, alarm = self._clock.now(), one.found.exam, ALARMS.get(one.found.kind)
-        text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {reason.why}"
-        self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who, exam=exam))
-        if alarm is not None:
-            text = f"file {one.name} is dismissed by {reason.who}"
-            self._bus.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
+        def is_named(one: FolderFile) -> bool:
+            return one.name == name.lower() or f"/{_written(one.found.path)}".endswith(ending)
 
+        return [one for one in files.named(name) if one.dismissed is None and is_named(one)]
 
-def _is_named(one: FolderFile, name: str) -> bool:
-    """Whether the name is its number, path or file name; only the ending may be in capitals or not."""
-    return one.name == name.lower() or f"/{_written(one.found.path)}".endswith(f"/{_written(name)}")
+    def _dismiss(self, files: Iterable[FolderFile], reason: OperatorReason) -> list[FolderFile]:
+        found, now = [one for one in files if one.dismissed is None], self._clock.now()
+        self._catalogue.exams.files.dismiss([one.id for one in found], reason.who, reason.why, now)
+        for one in found:
+            exam, alarm = one.found.exam, ALARMS.get(one.found.kind)
+            text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {reason.why}"
+            self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who, exam=exam))
+            if alarm is not None:
+                text = f"file {one.name} is dismissed by {reason.who}"
+                self._bus.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
+        return found
 
 
 def _written(path: str) -> str:

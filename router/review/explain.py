@@ -1,5 +1,6 @@
 """Explanations of an exam or a study: what came of it, what nearly fits it, and what was refused."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -119,12 +120,8 @@ class Provenance:
 
 def _side(one: Neighbour, policy: IdentityPolicy, zone: ZoneInfo) -> Side:
     patients = frozenset(stripped(number, policy) for number in one.patients)
-    return Side(one.accessions - {""}, patients - {""}, _day(one, zone))
-
-
-def _day(one: Neighbour, zone: ZoneInfo) -> datetime | None:
     text = one.date if one.exam is None else f"{one.came.astimezone(zone):%Y%m%d}"
-    try:
-        return datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007  # DA has no zone
-    except ValueError:
-        return None
+    day = None
+    with suppress(ValueError):
+        day = datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007  # DA has no zone
+    return Side(one.accessions - {""}, patients - {""}, day)

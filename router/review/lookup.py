@@ -79,7 +79,9 @@ class Lookup:
         called = [Thing(number) for each in spelled for number in self._exams.find(each)]
         if word.isascii() and word.isdecimal():
             if numbered := [*self._numbered("e", word), *self._numbered("d", word)]:
-                raise _bare(word, [*numbered, *called])
+                forms = ", ".join(dict.fromkeys(each.only.replace(":", "") for each in [*numbered, *called][:_MOST]))
+                text = f"{word} is a bare number, which may mean an exam or a delivery"
+                raise WrongUse(text, hint=f"say which: {forms}")
             return called
         if form is None:
             return called
@@ -98,8 +100,3 @@ class Lookup:
 def _ambiguous(word: str, things: Sequence[Thing]) -> WrongUse:
     forms = ", ".join(dict.fromkeys(thing.only for thing in things[:_MOST]))
     return WrongUse(f"{word} may mean several things", hint=f"say which: {forms}; by its ExamId: --exam-id {word}")
-
-
-def _bare(word: str, things: Sequence[Thing]) -> WrongUse:
-    forms = ", ".join(dict.fromkeys(thing.only.replace(":", "") for thing in things[:_MOST]))
-    return WrongUse(f"{word} is a bare number, which may mean an exam or a delivery", hint=f"say which: {forms}")

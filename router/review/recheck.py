@@ -4,7 +4,7 @@ The text of a header is read again from its file where that is still here: the d
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from router.errors import InvalidData
 from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import PaperReader
-from router.matching.exam.versions import JsonVersion, PdfVersion, successive
+from router.matching.exam.versions import JsonVersion, successive
 from router.matching.patient.doubt import Doubt
 from router.matching.patient.identity import IdentityPolicy, StudyIdentity
 from router.matching.patient.policy import identity_policy
@@ -68,7 +68,11 @@ class Recheck:
 
     def _found(self, exam: int, channels: frozenset[Channel], policy: IdentityPolicy, now: datetime) -> list[Doubt]:
         known = self._catalogue.exams.case(exam)
-        key, *others = [self._load(known, version)[1] for version in _counting_first(known)]
+        if not known.jsons:
+            raise InvalidData("the exam has no JSON")
+        keys = {version.document: self._load(known, version)[1] for version in known.jsons}
+        key = keys.pop(successive(known.jsons)[-1].document)
+        others = list(keys.values())
         case = replace(known, studies=self._read_again(known.studies))
         # A person has settled what the text said as it is known, which may read otherwise in the file.
         digests, before = self._catalogue.delivered.settled(exam), doubts(known, key, others, policy) | forgotten(known)
@@ -76,16 +80,12 @@ class Recheck:
         identity = doubts(case, key, others, policy) | forgotten(case)
         found = [doubt for doubt in identity.values() if doubt not in settled]
         if Channel.REPORT in channels:
-            found += self._of_pdf(case, pdfs_of(case, key, others, policy), now)
+            weighed = self._papers.weigh(case, case.jsons, pdfs_of(case, key, others, policy), now)
+            choice, pdf = weighed.choice, weighed.choice.in_question
+            if choice.doubt:
+                of_rules = weighed.doubts.get(pdf.document, ()) if pdf is not None else ()
+                found += of_rules or [Doubt(rule="pdf", text=choice.doubt, since=CHECKS)]
         return list(dict.fromkeys(found))
-
-    def _of_pdf(self, case: ExamSnapshot, pdfs: Sequence[PdfVersion], now: datetime) -> Sequence[Doubt]:
-        weighed = self._papers.weigh(case, case.jsons, pdfs, now)
-        if not weighed.choice.doubt:
-            return ()
-        document = weighed.choice.in_question.document if weighed.choice.in_question else None
-        of_rules = weighed.doubts.get(document, ()) if document is not None else ()
-        return of_rules or [Doubt(rule="pdf", text=weighed.choice.doubt, since=CHECKS)]
 
     def _load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         given = self._references.read(self._reports.read(case.places[version.document]))
@@ -116,11 +116,3 @@ class Recheck:
 def by_rule(judged: Iterable[Judged]) -> Counter[tuple[int, str]]:
     """How many exams each rule would hold, by the set of checks that brought it and its name."""
     return Counter(rule for one in judged for rule in {(doubt.since, doubt.rule) for doubt in one.doubts})
-
-
-def _counting_first(case: ExamSnapshot) -> list[JsonVersion]:
-    """The exam's JSONs: the one that counts, then all others."""
-    if not case.jsons:
-        raise InvalidData("the exam has no JSON")
-    counting = successive(case.jsons)[-1]
-    return [counting, *(version for version in case.jsons if version.document != counting.document)]

@@ -49,10 +49,7 @@ class Reconciliation:
         self._read = read
 
     def ledger(self, start: datetime, end: datetime) -> list[Account]:
-        """Accounts of the exams approved between the two instants, one for each destination of an exam.
-
-        Exams of a backfill count once nothing of them is still to go.
-        """
+        """Accounts of exams approved between the two, by destination; of a backfill once nothing is still to go."""
         exams = self._catalogue.exams.approved_between(start, end)
         return [account for exam in exams for account in self._of(exam)]
 
@@ -70,11 +67,9 @@ class Reconciliation:
         announced, trouble = self._announced(case) if places else (None, ())
         absent = sum(uid not in case.studies for uid in case.links)
         received = sum(study.instances for study in case.studies.values())
-        lack = (
-            missing(Expected(approved_at=approved_at, announced=announced, here=received, absent=absent))
-            if approved_at
-            else ""
-        )
+        lack = ""
+        if approved_at:
+            lack = missing(Expected(approved_at=approved_at, announced=announced, here=received, absent=absent))
         common = (*trouble, *([lack] if lack else []))
         return [
             _account(case, name, announced, received, tallies.get((exam, name), Tally()),
@@ -97,16 +92,11 @@ def _account(
     common: tuple[str, ...],
 ) -> Account:  # fmt: skip
     states = {one.channel: one.state for one in deliveries}
-    still_open = (_of_delivery(one) for one in deliveries if one.state in PENDING)
-    return Account(
-        exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
-        selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
-        report=states.get(Channel.REPORT), images=states.get(Channel.IMAGES),
-        gaps=(*common, *_instances(tally), *still_open),
-    )  # fmt: skip
-
-
-def _instances(tally: Tally) -> list[str]:
+    pending = [one for one in deliveries if one.state in PENDING]
+    whys = [one.error or ", ".join(one.waiting_for) for one in pending]
+    still_open = [
+        f"{one.channel} {one.state}" + (f": {why}" if why else "") for one, why in zip(pending, whys, strict=True)
+    ]
     counts = {
         "selected, not sent": tally.unsent - tally.held,
         "held": tally.held,
@@ -115,12 +105,12 @@ def _instances(tally: Tally) -> list[str]:
         "refused": tally.refused,
         "damaged": tally.damaged,
     }
-    return [f"{n} {what}" for what, n in counts.items() if n]
-
-
-def _of_delivery(one: Delivery) -> str:
-    why = one.error or ", ".join(one.waiting_for)
-    return f"{one.channel} {one.state}: {why}" if why else f"{one.channel} {one.state}"
+    return Account(
+        exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
+        selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
+        report=states.get(Channel.REPORT), images=states.get(Channel.IMAGES),
+        gaps=(*common, *(f"{n} {what}" for what, n in counts.items() if n), *still_open),
+    )  # fmt: skip
 
 
 def summed(accounts: Sequence[Account]) -> str:

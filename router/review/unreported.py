@@ -12,7 +12,7 @@ from router.config.sections import Config
 from router.correlator.holidays import Holidays
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
-from router.matching.exam.share import SharePolicy, aside, share_policy
+from router.matching.exam.share import aside, share_policy
 from router.matching.images.unreported import Scope, Waiting, passed_over
 from router.policy.workdays import WorkClock, Workdays
 from router.review.decisions import OperatorReason
@@ -69,20 +69,14 @@ def scope_of(config: Config, catalogue: Catalogue) -> Scope:
     policy = share_policy(config)
     start = policy.start.astimezone(config.node.timezone).date() if policy.start else None
     dismissed = {one.sender: one.until for one in catalogue.unreported.dismissals()}
+    # The header is all that such a study has.
+    by_header = replace(policy, start=None, exclude=tuple(r for r in policy.exclude if r.fields and not r.sayings))
+    headers = catalogue.unreported.headers() if by_header.exclude else {}
+    away = {uid: aside(by_header, some, frozenset(), None) for uid, some in headers.items()}
     return Scope(
         modalities=policy.modalities, start=start, after=config.study.unreported_after, dismissed=dismissed,
-        excluded=_excluded(policy, catalogue),
+        excluded={uid: one.why for uid, one in away.items() if one is not None},
     )  # fmt: skip
-
-
-def _excluded(policy: SharePolicy, catalogue: Catalogue) -> dict[str, str]:
-    """Why studies are excluded, by UID, by rules on the header alone, which is all that such a study has."""
-    rules = tuple(rule for rule in policy.exclude if rule.fields and not rule.sayings)
-    if not rules:
-        return {}
-    by_header = replace(policy, start=None, exclude=rules)
-    found = {uid: aside(by_header, some, frozenset(), None) for uid, some in catalogue.unreported.headers().items()}
-    return {uid: away.why for uid, away in found.items() if away is not None}
 
 
 def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:
@@ -93,7 +87,7 @@ def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:
 def counted(config: Config, catalogue: Catalogue, now: datetime) -> Counted:
     """Count the studies without a report, by their rows alone."""
     waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
-    clock = work_clock(config, Workdays(), now)
+    clock = WorkClock(days=Workdays(), zone=config.node.timezone, now=now)
     senders = Counter(one.sender for one in waiting)
     return Counted(
         count=len(waiting), recent=sum(not passed_over(one, scope, clock) for one in waiting),
@@ -121,18 +115,17 @@ def page(config: Config, catalogue: Catalogue, now: datetime, start: int, most: 
     senders: dict[str, list[Waiting]] = defaultdict(list)
     for one in waiting:
         senders[one.sender].append(one)
-    sums = [_sum(sender, some, scope, clock) for sender, some in senders.items()]
+    sums = [
+        SenderSum(
+            sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
+            recent=sum(not passed_over(one, scope, clock) for one in some),
+            working_days=round(clock.since(some[0].came) / _DAY, 1), dismissed=all(map(scope.dismisses, some)),
+        )
+        for sender, some in senders.items()
+    ]  # fmt: skip
     return Page(
         listed=tuple(_listed(config, catalogue, waiting[start : start + most], clock)), count=len(waiting),
         senders=tuple(sorted(sums, key=lambda one: (-one.studies, one.sender))),
-    )  # fmt: skip
-
-
-def _sum(sender: str, some: Sequence[Waiting], scope: Scope, clock: WorkClock) -> SenderSum:
-    return SenderSum(
-        sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
-        recent=sum(not passed_over(one, scope, clock) for one in some),
-        working_days=round(clock.since(some[0].came) / _DAY, 1), dismissed=all(map(scope.dismisses, some)),
     )  # fmt: skip
 
 

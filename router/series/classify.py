@@ -1,7 +1,8 @@
 """The class of an instance, by the first rule that fits it. Pure."""
 
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.model import SeriesClass, SeriesFacts, ThinLimit
@@ -9,6 +10,9 @@ from router.series.rules import THIN, Condition, Rule
 
 NO_RULE = Rule("no rule", SeriesClass.OTHER)
 DEFAULT_LIMITS = (ThinLimit("CT", 1.25),)
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "min": operator.ge, "max": operator.le, "above": operator.gt, "below": operator.lt, "equals": operator.eq,
+}  # fmt: skip
 _Value = str | tuple[str, ...] | float | None
 
 
@@ -75,17 +79,4 @@ def _number_holds(condition: Condition, value: float, limit: float | None) -> bo
     if isinstance(operand, tuple):
         return value in operand
     assert isinstance(operand, int | float)  # the loader has checked it
-    return _in_range(condition.test, value, operand)
-
-
-def _in_range(test: str, value: float, end: float) -> bool:
-    match test:
-        case "min":
-            return value >= end
-        case "max":
-            return value <= end
-        case "above":
-            return value > end
-        case "below":
-            return value < end
-    return value == end
+    return _COMPARE[condition.test](value, operand)

@@ -68,7 +68,8 @@ def load(path: Path) -> tuple[Rule, ...]:
         raw = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"cannot read the series rules {path}: {error}") from error
-    return parse(raw, source=str(path), lines=_rule_lines(text))
+    lines = tuple(n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line))
+    return parse(raw, source=str(path), lines=lines)
 
 
 def parse(raw: Mapping[str, Any], *, source: str, lines: tuple[int, ...] = ()) -> tuple[Rule, ...]:
@@ -88,10 +89,6 @@ def parse(raw: Mapping[str, Any], *, source: str, lines: tuple[int, ...] = ()) -
     if faults:
         raise ConfigurationError(f"{source} has {len(faults)} fault(s):", faults=tuple(faults))
     return tuple(rules)
-
-
-def _rule_lines(text: str) -> tuple[int, ...]:
-    return tuple(n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line))
 
 
 def _rule(table: Mapping[str, Any], rules: list[Rule]) -> list[str]:
@@ -143,9 +140,11 @@ def _operand(test: str, value: object, *, numeric: bool) -> Operand:
         return tuple(_single(one, numeric=numeric) for one in value)  # type: ignore[return-value]  # all of one kind
     if test in RANGE_TESTS and value == THIN:
         return THIN
-    if test == "matches":
-        return _pattern(value)
-    return _single(value, numeric=numeric)
+    single = _single(value, numeric=numeric)
+    try:
+        return re.compile(str(value), re.IGNORECASE) if test == "matches" else single
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
 
 
 def _single(value: object, *, numeric: bool) -> str | float:
@@ -154,11 +153,3 @@ def _single(value: object, *, numeric: bool) -> str | float:
     if not numeric and isinstance(value, str):
         return value.casefold()
     raise ValueError("expected a number" if numeric else "expected text")
-
-
-def _pattern(value: object) -> re.Pattern[str]:
-    _single(value, numeric=False)
-    try:
-        return re.compile(str(value), re.IGNORECASE)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from error

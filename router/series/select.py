@@ -9,7 +9,7 @@ from router.series.classify import limit_for
 from router.series.study import REFERRED, Marks, Verdict, is_note
 
 REJECTED = "a rejection note refers to it"
-_NOTE = "a rejection note is not sent"
+NOTE = "a rejection note is not sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def select(candidates: Sequence[Candidate], wanted: frozenset[SeriesClass], *, c
 
 def _at_once(one: Candidate, wanted: frozenset[SeriesClass]) -> Choice | None:
     if one.note or one.rejected:
-        return Choice(one.key, False, _NOTE if one.note else REJECTED)
+        return Choice(one.key, False, NOTE if one.note else REJECTED)
     if one.series_class in wanted:
         return Choice(one.key, True, f"class {one.series_class}")
     if one.referred and SeriesClass.KEY in wanted:

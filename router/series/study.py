@@ -64,10 +64,14 @@ def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rul
         if one.position is not None:
             positions[groups[group]].append(one.position)
     stacks = {stack: distance_of(values) for stack, values in positions.items()}
-    return {
-        group: _verdict(facts[group[1]], sizes[group[0]], stacks.get(stack, (None, None)), book)
-        for group, stack in groups.items()
-    }
+    verdicts = {}
+    for group, stack in groups.items():
+        own, (count, distance) = facts[group[1]], stacks.get(stack, (None, None))
+        if own.slice_count is not None:  # known from the frames of a multi-frame instance
+            count, distance = own.slice_count, own.slice_distance
+        whole = replace(own, instance_count=sizes[group[0]], slice_count=count, slice_distance=distance)
+        verdicts[group] = Verdict(classify(whole, book), whole)
+    return verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,3 @@ def marks_of(references: Iterable[tuple[str, str]]) -> Marks:
 def outcome(one: Member, verdict: Verdict, marks: Marks) -> Rule:
     """The rule for one instance: a key object's reference makes it key, in any series."""
     return REFERRED if one.sop_uid in marks.key and verdict.rule.series_class is not SeriesClass.KEY else verdict.rule
-
-
-def _verdict(own: SeriesFacts, size: int, stack: tuple[int | None, float | None], book: Rulebook) -> Verdict:
-    count, distance = stack
-    if own.slice_count is not None:  # known from the frames of a multi-frame instance
-        count, distance = own.slice_count, own.slice_distance
-    facts = replace(own, instance_count=size, slice_count=count, slice_distance=distance)
-    return Verdict(classify(facts, book), facts)

@@ -10,6 +10,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router.remembered import remembered
@@ -56,12 +57,14 @@ def shown(text: str, *, lines: bool = False) -> str:
     These are control characters, and those that change the direction of writing or end a line. With `lines`, line
     feeds and tabs stay.
     """
-    return _OBEYED.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _written_out(found[0]), text)
 
+    def written_out(found: re.Match[str]) -> str:
+        code = ord(found[0])
+        if lines and found[0] in "\n\t":
+            return found[0]
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
-def _written_out(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return _OBEYED.sub(written_out, text)
 
 
 def decode(data: bytes, declared: str = "") -> str:
@@ -84,20 +87,15 @@ def reading(data: bytes, declared: str = "") -> str | None:
 
 @remembered(2**12, 2**8)  # texts; bytes
 def _reading(data: bytes, declared: str) -> str | None:
-    codec = _normal(declared)
+    codec = _ASCII
+    with suppress(LookupError):
+        codec = codecs.lookup(declared or _ASCII).name
+    codec = _SAME.get(codec, codec)
     own, utf_8, chinese = (_decoded(data, name) for name in (codec, _UTF_8, _CHINESE))
     if codec in {_ASCII, _UTF_8, _CHINESE}:
         return utf_8 if chinese is None else _of_two(_look_at(utf_8), _look(chinese), codec)
     looks = _look_at(own), _look_at(utf_8), _look_at(chinese)
     return _beside_latin(data, *looks) if codec in _LATIN_SETS else _beside_own(*looks, codec)
-
-
-def _normal(declared: str) -> str:
-    try:
-        name = codecs.lookup(declared or _ASCII).name
-    except LookupError:
-        return _ASCII
-    return _SAME.get(name, name)
 
 
 # -- one reading
@@ -254,14 +252,11 @@ def _alone(chinese: _Look | None, *, strict: bool) -> str | None:
     if chinese is None:
         return None
     plausible = chinese.is_cased or (chinese.is_cjk and not (chinese.level == 1 and chinese.touching))
-    return chinese.text if strict or plausible or _mostly_cjk(chinese) or _is_document(chinese) else None
-
-
-def _is_document(look: _Look) -> bool:
-    """Whether it is longer than a value and has Chinese characters of GB 2312."""
-    return len(look.text) > _DOCUMENT and any(
-        _script(c) == _CJK and _level(c) > 1 for c in look.text if not c.isascii()
-    )
+    if strict or plausible or _mostly_cjk(chinese):
+        return chinese.text
+    # Longer than a value, with Chinese characters of GB 2312: a document.
+    known = (_script(c) == _CJK and _level(c) > 1 for c in chinese.text if not c.isascii())
+    return chinese.text if len(chinese.text) > _DOCUMENT and any(known) else None
 
 
 def _mostly_cjk(look: _Look) -> bool:
@@ -305,7 +300,9 @@ def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
         return latin.text
     if not latin.scripts or not latin.is_cased or not _is_spelt(latin.text):
         return han.text if han.level > 1 or not latin.scripts else None
-    if is_like_chinese_name(han.text) and not declared and not _mostly_ascii(latin):
+    # At least half of each word's letters are ASCII, as in Latin words.
+    ascii_words = all(2 * sum(map(str.isascii, word)) >= len(word) for word in _words(latin.text))
+    if is_like_chinese_name(han.text) and not declared and not ascii_words:
         return han.text if is_chinese_name(han.text) else None
     if han.level <= 1 or han.touching or han.inside:
         return latin.text
@@ -313,11 +310,6 @@ def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
     if declared or han.level < 3:
         return latin.text if (name and declared) or not latin.text.isupper() else None
     return None if name else han.text
-
-
-def _mostly_ascii(latin: _Look) -> bool:
-    """Whether at least half of each word's letters are ASCII, as in Latin words."""
-    return all(2 * sum(map(str.isascii, word)) >= len(word) for word in _words(latin.text))
 
 
 def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: _Look | None) -> str | None:
@@ -361,14 +353,11 @@ def _own_or_han(own: _Look, han: _Look, likeness: int) -> str | None:
         return None if likeness == _CERTAIN else han.text
     if likeness == _CERTAIN:
         return own.text
-    if likeness and (han.level < _COMMON or not _may_stand(han.text)):
-        return own.text
-    return han.text if han.level == _COMMON and not likeness else None
-
-
-def _may_stand(han: str) -> bool:
-    """Whether it has the form of a name, or has no components and more than one character."""
-    return is_like_chinese_name(han) or ("^" not in han and sum(not c.isascii() for c in han) > 1)
+    if likeness:
+        several = "^" not in han.text and sum(not c.isascii() for c in han.text) > 1
+        stands = han.level >= _COMMON and (several or is_like_chinese_name(han.text))
+        return None if stands else own.text
+    return han.text if han.level == _COMMON else None
 
 
 def _fits(own: _Look, codec: str) -> bool:

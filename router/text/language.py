@@ -34,6 +34,7 @@ _OF_LISTS = (", ", " or ", " and ")
 _JOINT = re.compile("|".join(_JOINTS))
 _BRACKET = re.compile(r" \(")
 _TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]")
+_ENGLISH = re.compile("[A-Za-z]")
 # Texts with hardly a letter of their own: a delivery's move, a channel of a destination, an answer's status.
 _MOVE = re.compile(r"(\w+) -> (\w+): (.*)", re.DOTALL)
 _PLACE = re.compile(r"(report|images) to (\S+)")
@@ -113,7 +114,10 @@ class Tongue:
         said = self._known(bare)
         if said is None and self.language != SOURCE and depth:
             tell = functools.partial(self._told, depth=depth - 1)
-            said = min([*self._readings(bare, tell), bare], key=_letters)
+            # Text in backticks or square brackets is the same in any language.
+            said = min(
+                [*self._readings(bare, tell), bare], key=lambda each: len(_ENGLISH.findall(_TYPED.sub("", each)))
+            )
         return text if said is None else text.replace(bare, said, 1)
 
     def _readings(self, text: str, tell: Say) -> Iterator[str]:
@@ -124,15 +128,15 @@ class Tongue:
             yield self.say("{channel} to {destination}", channel=tell(found[1]), destination=found[2])
         elif found := _STATUS.fullmatch(text):
             yield f"{found[1]} {tell(found[2])}"
-        yield from itertools.islice(self._by_template(text, tell), _MOST_TEMPLATES)
+        made = (
+            self.say(each.text, **{name: tell(value) for name, value in values.items()})
+            for each in self._catalogue.templates
+            if (values := each.values(text)) is not None
+        )
+        yield from itertools.islice(made, _MOST_TEMPLATES)
         yield from self._joined(text, tell)
         for cut in itertools.islice(_BRACKET.finditer(text), _MOST_BRACKETS) if text.endswith(")") else ():
             yield f"{tell(text[: cut.start()])}（{tell(text[cut.end() : -1])}）"
-
-    def _by_template(self, text: str, tell: Say) -> Iterator[str]:
-        for each in self._catalogue.templates:
-            if (values := each.values(text)) is not None:
-                yield self.say(each.text, **{name: tell(value) for name, value in values.items()})
 
     def _joined(self, text: str, tell: Say) -> Iterator[str]:
         """Translations of texts joined by `; `, `: `, `, ` and the like; of a list every part must be known."""
@@ -156,11 +160,6 @@ class Tongue:
 def tongue_of(language: str) -> Tongue:
     """The Tongue of a language; it caches its translations."""
     return Tongue(language)
-
-
-def _letters(text: str) -> int:
-    """How many letters of a text are English; text in backticks or square brackets is the same in any language."""
-    return sum(c.isascii() and c.isalpha() for c in _TYPED.sub("", text))
 
 
 def places(text: str) -> list[str]:

@@ -16,7 +16,11 @@ _SURNAMES = frozenset(
     "修邰赫杭况那宿鲜印逯隆茹诺战慕危玉银亢嵇公哈湛宾戎勾茅利於呼居揭干但尉冶斯元束檀衣信展阴昝"
     "智幸奉植衡富尧闭由郦咸籍赖蓬郗益桓贡慈訾竺蒯毋"
 )
-_COMPOUND = "欧阳司马上官诸葛夏侯东方尉迟皇甫公孙慕容令狐司徒司空宇文长孙端木申屠独孤南宫百里东郭呼延轩辕澹台公冶"
+_COMPOUND = frozenset(
+    re.findall(
+        "..", "欧阳司马上官诸葛夏侯东方尉迟皇甫公孙慕容令狐司徒司空宇文长孙端木申屠独孤南宫百里东郭呼延轩辕澹台公冶"
+    )
+)
 _HAN = "[\u3400-\u9fff\U00020000-\U0003ffff]"
 _PARTS = re.compile(r"[=\\]")
 _EDGES = " ^\0\u3000"
@@ -49,27 +53,19 @@ _HANGUL_SYLLABLES = frozenset(
 
 def is_chinese_name(text: str) -> bool:
     """Whether each part beyond ASCII is a surname with one or two characters after it."""
-    return _are_names(text, lambda surname: surname in (_SURNAMES if len(surname) == 1 else _compounds()))
+    return _are_names(text, lambda surname: surname in (_SURNAMES if len(surname) == 1 else _COMPOUND))
 
 
 def is_like_chinese_name(text: str) -> bool:
     """Whether each part beyond ASCII has two to four characters, as a name has."""
-    return _are_names(text, lambda surname: len(surname) == 1 or surname in _compounds())
-
-
-def _compounds() -> frozenset[str]:
-    return frozenset(_COMPOUND[at : at + 2] for at in range(0, len(_COMPOUND), 2))
+    return _are_names(text, lambda surname: len(surname) == 1 or surname in _COMPOUND)
 
 
 def _are_names(text: str, is_surname: Callable[[str], bool]) -> bool:
     parts = [part.strip(_EDGES) for part in _PARTS.split(text) if not part.isascii()]
-    return bool(parts) and all(_is_name(part, is_surname) for part in parts)
-
-
-def _is_name(part: str, is_surname: Callable[[str], bool]) -> bool:
-    """Whether it is a surname of one or two characters, then a given name."""
-    found = [re.fullmatch(rf"({_HAN}{{{length}}})[\^ \u3000]?{_HAN}{{1,2}}", part) for length in (1, 2)]
-    return any(match and is_surname(match[1]) for match in found)
+    forms = [rf"({_HAN}{{{length}}})[\^ \u3000]?{_HAN}{{1,2}}" for length in (1, 2)]  # surname, then given name
+    named = (any((m := re.fullmatch(form, part)) and is_surname(m[1]) for form in forms) for part in parts)
+    return bool(parts) and all(named)
 
 
 def likeness(text: str) -> int:
@@ -129,22 +125,10 @@ def _alternates(word: str, vowels: frozenset[str] | set[str]) -> bool:
     )
 
 
-def _is_hebrew(word: str) -> bool:
-    return bool(_HEBREW.fullmatch(word)) and not _HEBREW_LAST.search(word)
-
-
-def _is_arabic(word: str) -> bool:
-    return bool(_ARABIC.fullmatch(word)) and not _ARABIC_ORDER.search(word)
-
-
-def _is_thai(word: str) -> bool:
-    return bool(_THAI.fullmatch(word)) and bool(_THAI_VOWELS.search(word))
-
-
 _WORDS: dict[str, Callable[[str], bool]] = {
     "CYRILLIC": _is_cyrillic,
     "GREEK": _is_greek,
-    "HEBREW": _is_hebrew,
-    "ARABIC": _is_arabic,
-    "THAI": _is_thai,
+    "HEBREW": lambda word: bool(_HEBREW.fullmatch(word)) and not _HEBREW_LAST.search(word),
+    "ARABIC": lambda word: bool(_ARABIC.fullmatch(word)) and not _ARABIC_ORDER.search(word),
+    "THAI": lambda word: bool(_THAI.fullmatch(word) and _THAI_VOWELS.search(word)),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -54,10 +55,13 @@ class Scene:
         self.exam = exam(catalogue, "E1", "1.2")
         self.selection = Selection(Identity(), catalogue, lambda: BOOK, EventBus(self.events.append))
 
-    def select(self, *classes: SeriesClass, complete: bool = True, thin: tuple[Thin, ...] = ()) -> bool:
+    def select(
+        self, *classes: SeriesClass, complete: bool = True, thin: tuple[Thin, ...] = (),
+        late_after: datetime | None = None,
+    ) -> bool:  # fmt: skip
         destination = Destination(name=CLOUD, classes=classes or ASKED, thin=thin)
         case = self.catalogue.exams.case(self.exam)
-        return self.selection.select(destination, case, complete=complete, now=NOW)
+        return self.selection.select(destination, case, complete=complete, now=NOW, late_after=late_after)
 
     def fates(self) -> dict[str, tuple[Fate, str]]:
         entries = self.catalogue.ledger.entries(self.exam, CLOUD)
@@ -137,6 +141,34 @@ def test_a_key_object_that_comes_late_takes_back_that_an_instance_was_left_out(s
     scene.catalogue.instances.add([document(50, 113013, "1.2.1.0")])
     scene.select()
     assert scene.fates()["0"] == (Fate.SELECTED, "a key object refers to it")
+
+
+def test_a_key_object_sends_nothing_that_the_selection_would_keep_back(scene: Scene) -> None:
+    first = slices(3, 1.0, 1.0)
+    scene.catalogue.instances.add(first)
+    scene.select()
+    scene.send_all()
+    thick = replace(first[1].header.facts, slice_thickness=5.0)
+    other = replace(first[1].header.patient, patient_id="P2", name="Li^Si")
+    same, foreign, note, late = (
+        replace(first[0], version=2, digests=replace(first[0].digests, data_set="again")),
+        replace(new(1, thick, patient=other, position=9.0), version=2, digests=instance(1, digest="other").digests),
+        document(40, 113001, "1.2.1.77"),
+        new(41, thick, series=41),
+    )
+    scene.catalogue.instances.add([same, foreign, note, late])
+    scene.select()
+    assert scene.going() == {"2"}
+    scene.catalogue.instances.add([document(50, 113000, "1.2.1.0", "1.2.1.1", "1.2.1.40", "1.2.1.41")])
+    scene.events.clear()
+    for _ in range(2):
+        scene.select(late_after=NOW - MINUTE)
+    entries = scene.catalogue.ledger.entries(scene.exam, CLOUD)
+    assert {(one.uids.sop.removeprefix("1.2.1."), one.version): one.fate for one in entries} == {
+        ("0", 1): Fate.SENT, ("0", 2): Fate.FILTERED, ("1", 1): Fate.SENT, ("1", 2): Fate.HELD, ("2", 1): Fate.SENT,
+        ("40", 1): Fate.FILTERED, ("41", 1): Fate.LATE, ("50", 1): Fate.LATE,
+    }  # fmt: skip
+    assert scene.events == []
 
 
 def test_a_document_of_another_study_counts_and_has_the_exam_evaluated(scene: Scene) -> None:

@@ -94,8 +94,7 @@ def facts(*taken: JsonVersion, studies: Sequence[StudyHere] = (), status: str = 
     patient = ExamPatient({"Patient.PatientId": "P1"}, NAME)
     last = jsons[-1]
     key = ExamKey(
-        hospital="", branch="01", exam_id="E1", accession_number="A1", study_uids=(STUDY,), bad_uids=(),
-        patient=patient,
+        hospital="", branch="01", exam_id="E1", accession_number="A1", study_uids=(STUDY,), patient=patient,
         status=status, approve_time=last.approve_time, submit_time=last.submit_time, image_count=None, study_date=None,
         reported=("", ""), modality="CT",
     )  # fmt: skip

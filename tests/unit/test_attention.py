@@ -300,8 +300,7 @@ def test_names_are_few_and_the_rest_is_counted() -> None:
 def key(status: str, *, time: bool = True, unread: bool = False) -> ExamKey:
     patient = ExamPatient({}, "张三")
     return ExamKey(
-        hospital="", branch="01", exam_id="E1", accession_number="A1", study_uids=(), bad_uids=(),
-        patient=patient, status=status,
+        hospital="", branch="01", exam_id="E1", accession_number="A1", study_uids=(), patient=patient, status=status,
         approve_time=NOW if time else None, submit_time=None, image_count=None, study_date=None, reported=("", ""),
         modality="CT", unread_approval=unread,
     )  # fmt: skip

@@ -282,7 +282,7 @@ def test_done_on_another_device_than_its_folder_is_left_alone(desk: Desk, monkey
 def test_names_that_are_all_taken_cost_one_file_no_time_and_the_others_nothing(desk: Desk) -> None:
     done = desk.inbox / "done"
     done.mkdir()
-    for number in originals._numbers():
+    for number in originals._NUMBERS:
         (done / f"r~{number}.json").touch()
     (done / "r.json").touch()
     desk.put("r.json", exam())

@@ -33,8 +33,7 @@ OTHERS = replace(WAITING, owner=2, owner_words=E2)
 def key(**changes: object) -> ExamKey:
     patient = ExamPatient({"Patient.PatientId": "P1"}, "张三")
     found = ExamKey(
-        hospital="", branch="01", exam_id="V0001", accession_number="A0001", study_uids=("1.2",),
-        bad_uids=(), patient=patient,
+        hospital="", branch="01", exam_id="V0001", accession_number="A0001", study_uids=("1.2",), patient=patient,
         status="Reported", approve_time=NOW, submit_time=None, image_count=None, study_date=None, reported=("f", "i"),
         modality="CT",
     )  # fmt: skip

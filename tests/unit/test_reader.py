@@ -127,7 +127,7 @@ def test_a_program_that_was_ended_from_outside_costs_no_pdf_its_place() -> None:
 
 
 def test_a_program_whose_node_was_killed_before_it_took_the_answer_ends_quietly() -> None:
-    program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path), str(2**30), "10")
+    program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path), str(2**30), "10", "10")
     ours, theirs = socket.socketpair()
     end = theirs.fileno()
     with theirs, subprocess.Popen(program, stdin=end, stdout=end, stderr=subprocess.PIPE) as process:

@@ -14,13 +14,13 @@ from router.series.study import Marks, marks_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """A ledger row of the newest version of an instance; `key` is the row's, `cut` says where it breaks off."""
+    """A ledger row of the newest version of an instance; `key` is the row's, `purged`: its file was removed."""
 
     key: int
     sop_uid: str
     fate: Fate
     rule: str
-    cut: str
+    purged: bool
 
 
 class References:
@@ -49,7 +49,7 @@ class References:
         """The exam's ledger rows at the destination of these instances' newest versions."""
         studies = ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
         query = (
-            LedgerRow.select(LedgerRow.id, Instance.sop_uid, LedgerRow.state, LedgerRow.rule, Instance.cut)
+            LedgerRow.select(LedgerRow.id, Instance.sop_uid, LedgerRow.state, LedgerRow.rule, Instance.purged)
             .join(Instance)
             .join(Study)
             .where(Study.uid.in_(studies) & (LedgerRow.destination == destination) & Instance.newest)
@@ -59,15 +59,23 @@ class References:
             row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
         ]
         return [
-            Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, cut=cut) for key, uid, state, rule, cut in rows
+            Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, purged=purged is not None)
+            for key, uid, state, rule, purged in rows
         ]
 
-    def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
-        """Change ledger rows that are still as they were read."""
+    def leave_out(self, keys: Sequence[int], rule: str, now: datetime) -> None:
+        """Leave out those of the instances that were to be sent, or set aside as late or cut off."""
         with self._engine.write():
             for portion in portions(keys):
-                changed = LedgerRow.update(state=after, rule=rule, at=now)
-                self._engine.run(changed.where(LedgerRow.id.in_(portion) & (LedgerRow.state == before)))
+                unsent = LedgerRow.id.in_(portion) & LedgerRow.state.in_([Fate.SELECTED, Fate.LATE, Fate.CUT])
+                self._engine.run(LedgerRow.update(state=Fate.FILTERED, rule=rule, at=now).where(unsent))
+
+    def reopen(self, keys: Sequence[int]) -> None:
+        """Have instances that were left out decided again: their rows go, if they are still as they were read."""
+        with self._engine.write():
+            for portion in portions(keys):
+                left_out = LedgerRow.id.in_(portion) & (LedgerRow.state == Fate.FILTERED)
+                self._engine.run(LedgerRow.delete().where(left_out))
 
     def remark(self, keys: Sequence[int], rule: str) -> None:
         """Change the rule that ledger rows show, and nothing else."""

@@ -53,15 +53,9 @@ def looking_again(readiness: Readiness, at: datetime | None, now: datetime) -> R
 
 
 def report_readiness(
-    *,
-    approved: bool,
-    json_ok: bool,
-    pdf: bool,
-    images: Images,
-    stable_after: timedelta,
-    half: datetime | None,
+    *, approved: bool, json_ok: bool, pdf: bool, images: Images, stable_after: timedelta, half: datetime | None,
     now: datetime,
-) -> Readiness:
+) -> Readiness:  # fmt: skip
     """Readiness of a report: it waits for its parts, and for images until half of its budget is used up."""
     parts = [(approved, Needs.APPROVAL), (json_ok, Needs.JSON), (pdf, Needs.PDF)]
     needs = [need for there, need in parts if not there]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from router.config.sections import EXCLUDE_FIELDS, Config, Exclude
+from router.config.sections import EXCLUDE_FIELDS, Config
 from router.policy.states import State
 
 # Objects that go with images and say nothing about the kind of exam.
@@ -19,6 +19,17 @@ class ExcludeRule:
     name: str
     fields: Mapping[str, str]
     sayings: Mapping[str, str] = field(default_factory=dict)
+
+    def excludes(self, headers: Sequence[Mapping[str, str]], said: Mapping[str, Sequence[str]]) -> bool:
+        """Whether it excludes an exam; one of its `headers` is enough."""
+        says = (
+            any(re.search(expression, text) for text in said.get(name) or ("",))
+            for name, expression in self.sayings.items()
+        )
+        return all(says) and any(
+            all(re.search(expression, header.get(field, "")) for field, expression in self.fields.items())
+            for header in (headers if self.fields else [{}])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,7 @@ def aside(
     the names in the rules.
     """
     for rule in policy.exclude:
-        if _says(rule, said or {}) and any(_matches(rule, header) for header in (headers if rule.fields else [{}])):
+        if rule.excludes(headers, said or {}):
             return Aside(State.EXCLUDED, f"rule {rule.name!r} of [[share.exclude]]")
     kinds = modalities - _ACCOMPANYING
     if kinds and not kinds & policy.modalities:
@@ -64,21 +75,9 @@ def share_policy(config: Config) -> SharePolicy:
     start = share.from_
     if start is not None and start.tzinfo is None:
         start = start.replace(tzinfo=config.node.timezone)
-    return SharePolicy(frozenset(share.modalities), start, tuple(map(_exclude_rule, share.exclude)))
-
-
-def _exclude_rule(rule: Exclude) -> ExcludeRule:
-    named = rule.model_extra or {}
-    header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
-    return ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header})
-
-
-def _says(rule: ExcludeRule, said: Mapping[str, Sequence[str]]) -> bool:
-    return all(
-        any(re.search(expression, text) for text in said.get(name) or ("",))
-        for name, expression in rule.sayings.items()
-    )
-
-
-def _matches(rule: ExcludeRule, header: Mapping[str, str]) -> bool:
-    return all(re.search(expression, header.get(field, "")) for field, expression in rule.fields.items())
+    rules = []
+    for rule in share.exclude:
+        named = rule.model_extra or {}
+        header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
+        rules.append(ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header}))
+    return SharePolicy(frozenset(share.modalities), start, tuple(rules))

@@ -108,10 +108,7 @@ def successive(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
 
 
 def approval_arrived(versions: Sequence[JsonVersion]) -> datetime:
-    """The arrival of the approval that counts: of the first of the approved versions at the end of the list.
-
-    Where the last version is not approved, its arrival.
-    """
+    """Arrival of the first of the approved versions at the end of the list; of the last if that is not approved."""
     found = versions[-1].arrived
     for version in reversed(versions):
         if not version.approved:
@@ -163,13 +160,7 @@ def given_up(status: str) -> bool:
 
 
 _TAKEN_BACK = frozenset({"Withdrawn", "Cancelled", "Canceled"})
-_GIVEN_UP = frozenset(word.casefold() for word in _TAKEN_BACK) | {
-    "discontinued",
-    "void",
-    "voided",
-    "deleted",
-    "revoked",
-}
+_GIVEN_UP = frozenset(map(str.casefold, _TAKEN_BACK)) | {"discontinued", "void", "voided", "deleted", "revoked"}
 _NO_EXAM = re.compile(
     "(?:已|被)?(?:取消|作废|撤销|撤消|撤回|撤单|退费|退单|退检|弃检|删除|废弃|注销|终止)"
     "(?:登记|检查|申请|申请单|预约|医嘱)?|(?:检查|申请|申请单|预约|医嘱|登记)(?:已|被)?(?:取消|作废|撤销|撤消|撤回|删除|终止)"

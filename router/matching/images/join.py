@@ -40,14 +40,11 @@ def by_accession(
     exam: ExamSide, candidates: Sequence[Candidate], policy: IdentityPolicy, within: timedelta
 ) -> list[str]:
     """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near."""
-    listed = frozenset(exam.listed)
-    return [c.uid for c in candidates if c.uid not in listed and _joins(exam, c, policy, within)]
-
-
-def _joins(exam: ExamSide, candidate: Candidate, policy: IdentityPolicy, within: timedelta) -> bool:
-    if not exam.accession_number or not candidate.identities:
-        return False
-    comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in candidate.identities]
-    agreeing = all(c.agree & {"patient id", "name"} and "accession number" in c.agree for c in comparisons)
-    near = exam.date is None or candidate.date is None or abs(exam.date - candidate.date) <= within
-    return near and agreeing and not any(c.differ for c in comparisons)
+    found = []
+    for one in (c for c in candidates if exam.accession_number and c.uid not in exam.listed):
+        comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in one.identities]
+        agreeing = all(c.agree & {"patient id", "name"} and "accession number" in c.agree for c in comparisons)
+        near = exam.date is None or one.date is None or abs(exam.date - one.date) <= within
+        if comparisons and near and agreeing and not any(c.differ for c in comparisons):
+            found.append(one.uid)
+    return found

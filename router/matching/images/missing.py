@@ -40,11 +40,6 @@ def wanted(expected: Expected) -> str:
     return "; ".join(text for text in (missing(expected), damaged) if text)
 
 
-def told_at(expected: Expected, after: timedelta) -> datetime:
-    """The time at which missing images raise an alarm."""
-    return expected.approved_at + after
-
-
 def ask_again(tries: int, asked: datetime | None, first: datetime, most: int, pause: timedelta) -> datetime | None:
     """The time of the next question to the PACS: first at `first`, then after doubling pauses; None after `most`."""
     if asked is None:

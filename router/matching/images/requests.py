@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from router.policy.deadlines import Deadline
 from router.policy.states import HeldBy
 
-OTHERS = HeldBy.OTHERS
 _PATIENCE = timedelta(days=7)
 
 
@@ -50,7 +49,7 @@ def goes_without(then: str, due: Deadline | None, now: datetime) -> bool:
 
 def held_for(others: Sequence[Companion], due: Deadline | None, now: datetime) -> str:
     """The reason for holding images when time runs out; "" when they are not held."""
-    return f"{OTHERS}: {told_of(others)}" if others and due is not None and now >= due.four_fifths else ""
+    return f"{HeldBy.OTHERS}: {told_of(others)}" if others and due is not None and now >= due.four_fifths else ""
 
 
 def told_of(others: Sequence[Companion]) -> str:

@@ -139,10 +139,11 @@ def silence(waiting: Sequence[Waiting], reported: Sequence[Reported], scope: Sco
     senders: dict[str, SilentDay] = {}
     ris: SilentDay | None = None
     for day in sorted(silent):
-        if _nobody_has_any(silent[day], reports):
-            ris = ris or next(
-                (one for one in silent[day] if clock.now >= _over(one.first, _EARLY_AFTERNOON, clock)), None
-            )
+        # One silent sender is no sign of the RIS while others' reports come.
+        several = len(silent[day]) > 1
+        if day not in reports.of_day and (several or reports.of_others(silent[day][0]) is None):
+            over = (one for one in silent[day] if clock.now >= _over(one.first, _EARLY_AFTERNOON, clock))
+            ris = ris or next(over, None)
             continue
         for one in silent[day]:
             if _is_silent(one, reports, scope, clock):
@@ -155,17 +156,14 @@ class _Reports:
 
     def __init__(self, reported: Sequence[Reported]) -> None:
         self._in_order = sorted(reported, key=lambda one: one.at)
-        self._of_day: dict[date | None, list[Reported]] = defaultdict(list)
+        self.of_day: dict[date | None, list[Reported]] = defaultdict(list)
         self._of_sender: dict[str, list[Reported]] = defaultdict(list)
         for one in self._in_order:
-            self._of_day[day_of(one.study_date)].append(one)
+            self.of_day[day_of(one.study_date)].append(one)
             self._of_sender[one.sender].append(one)
 
     def has(self, sender: str, day: date) -> bool:
-        return any(one.sender == sender for one in self._of_day.get(day, ()))
-
-    def any_of(self, day: date) -> bool:
-        return day in self._of_day
+        return any(one.sender == sender for one in self.of_day.get(day, ()))
 
     def of_others(self, one: SilentDay) -> datetime | None:
         """The time since which other senders' reports came: of the same day, or meanwhile."""
@@ -173,7 +171,7 @@ class _Reports:
         meanwhile = islice(self._in_order, begin, None)
         others = (
             next((other.at for other in some if other.sender != one.sender), None)
-            for some in (meanwhile, self._of_day.get(one.day, ()))
+            for some in (meanwhile, self.of_day.get(one.day, ()))
         )
         return min((at for at in others if at is not None), default=None)
 
@@ -200,13 +198,6 @@ def _without_any(
         if len(arrivals) >= _LEAST_STUDIES and not reports.has(sender, day):
             first, _, third, *_ = sorted(arrivals)
             yield SilentDay(sender=sender, day=day, studies=len(arrivals), first=first, third=third)
-
-
-def _nobody_has_any(silent: Sequence[SilentDay], reports: _Reports) -> bool:
-    """Whether the RIS fell silent; one silent sender is no sign while others' reports come."""
-    if reports.any_of(silent[0].day):
-        return False
-    return len(silent) > 1 or reports.of_others(silent[0]) is None
 
 
 def _is_silent(one: SilentDay, reports: _Reports, scope: Scope, clock: WorkClock) -> bool:

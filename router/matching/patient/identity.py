@@ -90,13 +90,9 @@ class Comparison:
 
 
 def compare(
-    exam: ExamPatient,
-    accession_number: str,
-    study: StudyIdentity,
-    policy: IdentityPolicy,
-    sibling_accessions: frozenset[str] = frozenset(),
-    vague_accessions: frozenset[str] = frozenset(),
-) -> Comparison:
+    exam: ExamPatient, accession_number: str, study: StudyIdentity, policy: IdentityPolicy,
+    sibling_accessions: frozenset[str] = frozenset(), vague_accessions: frozenset[str] = frozenset(),
+) -> Comparison:  # fmt: skip
     """Compare field by field. `sibling_accessions` are of other exams of this patient that list the study.
 
     `vague_accessions` are of exams that list it and say too little of their patient to tell them from this one.
@@ -105,11 +101,12 @@ def compare(
     siblings, vague = (
         frozenset(numbered(number, policy) for number in some) for some in (sibling_accessions, vague_accessions)
     )
+    sexes = (exam.sex, study.patient.sex.strip().upper())
     names = likeness(exam.name, study.patient.name, policy.blank_names)
     answers = {
         "patient id": _same_id(exam, study.patient.patient_id, policy),
         "accession number": _same_accession(ours, mine, siblings, vague),
-        "sex": _same_sex(exam.sex, study.patient.sex.strip().upper()),
+        "sex": sexes[0] == sexes[1] if {*sexes} <= {"M", "F"} else None,
         "birth date": _same_birth_date(_day(exam.birth_date), _day(study.patient.birth_date)),
         "name": names.same,
     }
@@ -133,32 +130,27 @@ def stripped(value: str, policy: IdentityPolicy) -> str:
     """A patient number as it is compared, the same for all numbers of a patient; "" for values that say nothing."""
     if not is_readable(value):
         return ""
-    value = numbered(_cut(value.strip(" \0"), policy), policy)
+    value = value.strip(" \0")
+    if policy.strip:  # matches in the value's own width, else in the usual one
+        cut = re.sub(policy.strip, "", value)
+        value = cut if cut != value else re.sub(policy.strip, "", _usual(value))
+    value = numbered(value, policy)
     return policy.aliases.get(value, value)
-
-
-def _cut(value: str, policy: IdentityPolicy) -> str:
-    """The value without the text that [identity] strip matches, in the value's own width or the usual one."""
-    cut = re.sub(policy.strip, "", value) if policy.strip else value
-    return cut if cut != value or not policy.strip else re.sub(policy.strip, "", _usual(value))
 
 
 def numbered(value: str, policy: IdentityPolicy) -> str:
     """A patient or accession number as it is compared, in the usual width; "" for values that say nothing."""
     value = _usual(value)
-    if value.upper() in policy.blank or not is_readable(value) or _says_nothing(value):
+    plain = re.sub(r"[\W_]", "", value)
+    row = any(up.startswith(value) for up in _UP) or any(down.endswith(value) for down in _DOWN)
+    empty = (row and len(value) >= _SHORTEST_ROW) or _NO_NUMBER.fullmatch(plain) or _AGAIN.fullmatch(plain)
+    if value.upper() in policy.blank or not is_readable(value) or empty:
         return ""
     return value.upper() if policy.ignore_case else value
 
 
 def _usual(value: str) -> str:
     return unicodedata.normalize("NFKC", value).strip(" \0")
-
-
-def _says_nothing(value: str) -> bool:
-    plain = re.sub(r"[\W_]", "", value)
-    row = any(up.startswith(value) for up in _UP) or any(down.endswith(value) for down in _DOWN)
-    return (row and len(value) >= _SHORTEST_ROW) or bool(_NO_NUMBER.fullmatch(plain) or _AGAIN.fullmatch(plain))
 
 
 def compared(
@@ -214,10 +206,6 @@ def _same_accession(ours: str, theirs: set[str], siblings: frozenset[str], vague
     if ours in theirs or theirs & siblings:
         return True
     return None if theirs & vague else False
-
-
-def _same_sex(ours: str, theirs: str) -> bool | None:
-    return ours == theirs if {ours, theirs} <= {"M", "F"} else None
 
 
 def _day(text: str) -> str:

@@ -28,10 +28,7 @@ _FEWEST = 2
 
 
 def known_removed(group: str) -> tuple[str, frozenset[str]]:
-    """A name's group without notes of known words, and the sex and age in them.
-
-    A group stays as it is where fewer than two Han characters would be left.
-    """
+    """A name's group without notes of known words, and the sex and age in them; two Han characters stay."""
     notes: set[str] = set()
 
     def kept(content: str, given: str) -> str:

@@ -3,10 +3,10 @@
 Rare characters (extensions of Han, compatibility forms, private use) are compared as they are.
 """
 
-import functools
 import itertools
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.matching.patient.name_notes import known_removed, others_removed
@@ -71,18 +71,13 @@ def likeness(one: str, other: str, blank: tuple[str, ...] = ()) -> Likeness:
 
 def telling(name: str, blank: tuple[str, ...]) -> str:
     """A name without groups that mean "no name"; "" where its Han characters mean that. Numbers do not count."""
-    patterns = _compiled(blank)
+    patterns = [re.compile(pattern, re.IGNORECASE) for pattern in blank]
     groups = unicodedata.normalize("NFKC", name).split("=")
     kept = [g for g in groups if not any(_stands_for_none(form, patterns) for form in (g, known_removed(g)[0]))]
     return "" if any(_HAN.search(group) for group in groups if group not in kept) else "=".join(kept)
 
 
-@functools.cache
-def _compiled(blank: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in blank)
-
-
-def _stands_for_none(group: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
+def _stands_for_none(group: str, patterns: Sequence[re.Pattern[str]]) -> bool:
     words = re.findall(r"\w+", group)
     letters = [word.strip("0123456789") for word in words]
     forms = [[w] for w in ("".join(words), "".join(letters))] + [[word for word in letters if word]]
@@ -107,14 +102,14 @@ def _like(one: _Name, other: _Name) -> Likeness:
 
 def _spelt(one: _Name, other: _Name) -> Spelling | None:
     """The spelling of one name's Han by the other's words: the best of the possible ways."""
-    ways = ((named, words) for named, words in ((one, other.words), (other, one.words)) if named.han and words)
-    found = {spelling(n.han, "".join(form)) for n, words in ways for form in (*_forms(words), *_marked(n, words))}
+    found: set[Spelling] = set()
+    for named, words in ((one, other.words), (other, one.words)):
+        if named.han and words:
+            forms = _forms(words)
+            if len(words) > 1 and words[-1] in named.marks:  # the letter also marks a twin's Han name
+                forms.append(words[:-1])
+            found.update(spelling(named.han, "".join(form)) for form in forms)
     return min(found, key=list(Spelling).index, default=None)
-
-
-def _marked(named: _Name, words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The words without the letter that also marks a twin's Han name."""
-    return [words[:-1]] if len(words) > 1 and words[-1] in named.marks else []
 
 
 def _twins(one: _Name, other: _Name) -> bool:
@@ -149,7 +144,10 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> bool | None:
 
 @remembered(_KEPT, _LONGEST)
 def _read(name: str) -> _Name:
-    groups, notes = _noted(_DOTS.sub("·", _digits(unicodedata.normalize("NFKC", name))).split("="))
+    plain = unicodedata.normalize("NFKC", name)
+    # Not all digits in circles have a compatibility form.
+    plain = "".join(str(unicodedata.digit(c)) if "\u2776" <= c <= "\u2792" and c.isdigit() else c for c in plain)
+    groups, notes = _noted(_DOTS.sub("·", plain).split("="))
     han_group = next((group for group in groups if _HAN.search(group)), "")
     latin_group = next((group for group in groups if re.search("[A-Za-z]", _ascii(group))), "")
     words, marks = _words(latin_group), _marks(han_group)
@@ -158,13 +156,9 @@ def _read(name: str) -> _Name:
     han = "".join(c for c in han_group if c == "·" or _HAN.match(c)).strip("·")
     marked = bool(marks) and han_group == latin_group
     return _Name(
-        han=han,
-        words=() if marked else words,
-        other=_other_letters("=".join(groups)),
-        marks=marks,
-        numbers=numbers or places,
-        notes=notes,
-    )
+        han=han, words=() if marked else words, other=_other_letters("=".join(groups)), marks=marks,
+        numbers=numbers or places, notes=notes,
+    )  # fmt: skip
 
 
 def _noted(groups: list[str]) -> tuple[list[str], frozenset[str]]:
@@ -176,11 +170,6 @@ def _noted(groups: list[str]) -> tuple[list[str], frozenset[str]]:
         kept.append(bare)
         notes |= first | second
     return kept, notes
-
-
-def _digits(name: str) -> str:
-    """The name with digits in circles of every kind as digits: not all have a compatibility form."""
-    return "".join(str(unicodedata.digit(c)) if "\u2776" <= c <= "\u2792" and c.isdigit() else c for c in name)
 
 
 def _marks(group: str) -> frozenset[str]:

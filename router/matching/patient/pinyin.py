@@ -11,7 +11,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import distribution
 
@@ -54,14 +53,6 @@ class Spelling(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """The readings: `raw` by code point, with tones; `syllables` are all that occur, as they are compared."""
-
-    raw: Mapping[int, str]
-    syllables: frozenset[str]
-
-
 @remembered(_KEPT, _LONGEST)
 def spelling(han: str, latin: str) -> Spelling:
     """The relation of the letters A to Z of `latin` to the name `han`, in which · may stand between the parts."""
@@ -79,19 +70,24 @@ def spelling(han: str, latin: str) -> Spelling:
 @functools.lru_cache(_KEPT)
 def readings(char: str) -> tuple[str, ...]:
     """The readings of a character in capitals without tones, ü as V, U and YU; () where none is known."""
-    raw = _table().raw.get(ord(char), "")
+    raw = _table().get(ord(char), "")
     found = dict.fromkeys(form for reading in raw.split(",") if raw for form in _forms(reading))
     return tuple(dict.fromkeys((*found, *_MORE.get(char, "").split())))
 
 
 @functools.cache
-def _table() -> _Table:
-    """Read the table of characters only: importing pypinyin would load its phrases, too (50 MB, never used)."""
+def _table() -> Mapping[int, str]:
+    """Readings by code point, with tones. Importing pypinyin would load its phrases, too (50 MB, never used)."""
     path = distribution("pypinyin").locate_file("pypinyin/pinyin_dict.json")
     with open(str(path), encoding="utf-8") as file:  # noqa: PTH123  # the core knows no pathlib
-        raw = {int(point): sys.intern(found) for point, found in json.load(file).items()}
-    each = {reading for found in set(raw.values()) for reading in found.split(",")}
-    return _Table(raw, frozenset(form for reading in each for form in _forms(reading) if _VOWEL.search(form)))
+        return {int(point): sys.intern(found) for point, found in json.load(file).items()}
+
+
+@functools.cache
+def _syllables() -> frozenset[str]:
+    """All syllables that occur, as they are compared."""
+    each = {reading for found in set(_table().values()) for reading in found.split(",")}
+    return frozenset(form for reading in each for form in _forms(reading) if _VOWEL.search(form))
 
 
 def _forms(reading: str) -> Iterator[str]:
@@ -127,7 +123,7 @@ def _reached(order: Iterable[tuple[str, ...]], latin: str) -> Spelling | None:
 
 
 def _whole_syllables(latin: str) -> bool:
-    syllables = _table().syllables
+    syllables = _syllables()
     longest = max(map(len, syllables))
     ends = {0}
     for end in range(len(latin)):

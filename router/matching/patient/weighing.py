@@ -15,10 +15,7 @@ _UNSPELT = "no reading of the name's characters gives the Latin name"
 
 
 def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouched: bool = False) -> Iterator[Doubt]:
-    """The doubts about one study, by one of the identities in its headers.
-
-    `vouched`: a person has joined the study to the exam, which is evidence, but settles no contradiction.
-    """
+    """Doubts about a study by one of its identities; `vouched`: a person joined it, which settles no contradiction."""
     why = _unlike(found)
     if found.differ:
         text = f"study {study_uid} differs from the exam in {', '.join(found.differ)}"
@@ -28,7 +25,14 @@ def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouc
         yield Doubt(rule="spelling", text=text, since=_SECOND if found.readable else 1, study_uid=study_uid)
     # A person who settles one of these has looked at everything.
     if found.evidence < policy.evidence and not (found.differ or why or vouched):
-        yield _unproved(study_uid, found, policy)
+        kinds = "patient id, accession number, and name with sex or birth date"
+        agree = f"{found.evidence} of {kinds} agree" if found.evidence else f"none of {kinds} agrees"
+        asked = f"; [identity] evidence asks for {policy.evidence}" if policy.evidence > 1 else ""
+        text = f"study {study_uid}: besides its UID {agree}{asked}"
+        if found.readable:
+            yield Doubt(rule="evidence", text=text, since=_SECOND, study_uid=study_uid)
+        else:
+            yield Doubt(rule="unreadable", text=f"{text}; the name has no certain reading", study_uid=study_uid)
 
 
 def remarks(found: Comparison) -> tuple[str, ...]:
@@ -48,13 +52,3 @@ def _unlike(found: Comparison) -> str:
         return "neither patient id nor accession number agrees"
     others = [field for field in ("sex", "birth date") if field in found.differ]
     return f"{' and '.join(others)} differ, too" if found.unlike and found.spelling == Spelling.FAR and others else ""
-
-
-def _unproved(study_uid: str, found: Comparison, policy: IdentityPolicy) -> Doubt:
-    kinds = "patient id, accession number, and name with sex or birth date"
-    agree = f"{found.evidence} of {kinds} agree" if found.evidence else f"none of {kinds} agrees"
-    asked = f"; [identity] evidence asks for {policy.evidence}" if policy.evidence > 1 else ""
-    text = f"study {study_uid}: besides its UID {agree}{asked}"
-    if found.readable:
-        return Doubt(rule="evidence", text=text, since=_SECOND, study_uid=study_uid)
-    return Doubt(rule="unreadable", text=f"{text}; the name has no certain reading", study_uid=study_uid)

@@ -99,7 +99,10 @@ def choose(papers: Papers, now: datetime) -> Choice:
     if not counting:
         return Choice()
     claims = _claims(papers)
-    group = _served_alike(papers.taken, counting)
+    counted, content = {version.document for version in counting}, counting[-1].content
+    # One that came too late to count and reports the same may have come again with corrected times.
+    stale = [one.document for one in papers.taken if one.document not in counted and one.content == content]
+    group = [*stale, *(version.document for version in _unchanged(counting))]  # one PDF serves these
     mine = [claim for claim in claims if claim.version.document in group and claim.pdf.unread != Unread.ONCE]
     sound = [claim for claim in mine if not claim.pdf.doubt]
     pairs = [claim for claim in sound if claim.pair and not claim.open]
@@ -108,17 +111,6 @@ def choose(papers: Papers, now: datetime) -> Choice:
     rank = {document: at for at, document in enumerate(group)}
     base = max(pairs, key=lambda one: (one.kind == Kind.PERSON, rank[one.version.document], _came(one.pdf)))
     return _replaced(papers, base, sound, now)
-
-
-def _served_alike(taken: Sequence[JsonVersion], counting: Sequence[JsonVersion]) -> list[int]:
-    """The documents that one PDF serves; the version that counts is the last.
-
-    Versions that came too late to count and report the same are among them: one may have come again with corrected
-    times.
-    """
-    counted = {version.document for version in counting}
-    stale = [one.document for one in taken if one.document not in counted and one.content == counting[-1].content]
-    return [*stale, *(version.document for version in _unchanged(counting))]
 
 
 def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:
@@ -182,15 +174,19 @@ _OPEN = "two approved versions report differently and lack a PDF, and nothing te
 
 
 def _claims(papers: Papers) -> list[_Claim]:
+    counted = {version.document for version in successive(papers.taken)}
+    # Approved ones that came too late to count may claim a PDF, too.
+    versions = [version for version in papers.taken if version.document in counted or version.approved]
     found: list[_Claim] = []
     for pdf in sorted(papers.pdfs, key=_came):
-        claim = _claim(papers, pdf, found)
+        claim = _claim(papers, versions, pdf, found)
         found += [claim] if claim else []
     return found
 
 
-def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim | None:
-    versions = _claimants(papers.taken)
+def _claim(
+    papers: Papers, versions: Sequence[JsonVersion], pdf: PdfVersion, before: Sequence[_Claim]
+) -> _Claim | None:  # fmt: skip
     said = next((version for version in papers.taken if version.document == pdf.confirmed), None)
     if said is not None:
         return _Claim(pdf=pdf, version=said, kind=Kind.PERSON, pair=True)
@@ -208,7 +204,8 @@ def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim 
     first = not _is_served(version, versions, has) or (near and version.document not in has)
     replaces = all(not one.sure for one in taken if one.version == version) and _near(version, pdf, _AT_ONCE)
     pair = kind == Kind.CONTENT or pdf.arrived <= version.arrived or first or replaces
-    sure = kind != Kind.ORDER or not _may_be_of_draft(version, open_, pdf, papers)
+    drafts = (one for one in open_ if not one.approved and one.arrived < version.arrived)
+    sure = kind != Kind.ORDER or not any(_near(draft, pdf, papers.window) for draft in drafts)
     lacking = [one for one in named if not _is_served(one, versions, has)]
     as_well = papers.strict and _may_be_of_another(version, lacking, pdf, papers.window)
     return _Claim(pdf=pdf, version=version, kind=kind, pair=pair, sure=sure, open=as_well)
@@ -226,17 +223,6 @@ def _may_be_of_another(
     return any(not own or _near(one, pdf, window) for one in others)
 
 
-def _may_be_of_draft(version: JsonVersion, versions: Sequence[JsonVersion], pdf: PdfVersion, papers: Papers) -> bool:
-    drafts = (one for one in versions if not one.approved and one.arrived < version.arrived)
-    return any(_near(draft, pdf, papers.window) for draft in drafts)
-
-
-def _claimants(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
-    """The versions that may claim a PDF: those that counted, and approved ones that came too late to count."""
-    counted = {version.document for version in successive(taken)}
-    return [version for version in taken if version.document in counted or version.approved]
-
-
 def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[JsonVersion], Kind]:
     """The versions that content and times leave open, and the kind of evidence that decided."""
     found, kind = list(versions), Kind.ORDER
@@ -250,10 +236,7 @@ def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[Js
 
 
 def _of_name(versions: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta) -> list[JsonVersion]:
-    """The versions that came under the PDF's name, where each version has its own.
-
-    A draft's name does not bind a PDF that came long after it.
-    """
+    """The versions under the PDF's name, if each has its own; a draft's binds no PDF that came long after it."""
     named = [version for version in versions if version.stem == pdf.stem]
     bound = any(version.approved or _near(version, pdf, window) for version in named)
     return named if bound and len(named) < len(versions) else list(versions)
@@ -276,15 +259,12 @@ def _by_order(
     near = _near(last, pdf, window)
     if approval is None or (last.approved and near and not _is_served(last, versions, has)):
         return last
-    if approval.arrived - pdf.arrived <= window:
-        return last if near and not last.approved and _follows(last, pdf, approval) else approval
-    return last if last.approved or near else approval
-
-
-def _follows(draft: JsonVersion, pdf: PdfVersion, approval: JsonVersion) -> bool:
-    """Whether a PDF between a draft and an approval, near to both, rather came with the draft."""
     wait = approval.arrived - pdf.arrived
-    return wait > _AT_ONCE and pdf.arrived - draft.arrived < wait
+    if wait <= window:
+        # Between a draft and an approval, near to both, it came with the one that is nearer.
+        of_draft = near and not last.approved and wait > _AT_ONCE and pdf.arrived - last.arrived < wait
+        return last if of_draft else approval
+    return last if last.approved or near else approval
 
 
 def _is_served(version: JsonVersion, versions: Sequence[JsonVersion], has: frozenset[int]) -> bool:

@@ -51,7 +51,13 @@ def runs_of_pdf(text: str) -> Runs:
     """
     if not is_text(text):
         return frozenset()
-    return _runs(_plain(_body(text[:_LONGEST])))
+    text = text[:_LONGEST]
+    pages = [[_plain(line) for line in page.splitlines()] for page in text.split(_PAGE)]
+    if len(pages) > 1:  # heads, patient's data and page numbers stand on several
+        on = Counter(line for page in pages for line in set(page))
+        lines = (line for page in pages for line in page if on[line] == 1)
+        text = "".join(line for line in lines if not _COUNTS_PAGES.fullmatch(line))
+    return _runs(_plain(text))
 
 
 def runs_of_report(parts: Iterable[str]) -> Runs:
@@ -69,7 +75,9 @@ def reading(pdf: Runs, texts: Mapping[str, Runs], others: Mapping[str, Runs] = {
     if not pdf or not shares:
         return Reading(of=None, share=best, why="the PDF has no text that can be read" if not pdf else _NO_FINDINGS)
     if best < AGREES:
-        return _of_none(pdf, best, others)
+        if any(runs and _share(runs, pdf) >= AGREES for runs in others.values()):
+            return Reading(of=frozenset(), share=best, why="the PDF has the findings of another exam")
+        return Reading(of=None, share=best, why=f"the PDF has only {best:.0%} of the findings and impression")
     of = frozenset(key for key in shares if shares[key] >= AGREES and _differs(key, texts, pdf))
     if not of or len({texts[key] for key in of}) > 1:
         return Reading(of=None, share=best, why=_CANNOT_TELL)
@@ -84,14 +92,6 @@ def lacking(pdf: Runs, texts: Mapping[str, Runs]) -> frozenset[str]:
 
 _NO_FINDINGS = "findings and impression are too short to be found in a PDF"
 _CANNOT_TELL = "the PDF does not tell the versions apart"
-
-
-def _of_none(pdf: Runs, best: float, others: Mapping[str, Runs]) -> Reading:
-    """The result where no version agrees: no evidence, unless the PDF has the text of another exam."""
-    foreign = [key for key, runs in others.items() if runs and _share(runs, pdf) >= AGREES]
-    if foreign:
-        return Reading(of=frozenset(), share=best, why="the PDF has the findings of another exam")
-    return Reading(of=None, share=best, why=f"the PDF has only {best:.0%} of the findings and impression")
 
 
 def _differs(key: str, texts: Mapping[str, Runs], pdf: Runs) -> bool:
@@ -116,15 +116,6 @@ def _runs(text: str) -> Runs:
 
 def _plain(text: str) -> str:
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-
-
-def _body(text: str) -> str:
-    """The text without lines that stand on several pages: heads, patient's data, page numbers."""
-    pages = [[_plain(line) for line in page.splitlines()] for page in text.split(_PAGE)]
-    if len(pages) == 1:
-        return text
-    on = Counter(line for page in pages for line in set(page))
-    return "".join(line for page in pages for line in page if on[line] == 1 and not _COUNTS_PAGES.fullmatch(line))
 
 
 def _is_legible(character: str) -> bool:

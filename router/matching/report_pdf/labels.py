@@ -117,27 +117,23 @@ class _Token:
 
 
 def labelled(text: str) -> Labelled:
-    """Read the labels of a report's text.
-
-    Where the words under a label may be read in several ways (买买提 艾力, 张三男), `names` has each.
-    """
-    tokens = list(_tokens(_normal(text[:_LONGEST_TEXT])))
+    """Read the labels of a report's text; `names` has every reading of ambiguous words (买买提 艾力, 张三男)."""
+    text = unicodedata.normalize("NFKC", _DOTS.sub("·", _NOT_SEEN.sub("", text[:_LONGEST_TEXT]))).upper()
+    text = text.replace("\r\n", "\n").replace("\f", "\n").replace("|", " ").replace("’", "'")
+    tokens = list(_tokens(_BROKEN.sub(r"\1名", text)))
     sexed = any(token.label in _SEX for token in tokens)
     names: dict[str, None] = {}
     numbers: dict[tuple[str, str], None] = {}
     for label, words in _values(tokens):
         if label == _NAME_LABEL:
             names |= dict.fromkeys(_persons(words, sexed=sexed))
-        elif label in _NUMBER_LABELS:
-            numbers |= dict.fromkeys((label, number) for number in [_number(words[0].text)] if number)
+        elif label in _NUMBER_LABELS and (number := _number(words[0].text)):
+            numbers[label, number] = None
     return Labelled(names=tuple(names)[:_AT_MOST], numbers=tuple(numbers)[:_AT_MOST])
 
 
 def han_name(name: str) -> str:
-    """The Han characters of a patient's name in a JSON, with a twin's mark; "" where it has none.
-
-    Notes beside it (张三[急], 张三 男 45岁, 张三先生) are no part of it.
-    """
+    """Han characters of a name in a JSON, with a twin's mark, without notes (张三[急], 张三先生); "" without any."""
     plain = _DOTS.sub("·", unicodedata.normalize("NFKC", _DOTS.sub("·", name)).upper()).strip()
     plain = "".join(re.sub(r"(?<=\S\S)[\s,]+(?:[男女]性?(?![^\W\d])|[0-9]+岁).*", "", plain).split())
     found = next((part for part in re.split(r"[=(\[【〔<]", plain) if re.search(f"[{_HAN}]", part)), "")
@@ -170,12 +166,6 @@ def normal_number(value: str) -> str:
     return "".join(unicodedata.normalize("NFKC", value).upper().split())
 
 
-def _normal(text: str) -> str:
-    text = unicodedata.normalize("NFKC", _DOTS.sub("·", _NOT_SEEN.sub("", text))).upper()
-    text = text.replace("\r\n", "\n").replace("\f", "\n").replace("|", " ").replace("’", "'")
-    return _BROKEN.sub(r"\1名", text)
-
-
 def _tokens(text: str) -> Iterator[_Token]:
     for number, line in enumerate(text.splitlines()):
         at = 0
@@ -186,14 +176,12 @@ def _tokens(text: str) -> Iterator[_Token]:
             begin = match.start("name") if match["name"] else match.start()
             yield from _words(number, line[at:begin])
             at = _SEPARATOR.match(line, match.end()).end()  # type: ignore[union-attr]  # it matches nothing, too
-            yield _label(number, match, line[max(0, begin - _BEFORE) : begin])
+            if match["label"]:
+                yield _Token(number, match["label"], re.sub(r"[ \t]", "", match["label"]))
+            else:
+                foreign = _is_foreign(match["name"], line[max(0, begin - _BEFORE) : begin])
+                yield _Token(number, match["name"], _NAME_LABEL, foreign)
         yield from _words(number, line[at:])
-
-
-def _label(line: int, match: re.Match[str], before: str) -> _Token:
-    if match["name"]:
-        return _Token(line, match["name"], _NAME_LABEL, _is_foreign(match["name"], before))
-    return _Token(line, match["label"], re.sub(r"[ \t]", "", match["label"]))
 
 
 def _is_foreign(label: str, before: str) -> bool:
@@ -205,10 +193,7 @@ def _is_foreign(label: str, before: str) -> bool:
 
 
 def _is_part(line: str, match: re.Match[str]) -> bool:
-    """Whether the word for a name is part of a sentence: Han characters stand close to it on both sides.
-
-    Fields may run together: 性别女姓名李四.
-    """
+    """Whether Han characters on both sides make it part of a sentence; fields may run together: 性别女姓名李四."""
     if re.search("(?:性别[男女]|[0-9][岁月天])$", line[max(0, match.start() - _BEFORE) : match.start()]):
         return False
     around = line[max(0, match.start() - 1) : match.start()], line[match.end() : match.end() + 1]
@@ -248,10 +233,7 @@ def _values(tokens: Sequence[_Token]) -> Iterator[tuple[str, Sequence[_Token]]]:
 def _of_group(
     labels: Sequence[_Token], values: Sequence[_Token], before: Sequence[_Token]
 ) -> Iterator[tuple[str, Sequence[_Token]]]:
-    """The values of labels in a row: one label has the next value; several have one each, in order.
-
-    A table may read as all values, then all labels.
-    """
+    """Values of labels in a row: one has the next value, several one each; a table may have its values first."""
     if len(labels) == 1 or (values and values[0].line == labels[-1].line and labels[-1].line != labels[0].line):
         one = labels[-1]
         if values and values[0].line - one.line <= 1 and not one.foreign:
@@ -298,7 +280,9 @@ def _persons(words: Sequence[_Token], *, sexed: bool) -> list[str]:
         return []
     run = _SEXED.fullmatch(name)
     found = [name, run[1]] if run and not sexed else [name]
-    return [*found, *(name + more for more in [_second(name, words)] if more)]
+    if more := _second(name, words):
+        found.append(name + more)
+    return found
 
 
 def _after_latin(words: Sequence[_Token]) -> Sequence[_Token]:
@@ -331,18 +315,15 @@ def _person(value: str) -> str:
     if found is None:
         return ""
     plain = re.sub(r"(?<!之)[男女][0-9]+$", "", re.split(_LABEL, found[0])[0])
-    name = _without_notes(_off_the_line(re.sub("[.-]", "·", plain), lined=value[:1] == "_").strip("·"))
+    name = re.sub("[.-]", "·", plain)
+    inner = name.rstrip("_")  # the line that it is printed on, ___李四___; a single sign at its end may be a mask
+    lined = len(inner) > 1 and (value[:1] == "_" or name.endswith("__"))
+    name = _without_notes((inner if lined else name).strip("·"))
     longest = _LONGEST_WITH_DOT if "·" in name else _LONGEST_NAME
     han = re.sub("[A-Z0-9]", "", name)
     if not 2 <= len(han) <= longest or not re.search(rf"[{_HAN}]", name.replace("某", "")):
         return ""
     return "" if _is_no_name(name) else name
-
-
-def _off_the_line(name: str, *, lined: bool) -> str:
-    """The name without the line that it is printed on: ___李四___. A single sign at its end may be a mask."""
-    inner = name.rstrip("_")
-    return inner if len(inner) > 1 and (lined or name.endswith("__")) else name
 
 
 def _without_notes(name: str) -> str:

@@ -29,10 +29,7 @@ _AT_MOST = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """An exam that has the number as its ExamId or accession number.
-
-    A text names it by the words `own`; `lacks`: it has no PDF of the version that counts.
-    """
+    """An exam with the number as ExamId or accession number, named by `own`; `lacks`: its version has no PDF."""
 
     exam: int
     hospital: str
@@ -87,7 +84,8 @@ def doubt(said: frozenset[str], own: frozenset[str], other: int | None, *, reuse
         return ""
     if other is not None:
         return f"the text of the report PDF names e{other} and not this one"
-    if any(_shape(word) == _shape(mine) for mine in own if _in_a_series(mine) for word in said):
+    in_a_series = [w for w in own if w[0].isalpha() and sum(map(str.isdigit, w)) >= _DIGITS_OF_A_SERIES]
+    if in_a_series and not {_shape(word) for word in said}.isdisjoint(map(_shape, in_a_series)):
         return "the text of the report PDF names an exam that is not known, and not this one"
     if reused:
         return "the file name served several exams, and the text of the report PDF does not tell which it is of"
@@ -131,10 +129,6 @@ def _latin_runs(text: str) -> Iterator[list[str]]:
 def _joined(names: list[str]) -> str:
     """Family name first or last: the same words."""
     return " ".join(sorted(names))
-
-
-def _in_a_series(word: str) -> bool:
-    return word[0].isalpha() and sum(c.isdigit() for c in word) >= _DIGITS_OF_A_SERIES
 
 
 def _shape(word: str) -> str:

@@ -49,15 +49,9 @@ def differences(one: str, other: str) -> Sequence[Difference]:
     """The differences between two nearly equal paths; none where they are equal, or not nearly so."""
     if one == other or near_key(one) != near_key(other):
         return ()
-    needed = [
-        each for each in Difference
-        if _reduced(one, _without(each)) != _reduced(other, _without(each))
-    ]  # fmt: skip
+    others = {one: tuple(each for each in Difference if each != one) for one in Difference}
+    needed = [each for each in Difference if _reduced(one, others[each]) != _reduced(other, others[each])]
     return needed or [each for each in Difference if _reduced(one, (each,)) != one or _reduced(other, (each,)) != other]
-
-
-def _without(one: Difference) -> Sequence[Difference]:
-    return tuple(each for each in Difference if each != one)
 
 
 def _reduced(path: str, by: Sequence[Difference]) -> str:
@@ -79,19 +73,11 @@ def _part(part: str, by: Sequence[Difference], *, last: bool) -> str:
     return part
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
 def _narrow(text: str) -> str:
     """Full-width and half-width characters as the ordinary ones."""
     return "".join(
         unicodedata.normalize("NFKC", sign) if unicodedata.east_asian_width(sign) in "FH" else sign for sign in text
     )
-
-
-def _stripped(text: str) -> str:
-    return _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip(" .")
 
 
 def _no_copy(text: str) -> str:
@@ -100,17 +86,13 @@ def _no_copy(text: str) -> str:
     return text
 
 
-def _no_ending(text: str) -> str:
-    return _ENDINGS.sub("", text)
-
-
 _SPELLING: dict[Difference, Callable[[str], str]] = {
-    Difference.FORM: _composed,
+    Difference.FORM: lambda text: unicodedata.normalize("NFC", text),
     Difference.WIDTH: _narrow,
     Difference.CASE: str.casefold,
 }
 _REST: dict[Difference, Callable[[str], str]] = {
-    Difference.BLANK: _stripped,
+    Difference.BLANK: lambda text: _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip(" ."),
     Difference.COPY: _no_copy,
-    Difference.ENDING: _no_ending,
+    Difference.ENDING: lambda text: _ENDINGS.sub("", text),
 }

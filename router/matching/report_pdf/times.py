@@ -16,10 +16,7 @@ _USUAL = 0.8
 
 
 def offset(seconds: Sequence[int]) -> timedelta | None:
-    """The usual offset of a source's PDFs from their approvals, by the last pairs; None while it is not known.
-
-    It is not known either where the offsets scatter: a template's date is not when a report was made.
-    """
+    """The usual offset of a source's PDFs from their approvals, by the last pairs; None while few, or scattered."""
     if len(seconds) < PAIRS:
         return None
     middle = median(seconds)

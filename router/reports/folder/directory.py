@@ -6,7 +6,7 @@ folder itself is the administrator's word and may be a link.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from errno import ENOTDIR, EXDEV
 from pathlib import Path
@@ -17,20 +17,19 @@ _TOP = os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK
 _BELOW = _TOP | os.O_NOFOLLOW
 
 
-@contextmanager
-def opened(folder: Path) -> Iterator[int]:
+def opened(folder: Path) -> AbstractContextManager[int]:
     """The drop folder's own descriptor; OSError when it cannot be opened."""
-    handle = os.open(folder, _TOP)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+    return _descriptor(folder, _TOP)
+
+
+def inside(parent: int, name: str) -> AbstractContextManager[int]:
+    """A folder in a folder; OSError when it is a link, no folder, or gone."""
+    return _descriptor(name, _BELOW, parent)
 
 
 @contextmanager
-def inside(parent: int, name: str) -> Iterator[int]:
-    """A folder in a folder; OSError when it is a link, no folder, or gone."""
-    handle = os.open(name, _BELOW, dir_fd=parent)
+def _descriptor(folder: Path | str, flags: int, parent: int | None = None) -> Iterator[int]:
+    handle = os.open(folder, flags, dir_fd=parent)
     try:
         yield handle
     finally:
@@ -81,17 +80,13 @@ def aside(home: int, parts: Sequence[str], *, make: bool = False) -> Iterator[in
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(name, dir_fd=at)
-            at = _entered(stack, at, name)
+            try:
+                at = stack.enter_context(inside(at, name))
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                text = f"a folder of done/ or rejected/ is a link, a file or closed: {error.strerror}"
+                raise OSError(ENOTDIR, text) from error
             if device(at) != device(home):
                 raise OSError(EXDEV, "done/ or rejected/ lies on another device than its folder")
         yield at
-
-
-def _entered(stack: ExitStack, parent: int, name: str) -> int:
-    try:
-        return stack.enter_context(inside(parent, name))
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        text = f"a folder of done/ or rejected/ is a link, a file or closed: {error.strerror}"
-        raise OSError(ENOTDIR, text) from error

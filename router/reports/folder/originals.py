@@ -21,15 +21,13 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK
 # Of a name that was swapped since the scan: it is gone, a link, or no folder where one was; a socket or a pipe.
 _SWAPPED = {ENOENT, ELOOP, ENOTDIR, ENXIO}
-_ONE_BY_ONE, _DOUBLED = 100, 60
+# Of further files of one name: ever further apart, so that a folder full of taken names costs no time.
+_NUMBERS = (*range(1, 100), *(2**power for power in range(7, 60)))
 _SHORT = 100  # bytes of a name that every file system takes
 
 
 def stem_of(folder: Path, path: Path) -> str:
-    """The name by which JSON and PDF pair: the path below the folder without its ending.
-
-    Shares of older systems may hold names in GB18030, which are bytes that are no UTF-8.
-    """
+    """The name by which JSON and PDF pair: the path without ending. Older shares hold names in GB18030, no UTF-8."""
     name = os.fsencode(path.relative_to(folder).with_suffix("").as_posix())
     certain = reading(name)
     return name.decode("gb18030", "backslashreplace") if certain is None else certain
@@ -53,13 +51,19 @@ def read_still(folder: Path, seen: Seen) -> bytes | None:
     may lead to a link or a pipe by now, or to a file that grows for ever: no more than was scanned is read.
     """
     *parents, name = _parts(folder, seen)
+    with _unless_swapped(), opened(folder) as top, spot(top, parents) as at:
+        return _content(at.parent, name, seen) if _is_still(_look(at.parent, name), seen) else None
+    return None
+
+
+@contextmanager
+def _unless_swapped() -> Iterator[None]:
+    """End the block where a name was swapped since the scan."""
     try:
-        with opened(folder) as top, spot(top, parents) as at:
-            return _content(at.parent, name, seen) if _is_still(_look(at.parent, name), seen) else None
+        yield
     except OSError as error:
-        if error.errno in _SWAPPED:
-            return None
-        raise
+        if error.errno not in _SWAPPED:
+            raise
 
 
 def _content(parent: int, name: str, seen: Seen) -> bytes | None:
@@ -152,33 +156,26 @@ def remove(top: int, lying: SetAside) -> bool | None:
     OSError when it cannot be reached or removed: the share may be away, and come again.
     """
     *parents, name = os.fsdecode(lying.place).split("/")
-    home = [part for part in os.fsdecode(lying.home).split("/") if part]
-    with spot(top, home) as at, aside(at.parent, parents[:1]) as first:
-        try:
-            with spot(first, parents[1:]) as below:
-                return _unlinked(below.parent, name, lying)
-        except OSError as error:
-            if error.errno in _SWAPPED:
-                return None
-            raise
+    with spot(top, _home(lying)) as at, aside(at.parent, parents[:1]) as first:
+        with _unless_swapped(), spot(first, parents[1:]) as below:
+            state = _look(below.parent, name)
+            if not stat.S_ISREG(state.st_mode) or (state.st_ino, state.st_size) != (lying.inode, lying.size):
+                return False
+            os.unlink(name, dir_fd=below.parent)
+            return True
+        return None
 
 
 def read_aside(top: int, lying: SetAside) -> bytes | None:
     """The bytes of a file that was put below done/ or rejected/; None where it is gone or another one lies there."""
     *parents, name = os.fsdecode(lying.place).split("/")
-    home = [part for part in os.fsdecode(lying.home).split("/") if part]
-    try:
-        with spot(top, home) as at, spot(at.parent, parents) as below:
-            handle = os.open(name, _READ, dir_fd=below.parent)
-            with os.fdopen(handle, "rb") as file:
-                state = os.fstat(handle)
-                if not stat.S_ISREG(state.st_mode) or state.st_size != lying.size:
-                    return None
-                return file.read(lying.size)
-    except OSError as error:
-        if error.errno in _SWAPPED:
-            return None
-        raise
+    with _unless_swapped(), spot(top, _home(lying)) as at, spot(at.parent, parents) as below:
+        handle = os.open(name, _READ, dir_fd=below.parent)
+        with os.fdopen(handle, "rb") as file:
+            state = os.fstat(handle)
+            whole = stat.S_ISREG(state.st_mode) and state.st_size == lying.size
+            return file.read(lying.size) if whole else None
+    return None
 
 
 def where(folder: Path, seen: Seen) -> SetAside:
@@ -197,23 +194,14 @@ def lies(top: int, lying: SetAside) -> bool | None:
     and is none now says nothing of the files in it.
     """
     *parents, name = os.fsdecode(lying.place).split("/")
-    home = tuple(part for part in os.fsdecode(lying.home).split("/") if part)
     try:
-        with spot(top, home) as at:
-            if at.lead != home:
+        with spot(top, _home(lying)) as at:
+            if at.lead != _home(lying):
                 return None
             with spot(at.parent, parents) as below:
                 return stat.S_ISREG(_look(below.parent, name).st_mode)
     except OSError as error:
         return False if error.errno in _SWAPPED else None
-
-
-def _unlinked(parent: int, name: str, lying: SetAside) -> bool:
-    state = _look(parent, name)
-    if not stat.S_ISREG(state.st_mode) or (state.st_ino, state.st_size) != (lying.inode, lying.size):
-        return False
-    os.unlink(name, dir_fd=parent)
-    return True
 
 
 def lying(top: int) -> Iterator[tuple[SetAside, datetime]]:
@@ -235,17 +223,17 @@ def _lying(handle: int, place: str, *, depth: int) -> Iterator[tuple[SetAside, d
                 with inside(handle, entry.name) as below:
                     yield from _lying(below, f"{place}/{entry.name}", depth=depth + 1)
             elif entry.is_file(follow_symlinks=False):
-                yield _since(entry.stat(follow_symlinks=False), f"{place}/{entry.name}")
-
-
-def _since(state: os.stat_result, place: str) -> tuple[SetAside, datetime]:
-    seconds = min(max(state.st_mtime, state.st_ctime, 0.0), _LAST_SECOND)
-    found = SetAside(home=b"", place=os.fsencode(place), inode=state.st_ino, size=state.st_size)
-    return found, datetime.fromtimestamp(seconds, UTC)
+                state, where_ = entry.stat(follow_symlinks=False), os.fsencode(f"{place}/{entry.name}")
+                since = datetime.fromtimestamp(min(max(state.st_mtime, state.st_ctime, 0.0), _LAST_SECOND), UTC)
+                yield SetAside(home=b"", place=where_, inode=state.st_ino, size=state.st_size), since
 
 
 def _parts(folder: Path, seen: Seen) -> tuple[str, ...]:
     return seen.path.relative_to(folder).parts
+
+
+def _home(lying: SetAside) -> tuple[str, ...]:
+    return tuple(part for part in os.fsdecode(lying.home).split("/") if part)
 
 
 def _look(parent: int, name: str) -> os.stat_result:
@@ -267,17 +255,11 @@ def _is_still(state: os.stat_result, seen: Seen) -> bool:
 
 def _free(target: int, stem: str, suffix: str) -> str:
     """A name that nothing has. OSError when somebody has taken every one that is tried."""
-    for number in _numbers():
+    for number in _NUMBERS:
         name = _fitted(target, stem, (f"~{number}" if number > 1 else "") + suffix)
         if not _exists(target, name):
             return name
     raise FileExistsError(EEXIST, "done/ or rejected/ holds too many files of one name")
-
-
-def _numbers() -> Iterator[int]:
-    """1, 2, 3, ..., then ever further apart, so that a folder full of taken names costs no time."""
-    yield from range(1, _ONE_BY_ONE)
-    yield from (2**power for power in range(_ONE_BY_ONE.bit_length(), _DOUBLED))
 
 
 def _fitted(target: int, stem: str, tail: str) -> str:

@@ -50,10 +50,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The result of a scan. `empty`: nothing at all lies in the folder, not even originals that were set aside.
-
-    `others` are at most MOST_OTHERS of each kind, `counted` is how many there are.
-    """
+    """Result of a scan; `empty`: nothing at all lies there. `others`: MOST_OTHERS of a kind, `counted`: all of them."""
 
     files: tuple[Seen, ...]
     unreadable: frozenset[Path]
@@ -63,13 +60,10 @@ class Listing:
 
 
 def scan(folder: Path) -> Listing:
-    """Every regular .json, .pdf and .hl7 file below the folder that is not set aside, hidden or temporary.
-
-    OSError when the folder itself cannot be read: the share has vanished.
-    """
+    """Every regular .json, .pdf, .hl7 below, not set aside, hidden or temporary. OSError: the share has vanished."""
     with opened(folder) as top:
-        walk = _Walk(top)
-        entries = walk.listed(top)
+        walk = _Walk()
+        entries = _listed(top)
         files = tuple(walk.files(folder, top, entries, depth=0))
     return Listing(
         files=files, unreadable=frozenset(walk.unreadable), empty=not entries, others=tuple(walk.others),
@@ -80,15 +74,10 @@ def scan(folder: Path) -> Listing:
 class _Walk:
     """One scan. `unreadable` gathers the paths that cannot be looked at; the rest is found all the same."""
 
-    def __init__(self, top: int) -> None:
-        self._device = device(top)
+    def __init__(self) -> None:
         self.unreadable: set[Path] = set()
         self.others: list[Other] = []
         self.counted: Counter[OtherKind] = Counter()
-
-    def listed(self, handle: int) -> "list[os.DirEntry[str]]":
-        with os.scandir(handle) as entries:
-            return list(entries)
 
     def files(
         self, folder: Path, handle: int, entries: "Sequence[os.DirEntry[str]]", *, depth: int, home: bool = True
@@ -110,7 +99,8 @@ class _Walk:
             except FileNotFoundError:
                 continue
             except OSError:
-                self._note_unreadable(folder / entry.name)
+                self.unreadable.add(folder / entry.name)
+                self._note(folder, entry, OtherKind.UNREADABLE)
 
     def _note_hidden(self, folder: Path, entry: "os.DirEntry[str]") -> None:
         """Hidden files are nobody's business, but for a document that somebody is writing, or has ceased to write."""
@@ -120,30 +110,29 @@ class _Walk:
                     self._note(folder, entry, OtherKind.TEMPORARY)
 
     def _note(self, folder: Path, entry: "os.DirEntry[str]", kind: OtherKind) -> None:
-        if entry.name.lower() in _OF_THE_SYSTEM:
+        unreadable = kind is OtherKind.UNREADABLE
+        if entry.name.lower() in _OF_THE_SYSTEM and not unreadable:
             return
         self.counted[kind] += 1
         if self.counted[kind] <= MOST_OTHERS:
             size = time = 0
             with suppress(OSError):
-                state = entry.stat(follow_symlinks=False)
-                size, time = state.st_size, state.st_mtime_ns
+                state = None if unreadable else entry.stat(follow_symlinks=False)
+                size, time = (state.st_size, state.st_mtime_ns) if state else (0, 0)
             self.others.append(Other(folder / entry.name, kind, size, time))
-
-    def _note_unreadable(self, path: Path) -> None:
-        self.unreadable.add(path)
-        self.counted[OtherKind.UNREADABLE] += 1
-        if self.counted[OtherKind.UNREADABLE] <= MOST_OTHERS:
-            self.others.append(Other(path, OtherKind.UNREADABLE, 0, 0))
 
     def _below(self, folder: Path, parent: int, depth: int) -> Iterator[Seen]:
         """OSError when the folder cannot be read, or when it lies deeper than any export does."""
         if depth > DEEPEST:
             raise OSError(ENAMETOOLONG, "too many folders, one in the other")
         with inside(parent, folder.name) as handle:
-            yield from self.files(
-                folder, handle, self.listed(handle), depth=depth, home=device(handle) != device(parent)
-            )
+            home = device(handle) != device(parent)
+            yield from self.files(folder, handle, _listed(handle), depth=depth, home=home)
+
+
+def _listed(handle: int) -> "list[os.DirEntry[str]]":
+    with os.scandir(handle) as entries:
+        return list(entries)
 
 
 def _kind(entry: "os.DirEntry[str]") -> OtherKind:
@@ -172,10 +161,7 @@ class Watch:
         self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        """Begin to listen for events; a folder that cannot be watched is only rescanned.
-
-        The system may have no watches left, or somebody may have nested folders by the thousand.
-        """
+        """Begin to listen; a folder that cannot be watched (no watches left, nested too deep) is only rescanned."""
         try:
             self._observer = Observer()  # takes one of the system's few inotify instances
             self._observer.schedule(_Bell(self._ring), str(self._folder), recursive=True)

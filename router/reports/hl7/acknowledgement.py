@@ -23,7 +23,8 @@ def codes(message: bytes, code: str) -> Iterator[str]:
     and the exchange ends with it; the application acknowledgement follows. A field that says nothing asks for none.
     """
     head = header(_msh(message))
-    accept, application = (_condition(head.field(number)) for number in (15, 16))
+    written = (head.field(number).strip().upper() for number in (15, 16))
+    accept, application = (each if each in _CONDITIONS else "" for each in written)
     if not accept and not application:
         yield code
         return
@@ -39,11 +40,6 @@ def codes(message: bytes, code: str) -> Iterator[str]:
 def _msh(message: bytes) -> bytes:
     """The first MSH alone: a message may hold a large PDF."""
     return re.split(rb"[\r\n]", message[max(message.find(b"MSH"), 0) :][:_LONGEST], maxsplit=1)[0]
-
-
-def _condition(written: str) -> str:
-    condition = written.strip().upper()
-    return condition if condition in _CONDITIONS else ""
 
 
 def _is_wanted(condition: str, *, well: bool) -> bool:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,10 +43,7 @@ def without_breaks(data: str) -> str:
 
 
 def joined(parts: Iterable[Part]) -> Iterator[bytes]:
-    """The PDFs. Parts of one code, of which only one begins as a PDF, are one, in the order of their numbers (OBX-4).
-
-    InvalidData where a PDF does not decode, or a part of it is missing.
-    """
+    """The PDFs; parts of one code with one beginning are one, by OBX-4. InvalidData: undecodable, or a part lacks."""
     groups: dict[tuple[bool, str], list[Part]] = {}
     for part in parts:
         if part.kind != "ED" and not _ENCODED.fullmatch(part.data):
@@ -53,19 +51,12 @@ def joined(parts: Iterable[Part]) -> Iterator[bytes]:
         groups.setdefault((part.kind == "ED", part.code), []).append(part)
     for (encapsulated, _), group in groups.items():
         heads = [part for part in group if part.begins]
-        if len(heads) == 1 and len(group) > 1 and _go_together(group, heads[0]):
+        alike = all(part.described in (frozenset(), head.described) for head in heads for part in group)
+        if len(heads) == 1 and len(group) > 1 and alike:
             yield _of_parts(_in_order(group), heads[0])
         else:
-            yield from (_of_parts([part], part) for part in group if part in heads or (encapsulated and _is_pdf(part)))
-
-
-def _is_pdf(part: Part) -> bool:
-    return "PDF" in part.described
-
-
-def _go_together(group: Sequence[Part], head: Part) -> bool:
-    """Whether the other parts are described as of the same kind, or not at all."""
-    return all(part.described == head.described or not part.described for part in group)
+            pdfs = [part for part in group if part in heads or (encapsulated and "PDF" in part.described)]
+            yield from (_of_parts([part], part) for part in pdfs)
 
 
 def _in_order(group: Sequence[Part]) -> list[Part]:
@@ -88,10 +79,7 @@ def _of_parts(parts: Sequence[Part], head: Part) -> bytes:
     if not hexadecimal and not any(text.endswith("=") for text in texts[:-1]):
         texts = ["".join(texts)]
     try:
-        return b"".join(map(bytes.fromhex if hexadecimal else _base64, texts))
+        decode = bytes.fromhex if hexadecimal else functools.partial(base64.b64decode, validate=True)
+        return b"".join(map(decode, texts))
     except (binascii.Error, ValueError) as error:
         raise InvalidData("the PDF in OBX-5 is not Base64") from error
-
-
-def _base64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)

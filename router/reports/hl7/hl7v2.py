@@ -1,8 +1,6 @@
-"""An HL7 v2 ORU^R01 message: the fields that the mapping file asks for, the report PDF, and the acknowledgement.
+"""An HL7 v2 ORU^R01 message (chapters of v2.5.1): fields that the mapping asks for, report PDF, acknowledgement."""
 
-Chapters are those of HL7 v2.5.1.
-"""
-
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -60,9 +58,7 @@ class Message:
         found = segments.cut(data)
         self.encoding, self._marks = found.encoding, found.marks
         self._segments = list(_with_codes(found.rows))
-        self._require_one((self.value(parse("MSH-9.1")), self.value(parse("MSH-9.2"))))
-
-    def _require_one(self, kind: tuple[str, str]) -> None:
+        kind = self.value(parse("MSH-9.1")), self.value(parse("MSH-9.2"))
         count = [segment[0] for segment in self._segments].count
         if count("MSH") != 1:
             raise InvalidData("holds several HL7 messages", hint="one file for each")
@@ -78,10 +74,7 @@ class Message:
     # -- values
 
     def value(self, path: Path) -> str:
-        """The text that the path leads to, one line for each where there are several; "" where there is none.
-
-        InvalidData where a text cannot be read whole.
-        """
+        """The text at the path, a line for each of several; "" without one. InvalidData where it is not whole."""
         return _lines(self._found(path, notes=True))
 
     def document(self, paths: Iterable[Path]) -> dict[str, object]:
@@ -109,8 +102,12 @@ class Message:
             segment = self._segments[place]
             text = self._text(segment, path)
             yield text
-            if notes and text and self._is_observed_text(segment, path) and not _UID.match(text):
-                yield from self._notes(place)
+            observed = path.segment == "OBX" and _type(segment) in _TEXT_TYPES and self._is_text(segment, path)
+            if notes and text and observed and not _UID.match(text):
+                after = (self._segments[number] for number in range(place + 1, len(self._segments)))
+                for note in itertools.takewhile(lambda row: row[0] == "NTE", after):
+                    _require_whole(note)
+                    yield self._read(_field(note, 3))
 
     def _first(self, places: Sequence[int], path: Path) -> Sequence[int]:
         """The first of the segments; with text that goes on over several, those too."""
@@ -120,28 +117,15 @@ class Message:
             return [place for place in places if self._text(self._segments[place], _CODE) == code]
         return places if rows and path.segment == "NTE" and self._is_text(rows[0], path) else places[:1]
 
-    def _notes(self, place: int) -> Iterator[str]:
-        for number in range(place + 1, len(self._segments)):
-            segment = self._segments[number]
-            if segment[0] != "NTE":
-                return
-            _require_whole(segment)
-            yield self._read(_field(segment, 3))
-
     def _fits(self, segment: list[str], codes: frozenset[str]) -> bool:
         """Whether OBX-3 holds one of the codes, as code, text or suffix."""
-        return not codes or bool(codes & set(self._said(segment)))
-
-    def _said(self, segment: list[str]) -> Iterator[str]:
-        for repetition in self._repetitions(_field(segment, _CODE.field)):
-            yield from (self._plain(part) for component in repetition for part in component)
+        repetitions = self._repetitions(_field(segment, _CODE.field)) if codes else ()
+        parts = (part for repetition in repetitions for component in repetition for part in component)
+        return not codes or bool(codes & {self._plain(part) for part in parts})
 
     @property
     def is_final(self) -> bool:
-        """Whether no result in it is preliminary: by OBX-11 (table 0085), and its OBR-25 (0123) speak with one voice.
-
-        Results that are taken back do not count.
-        """
+        """Whether no result but those taken back is preliminary (OBX-11, table 0085) and OBR-25 (0123) agree."""
         results = {self._text(s, parse("OBX-11")) for s in self._segments if s[0] == "OBX"}
         orders = {self._text(s, parse("OBR-25")) for s in self._segments if s[0] == "OBR"} - {""}
         return results <= _SETTLED | _TAKEN_BACK and (len(orders) < 2 or orders <= {"F", "C"})
@@ -169,9 +153,6 @@ class Message:
             return first and not path.types and _type(segment) not in _COMPOSITE
         own = path.segment.startswith("Z") and path.segment != "ZDS"
         return path.whole and (own or (path.segment, path.field) in _TEXT_FIELDS)
-
-    def _is_observed_text(self, segment: list[str], path: Path) -> bool:
-        return path.segment == "OBX" and _type(segment) in _TEXT_TYPES and self._is_text(segment, path)
 
     def _read(self, written: str) -> str:
         if written.strip() == _NULL:
@@ -208,12 +189,9 @@ class Message:
     # -- the report
 
     def pdf(self) -> bytes | None:
-        """The PDF in OBX-5, over one or several of them; None when there is none.
-
-        InvalidData when it does not decode, is not whole, or several differ.
-        """
-        parts = [part for s in self._segments if s[0] == "OBX" and not self._taken_back(s) for part in self._parts(s)]
-        found = set(joined(parts))
+        """The PDF in OBX-5, over one or several; None without one. InvalidData: it is broken, or several differ."""
+        results = [s for s in self._segments if s[0] == "OBX" and not self._taken_back(s)]
+        found = set(joined([part for result in results for part in self._parts(result)]))
         if len(found) > 1:
             raise InvalidData("an HL7 message with several PDFs")
         return next(iter(found), None)
@@ -224,10 +202,9 @@ class Message:
             return
         for repetition in self._repetitions(_field(segment, 5)):
             texts = ["".join(component) for component in repetition]
-            described = (
-                frozenset(" ".join(texts[:-1]).upper().replace("/", " ").split()) if kind == "ED" else frozenset()
-            )
-            yield Part(kind=kind, code=code, number=number, described=described, data=without_breaks(texts[-1]))
+            words = " ".join(texts[:-1]).upper().replace("/", " ").split() if kind == "ED" else ()
+            data = without_breaks(texts[-1])
+            yield Part(kind=kind, code=code, number=number, described=frozenset(words), data=data)
 
 
 def _with_codes(rows: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -303,7 +280,8 @@ class Header:
 def header(data: bytes) -> Header:
     """The MSH of a message; without fields when it has none."""
     try:
-        encoding, text = segments.decoded(_beginning(data))
+        whole = re.match(rb"[\s\S]*[\r\n]", data[:_HEAD]) if len(data) > _HEAD else None
+        encoding, text = segments.decoded(whole[0] if whole else data[:_HEAD])  # its first lines: enough to answer it
     except InvalidData:
         encoding, text = "latin-1", data[:_HEAD].decode("latin-1")
     lines = re.split(r"[\r\n]", text.strip("\x0b \r\n"))
@@ -327,11 +305,3 @@ def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
     if reply.code not in ("AA", "CA"):
         rows.append(["ERR", "", "", f"{reply.error}{part}{part}HL70357", "E", "", "", "", said])
     return "".join(head.between.join(row).rstrip(head.between) + "\r" for row in rows).encode(head.encoding, "replace")
-
-
-def _beginning(data: bytes) -> bytes:
-    """Its first lines, whole: enough to answer it."""
-    if len(data) <= _HEAD:
-        return data
-    lines = re.match(rb"[\s\S]*[\r\n]", data[:_HEAD])
-    return lines[0] if lines else data[:_HEAD]

@@ -5,6 +5,7 @@ kept now; as CA, CE, CR, both, or not at all where its MSH-15 and MSH-16 say so.
 sender; what is wrong with the framing ends it, and so do silence (`idle`) and a peer that answers no probe.
 """
 
+import functools
 import re
 import select
 import socket
@@ -90,8 +91,12 @@ class MllpServer:
         """Take nothing new; the message at hand is answered, within so many seconds."""
         self._stopping.set()
         until = time.monotonic() + seconds
-        while (running := self._running()) and time.monotonic() < until:
-            running[0].join(max(until - time.monotonic(), 0.01))
+        while time.monotonic() < until:
+            with self._changing:  # each of the threads began under the lock, and so can be joined
+                running = next(iter(self._threads), None)
+            if running is None:
+                break
+            running.join(max(until - time.monotonic(), 0.01))
         if self._socket is not None:
             self._socket.close()
 
@@ -110,11 +115,6 @@ class MllpServer:
             thread.start()
             self._threads.add(thread)
 
-    def _running(self) -> list[threading.Thread]:
-        """Threads that can be joined: each began under the lock."""
-        with self._changing:
-            return list(self._threads)
-
     def _accept(self, listening: socket.socket | None) -> None:
         while listening is not None and not self._stopping.is_set():
             try:
@@ -129,14 +129,11 @@ class MllpServer:
             elif why := self._places.take(address):
                 self._refuse(connection, address, why)
             else:
-                self._receive(connection, address)
-
-    def _receive(self, connection: socket.socket, address: str) -> None:
-        try:
-            self._begin(lambda: self._serve(connection, address), "hl7 sender")
-        except RuntimeError:
-            self._places.free(address)
-            self._refuse(connection, address, "the system gives no thread for a further HL7 connection")
+                try:
+                    self._begin(functools.partial(self._serve, connection, address), "hl7 sender")
+                except RuntimeError:
+                    self._places.free(address)
+                    self._refuse(connection, address, "the system gives no thread for a further HL7 connection")
 
     def _refuse(self, connection: socket.socket, address: str, why: str) -> None:
         connection.close()
@@ -147,7 +144,9 @@ class MllpServer:
     def _serve(self, connection: socket.socket, address: str) -> None:
         try:
             with connection:
-                _probe(connection)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                for option, value in _PROBES:
+                    connection.setsockopt(socket.IPPROTO_TCP, option, value)
                 with self._secured(connection) as channel:
                     self._converse(channel, address)
         except _Broken as broken:
@@ -185,7 +184,11 @@ class MllpServer:
         except _Broken as broken:
             if broken.head:
                 self._reply(channel, broken.head, Reply("AR", 207, str(broken)))
-                _drain(channel)
+                # Closing on unread bytes would take the answer back (RFC 1122 4.2.2.13).
+                until = time.monotonic() + _DRAIN_SECONDS
+                channel.settimeout(_LOOK_SECONDS)
+                while time.monotonic() < until and channel.recv(_CHUNK):
+                    pass
             raise
         finally:
             stream.release()
@@ -236,12 +239,6 @@ class _Places:
             self._held -= Counter((address,))
 
 
-def _probe(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _PROBES:
-        connection.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
 def _shake_hands(secured: ssl.SSLSocket, until: float) -> None:
     """The TLS handshake as a whole within its time; OSError as the handshake's, TimeoutError after it."""
     secured.setblocking(False)
@@ -256,14 +253,6 @@ def _shake_hands(secured: ssl.SSLSocket, until: float) -> None:
             return
         if not ready:
             raise TimeoutError
-
-
-def _drain(channel: socket.socket) -> None:
-    """Read on for a moment: closing on unread bytes would take the answer back (RFC 1122 4.2.2.13)."""
-    until = time.monotonic() + _DRAIN_SECONDS
-    channel.settimeout(_LOOK_SECONDS)
-    while time.monotonic() < until and channel.recv(_CHUNK):
-        pass
 
 
 class _Stream:
@@ -288,10 +277,7 @@ class _Stream:
             self._large.release()
 
     def message(self) -> bytes | None:
-        """The next one; None at the connection's end, after a long silence, or when the node stops.
-
-        _Broken when it cannot be one.
-        """
+        """The next one; None at the end, after long silence, or when the node stops. _Broken: it cannot be one."""
         self.release()
         if not self._begin():
             return None
@@ -322,18 +308,14 @@ class _Stream:
     def _begin(self) -> bool:
         """Go on after the next <VT>. Bytes between messages only fill the time."""
         until = time.monotonic() + self._idle
-        while not self._skip():
+        while not (held := self._held.lstrip(_FILLING)):
+            self._held.clear()
             if time.monotonic() > until or not self._more(None, until):
                 return False
-        if self._held[:1] != START:
+        if held[:1] != START:
             raise _Broken("what came is not HL7 over MLLP")
-        del self._held[:1]
+        self._held = held[1:]
         return True
-
-    def _skip(self) -> bool:
-        """Whether anything is left when the filling is gone."""
-        self._held = self._held.lstrip(_FILLING)
-        return bool(self._held)
 
     def _is_silent(self) -> bool:
         """Whether nothing follows for a moment, or for good."""

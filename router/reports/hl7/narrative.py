@@ -48,15 +48,21 @@ def _is_text(before: str, after: str, repeat: Repeat) -> bool:
 
 
 def unescaped(text: str, marks: Marks, encoding: str) -> str:
-    """Text with its escape sequences read; what is no sequence of the standard stays as it is: C4\\5.
-
-    InvalidData where there are more than any report has.
-    """
+    """Text with its escape sequences read, others kept (C4\\5). InvalidData: there are more than a report has."""
     if not marks.escape or marks.escape not in text:
         return text
     if text.count(marks.escape) > _MOST_ESCAPES:
         raise InvalidData(f"an HL7 text with more than {_MOST_ESCAPES // 2} escape sequences")
-    return _sequences(marks.escape).sub(lambda match: _meaning(match, marks, encoding), text)
+
+    def meaning(match: re.Match[str]) -> str:
+        if match["bytes"]:
+            return _of_bytes(match["bytes"], marks.escape, encoding)
+        if name := match["name"]:
+            return {"F": marks.field, "S": marks.component, "T": marks.subcomponent or "&",
+                    "R": marks.repetition or "~", "E": marks.escape}.get(name, "")  # fmt: skip
+        return " " if match["format"] == "sk" else _FORMATS.get(match["format"], "")
+
+    return _sequences(marks.escape).sub(meaning, text)
 
 
 @functools.lru_cache(16)
@@ -66,15 +72,6 @@ def _sequences(escape: str) -> re.Pattern[str]:
         rf"(?P<bytes>(?:{mark}[Xx](?:[0-9A-Fa-f]{{2}})+{mark})+)"
         rf"|{mark}(?:(?P<name>[FSTREHN])|\.(?P<format>br|sp|ce|in|ti|sk|fi|nf)(?P<number>[+-]?\d*)){mark}"
     )
-
-
-def _meaning(match: re.Match[str], marks: Marks, encoding: str) -> str:
-    if match["bytes"]:
-        return _of_bytes(match["bytes"], marks.escape, encoding)
-    if name := match["name"]:
-        return {"F": marks.field, "S": marks.component, "T": marks.subcomponent or "&", "R": marks.repetition or "~",
-                "E": marks.escape}.get(name, "")  # fmt: skip
-    return " " if match["format"] == "sk" else _FORMATS.get(match["format"], "")
 
 
 def _of_bytes(written: str, escape: str, encoding: str) -> str:

@@ -62,36 +62,25 @@ class Segments:
 
 
 def cut(data: bytes) -> Segments:
-    """The segments of one message, a batch's wrappers left out. InvalidData where it is none, or not whole.
-
-    What it may cost is known before it is cut: its text and its separators are counted first.
-    """
+    """The segments of one message without wrappers, its cost counted before. InvalidData: it is none, or not whole."""
     if len(data.translate(None, _ASCII)) > _MOST_TEXT:
         raise InvalidData("an HL7 message with more text than any report has")
     encoding, text = decoded(data)
     begin = re.search(r"(?:\A|[\r\n])MSH([^A-Za-z0-9\s])", text)
-    if begin is None or not _is_wrapper(text[: begin.start()]):
+    before = re.finditer(r"([^\r\n]{1,3})[^\r\n]*", text[: begin.start()] if begin else "")
+    if begin is None or any(line[1] not in ("FHS", "BHS") for line in before):  # headers of a file or batch (2.10.3)
         raise InvalidData("not an HL7 v2 message")
     between = begin[1]
     text = text[begin.start() :].strip(_AROUND)
-    _require_few(text)
-    rows = tuple(_fields(line, between) for line in _lines(text, between))
+    given = text[4:9].partition(between)[0]
+    marks = {between, *given[:2], *given[3:4]} - set(_AROUND)  # Base64 may have as many escapes as lines
+    if sum(map(text.count, marks)) > _MOST_MARKS:
+        raise InvalidData(f"an HL7 message with more than {_MOST_MARKS} separators")
+    rows = tuple(line.split(between) for line in _lines(text, between))
+    rows = tuple(["MSH", between, *row[1:]] if row[0] == "MSH" else row for row in rows)
     if any(row[0] == "DSC" and any(field.strip() for field in row[1:2]) for row in rows):
         raise InvalidData("an HL7 message that goes on in another one (DSC)", hint="send it whole")
     return Segments(encoding, _marks(rows[0]), rows)
-
-
-def _require_few(text: str) -> None:
-    """InvalidData for more separators than any report has. Base64 may have as many escape sequences as lines."""
-    between, given = text[3:4], text[4:9].partition(text[3:4])[0]
-    marks = {between, *given[:2], *given[3:4]} - set(_AROUND)
-    if sum(map(text.count, marks)) > _MOST_MARKS:
-        raise InvalidData(f"an HL7 message with more than {_MOST_MARKS} separators")
-
-
-def _is_wrapper(text: str) -> bool:
-    """Whether only the headers of a file or batch stand there (2.10.3)."""
-    return all(line[1] in ("FHS", "BHS") for line in re.finditer(r"([^\r\n]{1,3})[^\r\n]*", text))
 
 
 def _marks(msh: list[str]) -> Marks:
@@ -101,11 +90,6 @@ def _marks(msh: list[str]) -> Marks:
     return Marks(
         field=msh[1], component=component, repetition=repetition, escape=escape, subcomponent=subcomponent
     )  # fmt: skip
-
-
-def _fields(line: str, between: str) -> list[str]:
-    fields = line.split(between)
-    return ["MSH", between, *fields[1:]] if fields[0] == "MSH" else fields
 
 
 def _lines(text: str, between: str) -> list[str]:
@@ -187,25 +171,14 @@ def _goes_on_after(row: str, between: str) -> bool:
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """The encoding and the text: what the bytes are, whatever MSH-18 says (2.15.9.18, table 0211).
-
-    InvalidData where they have no certain reading.
-    """
-    declared = _codec(_declared(data))
+    """Encoding and text by the bytes, whatever MSH-18 says (2.15.9.18, table 0211). InvalidData: none is certain."""
+    declared = _declared(data)
     spoken = b"\n".join(line for line in re.split(rb"[\r\n]", data) if not line.isascii())
     text = reading(spoken, declared)
     if text is None or "\x1b" in text:  # which changes its character set on the way (ISO 2022)
         raise InvalidData("neither UTF-8 nor GB18030 text for certain", hint="name the character set in MSH-18")
     encoding = next(each for each in (_UTF_8, declared, _CHINESE) if each and _is(text, spoken, each))
     return encoding, data.decode(encoding).removeprefix("\ufeff")
-
-
-def _codec(declared: str) -> str:
-    """The Python codec that a name in MSH-18 stands for, "" for one that is not known."""
-    single = _SINGLE.fullmatch(declared)
-    if single:
-        return f"iso8859-{single[1] or 1}"
-    return next((encoding for name, encoding in _NAMES.items() if declared.startswith(name)), "")
 
 
 def _is(text: str, data: bytes, encoding: str) -> bool:
@@ -216,7 +189,11 @@ def _is(text: str, data: bytes, encoding: str) -> bool:
 
 
 def _declared(data: bytes) -> str:
+    """The Python codec that MSH-18 names, "" for one that is not known."""
     found = re.search(rb"(?:\A|[\r\n\x0b]|\xef\xbb\xbf)[ ]*MSH([^\r\n])([^\r\n]*)", data)
     fields = found[2].split(found[1], 17) if found else []
     written = fields[16].split(b"~", 1)[0] if len(fields) > 16 else b""  # the first of found[2] is MSH-2
-    return re.sub(r"[^A-Z0-9]", "", written.decode("ascii", "replace").upper())
+    declared = re.sub(r"[^A-Z0-9]", "", written.decode("ascii", "replace").upper())
+    if single := _SINGLE.fullmatch(declared):
+        return f"iso8859-{single[1] or 1}"
+    return next((encoding for name, encoding in _NAMES.items() if declared.startswith(name)), "")

@@ -34,7 +34,10 @@ def confine(memory: int) -> None:
     system = ctypes.CDLL(None)
     system.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     system.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _restrict(system, _libraries())
+    # Folders in which Python looks for modules. Of a checkout the package only: its data folder may lie beside it.
+    own, libraries = Path(router.__file__).parent, Path(pypdf.__file__).parents[1]
+    folders = {Path(entry) for entry in sys.path if entry} | {Path(sys.base_prefix, "lib"), libraries}
+    _restrict(system, {own, *map(Path, _SYSTEM_LIBRARIES)} | (folders - ({own.parent} - {libraries})))
 
 
 def version() -> int:
@@ -59,10 +62,3 @@ def _restrict(system: ctypes.CDLL, readable: Iterable[Path]) -> None:
             os.close(handle)
     system.syscall(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
-
-
-def _libraries() -> set[Path]:
-    """Folders in which Python looks for modules. Of a checkout the package only: its data folder may lie beside it."""
-    own, libraries = Path(router.__file__).parent, Path(pypdf.__file__).parents[1]
-    folders = {Path(entry) for entry in sys.path if entry} | {Path(sys.base_prefix, "lib"), libraries}
-    return {own, *map(Path, _SYSTEM_LIBRARIES)} | (folders - ({own.parent} - {libraries}))

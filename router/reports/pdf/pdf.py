@@ -29,7 +29,13 @@ def check(data: bytes) -> PdfReader:
     require_size(len(data))
     if b"%PDF-" not in data[:1024]:
         raise InvalidData("the file does not begin as a PDF does")
-    _require_end(data)
+    # NULs and blanks after the end are filling. Without the last update's end a former state of the report would go.
+    whole = data.rstrip(_FILLING)
+    end = whole.rfind(_END, max(0, len(whole) - 2048))
+    if end < 0:
+        raise InvalidData("the PDF is cut off: its end is missing")
+    if _UPDATE.search(whole[end + len(_END) :]):
+        raise InvalidData("the PDF is cut off: the end of its last update is missing")
     try:
         reader = PdfReader(io.BytesIO(data))
         encrypted, pages = reader.is_encrypted, 0 if reader.is_encrypted else len(reader.pages)
@@ -42,19 +48,6 @@ def check(data: bytes) -> PdfReader:
     return reader
 
 
-def _require_end(data: bytes) -> None:
-    """InvalidData where the end is missing, or that of the last update: a former state of the report must not go.
-
-    NULs and blanks after the end are filling, however many there are.
-    """
-    whole = data.rstrip(_FILLING)
-    end = whole.rfind(_END, max(0, len(whole) - 2048))
-    if end < 0:
-        raise InvalidData("the PDF is cut off: its end is missing")
-    if _UPDATE.search(whole[end + len(_END) :]):
-        raise InvalidData("the PDF is cut off: the end of its last update is missing")
-
-
 def require_size(size: int) -> None:
     """InvalidData for more bytes than a report has."""
     if size > MAX_SIZE:
@@ -62,10 +55,7 @@ def require_size(size: int) -> None:
 
 
 def text(reader: PdfReader) -> str:
-    """The text of the first pages, a form feed between two; "" where there is none or it is faulty.
-
-    Raises MemoryError where the memory does not suffice.
-    """
+    """The text of the first pages, form feeds between; "" without any, or a faulty one. May raise MemoryError."""
     try:
         return PAGE.join(page.extract_text() for page in reader.pages[:_TEXT_PAGES])[:_LONGEST_TEXT]
     except MemoryError:
@@ -75,10 +65,7 @@ def text(reader: PdfReader) -> str:
 
 
 def made(reader: PdfReader) -> datetime | None:
-    """Time of making, by the clock of the program that made it; without a zone as if in UTC.
-
-    None where it says nothing that can be a time of a report.
-    """
+    """Time of making by the program's clock, without a zone as if in UTC; None where no report has such a time."""
     try:
         said = _DATE.match(str(reader.trailer["/Info"]["/CreationDate"]))  # type: ignore[index]  # else as below
         if said is None or not _EARLIEST < int(said[1]) < _LATEST:

@@ -43,10 +43,7 @@ main(int(sys.argv[1]), *map(float, sys.argv[2:]))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PdfText:
-    """Text of a PDF: its text ("" where it has none), when it was made, where it says that.
-
-    `unread`: there may be a text, which could not be read in its processor time or memory.
-    """
+    """Text of a PDF ("" without any) and when it was made; `unread`: time or memory did not suffice to read it."""
 
     text: str = ""
     made: datetime | None = None
@@ -83,12 +80,7 @@ class _Program:
             with theirs:
                 end = theirs.fileno()
                 process = subprocess.Popen(  # noqa: S603  # our own program
-                    self._command,
-                    stdin=end,
-                    stdout=end,
-                    stderr=subprocess.DEVNULL,
-                    close_fds=True,
-                    env=inherited(os.environ),
+                    self._command, stdin=end, stdout=end, stderr=subprocess.DEVNULL, env=inherited(os.environ)
                 )
             self._running = process, ours
 
@@ -154,10 +146,12 @@ class Readers:
 
     def _text(self, program: _Program) -> PdfText:
         try:
-            return _loaded(program.answer(self._patience[1] * _WALL))
+            found: dict[str, Any] = json.loads(program.answer(self._patience[1] * _WALL))
         except OSError:
             program.end()
             return PdfText(unread=True)
+        made = datetime.fromisoformat(found["made"]) if found.get("made") else None
+        return PdfText(text=found.get("text", ""), made=made, unread=found["unread"])
 
     def close(self) -> None:
         """End the programs."""
@@ -165,7 +159,7 @@ class Readers:
             program.end()
 
 
-def main(memory: int, seconds: float, opening: float = 10.0) -> None:
+def main(memory: int, seconds: float, opening: float) -> None:
     """The program: reads PDFs until its input ends. Signals are the main process's business."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -175,7 +169,9 @@ def main(memory: int, seconds: float, opening: float = 10.0) -> None:
     with suppress(ConnectionResetError):  # the main process was killed
         while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
             data = given.read(_LENGTH.unpack(head)[0])
-            _end_at(time.process_time() + opening + seconds + _OVERTIME)
+            # The system ends this program after so much processor time: a library may not come back.
+            most = ceil(time.process_time() + opening + seconds + _OVERTIME)
+            resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
             for answer in _answers(data, seconds, opening):
                 _say(answer.encode("utf-8", "replace"))
 
@@ -186,11 +182,6 @@ def _say(said: bytes) -> None:
         sys.stdout.buffer.flush()
     except ConnectionError:
         os._exit(0)  # the main process is gone: nobody waits for an answer
-
-
-def _end_at(seconds: float) -> None:
-    """Have the system end this program when it has had so much processor time: a library may not come back."""
-    resource.setrlimit(resource.RLIMIT_CPU, (ceil(seconds), resource.RLIM_INFINITY))
 
 
 def _answers(data: bytes, seconds: float, opening: float) -> Iterator[str]:
@@ -208,7 +199,8 @@ def _answers(data: bytes, seconds: float, opening: float) -> Iterator[str]:
     yield ""
     try:
         signal.setitimer(signal.ITIMER_PROF, seconds)
-        said = {"text": pdf.text(opened), "made": _written(pdf.made(opened)), "unread": False}
+        made = pdf.made(opened)
+        said = {"text": pdf.text(opened), "made": made.isoformat() if made else "", "unread": False}
     except (_OutOfTime, MemoryError):
         said = {"unread": True}
     finally:
@@ -218,15 +210,3 @@ def _answers(data: bytes, seconds: float, opening: float) -> Iterator[str]:
 
 def _end_of_time(*_: object) -> None:
     raise _OutOfTime
-
-
-def _written(at: datetime | None) -> str:
-    return at.isoformat() if at else ""
-
-
-def _loaded(said: str) -> PdfText:
-    found: dict[str, Any] = json.loads(said)
-    made = found.get("made")
-    return PdfText(
-        text=found.get("text", ""), made=datetime.fromisoformat(made) if made else None, unread=found["unread"]
-    )
