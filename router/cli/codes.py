@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, configured, json_option, print_json
+from router.cli.options import common_options, configured, print_json
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
 from router.config.file import shipped
@@ -33,8 +33,7 @@ def command() -> None:
 
 
 @command.command()
-@config_option
-@json_option
+@common_options
 def tables(config_file: Path, as_json: bool) -> None:
     """The tables in use: file, standard codes, own values, whether unknown codes are errors."""
     references = ExamReader(configured(config_file))
@@ -48,8 +47,7 @@ def tables(config_file: Path, as_json: bool) -> None:
 
 @command.command("unknown")
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@config_option
-@json_option
+@common_options
 def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int:
     """The values that no table knows, with counts, the most frequent first.
 

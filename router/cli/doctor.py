@@ -17,7 +17,7 @@ from router.admin.status.finder import Presence, find_node
 from router.catalogue import open_catalogue
 from router.catalogue.node.restore import has_database
 from router.catalogue.queue.survey import former
-from router.cli.options import config_option, configured, json_option, print_json
+from router.cli.options import common_options, configured, print_json
 from router.cli.queue import files
 from router.cli.queue.recheck import recheck_of
 from router.cli.queue.rename import RENAME
@@ -43,8 +43,7 @@ Look = Callable[[], Iterator[CheckResult]]
 
 
 @click.command("doctor")
-@config_option
-@json_option
+@common_options
 @click.option("--alarm", is_flag=True, help="Only send a test alarm on every way and call the heartbeat once.")
 def command(config_file: Path, as_json: bool, alarm: bool) -> None:
     """Configuration, keys, disk, clock, database, certificates, and whether each destination and the PACS answer.

@@ -17,7 +17,7 @@ from router.admin.status.node_status import Listening, NodeStatus, node_status, 
 from router.alarms import REMEDY, Alarm
 from router.catalogue.node.nodes import Absent
 from router.catalogue.queue.survey import Place, former
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import common_options, print_json
 from router.cli.queue.files import COMMAND, counted
 from router.cli.queue.pause import paused_json, tell_paused
 from router.cli.queue.rename import RENAME
@@ -64,8 +64,7 @@ _REMEDIES = N_(
 
 
 @click.command("status")
-@config_option
-@json_option
+@common_options
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 @click.option("--attention", is_flag=True, help="Exit status 1 also when something waits for a person.")
 def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> None:

@@ -179,6 +179,11 @@ def local(instant: datetime | None, zone: ZoneInfo) -> str:
     return "-" if instant is None else f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
+def iso(instant: datetime | None) -> str | None:
+    """An instant for programs."""
+    return None if instant is None else instant.isoformat()
+
+
 def brief(instant: datetime | None, zone: ZoneInfo) -> str:
     """An instant without year and seconds, for wide tables."""
     return "-" if instant is None else f"{instant.astimezone(zone):%m-%d %H:%M}"

@@ -12,7 +12,7 @@ from router.admin.audit.seals import head_faults, seals_here
 from router.catalogue import open_catalogue
 from router.catalogue.node.restore import has_database
 from router.cli.opened import audited, clock_of, trail_of
-from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.options import common_options, config_option, configured, print_json, require_node, who_option
 from router.cli.speech import confirm, echo
 from router.config.sections import Config
 from router.errors import InvalidData, RouterError
@@ -43,8 +43,7 @@ class Found:
 
 
 @click.command("verify")
-@config_option
-@json_option
+@common_options
 @click.option("--head", help="A head that was noted before: NODE:NUMBER:SEAL. The trail must still hold it.")
 def verify(config_file: Path, as_json: bool, head: str | None) -> None:
     """Check that each node's trail is unbroken: from when to when, and against whom. Status 1 if one is not.

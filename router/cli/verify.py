@@ -7,7 +7,7 @@ import click
 from router.catalogue import open_catalogue
 from router.catalogue.db.backup import mend
 from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
-from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.options import common_options, configured, print_json, require_node
 from router.cli.speech import echo, say, tongue
 from router.clock import SystemClock, zoned
 from router.config.sections import Config
@@ -25,8 +25,7 @@ _NEXT = (
 
 
 @click.command("verify")
-@config_option
-@json_option
+@common_options
 @click.option(
     "--rebuild",
     is_flag=True,

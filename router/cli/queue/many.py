@@ -31,8 +31,8 @@ def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> b
         return True
     first = ", ".join(f"d{one.id}" for one in chosen[:_EXAMPLES])
     echo(f"  the first by due time: {first}{', ...' if len(chosen) > _EXAMPLES else ''}", err=True)
-    if asks and not sys.stdin.isatty():
-        raise click.UsageError("nobody is here to be asked: say --yes")
+    if asks:
+        _require_terminal()
     return not sys.stdin.isatty() or confirm(f"{action} these {len(chosen)}?", err=True)
 
 
@@ -44,11 +44,14 @@ def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
     echo(what, err=True)
     for line in lines:
         echo(line, err=True)
-    if yes:
-        return
+    if not yes:
+        _require_terminal()
+        confirm("Do it?", abort=True, err=True)
+
+
+def _require_terminal() -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("nobody is here to be asked: say --yes")
-    confirm("Do it?", abort=True, err=True)
 
 
 @contextmanager
