@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -60,14 +59,18 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     """
     config = configured(config_file)
     references = ExamReader(config)
-    files = _below(folder) if folder else _taken(config.node.data)
-    found = _count(files, references)
-    ranked = sorted(found.values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
+    files: Iterable[Path] = ()
+    if folder:
+        files = _below(folder)
+    elif config.node.data.exists():
+        files = (path for path in Reports(config.node.data).walk() if path.suffix != ".pdf")
+    values, statuses = _count(files, references)
+    ranked = sorted(values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
     rows: list[tuple[object, ...]] = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
-    rows += [(_STATUS, "status", word, "", count) for (_, word), count in found.statuses.most_common()]
+    rows += [(_STATUS, "status", word, "", count) for (_, word), count in statuses.most_common()]
     _print(N_(("table", "kind", "code", "name", "count")), rows, as_json=as_json)
     if not as_json:
-        for line in _to_paste(found.statuses, config, references):
+        for line in _to_paste(statuses, config, references):
             click.echo(line)
     if not rows:
         echo("every value is known", err=True)
@@ -79,31 +82,21 @@ def _below(folder: Path) -> Iterable[Path]:
     return (path for path in folder.rglob("*.json") if path.is_file() and not path.is_symlink())
 
 
-def _taken(data: Path) -> Iterable[Path]:
-    return (path for path in Reports(data).walk() if path.suffix != ".pdf") if data.exists() else ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
+def _count(files: Iterable[Path], references: ExamReader) -> tuple[Counter[Unknown], Counter[tuple[bool, str]]]:
     """Values that no table knows, and words of Order.Status that no mapping knows (of HL7, word), with counts."""
-
-    values: Counter[Unknown] = field(default_factory=Counter)
-    statuses: Counter[tuple[bool, str]] = field(default_factory=Counter)
-
-
-def _count(files: Iterable[Path], references: ExamReader) -> _Found:
-    found = _Found()
+    values: Counter[Unknown] = Counter()
+    statuses: Counter[tuple[bool, str]] = Counter()
     for path in files:
         try:
             data = path.read_bytes()
             document = references.read(data)
-            found.values.update(unknown(document, references.tables))
+            values.update(unknown(document, references.tables))
             unread = unread_approval(references.key(document, ""))
         except (InvalidData, OSError):
             continue  # `validate` says what is wrong with such a file
         if unread is not None and unread.part == Part.STATUS:
-            found.statuses[is_message(data), unread.word] += 1
-    return found
+            statuses[is_message(data), unread.word] += 1
+    return values, statuses
 
 
 def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: ExamReader) -> Iterator[str]:

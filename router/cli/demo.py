@@ -15,13 +15,12 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from router.catalogue import open_catalogue
+from router.cli.opened import reading
 from router.cli.speech import say, tongue
 from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.crypto.keys import new_folder
 from router.errors import IntegrityError, RouterError, TransientError
-from router.events import EventBus
 from router.review.deliveries import Line, Review
 from router.text.decoding import shown
 from router.text.language import DEFAULT, N_, SOURCE, tongue_of
@@ -104,9 +103,8 @@ def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, ve
         scenes = cast(studies())
         screen.wanted = expected(scenes)
         stage.open(frozenset(scene.study.modality for scene in scenes) - {""})
-        catalogue = open_catalogue("", stage.config.node.data, EventBus())
-        review = Review(catalogue, SystemClock())
-        try:
+        with reading(stage.config) as catalogue:
+            review = Review(catalogue, SystemClock())
             _play(stage, scenes, review, screen)
             findings = check(stage, scenes)
             screen.findings(findings)
@@ -114,8 +112,6 @@ def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, ve
                 _ledger(review, stage, scenes)
             if kept:
                 _stay(stage, screen)
-        finally:
-            catalogue.engine.close_thread()
     if any(finding.faults for finding in findings):
         raise IntegrityError("the demo found faults", hint=f"see run.log and platform.log in {folder}")
     screen.tell(_DONE)
@@ -156,14 +152,12 @@ def _stay(stage: Stage, screen: "_Screen") -> None:
 
 
 def _ledger(review: Review, stage: Stage, scenes: Sequence[Scene]) -> None:
-    orders = {scene.exam_id: scene.order for scene in scenes}
-    lines = review.listed([], None, None)
-    zone = stage.config.node.timezone
+    orders, zone = {scene.exam_id: scene.order for scene in scenes}, stage.config.node.timezone
     rows = [
         (f"e{line.delivery.exam}", line.exam_id, say(line.delivery.channel.value), say(line.delivery.state.value),
          f"{line.sent}/{line.selected}", local(line.delivery.changed, zone), left(line.slack_seconds),
          say(orders[line.exam_id].value))
-        for line in sorted(lines, key=lambda one: (one.exam_id, one.delivery.channel))
+        for line in sorted(review.listed([], None, None), key=lambda one: (one.exam_id, one.delivery.channel))
     ]  # fmt: skip
     show(_TITLE, _COLUMNS, rows)
 
@@ -184,9 +178,6 @@ class _Screen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
-
-    def _end(self) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -209,7 +200,8 @@ class _Screen:
 
     def findings(self, found: Sequence[Finding]) -> None:
         """Each check, with what is wrong."""
-        self._end()
+        if self._live is not None:
+            self._live.stop()
         for finding in found:
             self._print("FAULT  " if finding.faults else "   ok  ", finding.text)
             for fault in finding.faults[:_MOST_FAULTS]:

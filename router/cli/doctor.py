@@ -14,20 +14,18 @@ from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.admin.http.session import token_in
 from router.admin.notify.alarm_trial import tried, ways_found
 from router.admin.status.finder import Presence, find_node
-from router.catalogue import open_catalogue
-from router.catalogue.node.restore import has_database
 from router.catalogue.queue.survey import former
-from router.cli.options import common_options, configured, print_json
+from router.cli.opened import clock_of, reading
+from router.cli.options import common_options, configured, has_node, print_json
 from router.cli.queue import files
 from router.cli.queue.recheck import recheck_of
 from router.cli.queue.rename import RENAME
 from router.cli.speech import say
 from router.cli.tables import console, local
-from router.clock import Clock, SharedClock, SystemClock
+from router.clock import Clock, SystemClock
 from router.config.sections import Config, Destination
 from router.correlator.checks import resolved
 from router.crypto import selftest
-from router.events import EventBus
 from router.images.rulebook import rulebook
 from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, by_rule
@@ -73,7 +71,7 @@ def _tell(found: Iterable[CheckResult]) -> None:
 
 def _examine(config: Config, clock: Clock) -> list[CheckResult]:
     """Findings in the order of the list; all checks run at the same time, since peers may be slow."""
-    looks = [(subject, look) for subject, look in _looks(config, clock)]
+    looks = list(_looks(config, clock))
     with ThreadPoolExecutor(max_workers=len(looks)) as pool:
         return [one for found in pool.map(lambda pair: list(attempt(*pair)), looks) for one in found]
 
@@ -93,7 +91,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "shared studies", lambda: _shared_studies(config)
     yield "certificates", lambda: host.certificates(config, clock.now())
     if not config.destination:
-        yield "destinations", _nowhere
+        text = "none is configured: studies are kept and go nowhere"
+        yield "destinations", lambda: iter([CheckResult("destinations", Verdict.WARN, text, "[[destination]]")])
     for one in config.destination:
         yield f"agreement of {one.name}", lambda one=one: _agreement(one)  # type: ignore[misc] # bound now
         if one.http is not None:
@@ -136,17 +135,12 @@ def _tables(config: Config) -> Iterator[CheckResult]:
 
 
 def _database(config: Config) -> Iterator[CheckResult]:
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         yield good("database", "is made at the first start")
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
-        shared = SharedClock(SystemClock())
-        catalogue.nodes.set_clock(shared)
-        standing = len(catalogue.alarms.standing())
+    with reading(config) as catalogue:
+        shared, standing = clock_of(catalogue), len(catalogue.alarms.standing())
         gone = former(catalogue.survey.places(SystemClock().now()), [one.name for one in config.destination])
-    finally:
-        catalogue.engine.close_thread()
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
     for name, number in gone.items():
         text = f"{number} exam(s) were delivered to {name}, which is not configured: no correction of them goes"
@@ -171,13 +165,10 @@ def _clock(ahead: timedelta) -> CheckResult:
 def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """Whether alarms can be sent, judged by the files that [alarms] names, and whether the last ones were."""
     yield from ways_found(config, clock)
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
+    with reading(config) as catalogue:
         undelivered = catalogue.notifications.undelivered(clock.now())
-    finally:
-        catalogue.engine.close_thread()
     for one in undelivered:
         text = f"{one.way} since {local(one.since, config.node.timezone)}: {one}"
         yield CheckResult("alarms out", Verdict.WARN, text, "see [alarms]; `scripts/doctor --alarm` tries every way")
@@ -185,13 +176,10 @@ def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
 
 def _files(config: Config) -> Iterator[CheckResult]:
     """Files of the drop folder that wait for a person or belong to nothing, by the node's last scan."""
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
+    with reading(config) as catalogue:
         found = catalogue.exams.files.counts()
-    finally:
-        catalogue.engine.close_thread()
     subject = "files of the drop folder"
     if not any(found.values()):
         yield good(subject, "none waits, and none lies there to no purpose")
@@ -202,17 +190,14 @@ def _files(config: Config) -> Iterator[CheckResult]:
 
 def _checks(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """A reminder if the first set of checks is in use: how many exams the newest would have held."""
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
+    with reading(config) as catalogue:
         if resolved(config, catalogue.settings).identity.checks == CHECKS:
             yield good("checks", f"[identity] checks = {CHECKS}")
             return
         delivered = catalogue.delivered.since(clock.now() - _LOOKED_BACK)
         judged = list(_in_time(recheck_of(config, catalogue).judged(delivered, SystemClock().now())))
-    finally:
-        catalogue.engine.close_thread()
     yield CheckResult("checks", Verdict.WARN, _reminder(judged, len(delivered)), _TAKE_UP)
 
 
@@ -229,11 +214,11 @@ def _reminder(judged: Sequence[Judged], delivered: int) -> str:
     held = sum(bool(one.doubts) for one in judged)
     rules = "; ".join(f"{rule} {n}" for (_, rule), n in by_rule(judged).most_common())
     which = "" if len(judged) == delivered else f" (the last ones of {delivered})"
-    told = (
+    text = (
         f"[identity] checks = 1: newer kinds of doubt are warnings. Of {len(judged)} exam(s) delivered in the last"
         f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}"
     )
-    return told + (f": {rules}" if rules else "")
+    return text + (f": {rules}" if rules else "")
 
 
 def _shared_studies(config: Config) -> Iterator[CheckResult]:
@@ -241,9 +226,8 @@ def _shared_studies(config: Config) -> Iterator[CheckResult]:
         yield good("shared studies", f'[share] shared_study = "{config.share.shared_study}"')
         return
     text = "[share] shared_study is not set: a study of several exams goes at its first approval, before the others'"
-    yield CheckResult(
-        "shared studies", Verdict.WARN, text, 'set it to "all" (DB11 5.3.1), or to "first" if that is meant'
-    )
+    remedy = 'set it to "all" (DB11 5.3.1), or to "first" if that is meant'
+    yield CheckResult("shared studies", Verdict.WARN, text, remedy)
 
 
 def _agreement(one: Destination) -> Iterator[CheckResult]:
@@ -253,9 +237,3 @@ def _agreement(one: Destination) -> Iterator[CheckResult]:
         return
     text = f"{' and '.join(missing)} not named: no receipt says under what data went there (GB/T 39725)"
     yield CheckResult(subject, Verdict.WARN, text, "set agreement and purpose in [[destination]]")
-
-
-def _nowhere() -> Iterator[CheckResult]:
-    yield CheckResult(
-        "destinations", Verdict.WARN, "none is configured: studies are kept and go nowhere", "[[destination]]"
-    )

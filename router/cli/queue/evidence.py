@@ -16,7 +16,6 @@ _KEPT = (
     "destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature",
 )  # fmt: skip
 
-
 # Older receipts were kept without these.
 _SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"})
 

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from rich.text import Text
 
 from router.catalogue.exams.files import ALARMS, FileKind, FolderFile
@@ -26,7 +26,7 @@ from router.cli.options import (
     why_option,
 )
 from router.cli.speech import echo, say, tongue
-from router.cli.tables import brief, console, iso, local
+from router.cli.tables import brief, console, iso, local, shortened
 from router.intake.folder_files import WHERE, reason
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Ambiguous, Dismissals
@@ -76,18 +76,17 @@ def tell_files(files: Iterable[FolderFile], zone: ZoneInfo) -> None:
 
 def files_json(files: Iterable[FolderFile]) -> list[dict[str, Any]]:
     """The same for programs; times ISO 8601 with zone."""
-    return [_json(one) for one in files]
-
-
-def _json(one: FolderFile) -> dict[str, Any]:
-    found = one.found
-    return {
-        "file": one.name, "kind": found.kind, "name": found.path, "why": found.why, "reason": reason(one),
-        "near": found.near or None, "branch": found.branch or None,
-        "exam": None if found.exam is None else f"e{found.exam}", "since": one.since.isoformat(),
-        "quarantine": found.kept or None, "alarm": ALARMS.get(found.kind) if one.dismissed is None else None,
-        "dismissed": iso(one.dismissed), "who": one.who or None, "because": one.because or None,
-    }  # fmt: skip
+    return [
+        {
+            "file": one.name, "kind": one.found.kind, "name": one.found.path, "why": one.found.why,
+            "reason": reason(one), "near": one.found.near or None, "branch": one.found.branch or None,
+            "exam": None if one.found.exam is None else f"e{one.found.exam}", "since": iso(one.since),
+            "quarantine": one.found.kept or None,
+            "alarm": ALARMS.get(one.found.kind) if one.dismissed is None else None,
+            "dismissed": iso(one.dismissed), "who": one.who or None, "because": one.because or None,
+        }
+        for one in files
+    ]  # fmt: skip
 
 
 @click.command("files", short_help="Files of the drop folder that wait, or lie there to no purpose.")
@@ -121,14 +120,6 @@ def _tell_row(one: FolderFile, zone: ZoneInfo) -> None:
     text = tongue().say("{where}: {reason}", where=say(WHERE[found.kind]), reason=say(reason(one)))
     for line in folded(shown(text + tail), _WIDTH - _INDENT):
         click.echo(" " * _INDENT + line)
-
-
-def shortened(text: str, width: int) -> str:
-    """The text, without its middle if it is wider than so many columns."""
-    if cell_len(text) <= width:
-        return text
-    half = (width - 1) // 2
-    return f"{chop_cells(text, half)[0]}…{chop_cells(text[::-1], half)[0][::-1]}"
 
 
 def folded(text: str, width: int) -> Sequence[str]:

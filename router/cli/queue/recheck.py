@@ -1,25 +1,23 @@
 """`queue recheck`: delivered exams that the newest checks would hold."""
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import track
 
 from router.catalogue import Catalogue
 from router.cli.opened import clock_of, reading
 from router.cli.options import common_options, node_config, print_json, since_option
 from router.cli.speech import echo, say
-from router.cli.tables import local, show
+from router.cli.tables import bar, local, show
 from router.config.sections import Config
 from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, Recheck, by_rule
 from router.storage.reports import Reports
 from router.storage.studies import Studies
+from router.text.language import N_
 
 _EXAMS_SHOWN = 200
 
@@ -46,8 +44,7 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
     with reading(config) as catalogue, catalogue.engine.patient():
         delivered = catalogue.delivered.since(since)
         found = recheck_of(config, catalogue).judged(delivered, clock_of(catalogue).now())
-        quiet = not sys.stderr.isatty()
-        judged = list(track(found, say("Judging"), len(delivered), console=Console(stderr=True), disable=quiet))
+        judged = list(bar(found, N_("Judging"), len(delivered)))
     if as_json:
         print_json({"since": since.isoformat(), "checks": CHECKS, **as_document(judged)})
     else:
