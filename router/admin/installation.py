@@ -176,10 +176,7 @@ def start(site: Site) -> str:
 
 
 def interpreter(own: Path) -> str:
-    """The Python for the program: `own`, or the system's if the node's account cannot run `own`.
-
-    ConfigurationError when there is none.
-    """
+    """The Python for the program: `own`, or the system's if the account cannot run it; else ConfigurationError."""
     for python in (own.resolve(), *(path for name in _PYTHONS if (path := Path("/usr/bin") / name).exists())):
         if reachable(python.resolve()):
             return str(python)

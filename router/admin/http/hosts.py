@@ -27,7 +27,13 @@ def names_of(admin: Admin) -> IsOurs:
     certificate = admin.tls.certificate if admin.tls is not None else None
     machine = socket.gethostname().lower()
     names = {*given, "localhost", machine, machine.partition(".")[0], *(names_in(certificate) if certificate else ())}
-    return lambda host: not host or _is_address(_name(host)) or _is_among(_name(host), names)
+
+    def is_ours(host: str) -> bool:
+        """`*.hospital.cn` stands for each name one level below (RFC 9525 6.3)."""
+        name = _name(host)
+        return not host or _is_address(name) or name in names or f"*.{name.partition('.')[2]}" in names
+
+    return is_ours
 
 
 def _name(host: str) -> str:
@@ -43,8 +49,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_among(name: str, names: set[str]) -> bool:
-    """Whether it is one of them; `*.hospital.cn` stands for each name one level below (RFC 9525 6.3)."""
-    return name in names or f"*.{name.partition('.')[2]}" in names
