@@ -97,9 +97,12 @@ class EventBus:
         """Hand the event to every subscriber, unless it is no news."""
         if event.alarm is not None and not self._is_news(event):
             return
-        refusal = _refusal(event)
-        if refusal is None or self._refusals.is_news(refusal, event.at):
-            self._tell(event)
+        address = event.fields.get("address")
+        if event.kind == Kind.REFUSED and address:  # a peer is refused, not a file of the drop folder
+            refusal = Refusal(str(address), str(event.fields.get("calling_ae", "")), event.text)
+            if not self._refusals.is_news(refusal, event.at):
+                return
+        self._tell(event)
 
     def tell_counted(self, now: datetime, *, all_of_them: bool = False) -> None:
         """Hand over the number of refusals of each peer in the minute that is over, or with `all_of_them` so far."""
@@ -111,14 +114,6 @@ class EventBus:
     def _tell(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
-
-
-def _refusal(event: Event) -> Refusal | None:
-    """The refusal of a peer; None for any other event, such as a file of the drop folder."""
-    address = event.fields.get("address")
-    if event.kind != Kind.REFUSED or not address:
-        return None
-    return Refusal(str(address), str(event.fields.get("calling_ae", "")), event.text)
 
 
 _LEVELS = {

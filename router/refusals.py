@@ -54,8 +54,8 @@ _REMEDIES: Mapping[str, str] = {
     Why.SENDER_FULL: "the sender tries again; if this goes on, raise the limit, or lower it at the sender",
     Why.SLOW: "look at the network between the sender and this node",
     NO_ROOM: "make room on the data folder's volume, then have the images sent again",
+    **dict.fromkeys((Why.IDLE, Why.STOPPING, Why.COMMITMENT, Why.QUARANTINE), ""),
 }
-_ANOTHER_REMEDY = "have the sender send these images again whole"
 
 
 def meaning(why: str, reason: str, called: str) -> str:
@@ -67,9 +67,7 @@ def meaning(why: str, reason: str, called: str) -> str:
 
 def remedy(why: str) -> str:
     """The remedy of a refusal; "" where there is nothing to do."""
-    if why in (Why.IDLE, Why.STOPPING, Why.COMMITMENT, Why.QUARANTINE):
-        return ""
-    return _REMEDIES.get(why, _ANOTHER_REMEDY)
+    return _REMEDIES.get(why, "have the sender send these images again whole")
 
 
 def sender(calling: str, address: str) -> str:

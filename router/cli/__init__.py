@@ -94,12 +94,8 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
         except click.Abort:
             pass
         except RouterError as error:
-            _tell(error, speech)
+            first, *faults = str(error).splitlines() or [""]
+            text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
+            click.echo(speech.tongue.say("error: {text}", text=text), err=True)
             status = 2 if isinstance(error, ConfigurationError | WrongUse) else 1
     sys.exit(status)
-
-
-def _tell(error: RouterError, speech: Speech) -> None:
-    first, *faults = str(error).splitlines() or [""]
-    text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
-    click.echo(speech.tongue.say("error: {text}", text=text), err=True)

@@ -25,10 +25,8 @@ def command() -> None:
     speak_as_shipped()
 
 
-command.add_command(verify)
-command.add_command(accept)
-command.add_command(export)
-command.add_command(incident)
+for _command in (verify, accept, export, incident):
+    command.add_command(_command)
 
 
 @command.command("verify-receipt")

@@ -49,9 +49,13 @@ def command(config_file: Path, as_json: bool, alarm: bool) -> None:
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
     config = configured(config_file)
-    found = tried(config, SystemClock()) if alarm else [good("configuration", f"{config_file} reads")]
-    if not alarm:
-        found += _examine(config, SystemClock())
+    if alarm:
+        found = tried(config, SystemClock())
+    else:
+        looks = list(_looks(config, SystemClock()))
+        with ThreadPoolExecutor(max_workers=len(looks)) as pool:  # at the same time, since peers may be slow
+            results = list(pool.map(lambda look: list(attempt(*look)), looks))
+        found = [good("configuration", f"{config_file} reads"), *(one for result in results for one in result)]
     if as_json:
         print_json([{"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy} for f in found])
     else:
@@ -67,13 +71,6 @@ def _tell(found: Iterable[CheckResult]) -> None:
         out.print(f"{say(one.subject)}: {say(one.text)}", markup=False)
         if one.remedy and one.verdict != Verdict.OK:
             out.print(f"      -> {say(one.remedy)}", markup=False)
-
-
-def _examine(config: Config, clock: Clock) -> list[CheckResult]:
-    """Findings in the order of the list; all checks run at the same time, since peers may be slow."""
-    looks = list(_looks(config, clock))
-    with ThreadPoolExecutor(max_workers=len(looks)) as pool:
-        return [one for found in pool.map(lambda pair: list(attempt(*pair)), looks) for one in found]
 
 
 def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:

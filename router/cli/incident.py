@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import click
 
-from router.cli.opened import clock_of, opened, trail_of
+from router.cli.opened import opened, record_look, trail_of
 from router.cli.options import config_option, node_config, person, print_json
 from router.cli.queue.story import Teller
 from router.config.sections import Config
-from router.events import Event, Kind
+from router.text.language import N_
 
 
 @click.command("incident")
@@ -30,10 +30,7 @@ def incident(name: str, why: str, config_file: Path) -> None:
     with opened(config) as (catalogue, bus):
         stories = Teller(catalogue, config).as_json(name)
         exams = [one["number"] for one in stories if "number" in one]
-        with catalogue.engine.write():  # recorded before anything is shown
-            for exam in exams or [None]:
-                text = f"the records of an incident are exported: {why}"
-                bus.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, who=person(), exam=exam))
+        record_look(catalogue, bus, N_(f"the records of an incident are exported: {why}"), exams or [None])
         uids = [study["study"] for one in stories for study in (one, *one.get("studies", ())) if "study" in study]
         about = {str(exam) for exam in exams} | set(uids)
         print_json({

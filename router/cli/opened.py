@@ -1,16 +1,17 @@
 """The catalogue, opened for a command: to read, or to act with an audit record and event for each action."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from router.admin.audit.audit import Audit, Guard
 from router.admin.audit.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
+from router.cli.options import person
 from router.clock import SharedClock, SystemClock
 from router.config.sections import Config
-from router.events import EventBus, Subscriber
+from router.events import Event, EventBus, Kind, Subscriber
 
-__all__ = ["audited", "clock_of", "opened", "reading", "trail_of"]
+__all__ = ["audited", "clock_of", "opened", "reading", "record_look", "trail_of"]
 
 
 @contextmanager
@@ -47,6 +48,14 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
     finally:
         audit.stop()
         catalogue.engine.close_thread()
+
+
+def record_look(catalogue: Catalogue, bus: EventBus, text: str, exams: Iterable[int | None]) -> None:
+    """Record that a person looks at patient data of these exams, before it is shown."""
+    now, who = clock_of(catalogue).now(), person()
+    with catalogue.engine.write():
+        for exam in exams:
+            bus.record(Event(now, Kind.VIEWED, text, who=who, exam=exam))
 
 
 def clock_of(catalogue: Catalogue) -> SharedClock:

@@ -36,15 +36,10 @@ def noted(_context: click.Context, _parameter: click.Parameter, value: Path | No
 
 
 config_option = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=lambda: shipped("router.toml"),
-    envvar=_VARIABLE,
-    callback=noted,
-    is_eager=True,
+    "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
+    default=lambda: shipped("router.toml"), envvar=_VARIABLE, callback=noted, is_eager=True,
     help="The configuration file; else the one that ROUTER_CONFIG names, else conf/router.toml.",
-)
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
 
 

@@ -49,7 +49,6 @@ _PRESENCE = N_({
     Presence.CRASHED: "does not run: it ended without being stopped",
     Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
 })  # fmt: skip
-_RECEIVES = N_("runs and receives")
 _REMEDIES = N_({
     Presence.SILENT: "see `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
     Presence.STARTS: "it catalogues what came before it listens; see its log, `journalctl -u imaging-cloud-router`",
@@ -102,7 +101,7 @@ def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
 def _tell_node(found: NodeStatus, config: Config) -> None:
     out, node = console(), found.node
     state = _PRESENCE.get(node.presence) or f"runs and does NOT receive: {'; '.join(node.why_not)}"
-    style, state = ("bold", _RECEIVES) if node.receives else ("bold red", state)
+    style, state = ("bold", N_("runs and receives")) if node.receives else ("bold red", state)
     out.print(Text(tongue().say("Node {name} {stands}", name=node.name, stands=say(state)), style), soft_wrap=True)
     if remedy := _REMEDIES.get(node.presence):
         out.print(f"  -> {say(remedy)}", markup=False, soft_wrap=True)
@@ -128,7 +127,7 @@ def _tell_folder(found: NodeStatus) -> None:
     folder, out = found.folder, console()
     if folder is None:
         return
-    free, size, least = _gib(folder.free), _gib(folder.size), _gib(found.min_free)
+    free, size, least = (f"{n / 2**30:.1f} GiB" for n in (folder.free, folder.size, found.min_free))
     if folder.free > found.min_free:
         out.print(f"Disk: {free} of {size} free, min_free {least}: enough")
     else:
@@ -198,11 +197,19 @@ def _tell_risk(found: DatabaseStatus, config: Config) -> None:
         show(title, (*_PRESSING, "Waits for / trouble"), [(*row, trouble) for row, trouble in wide])
 
 
-def _tell_person(found: DatabaseStatus, config: Config) -> None:
-    total = sum(one.count for one in found.attention)
-    console().print(f"\nWaits for a person: {total or 'nothing'}")
+def _tell_waiting(found: DatabaseStatus, config: Config) -> None:
+    """Print what waits for a person, files of the drop folder that wait, and studies that lack their report."""
+    out, total, lacking = console(), sum(one.count for one in found.attention), found.unreported
+    out.print(f"\nWaits for a person: {total or 'nothing'}")
     for one in found.attention:
         tell_attention(one, config)
+    text = counted(found.files)
+    out.print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
+    text, since = "Without a report: no study", brief(lacking.oldest, config.node.timezone)
+    if lacking.count:
+        count, recent = lacking.count, lacking.recent
+        text = f"Without a report: {count} ({recent} recent), the oldest since {since}: `scripts/queue unreported`"
+    out.print(text)
 
 
 def tell_attention(one: Attention, config: Config) -> None:
@@ -222,22 +229,7 @@ def tell_attention(one: Attention, config: Config) -> None:
     echo(f"      {one.command}")
 
 
-def _tell_arrivals(found: DatabaseStatus, config: Config) -> None:
-    """Print the files of the drop folder that wait, and the studies that lack their report."""
-    out, text, one = console(), counted(found.files), found.unreported
-    out.print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
-    if not one.count:
-        out.print("Without a report: no study")
-        return
-    since = brief(one.oldest, config.node.timezone)
-    text = f"Without a report: {one.count} ({one.recent} recent), the oldest since {since}: `scripts/queue unreported`"
-    out.print(text)
-
-
 def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
-    if not found.alarms:
-        console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
-        return
     standing = active(found.alarms, found.attention)
     rows = [
         (brief(a.since, config.node.timezone), name, str(a.count), names(a.exams) or say(a.subject) or a.destination,
@@ -247,18 +239,18 @@ def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
     ]  # fmt: skip
     rest = f"; {_ALARMS} of {len(standing)} kinds, `--json` shows all" if len(standing) > _ALARMS else ""
     columns = ("Since", "Alarm", "Count", "About", "What", "What to do")
-    show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
-
-
-def _tell_undelivered(found: DatabaseStatus, config: Config) -> None:
+    if found.alarms:
+        show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
+    else:
+        console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
     for one in found.undelivered:
         text = f"Alarms cannot be delivered: {one.way} since {local(one.since, config.node.timezone)}: {one}"
         console().print(text, style="red", markup=False, soft_wrap=True)
 
 
 _PARTS: tuple[Callable[[DatabaseStatus, Config], None], ...] = (
-    _tell_nodes, lambda found, config: tell_paused(found.pauses, config), _tell_places, _tell_risk, _tell_person,
-    _tell_arrivals, _tell_alarms, _tell_undelivered,
+    _tell_nodes, lambda found, config: tell_paused(found.pauses, config), _tell_places, _tell_risk, _tell_waiting,
+    _tell_alarms,
 )  # fmt: skip
 
 
@@ -351,10 +343,6 @@ def attention_json(one: Attention) -> dict[str, Any]:
         "since": iso(one.since), "text": one.says, "about": one.about or None,
         "exams": [f"e{number}" for number in one.exams[:_EXAMS]],
     }  # fmt: skip
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
 
 
 def _ago(time_since: timedelta) -> str:

@@ -6,6 +6,7 @@ A page elsewhere may let its own name resolve to this machine (DNS rebinding); i
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from router.config.sections import Admin
 from router.config.types import is_loopback
@@ -31,7 +32,10 @@ def names_of(admin: Admin) -> IsOurs:
     def is_ours(host: str) -> bool:
         """`*.hospital.cn` stands for each name one level below (RFC 9525 6.3)."""
         name = _name(host)
-        return not host or _is_address(name) or name in names or f"*.{name.partition('.')[2]}" in names
+        with suppress(ValueError):
+            ipaddress.ip_address(name)
+            return True
+        return not host or name in names or f"*.{name.partition('.')[2]}" in names
 
     return is_ours
 
@@ -41,11 +45,3 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0].lstrip("[").lower()
     return host.partition(":")[0].lower().removesuffix(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

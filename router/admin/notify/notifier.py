@@ -147,7 +147,11 @@ class AlarmNotifier:
         """Fold news into messages; return the seconds to rest."""
         if not self._membership.has(ALARMS):
             return Untried(_IDLE_SECONDS)
-        self._retain()
+        heartbeat = self._fitting.heartbeat
+        names = (*self._served, *([heartbeat.name] if heartbeat else []))
+        if names != self._retained:
+            self._catalogue.notifications.retain(names)
+            self._retained = names
         came = self._catalogue.alarm_news.waits()
         if not came and self._clock.monotonic() - self._looked < _ROUND_SECONDS:
             return _IDLE_SECONDS
@@ -156,13 +160,6 @@ class AlarmNotifier:
             for served in self._served.values():
                 served.loop.wake()
         return 0.0 if came else _IDLE_SECONDS
-
-    def _retain(self) -> None:
-        heartbeat = self._fitting.heartbeat
-        names = (*self._served, *([heartbeat.name] if heartbeat else []))
-        if names != self._retained:
-            self._catalogue.notifications.retain(names)
-            self._retained = names
 
     def _fold(self) -> int:
         """Fold news into messages in one transaction, or change nothing; return the number of messages."""

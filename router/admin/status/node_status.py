@@ -98,8 +98,7 @@ def node_status(asked: Asked, now: datetime) -> NodeStatus:
 
 def waits_for_a_person(found: NodeStatus) -> bool:
     """Whether something waits that only a person can settle; true if the database does not answer."""
-    database = found.database
-    return database is None or bool(database.attention)
+    return found.database is None or bool(found.database.attention)
 
 
 def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:

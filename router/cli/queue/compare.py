@@ -5,12 +5,11 @@ from pathlib import Path
 
 import click
 
-from router.cli.opened import clock_of, opened
-from router.cli.options import common_options, exam_id_option, node_config, person, print_json, the_name
+from router.cli.opened import clock_of, opened, record_look
+from router.cli.options import common_options, exam_id_option, node_config, print_json, the_name
 from router.cli.speech import say
 from router.cli.tables import show
 from router.errors import InvalidData
-from router.events import Event, Kind
 from router.review.comparison import IdentityComparison
 from router.review.deliveries import Review
 from router.storage.reports import Reports
@@ -32,15 +31,11 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
     """
     word, config = the_name(name, exam_ids), node_config(config_file)
     with opened(config) as (catalogue, bus):
-        clock = clock_of(catalogue)
         comparison = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
-        cases = [story.case for story in Review(catalogue, clock).stories(word)]
+        cases = [story.case for story in Review(catalogue, clock_of(catalogue)).stories(word)]
         if not cases:
             raise InvalidData("no exam of that name is known")
-        with catalogue.engine.write():  # recorded before anything is shown
-            for case in cases:
-                text = "patient data shown by queue compare"
-                bus.record(Event(clock.now(), Kind.VIEWED, text, who=person(), exam=case.exam))
+        record_look(catalogue, bus, "patient data shown by queue compare", [case.exam for case in cases])
         compared = [(case.exam, comparison.of(case)) for case in cases]
     if as_json:
         print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in compared])

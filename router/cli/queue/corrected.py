@@ -7,12 +7,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from router.cli.opened import clock_of, opened
-from router.cli.options import common_options, node_config, person, print_json, since_option
+from router.cli.opened import opened, record_look
+from router.cli.options import common_options, node_config, print_json, since_option
 from router.cli.speech import say, tongue
 from router.cli.tables import iso, local, show
 from router.correlator.corrections import Corrected, Corrections
-from router.events import Event, Kind
 from router.intake.exam_reader import ExamReader
 from router.model import Channel
 from router.review.comparison import NO_READING
@@ -43,10 +42,8 @@ def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
     with opened(config) as (catalogue, bus):
         corrections = Corrections(config, ExamReader(config), catalogue, Reports(config.node.data).read)
         found, unread = corrections.since(since)
-        with catalogue.engine.write():  # recorded before anything is shown
-            for number in dict.fromkeys(one.exam for one in found):
-                now, text = clock_of(catalogue).now(), "patient data shown by queue corrected"
-                bus.record(Event(now, Kind.VIEWED, text, who=person(), exam=number))
+        exams = dict.fromkeys(one.exam for one in found)
+        record_look(catalogue, bus, "patient data shown by queue corrected", exams)
     for exam in unread:
         text = tongue().say("e{exam} cannot be judged: its exam JSON is gone or cannot be read", exam=exam)
         click.echo(text, err=True)
@@ -75,10 +72,7 @@ def _rows(one: Corrected, zone: ZoneInfo) -> list[tuple[str, ...]]:
     times = (local(one.came, zone), local(one.delivered, zone), _since(one, zone))
     changes = [(say(each.field), _shown(each.was) or "-", _shown(each.now) or "-") for each in one.changes]
     blank = ("", "", "")
-    return [
-        (*(blank if n else first), *change, *(blank if n else times))
-        for n, change in enumerate(changes)
-    ]  # fmt: skip
+    return [(*(blank if n else first), *change, *(blank if n else times)) for n, change in enumerate(changes)]
 
 
 def _since(one: Corrected, zone: ZoneInfo) -> str:

@@ -12,9 +12,7 @@ from router.cli.speech import say
 from router.cli.tables import iso, local, show
 from router.text.language import N_
 
-_KEPT = (
-    "destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature",
-)  # fmt: skip
+_KEPT = ("destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature")
 
 # Older receipts were kept without these.
 _SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"})

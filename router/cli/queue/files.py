@@ -151,7 +151,7 @@ def dismiss(
     with opened(config) as (catalogue, bus):
         dismissals = Dismissals(catalogue, bus, clock_of(catalogue))
         word = "" if kind else the_name(name, exam_ids)
-        if not kind and _is_of_an_exam(dismissals, word):
+        if not kind and (isinstance(word, ExamId) or not (_FILE.match(word) or dismissals.is_of_a_file(word))):
             alarms = list(dict.fromkeys(one.alarm for one in dismissals.dismiss_exam(word, reason_)))
             if as_json:
                 print_json({"dismissed": [word], "alarms": alarms})
@@ -169,10 +169,6 @@ def dismiss(
     for one in found:
         names = f"{one.name} {one.found.path} ({say(WHERE[one.found.kind])})"
         echo(f"dismissed: {names}")
-
-
-def _is_of_an_exam(dismissals: Dismissals, word: str) -> bool:
-    return isinstance(word, ExamId) or not (_FILE.match(word) or dismissals.is_of_a_file(word))
 
 
 COMMANDS = (files, dismiss)

@@ -141,7 +141,7 @@ class Teller:
         show("Events", ("When", "What", "Delivery", "", "Who"), events)
 
     def _tell_studies(self, case: ExamSnapshot) -> None:
-        """Print the studies, remarks about their patient, their series, and instances in several versions."""
+        """Print the studies, remarks about their patient, and their series."""
         out, none_here = console(), say("none here yet")
         rows = [
             (uid, say(how), str(case.studies[uid].instances) if uid in case.studies else none_here)
@@ -160,6 +160,9 @@ class Teller:
             found = self._review.series(uid, self._rules)
             series = [(one.series_uid, say(one.series_class), str(one.count), one.rule, one.used) for one in found]
             show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), series)
+        self._tell_versions(case)
+
+    def _tell_versions(self, case: ExamSnapshot) -> None:
         versions = [
             (one.sop_uid, one.series_uid, str(one.version) if one.newest else say(f"{one.version} (kept)"),
              local(one.received, self._zone), _difference(one))
@@ -242,10 +245,8 @@ def named_json(one: Explained) -> dict[str, Any]:
     return {
         "name": f"d{delivery.id}",
         "exam": f"e{delivery.exam}",
-        "answer": {
-            "what": str(answer.what), "since": iso(answer.since), "who": answer.who, "command": answer.command,
-        },
-    }  # fmt: skip
+        "answer": {"what": str(answer.what), "since": iso(answer.since), "who": answer.who, "command": answer.command},
+    }
 
 
 def _tell_delivery(line: Line, zone: ZoneInfo) -> None:

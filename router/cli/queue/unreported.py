@@ -23,7 +23,6 @@ from router.text.language import N_
 _COLUMNS = ("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days")
 _SUMS = ("From", "Address", "Studies", "Recent", "Inst", "Oldest", "")
 _WIDTH, _GAPS, _LEAST_UID, _LONGEST_ADDRESS = 80, 2 * (len(_COLUMNS) - 1), 10, 15
-_DISMISSED = N_("dismissed")
 
 
 @click.command("unreported", short_help="Studies here that no exam names, by age; a sender dismissed.")
@@ -127,7 +126,7 @@ def _sums(found: Sequence[Listed]) -> list[list[str]]:
         [
             sender or "-", _addresses(some), str(len(some)), str(sum(not one.passed_over for one in some)),
             str(sum(one.instances for one in some)), _days(max(one.working_days for one in some)),
-            say(_DISMISSED) if all(one.dismissed for one in some) else "",
+            say(N_("dismissed")) if all(one.dismissed for one in some) else "",
         ]
         for sender, some in sorted(senders.items(), key=lambda item: (-len(item[1]), item[0]))
     ]  # fmt: skip
