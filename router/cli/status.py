@@ -100,8 +100,10 @@ def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
 
 def _tell_node(found: NodeStatus, config: Config) -> None:
     out, node = console(), found.node
-    state = _PRESENCE.get(node.presence) or f"runs and does NOT receive: {'; '.join(node.why_not)}"
-    style, state = ("bold", N_("runs and receives")) if node.receives else ("bold red", state)
+    state, style = N_("runs and receives"), "bold"
+    if not node.receives:
+        state = _PRESENCE.get(node.presence, f"runs and does NOT receive: {'; '.join(node.why_not)}")
+        style = "bold red"
     out.print(Text(tongue().say("Node {name} {stands}", name=node.name, stands=say(state)), style), soft_wrap=True)
     if remedy := _REMEDIES.get(node.presence):
         out.print(f"  -> {say(remedy)}", markup=False, soft_wrap=True)
@@ -113,10 +115,10 @@ def _tell_node(found: NodeStatus, config: Config) -> None:
     if not node.runs:
         text = f"What follows is what the data folder {config.node.data} tells, not the node"
         out.print(text, markup=False, soft_wrap=True)
-    listeners = [
-        f"{escape(f'{one.name} {one.host}:{one.port}' if one.port else one.name)} {say(_MARKS[one.up])}"
-        for one in found.listeners
-    ]
+    listeners = []
+    for each in found.listeners:
+        where = f"{each.name} {each.host}:{each.port}" if each.port else each.name
+        listeners.append(f"{escape(where)} {say(_MARKS[each.up])}")
     listeners[0] = f"{local(found.at, config.node.timezone)}: {listeners[0]}"
     for line in packed(listeners, out.width):
         out.print(line, soft_wrap=True)

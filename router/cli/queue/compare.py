@@ -10,7 +10,7 @@ from router.cli.options import common_options, exam_id_option, node_config, prin
 from router.cli.speech import say
 from router.cli.tables import show
 from router.errors import InvalidData
-from router.review.comparison import IdentityComparison
+from router.review.comparison import IdentityComparison, Side
 from router.review.deliveries import Review
 from router.storage.reports import Reports
 
@@ -46,9 +46,9 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
             for one in found
         ]
         show(f"Exam e{exam}", _COLUMNS, rows)
-        fields = [
-            (one.study_uid, *(", ".join(map(say, some)) or "-" for some in (one.agree, one.differ, one.incomparable)),
-             "\n".join(map(say, one.remarks)))
-            for one in found if one.study_uid
-        ]  # fmt: skip
-        show("Compared with the exam JSON", _COMPARED, fields)
+        show("Compared with the exam JSON", _COMPARED, [_compared(one) for one in found if one.study_uid])
+
+
+def _compared(one: Side) -> tuple[str, ...]:
+    fields = (", ".join(map(say, some)) or "-" for some in (one.agree, one.differ, one.incomparable))
+    return one.study_uid, *fields, "\n".join(map(say, one.remarks))

@@ -261,8 +261,7 @@ def _action(
         names += tuple(map(ExamId, exam_ids))
         if bool(names) == (every or destination is not None):
             raise click.UsageError("name deliveries, or use --all or --destination")
-        reason_given(why)
-        config = node_config(config_file)
+        why, config = reason_given(why), node_config(config_file)
         with opened(config) as (catalogue, _):
             review = Review(catalogue, clock_of(catalogue))
             chosen = review.named(names) if names else review.deliveries(states, destination)

@@ -43,8 +43,7 @@ def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config
     Without it corrections of exams that were delivered to OLD go nowhere. OLD must not be configured any more, NEW must
     be, and be the same receiver. Deliveries of exams that NEW has deliveries of already stay as they are.
     """
-    reason_given(why)
-    config = node_config(config_file)
+    why, config = reason_given(why), node_config(config_file)
     require_destination(new, config)
     _require_gone(old, config, config_file)
     with opened(config) as (catalogue, bus):
