@@ -39,11 +39,9 @@ class SharedClock:
         self._base: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
-        """The instant, aware, UTC."""
         return self._at(self._machine.monotonic())
 
     def monotonic(self) -> float:
-        """Seconds since some fixed point; never jumps."""
         return self._machine.monotonic()
 
     @property
@@ -68,7 +66,7 @@ class SharedClock:
 
 
 class FakeClock:
-    """A clock that moves only when told to, for tests and rehearsals."""
+    """A clock that moves only by `advance`, for tests and rehearsals."""
 
     def __init__(self, start: datetime) -> None:
         self._start = require_aware(start)

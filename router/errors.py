@@ -43,6 +43,9 @@ class Outage(StrEnum):
 PASSING = frozenset({Outage.TROUBLE, Outage.CONNECTION})
 
 
+Faults = tuple[tuple[str, str], ...]  # (path, message) pairs
+
+
 class RouterError(Exception):
     """Root of the tree. `hint` tells the operator what to do, `fields` holds the data."""
 
@@ -104,22 +107,17 @@ class Crowded(TransientError):
 
 
 class UnprovedRefusal(TransientError):
-    """An answer refuses this item for good, and nothing proves that it is the platform's. `faults` are its (path,
-    message) pairs."""
+    """An answer refuses this item for good for its `faults`, and nothing proves that it is the platform's."""
 
-    def __init__(
-        self, message: str, *, faults: tuple[tuple[str, str], ...] = (), hint: str = "", **fields: object
-    ) -> None:
+    def __init__(self, message: str, *, faults: Faults = (), hint: str = "", **fields: object) -> None:
         super().__init__(message, retry_after=None, hint=hint, **fields)
         self.faults = faults
 
 
 class PermanentError(RouterError):
-    """The peer refused this item for good. `faults` are (path, message) pairs it named."""
+    """The peer refused this item for good, for the `faults` that it named."""
 
-    def __init__(
-        self, message: str, *, faults: tuple[tuple[str, str], ...] = (), hint: str = "", **fields: object
-    ) -> None:
+    def __init__(self, message: str, *, faults: Faults = (), hint: str = "", **fields: object) -> None:
         super().__init__(message, hint=hint, **fields)
         self.faults = faults
 
@@ -144,10 +142,10 @@ def traceback_of(error: BaseException) -> str:
 
 def hide_messages() -> None:
     """Log uncaught errors of any thread by kind and place only: their messages may hold patient data."""
-    sys.excepthook = lambda kind, error, _: _tell(kind, error)
-    threading.excepthook = lambda found: _tell(found.exc_type, found.exc_value)
+    sys.excepthook = lambda kind, error, _: _log(kind, error)
+    threading.excepthook = lambda found: _log(found.exc_type, found.exc_value)
 
 
-def _tell(kind: type[BaseException], error: BaseException | None) -> None:
+def _log(kind: type[BaseException], error: BaseException | None) -> None:
     place = "" if error is None else traceback_of(error)
     logging.getLogger("router").error("a defect that nobody caught: %s at %s", kind.__name__, place)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from router.alarms import REMEDY, Alarm
 from router.clock import require_aware
-from router.refusals import Flood, Refusal, Refusals
+from router.refusals import Refusal, Refusals
 
 
 class Kind(StrEnum):
@@ -70,12 +70,11 @@ class Event:
             raise ValueError(f"an event of kind {self.kind} with the alarm {self.alarm}")
 
 
-Gate = Callable[[Event], bool]
 Subscriber = Callable[[Event], None]
 
 
 class EventBus:
-    """Hands each event to every subscriber, in the order of subscription, where the gate lets it through.
+    """Hands each event to every subscriber, in the order of subscription.
 
     An alarm may be recorded as often as its cause is seen: subscribers get it once, until it is cleared. They get the
     first refusal of a peer; `tell_counted` hands over the number of further ones, once a minute.
@@ -83,12 +82,12 @@ class EventBus:
 
     def __init__(self, *subscribers: Subscriber) -> None:
         self._subscribers = list(subscribers)
-        self._gate: Gate | None = None
+        self._is_news: Callable[[Event], bool] = lambda _: True
         self._refusals = Refusals()
 
-    def guard(self, gate: Gate) -> None:
-        """Have the gate decide whether an event that raises or clears an alarm is news."""
-        self._gate = gate
+    def guard(self, is_news: Callable[[Event], bool]) -> None:
+        """Hand over an event that raises or clears an alarm only where `is_news` says so."""
+        self._is_news = is_news
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber; it must not raise."""
@@ -96,33 +95,25 @@ class EventBus:
 
     def record(self, event: Event) -> None:
         """Hand the event to every subscriber, unless it is no news."""
-        if event.alarm is not None and self._gate is not None and not self._gate(event):
+        if event.alarm is not None and not self._is_news(event):
             return
-        refusal = _refusal(event)
-        if refusal is None or self._refusals.is_news(refusal, event.at):
-            self._tell(event)
+        address = event.fields.get("address")
+        if event.kind == Kind.REFUSED and address:  # a peer is refused, not a file of the drop folder
+            refusal = Refusal(str(address), str(event.fields.get("calling_ae", "")), event.text)
+            if not self._refusals.is_news(refusal, event.at):
+                return
+        self._tell(event)
 
     def tell_counted(self, now: datetime, *, all_of_them: bool = False) -> None:
         """Hand over the number of refusals of each peer in the minute that is over, or with `all_of_them` so far."""
         for flood in self._refusals.over(now, all_of_them=all_of_them):
-            self._tell(_counted(flood, now))
+            name: dict[str, object] = {"calling_ae": flood.name} if flood.name else {}
+            fields = {**name, "address": flood.address, "count": flood.count}
+            self._tell(Event(now, Kind.REFUSED, str(flood), fields=fields))
 
     def _tell(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
-
-
-def _refusal(event: Event) -> Refusal | None:
-    """The refusal of a peer; None for any other event, such as a file of the drop folder."""
-    address = event.fields.get("address")
-    if event.kind != Kind.REFUSED or not address:
-        return None
-    return Refusal(str(address), str(event.fields.get("calling_ae", "")), event.text)
-
-
-def _counted(flood: Flood, now: datetime) -> Event:
-    fields: dict[str, object] = {"calling_ae": flood.name} if flood.name else {}
-    return Event(now, Kind.REFUSED, str(flood), fields={**fields, "address": flood.address, "count": flood.count})
 
 
 _LEVELS = {

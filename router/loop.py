@@ -128,11 +128,8 @@ class Loop:
         self._record(Kind.ALARM, text)
 
     def _record_well(self, *, tried: bool) -> None:
-        """End the alarm: it may be of a former life, or of another node, which had this work meanwhile.
-
-        An alarm of this node may have come after the node that has the work found none, so this one ends it; the other
-        raises its own.
-        """
+        """End the alarm, which may be of a former life or another node. An alarm of this node may have come after the
+        node that has the work found none, so this node ends it."""
         if tried and not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
             self._raised &= not self._well

@@ -54,8 +54,8 @@ _REMEDIES: Mapping[str, str] = {
     Why.SENDER_FULL: "the sender tries again; if this goes on, raise the limit, or lower it at the sender",
     Why.SLOW: "look at the network between the sender and this node",
     NO_ROOM: "make room on the data folder's volume, then have the images sent again",
+    **dict.fromkeys((Why.IDLE, Why.STOPPING, Why.COMMITMENT, Why.QUARANTINE), ""),
 }
-_ANOTHER_REMEDY = "have the sender send these images again whole"
 
 
 def meaning(why: str, reason: str, called: str) -> str:
@@ -67,9 +67,7 @@ def meaning(why: str, reason: str, called: str) -> str:
 
 def remedy(why: str) -> str:
     """The remedy of a refusal; "" where there is nothing to do."""
-    if why in (Why.IDLE, Why.STOPPING, Why.COMMITMENT, Why.QUARANTINE):
-        return ""
-    return _REMEDIES.get(why, _ANOTHER_REMEDY)
+    return _REMEDIES.get(why, "have the sender send these images again whole")
 
 
 def sender(calling: str, address: str) -> str:
@@ -118,11 +116,6 @@ class _Minute:
         if refusal.why in self.reasons or len(self.reasons) < _MOST_REASONS:
             self.reasons[refusal.why] += 1
 
-    def flood(self, address: str) -> Flood:
-        """The counts as a Flood."""
-        name = next(iter(self.names)) if len(self.names) == 1 else ""
-        return Flood(address, name, self.count, tuple(self.reasons.most_common()))
-
 
 class Refusals:
     """Refusals of all peers. The first of a peer is news; those of the following minute are counted, and so on."""
@@ -145,12 +138,13 @@ class Refusals:
     def over(self, now: datetime, *, all_of_them: bool = False) -> Sequence[Flood]:
         """The counts of the minutes that are over (of all, with `all_of_them`); a peer without any is forgotten."""
         with self._lock:
-            minutes = self._minutes
-            ended = [key for key, one in minutes.items() if all_of_them or not now - MINUTE < one.began <= now]
-            floods = [minutes[key].flood(key) for key in ended if minutes[key].count]
-            for key in ended:
-                if minutes[key].count:
-                    minutes[key] = _Minute(now)
-                else:
-                    del minutes[key]
+            floods, minutes = [], dict(self._minutes)
+            for key, one in minutes.items():
+                if not all_of_them and now - MINUTE < one.began <= now:
+                    continue
+                del self._minutes[key]
+                if one.count:
+                    name = next(iter(one.names)) if len(one.names) == 1 else ""
+                    floods.append(Flood(key, name, one.count, tuple(one.reasons.most_common())))
+                    self._minutes[key] = _Minute(now)
             return floods

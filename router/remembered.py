@@ -51,8 +51,14 @@ class Recent(Generic[P, T]):
                 self._known.move_to_end(key)
                 return self._known[key][0]
         found = self._work(*given, **named)
+        weight = self._weigh(found)
         with self._lock:
-            self._put(key, found, self._weigh(found))
+            if key not in self._known:
+                self._known[key] = found, weight
+                self._held += weight
+            while len(self._known) > self._most or (self._held > self._weight and len(self._known) > 1):
+                _, (_, gone) = self._known.popitem(last=False)
+                self._held -= gone
         return found
 
     def clear(self) -> None:
@@ -60,11 +66,3 @@ class Recent(Generic[P, T]):
         with self._lock:
             self._known.clear()
             self._held = 0
-
-    def _put(self, key: Hashable, found: T, weight: int) -> None:
-        if key not in self._known:
-            self._known[key] = found, weight
-            self._held += weight
-        while len(self._known) > self._most or (self._held > self._weight and len(self._known) > 1):
-            _, (_, gone) = self._known.popitem(last=False)
-            self._held -= gone

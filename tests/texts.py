@@ -81,7 +81,7 @@ RAISED = (
 )  # fmt: skip
 _SENTENCE = re.compile(r"[A-Za-z]{2,}\S* .*[a-z]{2,}|[a-z]{2,}: $|^[a-z]{3,} (?=$|\{)|[a-z]{2,} [a-z]", re.DOTALL)
 _SQL = re.compile(
-    r"\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE|ALTER|WHERE|CAST|TEXT|INTEGER|AND|LIKE|IN|PRAGMA|RETURNING) |"
+    r"\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE|DROP|ALTER|WHERE|CAST|TEXT|INTEGER|AND|LIKE|IN|PRAGMA|RETURNING) |"
     r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\(|^-----|^\s*import |^[A-Z]\w+\(\{|"
     r"(PRIMARY|FOREIGN) KEY|excluded\.|ORDER BY |^\"[a-z_]+\" (INTEGER|TEXT|\{)|^s\.uid|^\^<\?|"
     r"^(scripts/|systemctl |chown |jq |openssl )\S[^;]*$"

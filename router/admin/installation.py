@@ -176,10 +176,7 @@ def start(site: Site) -> str:
 
 
 def interpreter(own: Path) -> str:
-    """The Python for the program: `own`, or the system's if the node's account cannot run `own`.
-
-    ConfigurationError when there is none.
-    """
+    """The Python for the program: `own`, or the system's if the account cannot run it; else ConfigurationError."""
     for python in (own.resolve(), *(path for name in _PYTHONS if (path := Path("/usr/bin") / name).exists())):
         if reachable(python.resolve()):
             return str(python)
@@ -214,21 +211,20 @@ def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:
         if stat.S_IMODE(path.stat().st_mode) != folder.mode:
             path.chmod(folder.mode)
         lines.append(f"folder {folder.path} {folder.mode:04o}")
-    lines += [_written(file, _below(root, file.path)) for file in files(site)]
+    for file in files(site):
+        path = _below(root, file.path)
+        if path.exists() and not file.renew:
+            lines.append(f"kept {file.path}: it is yours")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text, encoding="utf-8")
+        path.chmod(file.mode)
+        lines.append(f"file {file.path} {file.mode:04o}")
     keys = _below(root, site.settings / "keys")
     if trial_keys and not any(keys.iterdir()):
         new_folder(keys)
         lines.append(f"keys for trying out in {site.settings / 'keys'}")
     return lines
-
-
-def _written(file: File, path: Path) -> str:
-    if path.exists() and not file.renew:
-        return f"kept {file.path}: it is yours"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(file.text, encoding="utf-8")
-    path.chmod(file.mode)
-    return f"file {file.path} {file.mode:04o}"
 
 
 def run(calls: Sequence[Sequence[str]]) -> None:

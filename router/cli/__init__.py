@@ -47,9 +47,7 @@ class _LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        return module(cmd_name)
+        return module(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -82,36 +80,22 @@ def module(name: str) -> click.Command:
 
 
 def _run(command: click.Command, arguments: list[str] | None, program: str | None) -> NoReturn:
+    speech, status = Speech(), 1
     with plain_output():
-        status = _status(command, arguments, program, Speech())
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _status(command: click.Command, arguments: list[str] | None, program: str | None, speech: Speech) -> Any:
-    try:
-        status: Any = command.main(arguments, program, COMPLETE_VAR, standalone_mode=False, obj=speech)
-    except click.ClickException as error:
-        _show(error, speech)
-        status = error.exit_code
-    except click.Abort:
-        status = 1
-    except (ConfigurationError, WrongUse) as error:
-        _tell(error, speech)
-        status = 2
-    except RouterError as error:
-        _tell(error, speech)
-        status = 1
-    return status
-
-
-def _show(error: click.ClickException, speech: Speech) -> None:
-    """Show our own usage errors in the command's language; click words its own."""
-    if type(error) is click.UsageError:
-        error = click.UsageError(speech.tongue.told(error.message), error.ctx)
-    error.show()
-
-
-def _tell(error: RouterError, speech: Speech) -> None:
-    first, *faults = str(error).splitlines() or [""]
-    text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
-    click.echo(speech.tongue.say("error: {text}", text=text), err=True)
+        try:
+            answer: Any = command.main(arguments, program, COMPLETE_VAR, standalone_mode=False, obj=speech)
+            status = answer if isinstance(answer, int) else 0
+        except click.ClickException as error:
+            if type(error) is click.UsageError:  # click words its other errors itself
+                click.UsageError(speech.tongue.told(error.message), error.ctx).show()
+            else:
+                error.show()
+            status = error.exit_code
+        except click.Abort:
+            pass
+        except RouterError as error:
+            first, *faults = str(error).splitlines() or [""]
+            text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
+            click.echo(speech.tongue.say("error: {text}", text=text), err=True)
+            status = 2 if isinstance(error, ConfigurationError | WrongUse) else 1
+    sys.exit(status)

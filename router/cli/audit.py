@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,8 @@ def command() -> None:
     speak_as_shipped()
 
 
-command.add_command(verify)
-command.add_command(accept)
-command.add_command(export)
-command.add_command(incident)
+for _command in (verify, accept, export, incident):
+    command.add_command(_command)
 
 
 @command.command("verify-receipt")
@@ -51,7 +49,7 @@ def verify_receipt(file: Path, key_file: Path, pdf: Path | None, api_key_file: P
     if not isinstance(document, dict):
         raise InvalidData(f"{file} is not a receipt")
     exam = file.with_name("exam.json")
-    found = faults(document, load_public(key_file)) + _other_content(document, exam, pdf)
+    found = [*faults(document, load_public(key_file)), *_other_content(document, exam, pdf)]
     if api_key_file is not None and document["idem"] != _idem(load_api_key(api_key_file), document, exam):
         found.append("the signed idem is not of this exam JSON, these digests and this API key")
     for fault in found:
@@ -64,13 +62,13 @@ def verify_receipt(file: Path, key_file: Path, pdf: Path | None, api_key_file: P
     raise SystemExit(1 if found else 0)
 
 
-def _other_content(document: Mapping[str, object], exam: Path, pdf: Path | None) -> list[str]:
-    given = {"exam_sm3": exam if exam.exists() else None, "report_sm3": pdf}
-    return [
-        f"{path.name} is not what was sent"
-        for field, path in given.items()
-        if path is not None and _sm3(path) != document.get(field)
-    ]
+def _other_content(document: Mapping[str, object], exam: Path, pdf: Path | None) -> Iterator[str]:
+    """A fault for each file beside the receipt that is not the one it vouches for."""
+    for field, path in (("exam_sm3", exam if exam.exists() else None), ("report_sm3", pdf)):
+        if path is not None:
+            with path.open("rb") as file:
+                if sm3_of(file).hex() != document.get(field):
+                    yield f"{path.name} is not what was sent"
 
 
 def _idem(api_key: bytes, document: Mapping[str, Any], exam: Path) -> str:
@@ -80,11 +78,6 @@ def _idem(api_key: bytes, document: Mapping[str, Any], exam: Path) -> str:
         return idem(api_key, document["destination"], exam_id, *map(bytes.fromhex, digests))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InvalidData("idem needs the exam.json beside the receipt, its destination and digests") from error
-
-
-def _sm3(path: Path) -> str:
-    with path.open("rb") as file:
-        return sm3_of(file).hex()
 
 
 def _by_openssl(file: Path, key: Path) -> list[str]:

@@ -6,7 +6,7 @@ import click
 
 from router.catalogue.db.backup import Backups
 from router.cli.mending import rebuild_rows, stopped, tell_rebuilt
-from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.options import common_options, config_option, configured, print_json, require_node
 from router.cli.speech import echo
 from router.clock import SystemClock, zoned
 from router.config.sections import Config
@@ -33,8 +33,7 @@ def now(config_file: Path) -> None:
 
 
 @command.command("list")
-@config_option
-@json_option
+@common_options
 def listed(config_file: Path, as_json: bool) -> None:
     """The copies, the newest first."""
     config = _sqlite(config_file)

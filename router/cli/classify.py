@@ -2,9 +2,8 @@
 
 import csv
 import io
-import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 
 from router.cli.options import json_option, noted, print_json, speak_as_shipped
 from router.cli.speech import echo, say, tongue
-from router.cli.tables import show
+from router.cli.tables import bar, show
 from router.config.file import load, shipped
 from router.config.sections import Config, Destination, Series
 from router.images.classify_files import Judged, examine, look
@@ -48,13 +47,15 @@ def command(
         speak_as_shipped()
     if headers is None and folder is None and what_if is None:
         raise click.UsageError("name a FOLDER, or use --headers or --what-if")
-    config = _config(config_file, needed=folder is None and headers is None)
+    config = None
+    if config_file is not None or (folder is None and headers is None):
+        config = load(config_file or shipped("router.toml"))
     series = config.series if config else Series()
     if headers is not None:
         _tell_table(headers, rulebook(series, instead=what_if), as_json)
         return
     destinations = [d for d in config.destination if d.dicom is not None] if config else _ANYWHERE
-    seen, others = look(_with_progress(_files(folder or _studies(config))))
+    seen, others = look(bar(_files(folder, config), N_("Reading")))
     for path in others:
         echo(f"no DICOM: {click.format_filename(path)}", err=True)
     now = examine(seen, rulebook(series), destinations)
@@ -64,28 +65,13 @@ def command(
         _tell_changes(now, examine(seen, rulebook(series, instead=what_if), destinations), as_json)
 
 
-def _config(path: Path | None, *, needed: bool) -> Config | None:
-    if path is None and not needed:
-        return None
-    return load(path or shipped("router.toml"))
-
-
-def _studies(config: Config | None) -> Path:
-    place = config.node.data / "studies" if config else None
-    if place is None or not place.is_dir():
+def _files(folder: Path | None, config: Config | None) -> list[Path]:
+    """The files of a folder, without one of the node's studies."""
+    if folder is None and config is not None:
+        folder = config.node.data / "studies"
+    if folder is None or not folder.exists():
         raise click.UsageError("there are no studies of a node here: name a FOLDER")
-    return place
-
-
-def _files(folder: Path) -> list[Path]:
     return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _with_progress(paths: list[Path]) -> Iterable[Path]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(paths, say("Reading"), console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 # -- files
@@ -102,12 +88,10 @@ def _tell(judged: Sequence[Judged], as_json: bool) -> None:
     if as_json:
         print_json([_entry(one) for one in judged])
         return
-    counts = Counter(
-        (one.glimpse.series or "-", one.series_class, one.rule, in_words(one.used), one.forward) for one in judged
-    )
+    keys = ((one.glimpse.series or "-", one.series_class, one.rule, in_words(one.used), one.forward) for one in judged)
     rows = [
         (series, say(kind), str(n), rule, say(facts), say(_YES if sent else _NO))
-        for (series, kind, rule, facts, sent), n in counts.items()
+        for (series, kind, rule, facts, sent), n in Counter(keys).items()
     ]
     show("", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts", "Sent"), rows)
 

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, configured, json_option, print_json
+from router.cli.options import common_options, configured, print_json
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
 from router.config.file import shipped
@@ -33,8 +32,7 @@ def command() -> None:
 
 
 @command.command()
-@config_option
-@json_option
+@common_options
 def tables(config_file: Path, as_json: bool) -> None:
     """The tables in use: file, standard codes, own values, whether unknown codes are errors."""
     references = ExamReader(configured(config_file))
@@ -48,8 +46,7 @@ def tables(config_file: Path, as_json: bool) -> None:
 
 @command.command("unknown")
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@config_option
-@json_option
+@common_options
 def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int:
     """The values that no table knows, with counts, the most frequent first.
 
@@ -62,14 +59,18 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     """
     config = configured(config_file)
     references = ExamReader(config)
-    files = _below(folder) if folder else _taken(config.node.data)
-    found = _count(files, references)
-    ranked = sorted(found.values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
+    files: Iterable[Path] = ()
+    if folder:
+        files = _below(folder)
+    elif config.node.data.exists():
+        files = (path for path in Reports(config.node.data).walk() if path.suffix != ".pdf")
+    values, statuses = _count(files, references)
+    ranked = sorted(values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
     rows: list[tuple[object, ...]] = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
-    rows += [(_STATUS, "status", word, "", count) for (_, word), count in found.statuses.most_common()]
+    rows += [(_STATUS, "status", word, "", count) for (_, word), count in statuses.most_common()]
     _print(N_(("table", "kind", "code", "name", "count")), rows, as_json=as_json)
     if not as_json:
-        for line in _to_paste(found.statuses, config, references):
+        for line in _to_paste(statuses, config, references):
             click.echo(line)
     if not rows:
         echo("every value is known", err=True)
@@ -81,31 +82,21 @@ def _below(folder: Path) -> Iterable[Path]:
     return (path for path in folder.rglob("*.json") if path.is_file() and not path.is_symlink())
 
 
-def _taken(data: Path) -> Iterable[Path]:
-    return (path for path in Reports(data).walk() if path.suffix != ".pdf") if data.exists() else ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
+def _count(files: Iterable[Path], references: ExamReader) -> tuple[Counter[Unknown], Counter[tuple[bool, str]]]:
     """Values that no table knows, and words of Order.Status that no mapping knows (of HL7, word), with counts."""
-
-    values: Counter[Unknown] = field(default_factory=Counter)
-    statuses: Counter[tuple[bool, str]] = field(default_factory=Counter)
-
-
-def _count(files: Iterable[Path], references: ExamReader) -> _Found:
-    found = _Found()
+    values: Counter[Unknown] = Counter()
+    statuses: Counter[tuple[bool, str]] = Counter()
     for path in files:
         try:
             data = path.read_bytes()
             document = references.read(data)
-            found.values.update(unknown(document, references.tables))
+            values.update(unknown(document, references.tables))
             unread = unread_approval(references.key(document, "", ""))
         except (InvalidData, OSError):
             continue  # `validate` says what is wrong with such a file
         if unread is not None and unread.part == Part.STATUS:
-            found.statuses[is_message(data), unread.word] += 1
-    return found
+            statuses[is_message(data), unread.word] += 1
+    return values, statuses
 
 
 def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: ExamReader) -> Iterator[str]:

@@ -15,13 +15,12 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from router.catalogue import open_catalogue
+from router.cli.opened import reading
 from router.cli.speech import say, tongue
 from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.crypto.keys import new_folder
 from router.errors import IntegrityError, RouterError, TransientError
-from router.events import EventBus
 from router.review.deliveries import Line, Review
 from router.text.decoding import shown
 from router.text.language import DEFAULT, N_, SOURCE, tongue_of
@@ -37,17 +36,10 @@ _TERMINATED = 128 + signal.SIGTERM
 _MOST_FAULTS = 10
 _BAR = 40  # characters
 _SMALL = 10  # studies
-_STARTED = N_("a node and the reference platform start on this machine")
-_REFUSED = N_("not taken by the node: instance {instance}: {why}")
-_LEFT = N_("did not go: {name} {channel}: {why}")
 _LOOK = N_("see `{command} --config {config}`, {log} and {platform_log}")
-_LEDGER = N_("the ledger: `scripts/queue list --config {config}`")
 _CONSOLE = N_("the console: {address} (for as long as the node runs: `scripts/run --config {config}`)")
 _CONSOLE_HERE = N_("the console: {address}; press Enter to end the node and the platform")
-_TITLE = N_("Ledger")
 _COLUMNS = N_(("Exam", "ExamId", "Channel", "State", "Sent", "At", "Left", "What came in which order"))
-_DONE = N_("nothing is left running")
-_KEPT = N_("everything is kept in {folder}")
 
 
 @click.command("demo")
@@ -66,7 +58,8 @@ def command(context: click.Context, keep: bool, small: bool, also: Path | None, 
     accession number first, as a worklist gives it. Exit status 0 only when all of that holds; otherwise the folder with
     the logs is kept.
     """
-    context.obj = tongue_of(_language())
+    language = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    context.obj = tongue_of(DEFAULT if language.startswith("zh") else SOURCE)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     folder = Path(tempfile.mkdtemp(prefix="router-demo-"))
     kept = keep
@@ -77,15 +70,10 @@ def command(context: click.Context, keep: bool, small: bool, also: Path | None, 
         raise
     finally:
         if kept:
-            console().print(Text(tongue().say(_KEPT, folder=folder)), soft_wrap=True)
+            text = tongue().say(N_("everything is kept in {folder}"), folder=folder)
+            console().print(Text(text), soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _language() -> str:
-    """The terminal's language."""
-    chosen = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-    return DEFAULT if chosen.startswith("zh") else SOURCE
 
 
 def _studies(folder: Path, also: Path | None, *, small: bool) -> list[DemoStudy]:
@@ -100,13 +88,12 @@ def _studies(folder: Path, also: Path | None, *, small: bool) -> list[DemoStudy]
 def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, verbose: bool) -> None:
     new_folder(folder / "keys")
     with _Screen() as screen, set_up(folder, tongue().language) as stage:
-        screen.tell(_STARTED)
+        screen.tell(N_("a node and the reference platform start on this machine"))
         scenes = cast(studies())
         screen.wanted = expected(scenes)
         stage.open(frozenset(scene.study.modality for scene in scenes) - {""})
-        catalogue = open_catalogue("", stage.config.node.data, EventBus())
-        review = Review(catalogue, SystemClock())
-        try:
+        with reading(stage.config) as catalogue:
+            review = Review(catalogue, SystemClock())
             _play(stage, scenes, review, screen)
             findings = check(stage, scenes)
             screen.findings(findings)
@@ -114,11 +101,9 @@ def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, ve
                 _ledger(review, stage, scenes)
             if kept:
                 _stay(stage, screen)
-        finally:
-            catalogue.engine.close_thread()
     if any(finding.faults for finding in findings):
         raise IntegrityError("the demo found faults", hint=f"see run.log and platform.log in {folder}")
-    screen.tell(_DONE)
+    screen.tell(N_("nothing is left running"))
 
 
 def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Screen") -> None:
@@ -132,12 +117,13 @@ def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Scree
     )
     whole = story.play()
     for instance, why in story.refused:
-        screen.tell(_REFUSED.format(instance=instance, why=why))
+        screen.tell(N_("not taken by the node: instance {instance}: {why}").format(instance=instance, why=why))
     if whole and not story.refused:
         return
     left_here = remainder(listed(), scenes)
     for one in left_here[:_MOST_FAULTS]:
-        screen.tell(_LEFT.format(name=one.name, channel=one.channel, why=one.why))
+        text = N_("did not go: {name} {channel}: {why}")
+        screen.tell(text.format(name=one.name, channel=one.channel, why=one.why))
     look = f"scripts/queue explain {left_here[0].name}" if left_here else "scripts/queue list"
     logs = {"log": stage.node.log, "platform_log": stage.cloud.log}
     screen.tell(_LOOK.format(command=look, config=stage.config_file, **logs))
@@ -147,7 +133,7 @@ def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Scree
 
 def _stay(stage: Stage, screen: "_Screen") -> None:
     """Print where to look; on a terminal keep the console running until Enter."""
-    screen.tell(_LEDGER.format(config=stage.config_file))
+    screen.tell(N_("the ledger: `scripts/queue list --config {config}`").format(config=stage.config_file))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         screen.tell(_CONSOLE.format(address=stage.console, config=stage.config_file))
         return
@@ -156,16 +142,14 @@ def _stay(stage: Stage, screen: "_Screen") -> None:
 
 
 def _ledger(review: Review, stage: Stage, scenes: Sequence[Scene]) -> None:
-    orders = {scene.exam_id: scene.order for scene in scenes}
-    lines = review.listed([], None, None)
-    zone = stage.config.node.timezone
+    orders, zone = {scene.exam_id: scene.order for scene in scenes}, stage.config.node.timezone
     rows = [
         (f"e{line.delivery.exam}", line.exam_id, say(line.delivery.channel.value), say(line.delivery.state.value),
          f"{line.sent}/{line.selected}", local(line.delivery.changed, zone), left(line.slack_seconds),
          say(orders[line.exam_id].value))
-        for line in sorted(lines, key=lambda one: (one.exam_id, one.delivery.channel))
+        for line in sorted(review.listed([], None, None), key=lambda one: (one.exam_id, one.delivery.channel))
     ]  # fmt: skip
-    show(_TITLE, _COLUMNS, rows)
+    show(N_("Ledger"), _COLUMNS, rows)
 
 
 class _Screen:
@@ -184,9 +168,6 @@ class _Screen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end()
-
-    def _end(self) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -209,7 +190,8 @@ class _Screen:
 
     def findings(self, found: Sequence[Finding]) -> None:
         """Each check, with what is wrong."""
-        self._end()
+        if self._live is not None:
+            self._live.stop()
         for finding in found:
             self._print("FAULT  " if finding.faults else "   ok  ", finding.text)
             for fault in finding.faults[:_MOST_FAULTS]:

@@ -14,20 +14,18 @@ from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.admin.http.session import token_in
 from router.admin.notify.alarm_trial import tried, ways_found
 from router.admin.status.finder import Presence, find_node
-from router.catalogue import open_catalogue
-from router.catalogue.node.restore import has_database
 from router.catalogue.queue.survey import former
-from router.cli.options import config_option, configured, json_option, print_json
+from router.cli.opened import clock_of, reading
+from router.cli.options import common_options, configured, has_node, print_json
 from router.cli.queue import files
 from router.cli.queue.recheck import recheck_of
 from router.cli.queue.rename import RENAME
 from router.cli.speech import say
 from router.cli.tables import console, local
-from router.clock import Clock, SharedClock, SystemClock
+from router.clock import Clock, SystemClock
 from router.config.sections import Config, Destination
 from router.correlator.checks import resolved
 from router.crypto import selftest
-from router.events import EventBus
 from router.images.rulebook import rulebook
 from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, by_rule
@@ -43,8 +41,7 @@ Look = Callable[[], Iterator[CheckResult]]
 
 
 @click.command("doctor")
-@config_option
-@json_option
+@common_options
 @click.option("--alarm", is_flag=True, help="Only send a test alarm on every way and call the heartbeat once.")
 def command(config_file: Path, as_json: bool, alarm: bool) -> None:
     """Configuration, keys, disk, clock, database, certificates, and whether each destination and the PACS answer.
@@ -52,9 +49,13 @@ def command(config_file: Path, as_json: bool, alarm: bool) -> None:
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
     config = configured(config_file)
-    found = tried(config, SystemClock()) if alarm else [good("configuration", f"{config_file} reads")]
-    if not alarm:
-        found += _examine(config, SystemClock())
+    if alarm:
+        found = tried(config, SystemClock())
+    else:
+        looks = list(_looks(config, SystemClock()))
+        with ThreadPoolExecutor(max_workers=len(looks)) as pool:  # at the same time, since peers may be slow
+            results = list(pool.map(lambda look: list(attempt(*look)), looks))
+        found = [good("configuration", f"{config_file} reads"), *(one for result in results for one in result)]
     if as_json:
         print_json([{"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy} for f in found])
     else:
@@ -72,13 +73,6 @@ def _tell(found: Iterable[CheckResult]) -> None:
             out.print(f"      -> {say(one.remedy)}", markup=False)
 
 
-def _examine(config: Config, clock: Clock) -> list[CheckResult]:
-    """Findings in the order of the list; all checks run at the same time, since peers may be slow."""
-    looks = [(subject, look) for subject, look in _looks(config, clock)]
-    with ThreadPoolExecutor(max_workers=len(looks)) as pool:
-        return [one for found in pool.map(lambda pair: list(attempt(*pair)), looks) for one in found]
-
-
 def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "node", lambda: _node(config)
     yield "cryptography", _cryptography
@@ -94,7 +88,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "shared studies", lambda: _shared_studies(config)
     yield "certificates", lambda: host.certificates(config, clock.now())
     if not config.destination:
-        yield "destinations", _nowhere
+        text = "none is configured: studies are kept and go nowhere"
+        yield "destinations", lambda: iter([CheckResult("destinations", Verdict.WARN, text, "[[destination]]")])
     for one in config.destination:
         yield f"agreement of {one.name}", lambda one=one: _agreement(one)  # type: ignore[misc] # bound now
         if one.http is not None:
@@ -137,17 +132,12 @@ def _tables(config: Config) -> Iterator[CheckResult]:
 
 
 def _database(config: Config) -> Iterator[CheckResult]:
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         yield good("database", "is made at the first start")
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
-        shared = SharedClock(SystemClock())
-        catalogue.nodes.set_clock(shared)
-        standing = len(catalogue.alarms.standing())
+    with reading(config) as catalogue:
+        shared, standing = clock_of(catalogue), len(catalogue.alarms.standing())
         gone = former(catalogue.survey.places(SystemClock().now()), [one.name for one in config.destination])
-    finally:
-        catalogue.engine.close_thread()
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
     for name, number in gone.items():
         text = f"{number} exam(s) were delivered to {name}, which is not configured: no correction of them goes"
@@ -172,13 +162,10 @@ def _clock(ahead: timedelta) -> CheckResult:
 def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """Whether alarms can be sent, judged by the files that [alarms] names, and whether the last ones were."""
     yield from ways_found(config, clock)
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
+    with reading(config) as catalogue:
         undelivered = catalogue.notifications.undelivered(clock.now())
-    finally:
-        catalogue.engine.close_thread()
     for one in undelivered:
         text = f"{one.way} since {local(one.since, config.node.timezone)}: {one}"
         yield CheckResult("alarms out", Verdict.WARN, text, "see [alarms]; `scripts/doctor --alarm` tries every way")
@@ -186,13 +173,10 @@ def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
 
 def _files(config: Config) -> Iterator[CheckResult]:
     """Files of the drop folder that wait for a person or belong to nothing, by the node's last scan."""
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
+    with reading(config) as catalogue:
         found = catalogue.exams.files.counts()
-    finally:
-        catalogue.engine.close_thread()
     subject = "files of the drop folder"
     if not any(found.values()):
         yield good(subject, "none waits, and none lies there to no purpose")
@@ -203,17 +187,14 @@ def _files(config: Config) -> Iterator[CheckResult]:
 
 def _checks(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """A reminder if the first set of checks is in use: how many exams the newest would have held."""
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
+    with reading(config) as catalogue:
         if resolved(config, catalogue.settings).identity.checks == CHECKS:
             yield good("checks", f"[identity] checks = {CHECKS}")
             return
         delivered = catalogue.delivered.since(clock.now() - _LOOKED_BACK)
         judged = list(_in_time(recheck_of(config, catalogue).judged(delivered, SystemClock().now())))
-    finally:
-        catalogue.engine.close_thread()
     yield CheckResult("checks", Verdict.WARN, _reminder(judged, len(delivered)), _TAKE_UP)
 
 
@@ -230,11 +211,11 @@ def _reminder(judged: Sequence[Judged], delivered: int) -> str:
     held = sum(bool(one.doubts) for one in judged)
     rules = "; ".join(f"{rule} {n}" for (_, rule), n in by_rule(judged).most_common())
     which = "" if len(judged) == delivered else f" (the last ones of {delivered})"
-    told = (
+    text = (
         f"[identity] checks = 1: newer kinds of doubt are warnings. Of {len(judged)} exam(s) delivered in the last"
         f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}"
     )
-    return told + (f": {rules}" if rules else "")
+    return text + (f": {rules}" if rules else "")
 
 
 def _shared_studies(config: Config) -> Iterator[CheckResult]:
@@ -242,9 +223,8 @@ def _shared_studies(config: Config) -> Iterator[CheckResult]:
         yield good("shared studies", f'[share] shared_study = "{config.share.shared_study}"')
         return
     text = "[share] shared_study is not set: a study of several exams goes at its first approval, before the others'"
-    yield CheckResult(
-        "shared studies", Verdict.WARN, text, 'set it to "all" (DB11 5.3.1), or to "first" if that is meant'
-    )
+    remedy = 'set it to "all" (DB11 5.3.1), or to "first" if that is meant'
+    yield CheckResult("shared studies", Verdict.WARN, text, remedy)
 
 
 def _agreement(one: Destination) -> Iterator[CheckResult]:
@@ -254,9 +234,3 @@ def _agreement(one: Destination) -> Iterator[CheckResult]:
         return
     text = f"{' and '.join(missing)} not named: no receipt says under what data went there (GB/T 39725)"
     yield CheckResult(subject, Verdict.WARN, text, "set agreement and purpose in [[destination]]")
-
-
-def _nowhere() -> Iterator[CheckResult]:
-    yield CheckResult(
-        "destinations", Verdict.WARN, "none is configured: studies are kept and go nowhere", "[[destination]]"
-    )

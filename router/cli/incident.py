@@ -1,7 +1,7 @@
 """`audit incident`: everything recorded about an exam or a study, in one document."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,18 +10,11 @@ from xml.etree import ElementTree
 
 import click
 
-from router.catalogue import Catalogue
-from router.cli.opened import clock_of, opened, trail_of
-from router.cli.options import config_option, configured, person, print_json, require_node
+from router.cli.opened import opened, record_look, trail_of
+from router.cli.options import config_option, node_config, person, print_json
 from router.cli.queue.story import Teller
 from router.config.sections import Config
-from router.events import Event, Kind
-from router.images.rulebook import rulebook
-from router.review.answers import Answers
-from router.review.comparison import IdentityComparison
-from router.review.deliveries import Review
-from router.review.explain import Provenance
-from router.storage.reports import Reports
+from router.text.language import N_
 
 
 @click.command("incident")
@@ -33,16 +26,13 @@ def incident(name: str, why: str, config_file: Path) -> None:
 
     ID is a delivery's id, an ExamId, a study UID or a file name. It holds identifiers of the patient.
     """
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with opened(config) as (catalogue, bus):
-        stories = _teller(catalogue, config).as_json(name)
+        stories = Teller(catalogue, config).as_json(name)
         exams = [one["number"] for one in stories if "number" in one]
-        with catalogue.engine.write():  # recorded before anything is shown
-            for exam in exams or [None]:
-                text = f"the records of an incident are exported: {why}"
-                bus.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, who=person(), exam=exam))
-        about = {str(exam) for exam in exams} | {uid for one in stories for uid in _studies(one)}
+        record_look(catalogue, bus, N_(f"the records of an incident are exported: {why}"), exams or [None])
+        uids = [study["study"] for one in stories for study in (one, *one.get("studies", ())) if "study" in study]
+        about = {str(exam) for exam in exams} | set(uids)
         print_json({
             "at": datetime.now(UTC).isoformat(),
             "node": config.node.owner,
@@ -52,20 +42,6 @@ def incident(name: str, why: str, config_file: Path) -> None:
             "receipts": [document for one in stories for document in _receipts(one)],
             "audit": list(_audit(config, about)),
         })  # fmt: skip
-
-
-def _teller(catalogue: Catalogue, config: Config) -> Teller:
-    sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
-    clock = clock_of(catalogue)
-    review, traces, answers = Review(catalogue, clock), Provenance(catalogue, config), Answers(catalogue, config, clock)
-    return Teller(
-        review=review, traces=traces, rules=rulebook(config.series), node=config.node, sides=sides, answers=answers
-    )
-
-
-def _studies(story: Mapping[str, Any]) -> Sequence[str]:
-    own = story.get("study")
-    return [one["study"] for one in story.get("studies", ())] + ([own] if isinstance(own, str) else [])
 
 
 def _receipts(story: Mapping[str, Any]) -> Iterator[Any]:

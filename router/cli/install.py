@@ -125,10 +125,7 @@ def _quoted(text: str) -> str:
 
 
 def make_constraints() -> int:
-    """Pin what pip would install for the node with PostgreSQL and chat services; return the number of packages.
-
-    Each has the hash that the index gives.
-    """
+    """Pin what pip would install, by the index's hashes, with PostgreSQL and chat services; return how many."""
     source = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"

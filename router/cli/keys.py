@@ -56,7 +56,7 @@ def pin(destination: str, why: str, yes: bool, config_file: Path) -> None:
     change = Change.of(configured(config_file), destination)
     for line in change.lines():
         echo(line)
-    if not change.differs:
+    if dict(change.before) == dict(change.after):
         echo("nothing changes")
     elif yes or confirm("Has the platform confirmed the new ids to you by another way?", abort=True):
         change.carry_out(why)

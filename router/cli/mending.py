@@ -1,22 +1,20 @@
 """Repair of a stopped node's data folder: shared by `verify --rebuild` and `backup restore`."""
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from router.catalogue.db.backup import finish, unfinished
 from router.cli.opened import clock_of, opened
-from router.cli.speech import echo, say
+from router.cli.speech import echo
+from router.cli.tables import bar
 from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.images.rulebook import rulebook
 from router.storage import open_storage
 from router.storage.lock import lock
+from router.text.language import N_
 from router.upkeep.rebuild import Rebuild, Rebuilt
 
 
@@ -41,8 +39,7 @@ def _locked(folder: Path) -> int:
 
 
 def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
-    """Give rows to every file that has none; `older`: the database is a backup, as it is after a run that was broken
-    off."""
+    """Give rows to every file that has none; `older`: the database is a backup, as after a run that was broken off."""
     older = older or unfinished(config.node.data)
     storage, rules = open_storage(config.node.data, config.node.owner), rulebook(config.series)
     with opened(config) as (catalogue, bus), catalogue.engine.patient():
@@ -53,8 +50,8 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
 
 
 def progress(paths: Iterable[Path]) -> Iterator[Path]:
-    """A bar on a terminal's stderr."""
-    yield from track(list(paths), say("Reading"), console=Console(stderr=True), disable=not sys.stderr.isatty())
+    """The paths, with a bar on a terminal's stderr."""
+    yield from bar(list(paths), N_("Reading"))
 
 
 def tell_rebuilt(rebuilt: Rebuilt) -> None:

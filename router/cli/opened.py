@@ -1,16 +1,27 @@
-"""The catalogue, opened for a command: no action without its audit record and event."""
+"""The catalogue, opened for a command: to read, or to act with an audit record and event for each action."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from router.admin.audit.audit import Audit, Guard
 from router.admin.audit.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
-from router.clock import Clock, SharedClock, SystemClock
+from router.cli.options import person
+from router.clock import SharedClock, SystemClock
 from router.config.sections import Config
-from router.events import EventBus, Subscriber
+from router.events import Event, EventBus, Kind, Subscriber
 
-__all__ = ["audited", "clock_of", "opened", "trail_of"]
+__all__ = ["audited", "clock_of", "opened", "reading", "record_look", "trail_of"]
+
+
+@contextmanager
+def reading(config: Config) -> Iterator[Catalogue]:
+    """The catalogue for a command that changes nothing: without audit."""
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
+    try:
+        yield catalogue
+    finally:
+        catalogue.engine.close_thread()
 
 
 @contextmanager
@@ -25,8 +36,7 @@ def opened(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue
 def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue, Audit, Guard]]:
     """The catalogue and the audit of the block's actions; a doubt about the trail does not stop them."""
     owner = config.node.owner
-    seals = seals_of(config.node.data, owner)
-    clock = SharedClock(SystemClock())
+    seals, clock = seals_of(config.node.data, owner), SharedClock(SystemClock())
     audit = Audit(trail_of(config, owner, seals), owner, clock, config.retention.audit)
     bus = EventBus(*subscribers, audit.take)
     catalogue = open_catalogue(config.database.url, config.node.data, bus)
@@ -40,7 +50,15 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
         catalogue.engine.close_thread()
 
 
-def clock_of(catalogue: Catalogue) -> Clock:
+def record_look(catalogue: Catalogue, bus: EventBus, text: str, exams: Iterable[int | None]) -> None:
+    """Record that a person looks at patient data of these exams, before it is shown."""
+    now, who = clock_of(catalogue).now(), person()
+    with catalogue.engine.write():
+        for exam in exams:
+            bus.record(Event(now, Kind.VIEWED, text, who=who, exam=exam))
+
+
+def clock_of(catalogue: Catalogue) -> SharedClock:
     """The clock by which this database's instants are written."""
     clock = SharedClock(SystemClock())
     catalogue.nodes.set_clock(clock)

@@ -4,16 +4,19 @@ import getpass
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from router.catalogue.node.restore import has_database
 from router.cli.speech import speak, speech
+from router.clock import SystemClock
 from router.config.file import load, shipped
 from router.config.sections import Config
+from router.config.types import ago
 from router.errors import InvalidData, RouterError
 from router.review.lookup import ExamId
 from router.text.spelling import did_you_mean
@@ -22,6 +25,7 @@ from router.text.spelling import did_you_mean
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 _VARIABLE = "ROUTER_CONFIG"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def noted(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
@@ -32,16 +36,16 @@ def noted(_context: click.Context, _parameter: click.Parameter, value: Path | No
 
 
 config_option = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=lambda: shipped("router.toml"),
-    envvar=_VARIABLE,
-    callback=noted,
-    is_eager=True,
+    "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
+    default=lambda: shipped("router.toml"), envvar=_VARIABLE, callback=noted, is_eager=True,
     help="The configuration file; else the one that ROUTER_CONFIG names, else conf/router.toml.",
-)
+)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+
+
+def common_options(command: _Command) -> _Command:
+    """--config and --json, which nearly every command has."""
+    return config_option(json_option(command))
 
 
 def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -67,14 +71,25 @@ def speak_as_shipped() -> None:
 
 def print_json(document: Any) -> None:
     """Print the one JSON document of a command called with --json."""
-    click.echo(
-        _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(document, ensure_ascii=False, indent=2))
-    )
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    click.echo(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def has_node(config: Config) -> bool:
+    """Whether a node has run with this configuration."""
+    return bool(config.database.url) or has_database(config.node.data)
+
+
+def node_config(config_file: Path) -> Config:
+    """The configuration, as `configured` reads it, of a node that has run; else InvalidData."""
+    config = configured(config_file)
+    require_node(config)
+    return config
 
 
 def require_node(config: Config) -> None:
     """Raise InvalidData unless a node has run with this configuration."""
-    if not config.database.url and not has_database(config.node.data):
+    if not has_node(config):
         text = f"there is no node here yet: its database does not exist, or is empty ({config.node.data})"
         raise InvalidData(text, hint="start scripts/run first, or name the node's own --config")
 
@@ -123,3 +138,23 @@ def the_name(name: str | None, exam_ids: Sequence[str]) -> str:
 who_option = click.option(
     "--who", default=person, callback=_named, help="Who decides; the account's name if it is left out."
 )
+why_option = click.option("--why", default="", help="The reason; it is kept in the events.")
+
+
+def reason_given(why: str) -> str:
+    """The reason itself; UsageError if it is blank."""
+    if not why.strip():
+        raise click.UsageError("--why: say why; it is kept in the events")
+    return why
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> datetime:
+    try:
+        return ago(value, SystemClock().now())
+    except ValueError as error:
+        raise click.UsageError(f"--since: expected a time like 30d or 12h, found {value}") from error
+
+
+def since_option(help_: str, default: str) -> Callable[[_Command], _Command]:
+    """The option --since: a time ago, as an instant."""
+    return click.option("--since", default=default, show_default=True, callback=_since, help=help_)

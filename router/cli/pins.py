@@ -29,16 +29,13 @@ class Change:
             raise ConfigurationError(f"no destination {name!r} with [destination.http] is configured")
         return cls(config, name, Pins(config.node.data).of(name) or {}, load_profile(destination.http).pinned)
 
-    @property
-    def differs(self) -> bool:
-        """Whether there is anything to do."""
-        return dict(self.before) != dict(self.after)
-
     def lines(self) -> list[str]:
         """Old and new ids, one line for each purpose."""
-        purposes = dict.fromkeys((*self.before, *self.after))
-        return [f"platform {each} key: {self._ids(self.before, each)} -> {self._ids(self.after, each)}"
-                for each in purposes]  # fmt: skip
+        lines = []
+        for each in dict.fromkeys((*self.before, *self.after)):
+            before, after = (", ".join(ids.get(each, ())) or "none" for ids in (self.before, self.after))
+            lines.append(f"platform {each} key: {before} -> {after}")
+        return lines
 
     def carry_out(self, why: str) -> None:
         """Write the event, then the pin: no change without a trace."""
@@ -49,7 +46,3 @@ class Change:
             now = clock_of(catalogue).now()
             bus.record(Event(now, Kind.PINNED, text, who=person(), fields=fields))
             Pins(self.config.node.data).pin(self.destination, self.after)
-
-    @staticmethod
-    def _ids(ids: Ids, purpose: str) -> str:
-        return ", ".join(ids.get(purpose, ())) or "none"

@@ -6,7 +6,7 @@ import click
 
 from router.alarms import Alarm
 from router.cli.opened import clock_of, opened
-from router.cli.options import config_option, configured, json_option, person, print_json, require_node
+from router.cli.options import common_options, config_option, configured, person, print_json, require_node
 from router.cli.speech import echo
 from router.config.sections import Config
 from router.errors import InvalidData
@@ -23,8 +23,7 @@ def command() -> None:
 
 
 @command.command("list")
-@config_option
-@json_option
+@common_options
 def listed(config_file: Path, as_json: bool) -> None:
     """Everything in it, the oldest first."""
     found = _quarantine(configured(config_file)).listed()

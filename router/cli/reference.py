@@ -26,7 +26,8 @@ def reference() -> str:
     """The text of docs/configuration.md."""
     parts = ["# Configuration\n\nMade by `scripts/reference` from the code.\n"]
     for heading, table in tables():
-        parts.append(f"\n## {heading}\n\n{_capital(table.description or '')}.\n")
+        description = table.description or ""
+        parts.append(f"\n## {heading}\n\n{description[:1].upper()}{description[1:]}.\n")
         section = section_of(table)
         rows = [_row(name, field) for name, field in section.model_fields.items() if section_of(field) is None]
         if rows:
@@ -54,10 +55,6 @@ def _within(annotation: Any) -> Iterator[Any]:
             yield from _within(each)
     else:
         yield annotation
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _row(name: str, field: Any) -> str:

@@ -1,7 +1,7 @@
 """`status`: one screen on the node, its destinations, and what needs attention."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -12,17 +12,17 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.text import Text
 
-from router.admin.status.finder import FoundNode, Presence
-from router.admin.status.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
+from router.admin.status.finder import Presence
+from router.admin.status.node_status import NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.catalogue.node.nodes import Absent
 from router.catalogue.queue.survey import Place, former
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import common_options, print_json
 from router.cli.queue.files import COMMAND, counted
 from router.cli.queue.pause import paused_json, tell_paused
 from router.cli.queue.rename import RENAME
 from router.cli.speech import echo, say, speak, tongue
-from router.cli.tables import brief, console, is_narrow, left, local, packed, shortened, show, watching
+from router.cli.tables import brief, console, is_narrow, iso, left, local, packed, shortened, show, watching
 from router.clock import SystemClock
 from router.config.file import load
 from router.config.sections import Config
@@ -42,30 +42,24 @@ _EXAM_ID, _NAME = 17, 11  # characters on a narrow screen
 _EXAMS = 20  # named in --json; `queue list --attention --json` has all
 _WENT = N_({Absent.STOPPED: "stopped", Absent.DEAD: "dead"})
 _MARKS = N_({True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"})
-_PRESENCE = N_(
-    {
-        Presence.SILENT: "runs and does NOT receive: it does not answer",
-        Presence.STARTS: "runs and does NOT receive: it does not listen yet",
-        Presence.STOPPED: "does not run",
-        Presence.CRASHED: "does not run: it ended without being stopped",
-        Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
-    }
-)
-_RECEIVES = N_("runs and receives")
-_REMEDIES = N_(
-    {
-        Presence.SILENT: "see `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
-        Presence.STARTS: "it catalogues what came before it listens; see its log, `journalctl -u imaging-cloud-router`",
-        Presence.STOPPED: "`systemctl start imaging-cloud-router`, or scripts/run",
-        Presence.CRASHED: "see `journalctl -u imaging-cloud-router`; then `systemctl start imaging-cloud-router`",
-        Presence.UNKNOWN: "see the disk of the data folder",
-    }
-)
+_PRESENCE = N_({
+    Presence.SILENT: "runs and does NOT receive: it does not answer",
+    Presence.STARTS: "runs and does NOT receive: it does not listen yet",
+    Presence.STOPPED: "does not run",
+    Presence.CRASHED: "does not run: it ended without being stopped",
+    Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
+})  # fmt: skip
+_REMEDIES = N_({
+    Presence.SILENT: "see `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
+    Presence.STARTS: "it catalogues what came before it listens; see its log, `journalctl -u imaging-cloud-router`",
+    Presence.STOPPED: "`systemctl start imaging-cloud-router`, or scripts/run",
+    Presence.CRASHED: "see `journalctl -u imaging-cloud-router`; then `systemctl start imaging-cloud-router`",
+    Presence.UNKNOWN: "see the disk of the data folder",
+})  # fmt: skip
 
 
 @click.command("status")
-@config_option
-@json_option
+@common_options
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 @click.option("--attention", is_flag=True, help="Exit status 1 also when something waits for a person.")
 def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> None:
@@ -106,9 +100,11 @@ def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
 
 def _tell_node(found: NodeStatus, config: Config) -> None:
     out, node = console(), found.node
-    style = "bold" if node.receives else "bold red"
-    text = tongue().say("Node {name} {stands}", name=node.name, stands=say(_stands(node)))
-    out.print(Text(text, style), soft_wrap=True)
+    state, style = N_("runs and receives"), "bold"
+    if not node.receives:
+        state = _PRESENCE.get(node.presence, f"runs and does NOT receive: {'; '.join(node.why_not)}")
+        style = "bold red"
+    out.print(Text(tongue().say("Node {name} {stands}", name=node.name, stands=say(state)), style), soft_wrap=True)
     if remedy := _REMEDIES.get(node.presence):
         out.print(f"  -> {say(remedy)}", markup=False, soft_wrap=True)
     for one in node.degraded:
@@ -119,23 +115,21 @@ def _tell_node(found: NodeStatus, config: Config) -> None:
     if not node.runs:
         text = f"What follows is what the data folder {config.node.data} tells, not the node"
         out.print(text, markup=False, soft_wrap=True)
-    at, *others = map(_listener, found.listeners)
-    for line in packed([f"{local(found.at, config.node.timezone)}: {at}", *others], out.width):
+    listeners = []
+    for each in found.listeners:
+        where = f"{each.name} {each.host}:{each.port}" if each.port else each.name
+        listeners.append(f"{escape(where)} {say(_MARKS[each.up])}")
+    listeners[0] = f"{local(found.at, config.node.timezone)}: {listeners[0]}"
+    for line in packed(listeners, out.width):
         out.print(line, soft_wrap=True)
     _tell_folder(found)
-
-
-def _stands(node: FoundNode) -> str:
-    if node.presence != Presence.RUNS:
-        return _PRESENCE[node.presence]
-    return _RECEIVES if node.receives else f"runs and does NOT receive: {'; '.join(node.why_not)}"
 
 
 def _tell_folder(found: NodeStatus) -> None:
     folder, out = found.folder, console()
     if folder is None:
         return
-    free, size, least = _gib(folder.free), _gib(folder.size), _gib(found.min_free)
+    free, size, least = (f"{n / 2**30:.1f} GiB" for n in (folder.free, folder.size, found.min_free))
     if folder.free > found.min_free:
         out.print(f"Disk: {free} of {size} free, min_free {least}: enough")
     else:
@@ -143,11 +137,6 @@ def _tell_folder(found: NodeStatus) -> None:
     out.print(f"  {folder.incoming} instance(s) in incoming/")
     if found.database is None and folder.quarantined:
         out.print(f"Quarantine: {folder.quarantined} (`quarantine list`)")
-
-
-def _listener(one: Listening) -> str:
-    where = f"{one.name} {one.host}:{one.port}" if one.port else one.name
-    return f"{escape(where)} {say(_MARKS[one.up])}"
 
 
 def _tell_nodes(found: DatabaseStatus, config: Config) -> None:
@@ -160,10 +149,6 @@ def _tell_nodes(found: DatabaseStatus, config: Config) -> None:
     for each in found.reloads:
         text = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(text, markup=False, soft_wrap=True)
-
-
-def _tell_pauses(found: DatabaseStatus, config: Config) -> None:
-    tell_paused(found.pauses, config)
 
 
 def _tell_places(found: DatabaseStatus, config: Config) -> None:
@@ -214,19 +199,30 @@ def _tell_risk(found: DatabaseStatus, config: Config) -> None:
         show(title, (*_PRESSING, "Waits for / trouble"), [(*row, trouble) for row, trouble in wide])
 
 
-def _tell_person(found: DatabaseStatus, config: Config) -> None:
-    total = sum(one.count for one in found.attention)
-    console().print(f"\nWaits for a person: {total or 'nothing'}")
+def _tell_waiting(found: DatabaseStatus, config: Config) -> None:
+    """Print what waits for a person, files of the drop folder that wait, and studies that lack their report."""
+    out, total, lacking = console(), sum(one.count for one in found.attention), found.unreported
+    out.print(f"\nWaits for a person: {total or 'nothing'}")
     for one in found.attention:
         tell_attention(one, config)
+    text = counted(found.files)
+    out.print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
+    text, since = "Without a report: no study", brief(lacking.oldest, config.node.timezone)
+    if lacking.count:
+        count, recent = lacking.count, lacking.recent
+        text = f"Without a report: {count} ({recent} recent), the oldest since {since}: `scripts/queue unreported`"
+    out.print(text)
 
 
 def tell_attention(one: Attention, config: Config) -> None:
     """Print an entry of what waits for a person on one or two lines, and its command on the next."""
-    our, where = tongue(), one.where(say)
+    our, where, exams = tongue(), one.where(say), names(one.exams[:_NAMED])
     first = "  " + our.say("{count} x {says}", count=one.count, says=say(one.says)) + (f" ({where})" if where else "")
-    since = our.say("since {time}", time=brief(one.since, config.node.timezone)) if one.since else ""
-    rest = our.say("{since}: {exams}", since=since, exams=_named(one.exams)) if one.exams else since
+    rest = our.say("since {time}", time=brief(one.since, config.node.timezone)) if one.since else ""
+    if len(one.exams) > _NAMED:
+        exams = our.say("{exams} and {count} more", exams=exams, count=len(one.exams) - _NAMED)
+    if exams:
+        rest = our.say("{since}: {exams}", since=rest, exams=exams)
     line = our.say("{first}, {rest}", first=first, rest=rest) if rest else first
     if cell_len(shown(line)) <= console().width:
         click.echo(line)
@@ -235,35 +231,7 @@ def tell_attention(one: Attention, config: Config) -> None:
     echo(f"      {one.command}")
 
 
-def _named(exams: Sequence[int]) -> str:
-    first, more = names(exams[:_NAMED]), len(exams) - _NAMED
-    return first if more <= 0 else tongue().say("{exams} and {count} more", exams=first, count=more)
-
-
-def _tell_unreported(found: DatabaseStatus, config: Config) -> None:
-    one, out = found.unreported, console()
-    if not one.count:
-        out.print("Without a report: no study")
-        return
-    since = brief(one.oldest, config.node.timezone)
-    out.print(
-        f"Without a report: {one.count} ({one.recent} recent), the oldest since {since}: `scripts/queue unreported`"
-    )
-
-
-def _tell_files(found: DatabaseStatus, _: Config) -> None:
-    text = counted(found.files)
-    console().print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
-
-
-def _unproved(found: DatabaseStatus) -> int:
-    return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
-
-
 def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
-    if not found.alarms:
-        console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
-        return
     standing = active(found.alarms, found.attention)
     rows = [
         (brief(a.since, config.node.timezone), name, str(a.count), names(a.exams) or say(a.subject) or a.destination,
@@ -273,18 +241,18 @@ def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
     ]  # fmt: skip
     rest = f"; {_ALARMS} of {len(standing)} kinds, `--json` shows all" if len(standing) > _ALARMS else ""
     columns = ("Since", "Alarm", "Count", "About", "What", "What to do")
-    show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
-
-
-def _tell_undelivered(found: DatabaseStatus, config: Config) -> None:
+    if found.alarms:
+        show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
+    else:
+        console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
     for one in found.undelivered:
         text = f"Alarms cannot be delivered: {one.way} since {local(one.since, config.node.timezone)}: {one}"
         console().print(text, style="red", markup=False, soft_wrap=True)
 
 
 _PARTS: tuple[Callable[[DatabaseStatus, Config], None], ...] = (
-    _tell_nodes, _tell_pauses, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms,
-    _tell_undelivered,
+    _tell_nodes, lambda found, config: tell_paused(found.pauses, config), _tell_places, _tell_risk, _tell_waiting,
+    _tell_alarms,
 )  # fmt: skip
 
 
@@ -308,19 +276,17 @@ def status_json(found: NodeStatus) -> dict[str, Any]:
         },
         "incoming": folder and folder.incoming,
         "quarantine": folder and folder.quarantined,
-        **(dict.fromkeys(_OF_THE_DATABASE) if found.database is None else database_json(found.database)),
+        **(dict.fromkeys(_OF_THE_DATABASE) if found.database is None else _database_json(found.database)),
     }  # fmt: skip
 
 
 _OF_THE_DATABASE = (
     "destinations", "breakers", "at_risk", "pressing", "for_a_person", "alarms", "configuration", "nodes",
-    "absent_nodes",
-    "paused", "files", "unreported", "undelivered",
+    "absent_nodes", "paused", "files", "unreported", "undelivered",
 )  # fmt: skip
 
 
-def database_json(found: DatabaseStatus) -> dict[str, Any]:
-    """The part that comes from the database."""
+def _database_json(found: DatabaseStatus) -> dict[str, Any]:
     return {
         "paused": paused_json(found.pauses),
         "destinations": [
@@ -338,13 +304,25 @@ def database_json(found: DatabaseStatus) -> dict[str, Any]:
              "state": p.state, "due": p.due.isoformat(), "trouble": p.trouble or None}
             for p in found.pressing
         ],
+        **_attention_json(found),
+        "configuration": [{"node": one.node, "at": iso(one.at), "text": one.text} for one in found.reloads],
+        "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+        "absent_nodes": [
+            {"node": one.node, "how": one.how, "seconds_ago": one.ago.total_seconds()} for one in found.absent
+        ],
+    }  # fmt: skip
+
+
+def _attention_json(found: DatabaseStatus) -> dict[str, Any]:
+    unproved = sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
+    return {
         "for_a_person": {
-            "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
+            "held": found.held, "failed": found.failed, "unproved": unproved, "quarantine": found.quarantined,
         },
         "attention": [attention_json(one) for one in found.attention],
         "unreported": {
             "count": found.unreported.count, "recent": found.unreported.recent,
-            "oldest": found.unreported.oldest.isoformat() if found.unreported.oldest else None,
+            "oldest": iso(found.unreported.oldest),
         },
         "files": dict(found.files),
         "alarms": [
@@ -357,11 +335,6 @@ def database_json(found: DatabaseStatus) -> dict[str, Any]:
              "refused": one.refused, "down": one.down}
             for one in found.undelivered
         ],
-        "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
-        "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
-        "absent_nodes": [
-            {"node": one.node, "how": one.how, "seconds_ago": one.ago.total_seconds()} for one in found.absent
-        ],
     }  # fmt: skip
 
 
@@ -369,13 +342,9 @@ def attention_json(one: Attention) -> dict[str, Any]:
     """An entry of what waits for a person; `text` says `what` in words."""
     return {
         "what": one.what, "count": one.count, "command": one.command, "destination": one.destination or None,
-        "since": one.since.isoformat() if one.since else None, "text": one.says, "about": one.about or None,
+        "since": iso(one.since), "text": one.says, "about": one.about or None,
         "exams": [f"e{number}" for number in one.exams[:_EXAMS]],
     }  # fmt: skip
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
 
 
 def _ago(time_since: timedelta) -> str:

@@ -7,10 +7,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +29,7 @@ _COLOURS = {
     State.CANCELLED: "dim",
 }  # fmt: skip
 _HOME = "\x1b[H\x1b[2J"
+_T = TypeVar("_T")
 
 
 class _Plain:
@@ -101,11 +102,8 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], belo
     """
     title, columns = say(title), [say(column) for column in columns]
     colours = {say(state): colour for state, colour in _COLOURS.items()}
-    out, table, cells = (
-        console(),
-        Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns)),
-        [[shown(cell) for cell in row] for row in rows],
-    )
+    out, cells = console(), [[shown(cell) for cell in row] for row in rows]
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     whole = sum(width if width <= _SHORT else _LONG for width in widths) + 2 * len(widths) <= out.width
     for column, width in zip(columns, widths, strict=True):
@@ -130,24 +128,25 @@ def _cut(lines: Iterable[str], width: int) -> Iterator[str]:
         yield text.plain
 
 
-def packed(parts: Iterable[str], width: int, joint: str = ", ", indent: str = "  ") -> list[str]:
+def packed(parts: Sequence[str], width: int) -> list[str]:
     """Lines of at most `width` columns, filled with `parts`; a part may have markup. All but the first are indented."""
-    lines = [""]
-    for part in parts:
-        longer = f"{lines[-1]}{joint}{part}" if lines[-1].strip() else f"{lines[-1]}{part}"
-        if lines[-1].strip() and Text.from_markup(longer).cell_len + len(joint.rstrip()) > width:
-            lines[-1] += joint.rstrip()
-            longer = indent + part
-            lines.append("")
-        lines[-1] = longer
+    lines = list(parts[:1]) or [""]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}, {part}"
+        if Text.from_markup(longer).cell_len + 1 > width:  # a comma follows
+            lines[-1] += ","
+            lines.append(f"  {part}")
+        else:
+            lines[-1] = longer
     return lines
 
 
-def shortened(identifier: str, most: int) -> str:
-    """The identifier, without its middle if it is longer than `most`."""
-    if len(identifier) <= most:
-        return identifier
-    return f"{identifier[: (most - 1) // 2]}…{identifier[-(most // 2) :]}"
+def shortened(text: str, width: int) -> str:
+    """The text, without its middle if it is wider than so many columns."""
+    if cell_len(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{chop_cells(text, half)[0]}…{chop_cells(text[::-1], half)[0][::-1]}"
 
 
 def is_narrow() -> bool:
@@ -158,6 +157,14 @@ def is_narrow() -> bool:
 def lines_here() -> int:
     """How many rows of a table fit on the screen."""
     return max(shutil.get_terminal_size().lines - 3, 5)
+
+
+def bar(items: Iterable[_T], text: str, total: int | None = None, *, transient: bool = False) -> Iterable[_T]:
+    """The items, with a progress bar on a terminal's stderr; `total` is needed where they have no length."""
+    from rich.progress import track
+
+    out, quiet = Console(stderr=True), not sys.stderr.isatty()
+    return track(items, say(text), total, console=out, disable=quiet, transient=transient)
 
 
 def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: bool) -> None:
@@ -177,6 +184,11 @@ def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: 
 def local(instant: datetime | None, zone: ZoneInfo) -> str:
     """An instant as the hospital's clock shows it; "-" for none."""
     return "-" if instant is None else f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def iso(instant: datetime | None) -> str | None:
+    """An instant for programs."""
+    return None if instant is None else instant.isoformat()
 
 
 def brief(instant: datetime | None, zone: ZoneInfo) -> str:

@@ -9,16 +9,14 @@ from pathlib import Path
 import click
 
 from router.admin.audit.seals import head_faults, seals_here
-from router.catalogue import open_catalogue
-from router.catalogue.node.restore import has_database
-from router.cli.opened import audited, clock_of, trail_of
-from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.opened import audited, clock_of, reading, trail_of
+from router.cli.options import common_options, config_option, configured, has_node, node_config, print_json, who_option
 from router.cli.speech import confirm, echo
 from router.config.sections import Config
 from router.errors import InvalidData, RouterError
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.model import Head
-from router.storage.trail import Record, Trail, Verified
+from router.storage.trail import Trail, Verified
 
 # A record is older than its head, and a day goes as a whole.
 _SURELY_KEPT = timedelta(days=3)
@@ -43,8 +41,7 @@ class Found:
 
 
 @click.command("verify")
-@config_option
-@json_option
+@common_options
 @click.option("--head", help="A head that was noted before: NODE:NUMBER:SEAL. The trail must still hold it.")
 def verify(config_file: Path, as_json: bool, head: str | None) -> None:
     """Check that each node's trail is unbroken: from when to when, and against whom. Status 1 if one is not.
@@ -53,8 +50,7 @@ def verify(config_file: Path, as_json: bool, head: str | None) -> None:
     which may come from the syslog server or from a daily report.
     """
     config = configured(config_file)
-    trails = _trails(config)
-    heads = _heads(config)
+    trails, heads = _trails(config), _heads(config)
     found = {name: _judged(config, name, trail, heads) for name, trail in trails.items()}
     missing = [] if head is None else _missing(trails, head)
     gone = [f"{name}: its trail is gone, and it has signed heads" for name in heads or () if name not in trails]
@@ -70,18 +66,13 @@ def verify(config_file: Path, as_json: bool, head: str | None) -> None:
 
 def _heads(config: Config) -> Mapping[str, Sequence[Head]] | None:
     """The heads of each node; None if the database does not answer, which is no fault of the trail."""
-    if not (config.database.url or has_database(config.node.data)):
+    if not has_node(config):
         return None
     try:
-        catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
+        with reading(config) as catalogue:
+            return {node: catalogue.audit_heads.of(node) for node in catalogue.audit_heads.nodes()}
     except RouterError:
         return None
-    try:
-        return {node: catalogue.audit_heads.of(node) for node in catalogue.audit_heads.nodes()}
-    except RouterError:
-        return None
-    finally:
-        catalogue.engine.close_thread()
 
 
 def _judged(config: Config, name: str, trail: Trail, heads: Mapping[str, Sequence[Head]] | None) -> Found:
@@ -97,7 +88,7 @@ def _judged(config: Config, name: str, trail: Trail, heads: Mapping[str, Sequenc
 def _tell(name: str, found: Found) -> None:
     for fault in (f"{name}: {each}" for each in found.faults):
         echo(f"wrong: {fault}")
-    trail = found.trail
+    trail, last = found.trail, found.trail.last
     if not found.faults:
         echo(f"right: {name}: {trail.count} record(s)")
     for line in _vouching(trail):
@@ -107,7 +98,8 @@ def _tell(name: str, found: Found) -> None:
         if head.accepted:
             echo(f"  at record {head.n}, {head.at}, the trail was taken as it was by {head.accepted}")
     if not found.faults:
-        echo(f"  head {_head(name, trail.last)}")
+        end = f"{name}:{last.n}:{last.seal}" if last else "none"
+        echo(f"  head {end}")
 
 
 def _vouching(trail: Verified) -> Iterator[str]:
@@ -136,10 +128,6 @@ def _signed(heads: Sequence[Head] | None) -> str:
     return f"signed heads: {len(heads)}, the last one of record {last.n}, {last.at}, by key {last.key}"
 
 
-def _head(name: str, last: Record | None) -> str:
-    return f"{name}:{last.n}:{last.seal}" if last else "none"
-
-
 def _document(found: Found) -> dict[str, object]:
     trail = found.trail
     last = None if trail.last is None else {"n": trail.last.n, "at": trail.last.at, "seal": trail.last.seal}
@@ -162,8 +150,7 @@ def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
     Until then the node does nothing that a person asks for. `audit verify` goes on to report what was accepted, by whom
     and why.
     """
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with audited(config) as (catalogue, audit, guard):
         fault = audit.fault(guard)
         if not fault:
@@ -197,11 +184,7 @@ def export(config_file: Path, since: datetime | None, until: datetime | None) ->
     config = configured(config_file)
     begin, end = (each.replace(tzinfo=config.node.timezone) if each else None for each in (since, until))
     for name, trail in _trails(config).items():
-        for record in _later(trail, begin):
-            if end is not None and datetime.fromisoformat(record.at) >= end:
-                continue
-            click.echo(json.dumps({"node": name, **asdict(record)}, ensure_ascii=False))
-
-
-def _later(trail: Trail, begin: datetime | None) -> Iterator[Record]:
-    return (r for r in trail.records() if begin is None or datetime.fromisoformat(r.at) >= begin)
+        for record in trail.records():
+            at = datetime.fromisoformat(record.at)
+            if (begin is None or at >= begin) and (end is None or at < end):
+                click.echo(json.dumps({"node": name, **asdict(record)}, ensure_ascii=False))

@@ -11,7 +11,7 @@ import click
 
 from router.cli.options import config_option, configured, destinations, json_option, print_json
 from router.cli.speech import echo, say
-from router.cli.tables import show
+from router.cli.tables import bar, show
 from router.clock import SystemClock
 from router.config.sections import Config
 from router.correlator.document import sources_of
@@ -80,9 +80,13 @@ def command(
     check = _Check(
         config=config, references=references, now=now, with_fill=with_fill, accept_empty=_accepted_empty(config, name)
     )
-    answers = [check.answer(path) for path in _with_progress(_files(target))]
-    if as_json:
-        print_json(_document(answers[0]) if target.is_file() else [_entry(answer) for answer in answers])
+    files = _files(target)
+    paths = files if len(files) < _WORTH_A_BAR else bar(files, N_("validating"), transient=True)
+    answers = [check.answer(path) for path in paths]
+    if as_json and target.is_file():
+        print_json(_outcome(answers[0]) if answers[0].filled is None else answers[0].filled)
+    elif as_json:
+        print_json([_entry(answer) for answer in answers])
     else:
         _show(answers)
     return 0 if all(answer.findings.valid for answer in answers) else 1
@@ -107,15 +111,6 @@ def _files(target: Path) -> list[Path]:
     if not found:
         raise click.UsageError(f"no *.json in {click.format_filename(target)}")
     return found
-
-
-def _with_progress(files: list[Path]) -> Iterable[Path]:
-    if len(files) < _WORTH_A_BAR or not sys.stderr.isatty():
-        return files
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(files, say("validating"), console=Console(stderr=True), transient=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,15 +142,11 @@ class _Check:
         )  # fmt: skip
 
     def _findings(self, document: Mapping[str, object]) -> Findings:
+        config = self.config
         return validate(
-            document,
-            tables=self.references.tables,
-            accept_empty=self.accept_empty,
-            hospital=self.config.own,
-            now=self.now,
-            tolerance=self.config.reports.clock_tolerance,
-            zone=self.config.node.timezone,
-        )
+            document, tables=self.references.tables, accept_empty=self.accept_empty, hospital=config.own,
+            now=self.now, tolerance=config.reports.clock_tolerance, zone=config.node.timezone,
+        )  # fmt: skip
 
 
 def _additions(given: Mapping[str, object], filled: Mapping[str, object]) -> Iterator[Fault]:
@@ -172,25 +163,17 @@ def _at(document: Mapping[str, object], path: str) -> object:
     return value
 
 
-def _document(answer: _Answer) -> Mapping[str, object]:
-    return answer.filled if answer.filled is not None else _verdict(answer)
-
-
 def _entry(answer: _Answer) -> Mapping[str, object]:
     filled = {} if answer.filled is None else {"document": answer.filled}
-    return {"path": answer.path, **_verdict(answer), **filled}
+    return {"path": answer.path, **_outcome(answer), **filled}
 
 
-def _verdict(answer: _Answer) -> Mapping[str, object]:
-    return {
-        "valid": answer.findings.valid,
-        "errors": [_told(fault) for fault in answer.findings.errors],
-        "warnings": [_told(fault) for fault in answer.findings.warnings],
+def _outcome(answer: _Answer) -> Mapping[str, object]:
+    faults = {"errors": answer.findings.errors, "warnings": answer.findings.warnings}
+    return {"valid": answer.findings.valid} | {
+        kind: [{"path": one.path, "name": one.name, "message": one.message} for one in some]
+        for kind, some in faults.items()
     }
-
-
-def _told(fault: Fault) -> Mapping[str, str]:
-    return {"path": fault.path, "name": fault.name, "message": fault.message}
 
 
 def _rows(answers: Iterable[_Answer]) -> Iterator[_Row]:
@@ -212,7 +195,8 @@ def _show(answers: list[_Answer]) -> None:
         for row in rows:
             echo("\t".join(row))
     elif rows:
-        _show_table(rows, one_file=len(answers) == 1)
+        shown = slice(1 if len(answers) == 1 else 0, None)  # without the file's name if there is only one
+        show("", _COLUMNS[shown], [(path, say(kind), *rest)[shown] for path, kind, *rest in rows])
     good = sum(answer.findings.valid for answer in answers)
     echo(f"{len(answers)} file(s): {good} valid, {len(answers) - good} not valid")
 
@@ -229,9 +213,3 @@ def _show_fields(*, as_json: bool) -> None:
 def _due(field: Field) -> str:
     of_visits = f"for {', '.join(sorted(field.visits))}"
     return {"always": "yes", "when": of_visits, "known": N_("where there is one"), "never": "no"}[field.required]
-
-
-def _show_table(rows: list[_Row], *, one_file: bool) -> None:
-    shown = slice(1, None) if one_file else slice(None)
-    told = [(path, say(kind), *rest) for path, kind, *rest in rows]
-    show("", _COLUMNS[shown], [row[shown] for row in told])

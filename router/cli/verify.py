@@ -4,14 +4,13 @@ from pathlib import Path
 
 import click
 
-from router.catalogue import open_catalogue
 from router.catalogue.db.backup import mend
 from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
-from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.opened import reading
+from router.cli.options import common_options, configured, print_json, require_node
 from router.cli.speech import echo, say, tongue
 from router.clock import SystemClock, zoned
 from router.config.sections import Config
-from router.events import EventBus
 from router.storage.incoming import waiting_in
 from router.storage.studies import Studies
 from router.upkeep.check import Check, take
@@ -25,13 +24,11 @@ _NEXT = (
 
 
 @click.command("verify")
-@config_option
-@json_option
+@common_options
 @click.option(
-    "--rebuild",
-    is_flag=True,
+    "--rebuild", is_flag=True,
     help="First make rows for every file that has none; every node on this data folder must be stopped.",
-)
+)  # fmt: skip
 @click.option("--restored", is_flag=True, help="With --rebuild: the database was put back by its own means.")
 def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> None:
     """Check that every acknowledged instance has its file, with the digest it came with, and its row.
@@ -44,12 +41,11 @@ def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> 
         raise click.UsageError("--restored goes with --rebuild")
     rebuilt = _rebuild(config, restored=restored) if rebuild else None
     require_node(config)
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     waiting = waiting_in(config.node.data / "incoming")
-    with catalogue.engine.patient():
-        found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, progress)
-    uncommitted = catalogue.commitments.waiting()
-    catalogue.engine.close_thread()
+    with reading(config) as catalogue:
+        with catalogue.engine.patient():
+            found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, progress)
+        uncommitted = catalogue.commitments.waiting()
     if as_json:
         print_json({"instances": found.instances, "missing": found.missing,
                     "corrupt": found.corrupt, "unindexed": found.unindexed})  # fmt: skip

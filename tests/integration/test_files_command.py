@@ -14,7 +14,8 @@ from desk import CONFIG, E1, exam, printed
 from harness import command_here
 from router.catalogue.exams.files import FileKind, Lying
 from router.cli.opened import trail_of
-from router.cli.queue.files import folded, shortened
+from router.cli.queue.files import folded
+from router.cli.tables import shortened
 from router.intake.pickup import Pickup
 from router.reports.pdf.reader import Readers
 

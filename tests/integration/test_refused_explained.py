@@ -235,7 +235,7 @@ def test_an_exam_without_images_names_the_one_that_is_in_quarantine(clinic: Clin
 def test_the_command_lists_senders_with_their_causes_within_eighty_columns(
     clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.cli.queue.refused.SystemClock", lambda: clinic.clock)
+    monkeypatch.setattr("router.cli.options.SystemClock", lambda: clinic.clock)
     assert "nothing was refused since" in command(tmp_path, capsys)[1]
     refuse(clinic, replace(NO_ROOM, calling_ae="A" * 16, address="100.100.100.100"), times=120)
     clinic.clock.advance(600)

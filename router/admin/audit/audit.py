@@ -149,31 +149,26 @@ class Audit:
     def write(self, *, flush: bool = False) -> None:
         """Write what waits; `flush` also what is still being counted."""
         with self._writing:
-            self._write(flush=flush)
-
-    def _write(self, *, flush: bool) -> None:
-        now = self._clock.now()
-        entries = self._drained() + self._counted(now, flush=flush)
-        self._unwritten += [message(entry, self._node) for entry in entries]
-        if not self._unwritten:
-            return
-        try:
-            records = self._trail.append(self._unwritten, now)
-            self._unwritten.clear()
-            self._failed = ""
-            if records[0].n <= self._highest:
-                self._cut = f"record {self._highest} was written, and the trail was shorter after that"
-            self._highest = max(records[-1].n, self._highest)
-            self._trail.purge((now - self._keep).date())
-        except (OSError, ValueError) as error:
-            self._failed = "the trail cannot be written"
-            _log.error("the audit trail cannot be written, it is tried again: %s", error)
+            now = self._clock.now()
+            while not self._waiting.empty():
+                self._unwritten.append(message(self._waiting.get_nowait(), self._node))
+            self._unwritten += [message(entry, self._node) for entry in self._counted(now, flush=flush)]
+            if not self._unwritten:
+                return
+            try:
+                records = self._trail.append(self._unwritten, now)
+                self._unwritten.clear()
+                self._failed = ""
+                if records[0].n <= self._highest:
+                    self._cut = f"record {self._highest} was written, and the trail was shorter after that"
+                self._highest = max(records[-1].n, self._highest)
+                self._trail.purge((now - self._keep).date())
+            except (OSError, ValueError) as error:
+                self._failed = "the trail cannot be written"
+                _log.error("the audit trail cannot be written, it is tried again: %s", error)
 
     def seal(self) -> None:
-        """Write what waits, before the action it reports is committed.
-
-        TransientError if that is impossible, or the trail is in doubt.
-        """
+        """Write what waits, before the action is committed; TransientError if it cannot, or the trail is in doubt."""
         self.write()
         with self._writing:
             if self._unwritten:
@@ -190,7 +185,11 @@ class Audit:
         try:
             # What may only lie behind the end is read before it: others write meanwhile.
             head, sent = guard.heads.newest(self._node), self._trail.sent()
-            state = self._state(head, sent)
+            last = self._trail.last()
+            state = State(
+                last=last, sealed=last is None or self._trail.is_sealed(last), begins=self._trail.begins(), sent=sent,
+                head=head, signed=self._record_of(head),
+            )  # fmt: skip
         except OSError as error:
             return f"the trail cannot be read: {error.strerror}"
         except ValueError:
@@ -200,13 +199,6 @@ class Audit:
         found = next(doubts(state, guard.seals), self._cut)
         self._cut = self._cut if state.sealed else found  # our own records will follow the forged one
         return found
-
-    def _state(self, head: Head | None, sent: int) -> State:
-        last = self._trail.last()
-        return State(
-            last=last, sealed=last is None or self._trail.is_sealed(last), begins=self._trail.begins(), sent=sent,
-            head=head, signed=self._record_of(head),
-        )  # fmt: skip
 
     def _record_of(self, head: Head | None) -> Record | None:
         """The signed record; looked up at most once a minute for the same head, since actions may follow fast."""
@@ -259,12 +251,6 @@ class Audit:
                 self.sign(guard)
         except (RouterError, OSError, ValueError) as error:
             _log.error("the audit trail cannot be looked at, it is tried again: %s", error)
-
-    def _drained(self) -> list[Entry]:
-        found = []
-        while not self._waiting.empty():
-            found.append(self._waiting.get_nowait())
-        return found
 
     def _counted(self, now: datetime, *, flush: bool) -> list[Entry]:
         if not flush and self._clock.monotonic() - self._flushed < _ROUND:

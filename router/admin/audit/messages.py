@@ -110,7 +110,7 @@ def _identification(entry: Entry) -> str:
         f'EventOutcomeIndicator="{entry.outcome.value}">'
     )
     how = entry.how.value.xml("EventTypeCode") if entry.how else ""
-    text = f"<EventOutcomeDescription>{_escaped(entry.text)}</EventOutcomeDescription>"
+    text = f"<EventOutcomeDescription>{quoteattr(entry.text)[1:-1]}</EventOutcomeDescription>"
     return f"{head}{entry.what.value.xml('EventID')}{how}{text}</EventIdentification>"
 
 
@@ -130,16 +130,12 @@ def _object(identifier: str, role: str, kind: Code) -> str:
     )
 
 
-def _escaped(text: str) -> str:
-    return quoteattr(text)[1:-1]
-
-
 def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: datetime) -> list[Entry]:
     """The entry about instances received, counted by calling AE title, address and study."""
-    node_side = Participant(node, Role.DESTINATION)
+    receiver = Participant(node, Role.DESTINATION)
     return [
         Entry(at=at, what=What.TRANSFERRED, text=f"{count} instance(s) received",
-              participants=[Participant(title, Role.SOURCE, True, address), node_side], action="C", studies=(study,))
+              participants=[Participant(title, Role.SOURCE, True, address), receiver], action="C", studies=(study,))
         for (title, address, study), count in received.items()
     ]  # fmt: skip
 
@@ -159,27 +155,17 @@ def entry_of(event: Event, node: str) -> Entry | None:
     by = Participant(node if event.who == "node" else event.who, Role.APPLICATION, requestor=True)
     tell = _TELLING.get(event.kind)
     entry = tell(event, by, node) if tell else None
-    return replace(entry, exam=event.exam, studies=_studies(event)) if entry else None
-
-
-def _studies(event: Event) -> Sequence[str]:
-    return (event.study_uid,) if event.study_uid else ()
+    studies = (event.study_uid,) if event.study_uid else ()
+    return replace(entry, exam=event.exam, studies=studies) if entry else None
 
 
 _Telling = Callable[[Event, Participant, str], Entry | None]
 
 
-def _activity(how: How) -> _Telling:
-    return lambda event, by, _: Entry(at=event.at, what=What.ACTIVITY, text=event.text, participants=[by], how=how)
-
-
-def _configured(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(at=event.at, what=What.SECURITY, text=event.text, participants=[by], how=How.SOFTWARE_CONFIGURATION)
-
-
-def _pinned(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(
-        at=event.at, what=What.SECURITY, text=event.text, participants=[by], action="U", how=How.SECURITY_CONFIGURATION
+def _coded(what: What, how: How | None = None, action: str = "E") -> _Telling:
+    """Entries that say what the event says, under these codes."""
+    return lambda event, by, _: Entry(
+        at=event.at, what=what, text=event.text, participants=[by], action=action, how=how
     )
 
 
@@ -209,18 +195,7 @@ def _confirmed(event: Event, by: Participant, _: str) -> Entry:
     )
 
 
-def _purged(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(at=event.at, what=What.DELETED, text=event.text, participants=[by], action="D")
-
-
-def _decided(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(
-        at=event.at, what=What.ORDER, text=event.text, participants=[by], action="U", how=How.RESTRICTED_FUNCTION
-    )
-
-
-def _viewed(event: Event, by: Participant, _: str) -> Entry:
-    return Entry(at=event.at, what=What.ORDER, text=event.text, participants=[by], action="R")
+_decided = _coded(What.ORDER, How.RESTRICTED_FUNCTION, "U")
 
 
 def _moved(event: Event, by: Participant, node: str) -> Entry | None:
@@ -229,17 +204,17 @@ def _moved(event: Event, by: Participant, node: str) -> Entry | None:
 
 
 _TELLING: Mapping[Kind, _Telling] = {
-    Kind.STARTED: _activity(How.START),
-    Kind.STOPPED: _activity(How.STOP),
-    Kind.CONFIGURED: _configured,
-    Kind.RELOADED: _configured,
-    Kind.PINNED: _pinned,
+    Kind.STARTED: _coded(What.ACTIVITY, How.START),
+    Kind.STOPPED: _coded(What.ACTIVITY, How.STOP),
+    Kind.CONFIGURED: _coded(What.SECURITY, How.SOFTWARE_CONFIGURATION),
+    Kind.RELOADED: _coded(What.SECURITY, How.SOFTWARE_CONFIGURATION),
+    Kind.PINNED: _coded(What.SECURITY, How.SECURITY_CONFIGURATION, "U"),
     Kind.REFUSED: _refused,
     Kind.ALARM: _alarm,
     Kind.CLEARED: _alarm,
     Kind.CONFIRMED: _confirmed,
     Kind.MOVED: _moved,
     Kind.DECIDED: _decided,
-    Kind.VIEWED: _viewed,
-    Kind.PURGED: _purged,
+    Kind.VIEWED: _coded(What.ORDER, action="R"),
+    Kind.PURGED: _coded(What.DELETED, action="D"),
 }

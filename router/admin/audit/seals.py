@@ -60,10 +60,7 @@ def is_signed(head: Head, key: PublicKey) -> bool:
 
 
 def head_faults(heads: Sequence[Head], trail: Trail, seals: Seals | None, oldest: datetime) -> Iterator[str]:
-    """Faults of the heads since the last one that a person accepted, in words.
-
-    Records of before `oldest` may be purged.
-    """
+    """Faults of the heads since the last accepted one, in words; records of before `oldest` may be purged."""
     accepted = max((i for i, head in enumerate(heads) if head.accepted), default=0)
     for head in heads[accepted:]:
         record = trail.at(head.n)
@@ -78,10 +75,7 @@ def head_faults(heads: Sequence[Head], trail: Trail, seals: Seals | None, oldest
 
 
 def seals_of(data: Path, node: str) -> Seals:
-    """The node's keys, made if there are none.
-
-    ConfigurationError when a key file does not read, is open to others, or cannot be made.
-    """
+    """The node's keys, made if there are none; ConfigurationError if a file is unusable or cannot be made."""
     folder = data / FOLDER / node
     try:
         if not ((folder / _SEAL).exists() and (folder / _SIGN).exists()):

@@ -64,12 +64,11 @@ class Syslog:
         waiting = list(self._trail.after(self._trail.sent()))
         if not waiting:
             return
-        with self._connected() as connection:
+        host, port = self._config.host, self._config.port
+        connection = socket.create_connection((host, port), _TIMEOUT)
+        if self._context is not None:
+            connection = self._context.wrap_socket(connection, server_hostname=host)
+        with connection:
             for record in waiting:
                 connection.sendall(framed(record, self._node))
         self._trail.note_sent(waiting[-1].n)
-
-    def _connected(self) -> socket.socket:
-        host, port = self._config.host, self._config.port
-        connection = socket.create_connection((host, port), _TIMEOUT)
-        return self._context.wrap_socket(connection, server_hostname=host) if self._context else connection

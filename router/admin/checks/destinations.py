@@ -18,25 +18,21 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
     """C-ECHO, a token, and a comparison of clocks."""
     dicom, http = one.dicom, one.http
     if dicom is not None:
-        yield from attempt(f"C-ECHO to {one.name}", lambda: _echo(one.name, dicom))
+        subject = f"C-ECHO to {one.name}"
+        yield from attempt(subject, lambda: _echo(subject, StorageClient, dicom))
     if http is not None:
         yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.own.USCI, http, clock))
 
 
-def _echo(name: str, dicom: DicomDestination) -> Iterator[CheckResult]:
-    StorageClient(dicom).echo()
-    where = f"{dicom.ae_title} at {dicom.host}:{dicom.port} answers"
-    yield good(f"C-ECHO to {name}", where + _line(dicom))
-
-
 def pacs(query: Query, own: str) -> Iterator[CheckResult]:
     """C-ECHO to the PACS of [query]; `own` is [receive] ae_title."""
-    yield from attempt(PACS, lambda: _echo_pacs(query.peer(own)))
+    yield from attempt(PACS, lambda: _echo(PACS, QueryClient, query.peer(own)))
 
 
-def _echo_pacs(peer: DicomDestination) -> Iterator[CheckResult]:
-    QueryClient(peer).echo()
-    yield good(PACS, f"{peer.ae_title} at {peer.host}:{peer.port} answers" + _line(peer))
+def _echo(subject: str, client: type[StorageClient | QueryClient], peer: DicomDestination) -> Iterator[CheckResult]:
+    client(peer).echo()
+    where = f"{peer.ae_title} at {peer.host}:{peer.port} answers"
+    yield good(subject, where + _line(peer))
 
 
 def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:

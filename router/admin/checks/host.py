@@ -10,7 +10,6 @@ from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
-from router.errors import ConfigurationError
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
 from router.storage.pins import Pins, strange
@@ -23,7 +22,7 @@ _ROOM = 1.5  # x min_free: below it retention begins to make room
 def data_folder(config: Config) -> Iterator[CheckResult]:
     """Its mode, its free space, its disk."""
     data, subject = config.node.data, "data folder"
-    here = _nearest(data)
+    here = next(each for each in (data, *data.parents) if each.is_dir())
     if not os.access(here, os.R_OK | os.W_OK | os.X_OK):
         text, remedy = f"this account may not read and write {here}", "run doctor as the node's account, or chown it"
         yield CheckResult(subject, Verdict.FAIL, text, remedy)
@@ -50,9 +49,9 @@ def _encryption(folder: Path) -> CheckResult:
     where = "" if mount is None else f" ({mount.source}, {mount.kind})"
     if found:
         return good("encryption", f"the data folder's volume is encrypted{where}")
-    text = (
-        "cannot tell whether the data folder's volume is encrypted" if found is None else "the volume is not encrypted"
-    )
+    text = "the volume is not encrypted"
+    if found is None:
+        text = "cannot tell whether the data folder's volume is encrypted"
     remedy = "patient data lies in it: put [node] data on a LUKS volume, or see that the storage behind encrypts"
     return CheckResult("encryption", Verdict.WARN, text + where, remedy)
 
@@ -61,9 +60,8 @@ def drop_folder(config: Config) -> Iterator[CheckResult]:
     """Whether it exists, is mounted, and can be read and, with `move`, written."""
     folder, subject = config.reports.folder, "drop folder"
     if absent := not_mounted(folder):
-        yield CheckResult(
-            subject, Verdict.FAIL, f"{absent.folder} is in fstab and not mounted", f"mount {absent.folder}"
-        )
+        text = f"{absent.folder} is in fstab and not mounted"
+        yield CheckResult(subject, Verdict.FAIL, text, f"mount {absent.folder}")
     if not folder.is_dir():
         yield CheckResult(subject, Verdict.WARN, f"{folder} is not there; the node makes it", "see [reports] folder")
         return
@@ -85,7 +83,7 @@ def keys(config: Config, destination: Destination, http: HttpDestination) -> Ite
         own = key_id(load_private(http.signing_key_file, signing_key_passphrase(http)).public)
         yield from _pair(subject, http.signing_key_file, own)
     ids = found.profile.pinned
-    told = "; ".join(f"platform {purpose} {', '.join(each)}" for purpose, each in ids.items())
+    shown = "; ".join(f"platform {purpose} {', '.join(each)}" for purpose, each in ids.items())
     pinned = Pins(config.node.data).of(destination.name)
     if pinned is not None and (unknown := strange(ids, pinned)):
         text = f"not the keys that were pinned: {', '.join(unknown)}"
@@ -93,7 +91,7 @@ def keys(config: Config, destination: Destination, http: HttpDestination) -> Ite
         yield CheckResult(subject, Verdict.FAIL, text, remedy)
         return
     when = "pinned" if pinned else "pinned at the first start: compare the ids with the platform's operator before"
-    yield good(subject, f"profile {http.profile}; {told} ({when})" if told else f"profile {http.profile}")
+    yield good(subject, f"profile {http.profile}; {shown} ({when})" if shown else f"profile {http.profile}")
 
 
 def _pair(subject: str, private: Path, own: str) -> Iterator[CheckResult]:
@@ -141,11 +139,3 @@ def _certificates(config: Config) -> Iterator[tuple[str, Path, Path | None]]:
             yield f"client certificate of {destination.name}", file, http.client_key_file or file
         if http is not None and http.ca_file is not None:
             yield f"ca_file of {destination.name}", http.ca_file, None
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above that exists."""
-    found = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
-    if found is None:
-        raise ConfigurationError(f"{folder} is nowhere")
-    return found

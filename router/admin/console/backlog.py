@@ -39,16 +39,15 @@ class Bar:
 def bars(counts: Sequence[BacklogCount], places: Sequence[Place]) -> list[Bar]:
     """One bar for each place; the longest is as wide as the drawing."""
     most = max((sum(_of(counts, place, age) for age in Age) for place in places), default=0)
-    return [_bar(counts, place, most) for place in places]
-
-
-def _bar(counts: Sequence[BacklogCount], place: Place, most: int) -> Bar:
-    pieces: list[Piece] = []
-    for age in Age:
-        if count := _of(counts, place, age):
-            width = max(count / most * _LONGEST, _SHORTEST_PIECE)
-            pieces.append(Piece(age, count, Bar(place, pieces).end, width))
-    return Bar(place, pieces)
+    found = []
+    for place in places:
+        pieces: list[Piece] = []
+        for age in Age:
+            if count := _of(counts, place, age):
+                width = max(count / most * _LONGEST, _SHORTEST_PIECE)
+                pieces.append(Piece(age, count, Bar(place, pieces).end, width))
+        found.append(Bar(place, pieces))
+    return found
 
 
 def _of(counts: Sequence[BacklogCount], place: Place, age: Age) -> int:

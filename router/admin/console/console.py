@@ -79,13 +79,10 @@ class Console:
     """The pages behind their paths."""
 
     def __init__(self, context: ConsoleContext, token: str) -> None:
-        self._context = context
+        self._use(context)
         self._sessions = Sessions(token, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
         self._review = Review(context.catalogue, context.clock)
-        self._traces = Provenance(context.catalogue, context.config)
-        self._answers = Answers(context.catalogue, context.config, context.clock)
-        self._comparison = _comparison(context)
         self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
         self._lists = Lists(
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
@@ -95,11 +92,15 @@ class Console:
 
     def reconfigure(self, config: Config, queues: Sequence[Place]) -> None:
         """Show what this configuration says, with the same sessions."""
-        self._context = replace(self._context, config=config, queues=queues)
-        self._traces = Provenance(self._context.catalogue, config)
-        self._answers = Answers(self._context.catalogue, config, self._context.clock)
-        self._comparison = _comparison(self._context)
+        self._use(replace(self._context, config=config, queues=queues))
         self._lists.reconfigure(config)
+
+    def _use(self, context: ConsoleContext) -> None:
+        config, catalogue, reports = context.config, context.catalogue, Reports(context.config.node.data)
+        self._context = context
+        self._provenance = Provenance(catalogue, config)
+        self._answers = Answers(catalogue, config, context.clock)
+        self._comparison = IdentityComparison(config, reports.read, catalogue.decisions.classes)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
@@ -126,7 +127,10 @@ class Console:
         def handle(request: Request) -> Answer:
             view = self._view(request)
             answer = refusal(view, request) or page(view, request)
-            return replace(answer, headers={**_POLICY, **self._language(request), **answer.headers})
+            asked, chosen = request.query.get("lang", ""), {}
+            if asked in LANGUAGES:
+                chosen = {"Set-Cookie": f"lang={asked}; Path=/; SameSite=Strict; HttpOnly"}
+            return replace(answer, headers={**_POLICY, **chosen, **answer.headers})
 
         return handle
 
@@ -153,10 +157,6 @@ class Console:
         tongue = self._tongues[language]
         session = self._sessions.of(request.cookies.get(COOKIE, ""))
         return View(node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path)
-
-    def _language(self, request: Request) -> Mapping[str, str]:
-        asked = request.query.get("lang", "")
-        return {"Set-Cookie": f"lang={asked}; Path=/; SameSite=Strict; HttpOnly"} if asked in LANGUAGES else {}
 
     def _cookie(self, value: str, rest: str = "") -> Mapping[str, str]:
         secure = "; Secure" if self._context.config.admin.tls is not None else ""
@@ -226,12 +226,11 @@ class Console:
         return self._answers.of(lines, plain=True)
 
     def _exam(self, view: View, request: Request) -> Answer:
-        said = _SAID.get(request.query.get("done", ""), "")
-        differences = self._differences(request.query)
+        said, differences = _SAID.get(request.query.get("done", ""), ""), self._differences(request.query)
         return self._shown(view, self._story(request.query), said, differences, open_=False)
 
     def _patient(self, view: View, request: Request) -> Answer:
-        """Patient data unmasked, once, for the person who asks; told before it is shown."""
+        """Patient data unmasked, once, for the person who asks; recorded before it is shown."""
         differences, story = self._differences(request.form), self._story(request.form)
         self._record(Kind.VIEWED, "patient data shown at the console", view.who, exam=story.case.exam)
         self._context.seal()
@@ -240,10 +239,8 @@ class Console:
     def _act(self, view: View, request: Request) -> Answer:
         story, form = self._story(request.form), request.form
         line = next((one for one in story.lines if str(one.delivery.id) == form.get("delivery")), None)
-        act = {"hold": self._review.hold, "release": self._review.confirm, "retry": self._review.retry}.get(
-            form.get("what", "")
-        )
-        why = reason_of(form)
+        acts = {"hold": self._review.hold, "release": self._review.confirm, "retry": self._review.retry}
+        act, why = acts.get(form.get("what", "")), reason_of(form)
         if line is None or act is None or not why:
             raise InvalidData("expected a delivery of this exam, what to do with it, and why")
         seen = form.get("seen") == story_mark(story)
@@ -284,7 +281,7 @@ class Console:
         images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
         shown = ExamPage(
             story=story, lines=self._answers.of(story.lines, plain=not open_), said=said, differences=differences,
-            background=self._traces.background(case.exam, list(case.links)),
+            background=self._provenance.background(case.exam, list(case.links)),
             series=[line for uid in case.studies for line in self._review.series(uid, rules)],
             entries={one.destination: self._review.ledger(one) for one in images},
             sides=self._comparison.of(case) if open_ else [],
@@ -305,11 +302,6 @@ class Console:
 
     def _record(self, kind: Kind, text: str, who: str, **about: object) -> None:
         self._context.bus.record(Event(self._context.clock.now(), kind, text, who=who, **about))  # type: ignore[arg-type]  # names and types are this class's own
-
-
-def _comparison(context: ConsoleContext) -> IdentityComparison:
-    read = Reports(context.config.node.data).read
-    return IdentityComparison(context.config, read, context.catalogue.decisions.classes)
 
 
 def _number(fields: Mapping[str, str]) -> int | None:

@@ -1,6 +1,6 @@
 """The console's lists of what has no delivery, and the dismissals that a person says there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -10,7 +10,6 @@ from router.admin.console.view import View, reason_of, render
 from router.admin.http.server import Answer, Request, html, see_other
 from router.catalogue import Catalogue
 from router.catalogue.exams.files import FileKind
-from router.catalogue.node.refusals import RefusedSender
 from router.clock import Clock
 from router.config.sections import Config
 from router.correlator import refused
@@ -31,7 +30,7 @@ class Lists:
 
     def __init__(
         self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, seal: Callable[[], None]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._config = config
         self._catalogue = catalogue
         self._bus = bus
@@ -46,7 +45,7 @@ class Lists:
     @property
     def looks(self) -> Mapping[str, _Act]:
         """Pages to look at, by path."""
-        return {"/unreported": self._unreported, "/refused": self._refused, "/files": self._files}
+        return {"/unreported": self._unreported, "/refused": self._refused, "/files": self._folder}
 
     @property
     def acts(self) -> Mapping[str, _Act]:
@@ -68,28 +67,24 @@ class Lists:
     def _refused(self, view: View, request: Request) -> Answer:
         sums = refused.by_sender(self._catalogue.refusals.since(self._clock.now() - _SINCE))
         rows = Rows(_page(request.query), len(sums))
-        shown = sums[rows.start : rows.end]
-        return html(render(view, "refused.html", RefusedPage(shown, self._senders()[:ROWS], rows, _note(request))))
-
-    def _senders(self) -> Sequence[RefusedSender]:
-        """Those that are not dismissed first, the latest refused of them first."""
         latest = sorted(self._catalogue.refusals.senders(), key=lambda one: one.last, reverse=True)
-        return sorted(latest, key=lambda one: one.dismissed is not None)
+        senders = sorted(latest, key=lambda one: one.dismissed is not None)
+        shown = RefusedPage(sums[rows.start : rows.end], senders[:ROWS], rows, _note(request))
+        return html(render(view, "refused.html", shown))
 
-    def _files(self, view: View, request: Request) -> Answer:
-        return self._folder(view, _page(request.query), _note(request), named=False)
+    def _folder(self, view: View, request: Request, *, named: bool = False) -> Answer:
+        found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
+        rows = Rows(_page(request.form if named else request.query), len(found))
+        said = "" if named else _note(request)
+        page = FilesPage(files=found, counts=counts, rows=rows, named=named, said=said)
+        return html(render(view, "files.html", page))
 
     def _names(self, view: View, request: Request) -> Answer:
         """Names of files, which may be of patients, for the person who asks; recorded before they are shown."""
         text = "names of the drop folder's files shown at the console"
         self._bus.record(Event(self._clock.now(), Kind.VIEWED, text, who=view.who))
         self._seal()
-        return self._folder(view, _page(request.form), "", named=True)
-
-    def _folder(self, view: View, page: int, note: str, *, named: bool) -> Answer:
-        found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
-        folder = FilesPage(files=found, counts=counts, rows=Rows(page, len(found)), named=named, said=note)
-        return html(render(view, "files.html", folder))
+        return self._folder(view, request, named=True)
 
     # -- dismissals: of exactly what was shown, by its mark; False where that has changed
 
@@ -105,28 +100,28 @@ class Lists:
 
         return act
 
-    def _dismiss_unreported(self, chosen: str, verdict: OperatorReason) -> bool:
+    def _dismiss_unreported(self, chosen: str, reason: OperatorReason) -> bool:
         senders = {marks.sender_mark(one.sender): one.sender for one in self._catalogue.unreported.waiting()}
         if chosen not in senders:
             return False
-        unreported.dismiss(self._catalogue, self._bus, self._clock, senders[chosen], verdict)
+        unreported.dismiss(self._catalogue, self._bus, self._clock, senders[chosen], reason)
         return True
 
-    def _dismiss_refused(self, chosen: str, verdict: OperatorReason) -> bool:
+    def _dismiss_refused(self, chosen: str, reason: OperatorReason) -> bool:
         standing = [one for one in self._catalogue.refusals.senders() if one.dismissed is None]
         found = [one for one in standing if marks.refused_mark(one) == chosen]
-        dismissals.dismiss(self._catalogue, self._bus, self._clock, found, verdict)
+        dismissals.dismiss(self._catalogue, self._bus, self._clock, found, reason)
         return bool(found)
 
-    def _dismiss_files(self, chosen: str, verdict: OperatorReason) -> bool:
+    def _dismiss_files(self, chosen: str, reason: OperatorReason) -> bool:
         """A file, or all of a kind."""
         listed = self._catalogue.exams.files.open()
         for one in listed:
             if marks.file_mark(one) == chosen:
-                return bool(self._dismissals.dismiss(one.name, verdict))
+                return bool(self._dismissals.dismiss(one.name, reason))
         for kind in FileKind:
             if marks.kind_mark(kind, listed) == chosen:
-                return bool(self._dismissals.dismiss_kind(kind, verdict))
+                return bool(self._dismissals.dismiss_kind(kind, reason))
         return False
 
 

@@ -9,10 +9,7 @@ Report = Callable[[], Mapping[str, object]]
 
 
 def health(report: Report) -> Handle:
-    """Answers 200 while `report()["ok"]` is true, else 503; the body is the report as JSON.
-
-    Asked with `strict=1` it answers 503 also when `report()["degraded"]` lists anything.
-    """
+    """Answer 200 while the report is `ok`, else 503; with `strict=1` also 503 while it lists anything `degraded`."""
 
     def handle(request: Request) -> Answer:
         state = report()

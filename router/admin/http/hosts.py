@@ -6,6 +6,7 @@ A page elsewhere may let its own name resolve to this machine (DNS rebinding); i
 import ipaddress
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from router.config.sections import Admin
 from router.config.types import is_loopback
@@ -27,7 +28,16 @@ def names_of(admin: Admin) -> IsOurs:
     certificate = admin.tls.certificate if admin.tls is not None else None
     machine = socket.gethostname().lower()
     names = {*given, "localhost", machine, machine.partition(".")[0], *(names_in(certificate) if certificate else ())}
-    return lambda host: not host or _is_address(_name(host)) or _is_among(_name(host), names)
+
+    def is_ours(host: str) -> bool:
+        """`*.hospital.cn` stands for each name one level below (RFC 9525 6.3)."""
+        name = _name(host)
+        with suppress(ValueError):
+            ipaddress.ip_address(name)
+            return True
+        return not host or name in names or f"*.{name.partition('.')[2]}" in names
+
+    return is_ours
 
 
 def _name(host: str) -> str:
@@ -35,16 +45,3 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0].lstrip("[").lower()
     return host.partition(":")[0].lower().removesuffix(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_among(name: str, names: set[str]) -> bool:
-    """Whether it is one of them; `*.hospital.cn` stands for each name one level below (RFC 9525 6.3)."""
-    return name in names or f"*.{name.partition('.')[2]}" in names

@@ -6,6 +6,7 @@ Counters count since the node's start; gauges are read from the catalogue when t
 import threading
 from collections import Counter as Numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -48,9 +49,8 @@ class Metrics:
         registry.register(gauges)
         self._durable = _counter(registry, "instances_durable", "Instances made durable and acknowledged")
         self._bytes = _counter(registry, "received_bytes", "Bytes of the data sets acknowledged")
-        self._refused = _counter(
-            registry, "refused", "Refused C-STORE requests by status, and associations", ["status"]
-        )
+        text = "Refused C-STORE requests by status, and associations"
+        self._refused = _counter(registry, "refused", text, ["status"])
         self._filed = _counter(registry, "instances_catalogued", "Instances in the catalogue", ["outcome"])
         self._selected = _counter(registry, "instances_selected", "Decisions on instances", ["destination", "outcome"])
         self._sent = _counter(registry, "instances_sent", "Answers to our C-STORE", ["destination", "outcome"])
@@ -148,20 +148,14 @@ class Gauges(Collector):
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Every gauge; without those of the database if it does not answer in time for a scrape."""
-        found = self._in_time()
+        found = None
+        if self._asking.acquire(blocking=False):  # not while too many scrapes wait for the database already
+            with suppress(TransientError):
+                found = within(_PATIENCE_SECONDS, "the database", self._ask)
         text = "1: the database answered this scrape; 0: what it would tell is missing from it"
         yield GaugeMetricFamily("router_database_answers", text, int(found is not None))
         yield from found or ()
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
-
-    def _in_time(self) -> list[GaugeMetricFamily] | None:
-        """Gauges of the database; None if it does not answer, or too many scrapes wait for it already."""
-        if not self._asking.acquire(blocking=False):
-            return None
-        try:
-            return within(_PATIENCE_SECONDS, "the database", self._ask)
-        except TransientError:
-            return None
 
     def _ask(self) -> list[GaugeMetricFamily]:
         """Read them in a separate thread, which waits if the database hangs."""
@@ -172,74 +166,37 @@ class Gauges(Collector):
             self._catalogue.engine.close_thread()
 
     def _of_database(self) -> Iterable[GaugeMetricFamily]:
-        now = self._clock.now()
-        queues = self._queues()
+        now, queues = self._clock.now(), self._queues()
         backlog = self._catalogue.backlog.counts(queues, now)
-        yield self._backlog(backlog)
-        yield from self._slack(queues, backlog, now)
-        yield self._leases(queues, backlog)
-        yield self._breakers(queues)
-        yield self._paused(queues)
-        yield self._alarms()
-        yield self._waiting()
-        yield self._duties()
-        yield self._unreported()
-
-    def _backlog(self, backlog: Iterable[BacklogCount]) -> GaugeMetricFamily:
-        family = GaugeMetricFamily("router_backlog", "Open deliveries", labels=[*_PLACE, "state", "age"])
-        for one in backlog:
-            family.add_metric([one.destination, one.channel, one.state, one.age], one.deliveries)
-        return family
-
-    def _slack(
-        self, queues: Iterable[Place], backlog: Sequence[BacklogCount], now: datetime
-    ) -> Iterable[GaugeMetricFamily]:
-        least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
-        risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
-        missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
-        for queue in queues:
-            mine = [h for h in backlog if (h.destination, h.channel) == (queue.destination, queue.channel)]
-            labels = [queue.destination, str(queue.channel)]
-            first = min((one.first_due for one in mine if one.first_due), default=None)
-            if first is not None:
-                least.add_metric(labels, (first - now).total_seconds())
-            risky.add_metric(labels, sum(one.deliveries for one in mine if one.age in _AT_RISK))
-            missed.add_metric(labels, sum(one.deliveries for one in mine if one.age in _MISSED))
-        return least, risky, missed
-
-    def _leases(self, queues: Iterable[Place], backlog: Iterable[BacklogCount]) -> GaugeMetricFamily:
-        held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in queues})
+        counts = (((one.destination, one.channel, one.state, one.age), one.deliveries) for one in backlog)
+        yield _gauge("backlog", "Open deliveries", [*_PLACE, "state", "age"], counts)
+        yield from _slack(queues, backlog, now)
+        held: Numbers[tuple[str, str]] = Numbers({(one.destination, str(one.channel)): 0 for one in queues})
         for one in backlog:
             if one.state == State.SENDING:
                 held[one.destination, str(one.channel)] += one.deliveries
-        family = GaugeMetricFamily("router_leases", "Deliveries that some node is sending", labels=_PLACE)
-        for key, number in held.items():
-            family.add_metric(list(key), number)
-        return family
+        yield _gauge("leases", "Deliveries that some node is sending", _PLACE, held.items())
+        yield self._breakers(queues)
+        pauses, names = self._catalogue.pauses.standing(), sorted({one.destination for one in queues})
+        paused = (((name,), int(pause_of(pauses, name) is not None)) for name in names)
+        yield _gauge("paused", "1: a person has stopped all sending there", ["destination"], paused)
+        standing = self._catalogue.alarms.counts()
+        alarms = (((alarm,), standing.get(alarm, 0)) for alarm in Alarm)
+        yield _gauge("alarms_standing", "Alarms that are not cleared", ["alarm"], alarms)
+        waiting = tallied(self._attention()).items()
+        yield _gauge("attention", "What waits for a person, by cause", ["what", "destination"], waiting)
+        duties = (((duty,), int(node == self._owner)) for duty, node in self._catalogue.nodes.duties().items())
+        yield _gauge("duty", "1: this node has the duty, 0: another one", ["duty"], duties)
+        yield self._unreported()
 
     def _breakers(self, queues: Iterable[Place]) -> GaugeMetricFamily:
         tripped = {(t.destination, t.channel): t.breaker.position for t in self._catalogue.breakers.tripped()}
-        labels = [*_PLACE, "position"]
-        family = GaugeMetricFamily("router_breaker", "1: the breaker's position", labels=labels)
-        for queue in queues:
-            found = tripped.get((queue.destination, queue.channel), Position.CLOSED)
-            for position in Position:
-                family.add_metric([queue.destination, str(queue.channel), position], int(position == found))
-        return family
-
-    def _paused(self, queues: Iterable[Place]) -> GaugeMetricFamily:
-        pauses = self._catalogue.pauses.standing()
-        family = GaugeMetricFamily("router_paused", "1: a person has stopped all sending there", labels=["destination"])
-        for name in sorted({queue.destination for queue in queues}):
-            family.add_metric([name], int(pause_of(pauses, name) is not None))
-        return family
-
-    def _alarms(self) -> GaugeMetricFamily:
-        counts = self._catalogue.alarms.counts()
-        family = GaugeMetricFamily("router_alarms_standing", "Alarms that are not cleared", labels=["alarm"])
-        for alarm in Alarm:
-            family.add_metric([alarm], counts.get(alarm, 0))
-        return family
+        positions = (
+            ((one.destination, one.channel, position),
+             int(position == tripped.get((one.destination, one.channel), Position.CLOSED)))
+            for one in queues for position in Position
+        )  # fmt: skip
+        return _gauge("breaker", "1: the breaker's position", [*_PLACE, "position"], positions)
 
     def _unreported(self) -> GaugeMetricFamily:
         """Studies without a report, by sender. Peers choose their titles, so only the largest senders are named."""
@@ -248,27 +205,35 @@ class Gauges(Collector):
             senders = Numbers(one.sender for one in self._catalogue.unreported.waiting())
             self._senders = sorted(senders.items(), key=lambda item: (-item[1], item[0]))
             self._counted_again = began + (self._clock.monotonic() - began) * _SHARE
-        text = "Studies here that no exam names, by calling AE title"
-        family = GaugeMetricFamily("router_unreported_studies", text, labels=["sender"])
         named = Numbers(dict(self._senders[:_MOST_SENDERS]))
         for _, number in self._senders[_MOST_SENDERS:]:
             named[_OTHER] += number
-        for sender, number in named.items():
-            family.add_metric([sender], number)
-        return family
+        text = "Studies here that no exam names, by calling AE title"
+        return _gauge("unreported_studies", text, ["sender"], (((sender,), n) for sender, n in named.items()))
 
-    def _waiting(self) -> GaugeMetricFamily:
-        labels = ["what", "destination"]
-        family = GaugeMetricFamily("router_attention", "What waits for a person, by cause", labels=labels)
-        for key, number in tallied(self._attention()).items():
-            family.add_metric(list(key), number)
-        return family
 
-    def _duties(self) -> GaugeMetricFamily:
-        family = GaugeMetricFamily("router_duty", "1: this node has the duty, 0: another one", labels=["duty"])
-        for duty, node in self._catalogue.nodes.duties().items():
-            family.add_metric([duty], int(node == self._owner))
-        return family
+def _slack(queues: Iterable[Place], backlog: Sequence[BacklogCount], now: datetime) -> Iterable[GaugeMetricFamily]:
+    least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
+    risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
+    missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
+    for queue in queues:
+        mine = [one for one in backlog if (one.destination, one.channel) == (queue.destination, queue.channel)]
+        labels = [queue.destination, str(queue.channel)]
+        first = min((one.first_due for one in mine if one.first_due), default=None)
+        if first is not None:
+            least.add_metric(labels, (first - now).total_seconds())
+        risky.add_metric(labels, sum(one.deliveries for one in mine if one.age in _AT_RISK))
+        missed.add_metric(labels, sum(one.deliveries for one in mine if one.age in _MISSED))
+    return least, risky, missed
+
+
+def _gauge(
+    name: str, text: str, labels: Sequence[str], samples: Iterable[tuple[Iterable[str], float]]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"router_{name}", text, labels=labels)
+    for values, number in samples:
+        family.add_metric(list(values), number)
+    return family
 
 
 def _counter(registry: CollectorRegistry, name: str, text: str, labels: Iterable[str] = ()) -> Counter:

@@ -119,7 +119,7 @@ class AdminServer:
             return Answer(503, f"{error.message}\n".encode())
         except (TimeoutError, ConnectionError):
             raise
-        except Exception as error:  # noqa: BLE001  # the top of a request's thread: answered, and told
+        except Exception as error:  # noqa: BLE001  # the top of a request's thread: answered, and logged
             _log.error("a defect in %s: %s", path, traceback_of(error))
             return Answer(500, b"a defect; see the log\n")
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.admin.notify.heartbeat import call
-from router.admin.notify.notification import Notification, Style, trial_of
+from router.admin.notify.notification import Notification, style_of, trial_of
 from router.admin.notify.ways import LIMITS, Way, ways_of
 from router.clock import Clock
 from router.config.sections import Config, Heartbeat
@@ -36,9 +36,7 @@ def _tried(config: Config, clock: Clock) -> Iterator[CheckResult]:
     ways, heartbeat = ways_of(config.alarms, clock), config.alarms.heartbeat
     if not ways:
         yield CheckResult("alarms out", Verdict.FAIL, _NOWHERE, _CONFIGURE)
-    node = config.node
-    style = Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
-    trial = trial_of(style, clock.now(), str(uuid.uuid4()))
+    trial = trial_of(style_of(config), clock.now(), str(uuid.uuid4()))
     trials = [functools.partial(_try, way, trial) for way in ways]
     trials += [] if heartbeat is None else [functools.partial(_beat, heartbeat, clock)]
     with ThreadPoolExecutor(max_workers=max(len(trials), 1)) as pool:

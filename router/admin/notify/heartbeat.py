@@ -15,10 +15,7 @@ _log = logging.getLogger("router")
 
 
 class Heartbeat:
-    """Calls the watcher while `able` says that the node takes images and every part of it works.
-
-    `error` says why the last call did not arrive, "" when it did.
-    """
+    """Calls the watcher while the node is `able`. `error` says why the last call did not arrive, "" when it did."""
 
     def __init__(
         self, settings: Settings, node: str, kept: Notifications, clock: Clock, able: Callable[[], bool]
@@ -35,15 +32,14 @@ class Heartbeat:
         """Call once; return the seconds to rest."""
         if not self._able():
             return min(self._every, _SOON_SECONDS)
-        error, former = call(self._session), self.error
-        self.error = error
-        if error:
-            if not former:
-                _log.warning("the heartbeat does not arrive: %s", error)
-            self._kept.note_down(self.name, error, self._clock.now())
-            return min(self._every, _SOON_SECONDS)
-        self._kept.note_up(self.name, self._clock.now())
-        return self._every
+        former, self.error = self.error, call(self._session)
+        if not self.error:
+            self._kept.note_up(self.name, self._clock.now())
+            return self._every
+        if not former:
+            _log.warning("the heartbeat does not arrive: %s", self.error)
+        self._kept.note_down(self.name, self.error, self._clock.now())
+        return min(self._every, _SOON_SECONDS)
 
 
 def call(session: Session) -> str:

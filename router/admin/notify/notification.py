@@ -11,6 +11,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from router.alarms import REMEDY
+from router.clock import zoned
+from router.config.sections import Config
 from router.events import Event, Kind
 from router.policy.folding import Cause, Folded, State
 from router.text.language import N_, Tongue, tongue_of, typed
@@ -81,9 +83,11 @@ class Style:
         """A text in this language, with values at its places."""
         return self.tongue.say(text, **values)
 
-    def clock(self, at: datetime) -> str:
-        """An instant by the hospital's clock, with the zone's name."""
-        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M:%S} {self.zone.key}"
+
+def style_of(config: Config) -> Style:
+    """The style of a node's messages."""
+    node = config.node
+    return Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
 
 
 def notification_of(folded: Folded, style: Style, number: str) -> Notification:
@@ -99,7 +103,7 @@ def notification_of(folded: Folded, style: Style, number: str) -> Notification:
         *([] if over else [style.say("What to do: {remedy}", remedy=remedy)]),
         *(style.say("Command: {command}", command=command) for command in commands),
         *([style.say("Console: {link}", link=link)] if link else []),
-        _from(style, _whole(about, news.name), news.at),
+        _from(style, about if news.name in ("", about) else f"{about}, {news.name}", news.at),
     ]
     return Notification(
         id=number, node=style.node, alarm=alarm, state="cleared" if over else "standing", subject=news.subject,
@@ -117,20 +121,15 @@ def _counts(folded: Folded, style: Style) -> list[str]:
     if count > 1 and over:
         lines.append(style.say("There were {count} of them, and all are over", count=count))
     elif count > 1:
-        lines.append(
-            style.say("This is about {count} alarms of one kind, among them: {names}", count=count, names=names)
-        )
+        text = N_("This is about {count} alarms of one kind, among them: {names}")
+        lines.append(style.say(text, count=count, names=names))
     if folded.standing > 1 and not over:
         lines.append(style.say("{standing} of them stand now", standing=folded.standing))
     return lines
 
 
 def _from(style: Style, about: str, at: datetime) -> str:
-    return style.say("Node {node}, {about}, {at}", node=style.node, about=about, at=style.clock(at))
-
-
-def _whole(about: str, name: str) -> str:
-    return about if name in ("", about) else f"{about}, {name}"
+    return style.say("Node {node}, {about}, {at}", node=style.node, about=about, at=zoned(at, style.zone))
 
 
 def _link(console: str, exam: int | None) -> str:
@@ -142,13 +141,13 @@ def _link(console: str, exam: int | None) -> str:
 def commands_of(remedy: str, exam: int | None, delivery: int | None) -> tuple[str, ...]:
     """The commands that stand in backquotes in a remedy, whole: `scripts/queue explain e17`."""
     name = f"e{exam}" if exam is not None else f"d{delivery}" if delivery is not None else ""
-    return tuple(typed(_whole_command(words, name)) for words in re.findall(r"`([^`]+)`", remedy))
-
-
-def _whole_command(words: str, name: str) -> str:
-    command = words if words.startswith("scripts/") else f"scripts/{words}"
-    wants_name = command.split()[-1] in _OF_ONE and command.startswith("scripts/queue ")
-    return f"{command} {name}" if name and wants_name else command
+    found = []
+    for words in re.findall(r"`([^`]+)`", remedy):
+        command = f"scripts/{words.removeprefix('scripts/')}"
+        if name and command.startswith("scripts/queue ") and command.rsplit(maxsplit=1)[-1] in _OF_ONE:
+            command += f" {name}"
+        found.append(typed(command))
+    return tuple(found)
 
 
 def summary_of(standing: Mapping[Cause, int], style: Style, at: datetime, number: str) -> Notification:
@@ -157,13 +156,14 @@ def summary_of(standing: Mapping[Cause, int], style: Style, at: datetime, number
     total = sum(standing.values())
     first = style.say("This receiver is new. These alarms stand already, by kind:")
     kinds = [f"{count} x {style.tongue.alarm(cause.alarm)[0]}{_at(cause)}" for cause, count in causes]
-    command = typed("scripts/status")
-    last = [style.say("Command: {command}", command=command), *([_console(style)] if style.link else [])]
+    command, link = typed("scripts/status"), _link(style.link, None)
+    last = [style.say("Command: {command}", command=command)]
+    last += [style.say("Console: {link}", link=link)] if link else []
     about = style.say("alarms that stand already")
     return Notification(
         id=number, node=style.node, alarm="summary", state="standing", subject="alarms", at=at.isoformat(),
         text="; ".join(f"{count} x {cause.alarm}{_at(cause)}" for cause, count in causes), commands=(command,),
-        count=total, standing=total, link=_link(style.link, None),
+        count=total, standing=total, link=link,
         title=style.say("[{node}] {count} alarm(s) stand already", node=style.node, count=total),
         body="\n".join([first, *kinds, *last, _from(style, about, at)]),
     )  # fmt: skip
@@ -171,10 +171,6 @@ def summary_of(standing: Mapping[Cause, int], style: Style, at: datetime, number
 
 def _at(cause: Cause) -> str:
     return f" ({cause.destination})" if cause.destination else ""
-
-
-def _console(style: Style) -> str:
-    return style.say("Console: {link}", link=_link(style.link, None))
 
 
 def report_of(event: Event, node: str, number: str) -> Notification | None:

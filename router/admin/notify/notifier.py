@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.admin.notify.heartbeat import Heartbeat
-from router.admin.notify.notification import Style, notification_of, report_of, summary_of
+from router.admin.notify.notification import Style, notification_of, report_of, style_of, summary_of
 from router.admin.notify.notification_queue import NotificationQueue
 from router.admin.notify.ways import MAIL, Way, ways_of
 from router.alarms import Alarm
@@ -19,7 +19,6 @@ from router.catalogue import Catalogue
 from router.clock import Clock
 from router.cluster.membership import ALARMS, Membership
 from router.config.sections import Config
-from router.config.sections import Heartbeat as HeartbeatSettings
 from router.errors import RouterError
 from router.events import Event
 from router.loop import Loop, Step, Untried
@@ -75,12 +74,15 @@ class AlarmNotifier:
 
     def fit(self, config: Config) -> Fitting:
         """The ways of this configuration. ConfigurationError if a file that `[alarms]` names is unusable."""
-        alarms, node = config.alarms, config.node
-        style = Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
+        alarms, heartbeat = config.alarms, None
+        if alarms.heartbeat is not None:
+            heartbeat = Heartbeat(
+                settings=alarms.heartbeat, node=config.node.owner, kept=self._catalogue.notifications,
+                clock=self._clock, able=self._able,
+            )  # fmt: skip
         return Fitting(
-            ways=ways_of(alarms, self._clock), only=frozenset(alarms.only), style=style,
-            heartbeat=None if alarms.heartbeat is None else self._heartbeat(alarms.heartbeat, node.owner),
-        )  # fmt: skip
+            ways=ways_of(alarms, self._clock), only=frozenset(alarms.only), style=style_of(config), heartbeat=heartbeat
+        )
 
     def use(self, fitting: Fitting) -> None:
         """Use these ways. A way of the same name keeps its queue; the queue of a way that is gone is deleted."""
@@ -145,7 +147,11 @@ class AlarmNotifier:
         """Fold news into messages; return the seconds to rest."""
         if not self._membership.has(ALARMS):
             return Untried(_IDLE_SECONDS)
-        self._retain()
+        heartbeat = self._fitting.heartbeat
+        names = (*self._served, *([heartbeat.name] if heartbeat else []))
+        if names != self._retained:
+            self._catalogue.notifications.retain(names)
+            self._retained = names
         came = self._catalogue.alarm_news.waits()
         if not came and self._clock.monotonic() - self._looked < _ROUND_SECONDS:
             return _IDLE_SECONDS
@@ -155,13 +161,6 @@ class AlarmNotifier:
                 served.loop.wake()
         return 0.0 if came else _IDLE_SECONDS
 
-    def _retain(self) -> None:
-        heartbeat = self._fitting.heartbeat
-        names = (*self._served, *([heartbeat.name] if heartbeat else []))
-        if names != self._retained:
-            self._catalogue.notifications.retain(names)
-            self._retained = names
-
     def _fold(self) -> int:
         """Fold news into messages in one transaction, or change nothing; return the number of messages."""
         now, fitting, ways = self._clock.now(), self._fitting, tuple(self._served)
@@ -170,22 +169,22 @@ class AlarmNotifier:
             news, known = self._catalogue.alarm_news.take(_AT_ONCE), self._catalogue.alarm_news.folds()
             fresh = self._catalogue.notifications.fresh({way.mark for way in fitting.ways})
             standing = self._catalogue.alarm_news.standing() if news or known or fresh else {}
-            told: list[Folded] = []
+            messages: list[Folded] = []
             for cause in dict.fromkeys([*known, *news]):
                 if _is_wanted(cause, fitting):
                     former = known.get(cause, Fold(cause=cause))
-                    told += self._refold(former, news.get(cause, ()), standing.get(cause, 0), now)
-            begun = {one.cause for one in told if one.state == State.STANDING}
+                    messages += self._refold(former, news.get(cause, ()), standing.get(cause, 0), now)
+            begun = {one.cause for one in messages if one.state == State.STANDING}
             mine = {cause: n for cause, n in standing.items() if cause not in begun and _is_wanted(cause, fitting)}
             newcomers = [way.name for way in fitting.ways if way.mark in fresh] if mine else []
             for name in newcomers:
-                message = summary_of(mine, fitting.style, now, str(uuid.uuid4())).to_json()
-                self._catalogue.notifications.add(name, message, now)
-            for one in told:
-                message = notification_of(one, fitting.style, str(uuid.uuid4())).to_json()
+                text = summary_of(mine, fitting.style, now, str(uuid.uuid4())).to_json()
+                self._catalogue.notifications.add(name, text, now)
+            for one in messages:
+                text = notification_of(one, fitting.style, str(uuid.uuid4())).to_json()
                 for way in ways:
-                    self._catalogue.notifications.add(way, message, now)
-        return len(told) + len(newcomers)
+                    self._catalogue.notifications.add(way, text, now)
+        return len(messages) + len(newcomers)
 
     def _refold(self, former: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> Sequence[Folded]:
         after, messages = fold(former, news, standing, now)
@@ -204,11 +203,6 @@ class AlarmNotifier:
             mine=lambda: self._membership.has(ALARMS),
         )  # fmt: skip
         return _Served(queue, self._make_loop(f"alarms to {way.name}", queue.step, 1.0))
-
-    def _heartbeat(self, settings: HeartbeatSettings, node: str) -> Heartbeat:
-        return Heartbeat(
-            settings=settings, node=node, kept=self._catalogue.notifications, clock=self._clock, able=self._able
-        )
 
     def _loops(self) -> list[Loop]:
         ways = [served.loop for served in self._served.values()]

@@ -81,12 +81,9 @@ def _to_target(number: int, url: str, proxy: str) -> Way:
     def send(notification: Notification) -> None:
         chat.send(url, notification.title, notification.body, proxy)
 
-    return Way(f"target {number} ({chat.service(url)})", send, _mark(url))
-
-
-def _mark(url: str) -> str:
-    """The service with 16 bits of a digest: enough to tell a hospital's receivers apart, too few to find a key by."""
-    return f"{chat.service(url)} {hashlib.sha256(url.encode()).hexdigest()[:4]}"
+    # 16 bits of a digest: enough to tell a hospital's receivers apart, too few to find a key by.
+    mark = f"{chat.service(url)} {hashlib.sha256(url.encode()).hexdigest()[:4]}"
+    return Way(f"target {number} ({chat.service(url)})", send, mark)
 
 
 def to_webhook(peer: HttpPeer, clock: Clock) -> Send:

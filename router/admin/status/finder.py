@@ -76,7 +76,14 @@ def find_node(config: Config, config_file: Path | None = None) -> FoundNode:
     health = _ask(running, config.admin)
     if health is not None and _is_of(health, name, running):
         return FoundNode(name=name, presence=Presence.RUNS, running=running, health=health)
-    return FoundNode(name=name, presence=_presence(config, name, running), running=running)
+    lives = False
+    with suppress(OSError):  # an account that may not look sees what the file says
+        lives = is_held(config.node.data / "incoming" / name)
+    if lives:
+        presence = Presence.STARTS if running is None else Presence.SILENT
+    else:
+        presence = Presence.STOPPED if running is None else Presence.CRASHED
+    return FoundNode(name=name, presence=presence, running=running)
 
 
 def _own_file(config: Config, config_file: Path | None) -> Running | None:
@@ -86,15 +93,6 @@ def _own_file(config: Config, config_file: Path | None) -> Running | None:
     mine, host = config_file.resolve(), socket.gethostname()
     here = (one for one in files.all() if one.configuration and one.host == host)
     return next((one for one in here if Path(one.configuration).resolve() == mine), None)
-
-
-def _presence(config: Config, name: str, running: Running | None) -> Presence:
-    lives = False
-    with suppress(OSError):  # an account that may not look sees what the file says
-        lives = is_held(config.node.data / "incoming" / name)
-    if lives:
-        return Presence.STARTS if running is None else Presence.SILENT
-    return Presence.STOPPED if running is None else Presence.CRASHED
 
 
 def _is_of(health: Mapping[str, Any], name: str, running: Running | None) -> bool:

@@ -21,7 +21,6 @@ from router.events import EventBus
 from router.review.database_status import DatabaseStatus, look
 from router.storage.incoming import count_in as incoming_in
 from router.storage.quarantine import count_in as quarantined_in
-from router.storage.running import Listener
 
 _LISTEN_SECONDS = 0.2
 _DATABASE_SECONDS = 5.0
@@ -99,8 +98,7 @@ def node_status(asked: Asked, now: datetime) -> NodeStatus:
 
 def waits_for_a_person(found: NodeStatus) -> bool:
     """Whether something waits that only a person can settle; true if the database does not answer."""
-    database = found.database
-    return database is None or bool(database.attention)
+    return found.database is None or bool(found.database.attention)
 
 
 def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:
@@ -147,14 +145,13 @@ def _folder(data: Path) -> Folder:
 
 
 def _listeners(config: Config, node: FoundNode) -> list[Listening]:
-    found = _configured(config) if node.running is None else node.running.listeners
-    return [Listening(n.name, n.host, n.port, _listens(n.host, n.port) if n.port else None) for n in found]
-
-
-def _configured(config: Config) -> list[Listener]:
-    receive, admin, hl7 = config.receive, config.admin, config.reports.hl7
-    found = [Listener("DICOM", receive.host, receive.port), Listener("admin", admin.host, admin.port)]
-    return found + ([Listener("HL7", hl7.host, hl7.port)] if hl7 else [])
+    if node.running is not None:
+        found = [(one.name, one.host, one.port) for one in node.running.listeners]
+    else:
+        receive, admin, hl7 = config.receive, config.admin, config.reports.hl7
+        found = [("DICOM", receive.host, receive.port), ("admin", admin.host, admin.port)]
+        found += [("HL7", hl7.host, hl7.port)] if hl7 else []
+    return [Listening(name, host, port, _listens(host, port) if port else None) for name, host, port in found]
 
 
 def _listens(host: str, port: int) -> bool:

@@ -177,16 +177,13 @@ class Vitals:
     def report(self) -> Mapping[str, object]:
         """The body of GET /health; `ok` and `receiving`: images can be taken."""
         disk = self.probe.disk()
-        found = list(_once([*([_STOPPING] if self.stopping() else ()), *disk.degradations, *self._asked()]))
+        asked = [one for source in self.sources for one in source()]
+        found = list(_once([*([_STOPPING] if self.stopping() else ()), *disk.degradations, *asked]))
         takes = not any(one.stops_images for one in found)
         return {
             "ok": takes, **self.life(), "receiving": takes, "free_bytes": disk.free, "min_free_bytes": self.min_free,
             "degraded": [asdict(one) for one in found],
         }  # fmt: skip
-
-    def _asked(self) -> Iterator[Degradation]:
-        for source in self.sources:
-            yield from source()
 
 
 def _once(found: Iterable[Degradation]) -> Iterator[Degradation]:

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from router.catalogue import Catalogue
 from router.catalogue.queue.backfills import Extent, Stage
 from router.cli.opened import clock_of, opened
-from router.cli.options import config_option, configured, json_option, person, print_json, require_node
+from router.cli.options import common_options, node_config, person, print_json
 from router.cli.queue.many import agreed
 from router.cli.speech import say, tongue
-from router.cli.tables import local, show
+from router.cli.tables import iso, local, show
 from router.clock import SystemClock
 from router.config.sections import Config
 from router.correlator.backfilling import span_of
@@ -39,8 +40,7 @@ _STAGES = {
 @click.option("--status", is_flag=True, help="How far it has come.")
 @click.option("--stop", is_flag=True, help="End it: what has not gone is kept back again.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
-@config_option
-@json_option
+@common_options
 def backfill(
     first: datetime | None, last: datetime | None, at: str | None, per_hour: int | None, status: bool, stop: bool,
     yes: bool, config_file: Path, as_json: bool,
@@ -55,24 +55,24 @@ def backfill(
       backfill   {from, to, at_night, per_hour, since, until, who}, null: none was ever begun; until null: it stands
       exams      {delivered, going, waiting, held, failed, kept, aside}: by the delivery that is furthest back
     """
-    _require_one(begins=first is not None or last is not None, status=status, stop=stop)
-    config = configured(config_file)
-    require_node(config)
-    if stop:
-        _stop(config)
-    elif not status:
-        if first is None or last is None:
-            raise click.UsageError("name both days: --from YYYY-MM-DD --to YYYY-MM-DD")
-        _begin(config, _wanted(config, first, last, at_night=at is not None, per_hour=per_hour), yes=yes)
-    _tell(config, as_json=as_json)
-
-
-def _require_one(*, begins: bool, status: bool, stop: bool) -> None:
-    if begins + status + stop != 1:
+    if (first is not None or last is not None) + status + stop != 1:
         raise click.UsageError("use one of --from with --to, --status, --stop")
+    config, wanted = node_config(config_file), None
+    if not (stop or status):
+        wanted = _wanted(config, first, last, at_night=at is not None, per_hour=per_hour)
+    with opened(config) as (catalogue, _):
+        if wanted is not None:
+            _begin(config, catalogue, wanted, yes=yes)
+        elif stop:
+            _stop(config, catalogue)
+        _tell(config, catalogue, as_json=as_json)
 
 
-def _wanted(config: Config, first: datetime, last: datetime, *, at_night: bool, per_hour: int | None) -> Backfill:
+def _wanted(
+    config: Config, first: datetime | None, last: datetime | None, *, at_night: bool, per_hour: int | None
+) -> Backfill:
+    if first is None or last is None:
+        raise click.UsageError("name both days: --from YYYY-MM-DD --to YYYY-MM-DD")
     start, end = bounds(first.date(), config)[0], bounds(last.date(), config)[1]
     if start >= end:
         raise click.UsageError("--to lies before --from")
@@ -85,38 +85,34 @@ def _wanted(config: Config, first: datetime, last: datetime, *, at_night: bool, 
     )  # fmt: skip
 
 
-def _begin(config: Config, wanted: Backfill, *, yes: bool) -> None:
-    with opened(config) as (catalogue, _):
-        if catalogue.backfills.standing() is not None:
-            raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
-        lines = _preview(config, wanted, catalogue.backfills.extent(wanted))
-        agreed(tongue().say("backfill of {days}", days=_days(wanted, config)), lines, yes=yes)
-        begun = replace(wanted, since=clock_of(catalogue).now())
-        if not catalogue.backfills.begin(begun, _days(wanted, config)):
-            raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
+def _begin(config: Config, catalogue: Catalogue, wanted: Backfill, *, yes: bool) -> None:
+    if catalogue.backfills.standing() is not None:
+        raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
+    lines, days = _preview(config, wanted, catalogue.backfills.extent(wanted)), _days(wanted, config)
+    agreed(tongue().say("backfill of {days}", days=days), lines, yes=yes)
+    if not catalogue.backfills.begin(replace(wanted, since=clock_of(catalogue).now()), days):
+        raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
 
 
-def _stop(config: Config) -> None:
-    with opened(config) as (catalogue, _):
-        found = catalogue.backfills.standing()
-        days = _days(found, config) if found else ""
-        if catalogue.backfills.stop(person(), days, clock_of(catalogue).now()) is None:
-            raise InvalidData("no backfill stands")
+def _stop(config: Config, catalogue: Catalogue) -> None:
+    found = catalogue.backfills.standing()
+    days = _days(found, config) if found else ""
+    if catalogue.backfills.stop(person(), days, clock_of(catalogue).now()) is None:
+        raise InvalidData("no backfill stands")
 
 
 def _preview(config: Config, wanted: Backfill, extent: Extent) -> list[str]:
     """Preview of a backfill: how many exams, how much, where to, and how long that takes at least."""
-    going = extent.exams - extent.purged
-    lines = [tongue().say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
-                         exams=str(going), size=f"{extent.size / 2**30:.1f}")]  # fmt: skip
+    going, our = extent.exams - extent.purged, tongue()
+    lines = [our.say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
+                     exams=going, size=f"{extent.size / 2**30:.1f}")]  # fmt: skip
     if extent.purged:
-        lines.append(tongue().say("{exams} more cannot go: retention has removed their images",
-                                 exams=str(extent.purged)))  # fmt: skip
+        lines.append(our.say("{exams} more cannot go: retention has removed their images", exams=extent.purged))
     places = ", ".join(one.name for one in config.destination)
-    lines.append(tongue().say("to {places}, {pace}", places=places, pace=_pace(wanted)))
+    lines.append(our.say("to {places}, {pace}", places=places, pace=_pace(wanted)))
     if wanted.per_hour and going:
         days = -(-going // (wanted.per_hour * (8 if wanted.at_night else 24)))
-        lines.append(tongue().say("that takes {days} day(s) at least", days=str(days)))
+        lines.append(our.say("that takes {days} day(s) at least", days=days))
     return [f"  {line}" for line in lines]
 
 
@@ -132,10 +128,9 @@ def _days(one: Backfill, config: Config) -> str:
     return f"{one.first.astimezone(zone):%Y-%m-%d} - {one.last_day(zone):%Y-%m-%d}"
 
 
-def _tell(config: Config, *, as_json: bool) -> None:
-    with opened(config) as (catalogue, _):
-        one = next(reversed(catalogue.backfills.all()), None)
-        stages = catalogue.backfills.stages(one) if one else {}
+def _tell(config: Config, catalogue: Catalogue, *, as_json: bool) -> None:
+    one = next(reversed(catalogue.backfills.all()), None)
+    stages = catalogue.backfills.stages(one) if one else {}
     if as_json:
         print_json({"backfill": one and _as_json(one, config),
                     "exams": {stage.value: number for stage, number in stages.items()}})  # fmt: skip
@@ -147,18 +142,17 @@ def _tell(config: Config, *, as_json: bool) -> None:
 
 
 def _line(one: Backfill, config: Config) -> str:
-    since = local(one.since, config.node.timezone)
-    values = {"days": _days(one, config), "since": since, "who": one.who, "pace": _pace(one)}
-    if one.until is None:
-        return tongue().say("backfill of {days}, since {since} by {who}: {pace}", **values)
-    return tongue().say("backfill of {days}, stopped at {until}", days=values["days"],
-                        until=local(one.until, config.node.timezone))  # fmt: skip
+    zone, our, days = config.node.timezone, tongue(), _days(one, config)
+    if one.until is not None:
+        return our.say("backfill of {days}, stopped at {until}", days=days, until=local(one.until, zone))
+    return our.say("backfill of {days}, since {since} by {who}: {pace}", days=days, since=local(one.since, zone),
+                   who=one.who, pace=_pace(one))  # fmt: skip
 
 
 def _as_json(one: Backfill, config: Config) -> dict[str, Any]:
     zone = config.node.timezone
     return {
         "from": f"{one.first.astimezone(zone):%Y-%m-%d}", "to": f"{one.last_day(zone):%Y-%m-%d}",
-        "at_night": one.at_night, "per_hour": one.per_hour, "since": one.since.isoformat(),
-        "until": one.until and one.until.isoformat(), "who": one.who,
+        "at_night": one.at_night, "per_hour": one.per_hour, "since": iso(one.since), "until": iso(one.until),
+        "who": one.who,
     }  # fmt: skip

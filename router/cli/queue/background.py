@@ -13,7 +13,7 @@ from router.cli.queue.files import files_json, tell_files
 from router.cli.queue.refused import refusal_json, tell_hints, tell_refused
 from router.cli.queue.unreported import unreported_json
 from router.cli.speech import say, tongue
-from router.cli.tables import console, local, show
+from router.cli.tables import console, iso, local, show
 from router.correlator.refused import RefusalSum
 from router.review.explain import Background, Candidate, Stray
 from router.review.unreported import Listed
@@ -32,7 +32,7 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
         out.print(f"      {todo}", markup=False)
     if found.asked is not None:
         _tell_asked(found.asked, zone)
-    files = [(say(f.kind), f.name, local(f.arrived, zone), _file(f)) for f in found.files]
+    files = [(say(f.kind), f.name, local(f.arrived, zone), _remark(f)) for f in found.files]
     show("Files", ("Kind", "Name", "Came", ""), files)
     if found.lying:
         out.print("Files of the drop folder that seem to be meant for it", style="bold")
@@ -43,11 +43,8 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
     hints = found.hints if missing and not found.refused else ()
     tell_hints(hints, zone)
     if found.near:
-        show(
-            "Studies without an exam that nearly fit",
-            ("StudyInstanceUID", "Why"),
-            [(c.name, say(c.why)) for c in found.near],
-        )
+        rows = [(c.name, say(c.why)) for c in found.near]
+        show("Studies without an exam that nearly fit", ("StudyInstanceUID", "Why"), rows)
         out.print("  `queue link EXAM STUDY --why ...` joins one of them by hand")
     elif waits_for_images and not (found.refused or hints):
         out.print("  no study without an exam comes near it, and this node refused nothing in that time:")
@@ -56,10 +53,8 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
 
 def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     """Print the story of a study that no exam has."""
-    out = console()
-    out.print(
-        f"[bold]Study {escape(stray.study_uid)}[/bold]: no exam lists it, and none has its accession number and patient"
-    )
+    out, study_uid = console(), escape(stray.study_uid)
+    out.print(f"[bold]Study {study_uid}[/bold]: no exam lists it, and none has its accession number and patient")
     _tell_arrivals(stray.arrivals, zone)
     if stray.unreported is not None:
         _tell_unreported(stray.unreported, zone)
@@ -96,28 +91,27 @@ def tell_unseen(study_uid: str, refused: Sequence[RefusalSum], zone: ZoneInfo) -
 
 def tell_unpaired(file: File, zone: ZoneInfo) -> None:
     """Print the story of a file without an exam."""
-    out = console()
-    out.print(
-        f"[bold]File {escape(file.name)}.{file.kind}[/bold]: taken {local(file.arrived, zone)}, it has no exam yet"
-    )
-    out.print(
-        f"  it waits for the exam JSON of the same name ({file.name}.json), or one that `name_pattern` finds in it"
-    )
+    out, name = console(), file.name
+    out.print(f"[bold]File {escape(name)}.{file.kind}[/bold]: taken {local(file.arrived, zone)}, it has no exam yet")
+    out.print(f"  it waits for the exam JSON of the same name ({name}.json), or one that `name_pattern` finds in it")
 
 
 def background_json(found: Background) -> dict[str, Any]:
     """An exam's background, for programs."""
     return {
-        "next_look": found.next_look.isoformat() if found.next_look else None,
+        "next_look": iso(found.next_look),
         "alarms": [{"alarm": a.alarm, "since": a.since.isoformat(), "text": a.text} for a in found.alarms],
-        "pacs": _asked_json(found.asked) if found.asked else None,
+        "pacs": found.asked and {
+            "tries": found.asked.tries, "said": found.asked.said, "at": iso(found.asked.at),
+            "ask_at": iso(found.asked.ask_at),
+        },
         "files": [file_json(f) for f in found.files],
         "arrivals": _arrivals_json(found.arrivals),
         "near": _near_json(found.near),
         "lying": files_json(found.lying),
         "refused": [refusal_json(one) for one in found.refused],
         "refused_meanwhile": [refusal_json(one) for one in found.hints],
-    }
+    }  # fmt: skip
 
 
 def stray_json(stray: Stray) -> dict[str, Any]:
@@ -153,19 +147,11 @@ def _near_json(found: Sequence[Candidate]) -> list[dict[str, str]]:
 def _tell_asked(asked: Asked, zone: ZoneInfo) -> None:
     out = console()
     if asked.at is not None:
-        out.print(
-            f"  the PACS was asked {asked.tries} time(s), last {local(asked.at, zone)}: {asked.said}", markup=False
-        )
+        text = f"the PACS was asked {asked.tries} time(s), last {local(asked.at, zone)}: {asked.said}"
+        out.print(f"  {text}", markup=False)
     if asked.ask_at is not None:
         what = asked.missing or N_("how many images it has")
         out.print(f"  the PACS is asked {local(asked.ask_at, zone)}: {what}", markup=False)
-
-
-def _asked_json(asked: Asked) -> dict[str, Any]:
-    return {
-        "tries": asked.tries, "said": asked.said, "at": asked.at.isoformat() if asked.at else None,
-        "ask_at": asked.ask_at.isoformat() if asked.ask_at else None,
-    }  # fmt: skip
 
 
 def _tell_arrivals(found: Sequence[Arrival], zone: ZoneInfo) -> None:
@@ -173,7 +159,7 @@ def _tell_arrivals(found: Sequence[Arrival], zone: ZoneInfo) -> None:
     show("Images that came", ("StudyInstanceUID", "From AE", "Instances", "First", "Last"), rows)
 
 
-def _file(file: File) -> str:
+def _remark(file: File) -> str:
     if file.stale:
         return say("older than what was known: changes nothing")
     return say("approved") if file.approved else say("not approved") if file.kind == "json" else ""

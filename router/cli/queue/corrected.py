@@ -1,6 +1,5 @@
 """`queue corrected`: exams delivered under patient data that was corrected later."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,17 +7,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from router.catalogue import Catalogue
-from router.cli.opened import clock_of, opened
-from router.cli.options import config_option, configured, json_option, person, print_json, require_node
-from router.cli.queue.recheck import since_option
+from router.cli.opened import opened, record_look
+from router.cli.options import common_options, node_config, print_json, since_option
 from router.cli.speech import say, tongue
-from router.cli.tables import local, show
-from router.config.sections import Config
+from router.cli.tables import iso, local, show
 from router.correlator.corrections import Corrected, Corrections
-from router.events import Event, EventBus, Kind
 from router.intake.exam_reader import ExamReader
-from router.matching.patient.correction import Change
 from router.model import Channel
 from router.review.comparison import NO_READING
 from router.storage.reports import Reports
@@ -29,9 +23,8 @@ _COLUMNS = N_(("Exam", "Destination", "Channel", "Field", "Was", "Is", "Correcte
 
 
 @click.command("corrected", short_help="What destinations have under a patient's old data.")
-@since_option("Corrected so long ago or later.")
-@config_option
-@json_option
+@since_option("Corrected so long ago or later.", "30d")
+@common_options
 def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
     """Exams whose patient (name, sex, birth date, number) was corrected after something of them was delivered.
 
@@ -45,34 +38,21 @@ def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
       old: how many reports or images were sent under the old data, last at `delivered`; sent_since: how many of them
       were sent again under the present data, last at `last_sent` (null: none)
     """
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with opened(config) as (catalogue, bus):
-        found, unread = _found(config, catalogue, since)
-        _record(catalogue, bus, found)
+        corrections = Corrections(config, ExamReader(config), catalogue, Reports(config.node.data).read)
+        found, unread = corrections.since(since)
+        exams = dict.fromkeys(one.exam for one in found)
+        record_look(catalogue, bus, "patient data shown by queue corrected", exams)
     for exam in unread:
-        click.echo(tongue().say("e{exam} cannot be judged: its exam JSON is gone or cannot be read", exam=str(exam)),
-                   err=True)  # fmt: skip
+        text = tongue().say("e{exam} cannot be judged: its exam JSON is gone or cannot be read", exam=exam)
+        click.echo(text, err=True)
     if as_json:
         print_json([corrected_json(one) for one in found])
     elif not found:
         click.echo(say(N_("no destination has anything under a patient's old data")))
     else:
-        rows = [row for one in found for row in _rows(one, config.node.timezone)]
-        show("", _COLUMNS, rows)
-
-
-def _found(config: Config, catalogue: Catalogue, since: datetime) -> tuple[list[Corrected], list[int]]:
-    reports = Reports(config.node.data)
-    return Corrections(config, ExamReader(config), catalogue, reports.read).since(since)
-
-
-def _record(catalogue: Catalogue, bus: EventBus, found: Sequence[Corrected]) -> None:
-    """Record the look before anything is shown."""
-    now, who = clock_of(catalogue).now(), person()
-    with catalogue.engine.write():
-        for exam in dict.fromkeys(one.exam for one in found):
-            bus.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who=who, exam=exam))
+        show("", _COLUMNS, [row for one in found for row in _rows(one, config.node.timezone)])
 
 
 def corrected_json(one: Corrected) -> dict[str, Any]:
@@ -82,7 +62,7 @@ def corrected_json(one: Corrected) -> dict[str, Any]:
         "destination": one.destination, "channel": one.channel,
         "changes": [{"field": each.field, "was": _shown(each.was), "is": _shown(each.now)} for each in one.changes],
         "corrected": one.came.isoformat(), "delivered": one.delivered.isoformat(), "old": one.number,
-        "sent_since": one.anew, "last_sent": one.since and one.since.isoformat(),
+        "sent_since": one.anew, "last_sent": iso(one.since),
     }  # fmt: skip
 
 
@@ -90,14 +70,9 @@ def _rows(one: Corrected, zone: ZoneInfo) -> list[tuple[str, ...]]:
     """A line for each field; what they have in common stands in the first."""
     first = (f"e{one.exam}", one.destination, say(one.channel))
     times = (local(one.came, zone), local(one.delivered, zone), _since(one, zone))
-    return [
-        (*(first if n == 0 else ("", "", "")), *_cells(each), *(times if n == 0 else ("", "", "")))
-        for n, each in enumerate(one.changes)
-    ]
-
-
-def _cells(each: Change) -> tuple[str, str, str]:
-    return say(each.field), _shown(each.was) or "-", _shown(each.now) or "-"
+    changes = [(say(each.field), _shown(each.was) or "-", _shown(each.now) or "-") for each in one.changes]
+    blank = ("", "", "")
+    return [(*(blank if n else first), *change, *(blank if n else times)) for n, change in enumerate(changes)]
 
 
 def _since(one: Corrected, zone: ZoneInfo) -> str:

@@ -8,14 +8,15 @@ import click
 
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
-    config_option,
+    common_options,
     configured,
     exam_id_option,
-    json_option,
+    node_config,
     print_json,
-    require_node,
+    reason_given,
     the_name,
     who_option,
+    why_option,
 )
 from router.cli.queue.many import agreed
 from router.cli.speech import echo
@@ -25,33 +26,24 @@ from router.errors import InvalidData
 from router.review.decisions import Decisions, OperatorReason
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
-_why = click.option("--why", default="", help="The reason; it is kept in the events.")
 
 
 @contextmanager
 def _decisions(config_file: Path) -> Iterator[Decisions]:
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with opened(config) as (catalogue, bus):
         identity = resolved(config, catalogue.settings).identity
         yield Decisions(identity, catalogue, bus, clock_of(catalogue))
 
 
-def _reason(who: str, why: str) -> OperatorReason:
-    if not why.strip():
-        raise click.UsageError("--why: say why; it is kept in the events")
-    return OperatorReason(who, why)
-
-
 @click.command("resolve", short_help="Settle an identity doubt: both are of one patient.")
 @click.argument("exam", required=False)
 @exam_id_option
-@_why
+@why_option
 @click.option("--seen", default="", metavar="MARK", help="Settle what this mark stands for, and only that.")
 @_yes
 @who_option
-@config_option
-@json_option
+@common_options
 def resolve(
     exam: str | None, exam_ids: tuple[str, ...], why: str, seen: str, yes: bool, who: str, config_file: Path,
     as_json: bool,
@@ -60,7 +52,7 @@ def resolve(
 
     It prints what differs, and settles exactly that; what contradicts later in another way is a doubt again.
     """
-    word, reason = the_name(exam, exam_ids), _reason(who, why)
+    word, reason = the_name(exam, exam_ids), OperatorReason(who, reason_given(why))
     with _decisions(config_file) as decisions:
         found = decisions.differences(word)
         if seen not in ("", found.mark):
@@ -80,11 +72,10 @@ def resolve(
 @click.argument("new", required=False)
 @click.option("--list", "listing", is_flag=True, help="Show what is known.")
 @click.option("--remove", is_flag=True, help="Take it back.")
-@_why
+@why_option
 @_yes
 @who_option
-@config_option
-@json_option
+@common_options
 def alias(
     old: str | None, new: str | None, listing: bool, remove: bool, why: str, yes: bool, who: str, config_file: Path,
     as_json: bool,
@@ -95,7 +86,7 @@ def alias(
         return
     if old is None or new is None:
         raise click.UsageError("name two patient numbers, or use --list")
-    reason = _reason(who, why)
+    reason = OperatorReason(who, reason_given(why))
     with _decisions(config_file) as decisions:
         said = "are not of one patient any more" if remove else "are of one patient, in every exam"
         agreed(f"alias: {old} and {new} {said}", [], yes=yes)
@@ -119,43 +110,41 @@ def _list(config_file: Path, as_json: bool) -> None:
 @click.command("link", short_help="Join a study to an exam by hand.")
 @click.argument("exam")
 @click.argument("study")
-@_why
+@why_option
 @_yes
 @who_option
-@config_option
-@json_option
+@common_options
 def link(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Join STUDY (a StudyInstanceUID, here or still to come) to EXAM by hand; identity is still checked."""
-    reason = _reason(who, why)
-    with _decisions(config_file) as decisions:
-        found = decisions.exam(exam)
-        agreed(f"link study {study} to e{found.number} ({found.exam_id})", [], yes=yes)
-        number = decisions.link(exam, study, reason)
-    _answer("joined to", number, study, as_json)
+    _decide(exam, study, OperatorReason(who, reason_given(why)), config_file, apart=False, yes=yes, as_json=as_json)
 
 
 @click.command("unlink", short_help="Keep a study apart from an exam.")
 @click.argument("exam")
 @click.argument("study")
-@_why
+@why_option
 @_yes
 @who_option
-@config_option
-@json_option
+@common_options
 def unlink(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Keep STUDY apart from EXAM, whatever names it, until it is linked again."""
-    reason = _reason(who, why)
+    _decide(exam, study, OperatorReason(who, reason_given(why)), config_file, apart=True, yes=yes, as_json=as_json)
+
+
+def _decide(
+    word: str, study: str, reason: OperatorReason, config_file: Path, *, apart: bool, yes: bool, as_json: bool
+) -> None:
+    """Join a study to an exam, or keep it apart, after asking; print what was done."""
     with _decisions(config_file) as decisions:
-        found = decisions.exam(exam)
-        agreed(f"keep study {study} apart from e{found.number} ({found.exam_id})", [], yes=yes)
-        number = decisions.unlink(exam, study, reason)
-    _answer("kept apart from", number, study, as_json)
-
-
-def _answer(done: str, exam: int, study: str, as_json: bool) -> None:
+        found = decisions.exam(word)
+        joined = f"link study {study} to e{found.number} ({found.exam_id})"
+        parted = f"keep study {study} apart from e{found.number} ({found.exam_id})"
+        agreed(parted if apart else joined, [], yes=yes)
+        exam = (decisions.unlink if apart else decisions.link)(word, study, reason)
     if as_json:
         print_json({"exam": exam, "study": study})
         return
+    done = "kept apart from" if apart else "joined to"
     echo(f"study {study} {done} exam e{exam}")
 
 

@@ -9,13 +9,10 @@ from zoneinfo import ZoneInfo
 
 from router.catalogue.queue.uploads import Frozen
 from router.cli.speech import say
-from router.cli.tables import local, show
+from router.cli.tables import iso, local, show
 from router.text.language import N_
 
-_KEPT = (
-    "destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature",
-)  # fmt: skip
-
+_KEPT = ("destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature")
 
 # Older receipts were kept without these.
 _SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"})
@@ -28,8 +25,8 @@ def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
         "revision": upload.n,
         "idem": upload.idem,
         "receipt": upload.receipt or None,
-        "frozen": upload.frozen.isoformat(),
-        "confirmed": upload.confirmed.isoformat() if upload.confirmed else None,
+        "frozen": iso(upload.frozen),
+        "confirmed": iso(upload.confirmed),
         "receipt_file": str(data / upload.receipt_place) if upload.receipt_place else None,
         "evidence": {name: kept[name] for name in (*_KEPT, *_SHARED) if name in kept} if kept else None,
     }

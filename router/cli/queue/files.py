@@ -5,30 +5,28 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from rich.text import Text
 
 from router.catalogue.exams.files import ALARMS, FileKind, FolderFile
-from router.catalogue.node.alarms import Standing
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
-    config_option,
-    configured,
+    common_options,
     exam_id_option,
-    json_option,
+    node_config,
     print_json,
-    require_node,
+    reason_given,
     the_name,
     who_option,
+    why_option,
 )
 from router.cli.speech import echo, say, tongue
-from router.cli.tables import brief, console, local
+from router.cli.tables import brief, console, iso, local, shortened
 from router.intake.folder_files import WHERE, reason
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Ambiguous, Dismissals
@@ -65,51 +63,41 @@ def tell_files(files: Iterable[FolderFile], zone: ZoneInfo) -> None:
     out = console()
     for one in files:
         found = one.found
-        exam = f", exam e{found.exam}" if found.exam is not None else ""
-        out.print(
-            f"File {one.name} {found.path}: {WHERE[found.kind]} since {local(one.since, zone)}{exam}", markup=False
-        )
+        exam, since = f", exam e{found.exam}" if found.exam is not None else "", local(one.since, zone)
+        out.print(f"File {one.name} {found.path}: {WHERE[found.kind]} since {since}{exam}", markup=False)
         out.print(f"  {reason(one)}", markup=False)
         if found.kept:
             out.print(f"  a copy: `scripts/quarantine show {found.kept}`", markup=False)
         if one.dismissed is not None:
-            text = f"  dismissed by {one.who} {local(one.dismissed, zone)}: {one.because}"
-            out.print(text, markup=False)
+            out.print(f"  dismissed by {one.who} {local(one.dismissed, zone)}: {one.because}", markup=False)
         else:
             out.print(f"  {REMEDY[found.kind]}; `scripts/queue dismiss {one.name} --why ...` ends it", markup=False)
 
 
 def files_json(files: Iterable[FolderFile]) -> list[dict[str, Any]]:
     """The same for programs; times ISO 8601 with zone."""
-    return [_json(one) for one in files]
-
-
-def _json(one: FolderFile) -> dict[str, Any]:
-    found = one.found
-    return {
-        "file": one.name, "kind": found.kind, "name": found.path, "why": found.why, "reason": reason(one),
-        "near": found.near or None, "branch": found.branch or None,
-        "exam": None if found.exam is None else f"e{found.exam}", "since": one.since.isoformat(),
-        "quarantine": found.kept or None, "alarm": ALARMS.get(found.kind) if one.dismissed is None else None,
-        "dismissed": _iso(one.dismissed), "who": one.who or None, "because": one.because or None,
-    }  # fmt: skip
-
-
-def _iso(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+    return [
+        {
+            "file": one.name, "kind": one.found.kind, "name": one.found.path, "why": one.found.why,
+            "reason": reason(one), "near": one.found.near or None, "branch": one.found.branch or None,
+            "exam": None if one.found.exam is None else f"e{one.found.exam}", "since": iso(one.since),
+            "quarantine": one.found.kept or None,
+            "alarm": ALARMS.get(one.found.kind) if one.dismissed is None else None,
+            "dismissed": iso(one.dismissed), "who": one.who or None, "because": one.because or None,
+        }
+        for one in files
+    ]  # fmt: skip
 
 
 @click.command("files", short_help="Files of the drop folder that wait, or lie there to no purpose.")
 @click.option("--all", "every", is_flag=True, help="Also those that a person has dismissed.")
-@config_option
-@json_option
+@common_options
 def files(every: bool, config_file: Path, as_json: bool) -> None:
     """Files of the drop folder: rejected ones, PDFs without exam JSON, names that nearly pair, others that stay there.
 
     As the node's last scan found them. File names may hold patients' names.
     """
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with opened(config) as (catalogue, _):
         found, counts = catalogue.exams.files.open(dismissed=every), catalogue.exams.files.counts()
     if as_json:
@@ -134,14 +122,6 @@ def _tell_row(one: FolderFile, zone: ZoneInfo) -> None:
         click.echo(" " * _INDENT + line)
 
 
-def shortened(text: str, width: int) -> str:
-    """The text, without its middle if it is wider than so many columns."""
-    if cell_len(text) <= width:
-        return text
-    half = (width - 1) // 2
-    return f"{chop_cells(text, half)[0]}…{chop_cells(text[::-1], half)[0][::-1]}"
-
-
 def folded(text: str, width: int) -> Sequence[str]:
     """The text in lines of so many columns, broken between words if possible."""
     return [line.plain.rstrip() for line in Text(text).wrap(console(), width)]
@@ -150,13 +130,10 @@ def folded(text: str, width: int) -> Sequence[str]:
 @click.command("dismiss", short_help="A file may lie as it is, or the platform was told of an exam: ends the alarm.")
 @click.argument("name", metavar="[FILE|EXAM]", required=False)
 @exam_id_option
-@click.option(
-    "--kind", type=click.Choice([kind.value for kind in FileKind]), help="Every file of this kind that is listed now."
-)
-@click.option("--why", default="", help="The reason; it is kept in the events.")
+@click.option("--kind", type=_KINDS, help="Every file of this kind that is listed now.")
+@why_option
 @who_option
-@config_option
-@json_option
+@common_options
 def dismiss(
     name: str | None, exam_ids: tuple[str, ...], kind: str | None, why: str, who: str, config_file: Path,
     as_json: bool,
@@ -170,18 +147,19 @@ def dismiss(
     """
     if (name is None and not exam_ids) == (kind is None):
         raise click.UsageError("name one file or exam, or use --kind")
-    if not why.strip():
-        raise click.UsageError("--why: say why; it is kept in the events")
-    config = configured(config_file)
-    require_node(config)
+    reason_, config = OperatorReason(who, reason_given(why)), node_config(config_file)
     with opened(config) as (catalogue, bus):
-        dismissals, verdict = Dismissals(catalogue, bus, clock_of(catalogue)), OperatorReason(who, why)
+        dismissals = Dismissals(catalogue, bus, clock_of(catalogue))
         word = "" if kind else the_name(name, exam_ids)
-        if not kind and _is_of_an_exam(dismissals, word):
-            _tell_dismissed(word, dismissals.dismiss_exam(word, verdict), as_json)
+        if not kind and (isinstance(word, ExamId) or not (_FILE.match(word) or dismissals.is_of_a_file(word))):
+            alarms = list(dict.fromkeys(one.alarm for one in dismissals.dismiss_exam(word, reason_)))
+            if as_json:
+                print_json({"dismissed": [word], "alarms": alarms})
+            else:
+                echo(f"dismissed: {', '.join(alarms)} of {word}")
             return
         try:
-            found = dismissals.dismiss_kind(FileKind(kind), verdict) if kind else dismissals.dismiss(word, verdict)
+            found = dismissals.dismiss_kind(FileKind(kind), reason_) if kind else dismissals.dismiss(word, reason_)
         except Ambiguous as error:
             named = "; ".join(f"{one.name} is {one.found.path}" for one in error.files)
             raise click.UsageError(f"several files have that name: {named}") from error
@@ -191,20 +169,6 @@ def dismiss(
     for one in found:
         names = f"{one.name} {one.found.path} ({say(WHERE[one.found.kind])})"
         echo(f"dismissed: {names}")
-
-
-def _is_of_an_exam(dismissals: Dismissals, word: str) -> bool:
-    if isinstance(word, ExamId):
-        return True
-    return not _FILE.match(word) and not dismissals.is_of_a_file(word)
-
-
-def _tell_dismissed(word: str, ended: Sequence[Standing], as_json: bool) -> None:
-    alarms = list(dict.fromkeys(one.alarm for one in ended))
-    if as_json:
-        print_json({"dismissed": [word], "alarms": alarms})
-        return
-    echo(f"dismissed: {', '.join(alarms)} of {word}")
 
 
 COMMANDS = (files, dismiss)

@@ -1,4 +1,4 @@
-"""Actions on many deliveries: preview and question before, progress meanwhile."""
+"""Actions on many deliveries: preview and question before, on stderr, and progress meanwhile."""
 
 import sys
 from collections import Counter
@@ -18,10 +18,7 @@ _WORTH_A_BAR = 500
 
 
 def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> bool:
-    """Print on stderr what will be done to what, and ask on a terminal; False if the answer is no.
-
-    `asks`: UsageError without a terminal.
-    """
+    """Print what will be done to what, and ask; False for a no. Without a terminal: UsageError if `asks`, else True."""
     counts = Counter((one.destination, one.channel, one.state) for one in chosen)
     echo(f"{action}: {len(chosen)} delivery(s)", err=True)
     for (destination, channel, state), count in sorted(counts.items()):
@@ -31,24 +28,24 @@ def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> b
         return True
     first = ", ".join(f"d{one.id}" for one in chosen[:_EXAMPLES])
     echo(f"  the first by due time: {first}{', ...' if len(chosen) > _EXAMPLES else ''}", err=True)
-    if asks and not sys.stdin.isatty():
-        raise click.UsageError("nobody is here to be asked: say --yes")
+    if asks:
+        _require_terminal()
     return not sys.stdin.isatty() or confirm(f"{action} these {len(chosen)}?", err=True)
 
 
 def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
-    """Print on stderr what will be done, and return if a person agrees or `yes` was given.
-
-    UsageError without a terminal; click.Abort for a no.
-    """
+    """Print what will be done, and ask unless `yes`: click.Abort for a no, UsageError without a terminal."""
     echo(what, err=True)
     for line in lines:
         echo(line, err=True)
-    if yes:
-        return
+    if not yes:
+        _require_terminal()
+        confirm("Do it?", abort=True, err=True)
+
+
+def _require_terminal() -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("nobody is here to be asked: say --yes")
-    confirm("Do it?", abort=True, err=True)
 
 
 @contextmanager

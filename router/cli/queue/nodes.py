@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from router.cli.opened import clock_of, opened
-from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.options import common_options, node_config, print_json, reason_given, who_option, why_option
 from router.cluster.absence import Removal
 from router.review.decisions import OperatorReason
 
@@ -17,22 +17,18 @@ def node() -> None:
 
 @node.command("forget", short_help="A node that is gone for good: its alarm ends.")
 @click.argument("name")
-@click.option("--why", default="", help="The reason; it is kept in the events.")
+@why_option
 @who_option
-@config_option
-@json_option
+@common_options
 def forget(name: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
     """Say that a node was removed. It is not missed any more, and its alarms end.
 
     A node that gives signs of life is refused. What it had acknowledged and was sending goes on at the other nodes in
     any case. One that starts again under this name is known again.
     """
-    if not why.strip():
-        raise click.UsageError("--why: say why; it is kept in the events")
-    config = configured(config_file)
-    require_node(config)
+    reason, config = OperatorReason(who, reason_given(why).strip()), node_config(config_file)
     with opened(config) as (catalogue, bus):
-        Removal(catalogue, config.node.lease, bus, clock_of(catalogue)).forget(name, OperatorReason(who, why.strip()))
+        Removal(catalogue, config.node.lease, bus, clock_of(catalogue)).forget(name, reason)
     if as_json:
         print_json({"forgotten": name})
     else:

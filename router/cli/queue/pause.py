@@ -10,14 +10,14 @@ import click
 from router.catalogue import Catalogue
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
-    config_option,
-    configured,
+    common_options,
     destinations,
-    json_option,
+    node_config,
     print_json,
+    reason_given,
     require_destination,
-    require_node,
     who_option,
+    why_option,
 )
 from router.cli.speech import confirm, echo
 from router.cli.tables import local
@@ -35,42 +35,37 @@ _to = click.option("--destination", shell_complete=destinations, help="Only this
 @click.option("--why", default="", help="The reason; it is kept in the events, and shown until sending goes on.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @who_option
-@config_option
-@json_option
+@common_options
 def pause(destination: str | None, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Stop all sending, of reports and images, to a destination or to every one, until `queue resume`.
 
     It holds for exams that come later, over restarts and for every node of the database. What is under way ends with
     the image or report at hand. Receiving and evaluating go on, and so do the due times.
     """
-    if not why.strip():
-        raise click.UsageError("--why: say why; it is kept in the events")
-    config = configured(config_file)
-    require_node(config)
+    reason, config = reason_given(why).strip(), node_config(config_file)
     require_destination(destination, config)
     place = destination or EVERY
     with opened(config) as (catalogue, _):
-        _ask(catalogue, destination, yes=yes)
-        if not catalogue.pauses.begin(place, who, why.strip(), clock_of(catalogue).now()):
+        if not yes:
+            _ask(catalogue, destination)
+        if not catalogue.pauses.begin(place, who, reason, clock_of(catalogue).now()):
             raise InvalidData(f"sending to {place or EVERYWHERE} is paused already", hint="see `scripts/status`")
         _answer(catalogue.pauses.standing(), config, as_json)
 
 
 @click.command("resume", short_help="Start sending again.")
 @_to
-@click.option("--why", default="", help="The reason; it is kept in the events.")
+@why_option
 @who_option
-@config_option
-@json_option
+@common_options
 def resume(destination: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
     """Start sending again to a destination, or, without one, to all that are paused."""
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with opened(config) as (catalogue, _):
-        now = clock_of(catalogue).now()
-        stood = catalogue.pauses.standing()
+        now, stood = clock_of(catalogue).now(), catalogue.pauses.standing()
         mine = [one for one in stood if destination in (None, one.destination)]
-        _require(mine, stood, destination, config)
+        if not mine:
+            raise _nothing_to_end(stood, destination, config)
         with catalogue.engine.write():
             ended = [one for one in mine if catalogue.pauses.end(one.destination, who, why.strip(), now)]
         if not as_json:
@@ -79,10 +74,8 @@ def resume(destination: str | None, why: str, who: str, config_file: Path, as_js
         _answer(catalogue.pauses.standing(), config, as_json)
 
 
-def _ask(catalogue: Catalogue, destination: str | None, *, yes: bool) -> None:
-    """Print on stderr what will stop, and ask a person; UsageError without a terminal and without --yes."""
-    if yes:
-        return
+def _ask(catalogue: Catalogue, destination: str | None) -> None:
+    """Print on stderr what will stop, and ask a person; UsageError without a terminal."""
     if not sys.stdin.isatty():
         raise click.UsageError("without a terminal nobody can be asked: say --yes")
     count = len(catalogue.queue.in_state(_ON_THE_WAY, destination))
@@ -91,16 +84,14 @@ def _ask(catalogue: Catalogue, destination: str | None, *, yes: bool) -> None:
         raise click.Abort
 
 
-def _require(mine: Sequence[Pause], stood: Sequence[Pause], destination: str | None, config: Config) -> None:
-    """Raise InvalidData if there is no pause to end."""
-    if mine:
-        return
+def _nothing_to_end(stood: Sequence[Pause], destination: str | None, config: Config) -> InvalidData:
+    """Why there is no pause to end."""
     if destination is None:
-        raise InvalidData("nothing is paused")
+        return InvalidData("nothing is paused")
     if pause_of(stood, destination) is not None:
-        raise InvalidData("not this destination alone is paused, but all of them", hint="run `scripts/queue resume`")
+        return InvalidData("not this destination alone is paused, but all of them", hint="run `scripts/queue resume`")
     require_destination(destination, config)
-    raise InvalidData(f"sending to {destination} is not paused")
+    return InvalidData(f"sending to {destination} is not paused")
 
 
 def _answer(pauses: Sequence[Pause], config: Config, as_json: bool) -> None:

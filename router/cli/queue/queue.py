@@ -1,10 +1,8 @@
 """`queue`: deliveries, and the actions on them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +13,20 @@ from router.catalogue.queue.breakers import OpenBreaker
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
-    config_option,
-    configured,
+    common_options,
     destinations,
     exam_id_option,
-    json_option,
+    node_config,
     print_json,
+    reason_given,
     require_destination,
-    require_node,
-    the_name,
     who_option,
+    why_option,
 )
-from router.cli.queue import files
+from router.cli.queue import decide, files, story
 from router.cli.queue.backfill import backfill
 from router.cli.queue.compare import compare
 from router.cli.queue.corrected import corrected
-from router.cli.queue.decide import COMMANDS
 from router.cli.queue.many import agreed, preview, progress
 from router.cli.queue.nodes import node
 from router.cli.queue.pause import pause, resume, tell_paused
@@ -39,22 +35,18 @@ from router.cli.queue.reconcile import reconcile
 from router.cli.queue.refused import refused
 from router.cli.queue.rename import rename_destination
 from router.cli.queue.report import report
-from router.cli.queue.story import Teller, named_json
+from router.cli.queue.story import named_json
 from router.cli.queue.unreported import unreported
 from router.cli.speech import echo, say, tongue
 from router.cli.status import attention_json, tell_attention
-from router.cli.tables import brief, is_narrow, left, lines_here, shortened, show, watching
+from router.cli.tables import brief, is_narrow, iso, left, lines_here, shortened, show, watching
 from router.config.sections import Config
-from router.images.rulebook import rulebook
 from router.policy.attention import Attention
 from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
 from router.review.attention import look, places_of
-from router.review.comparison import IdentityComparison
 from router.review.deliveries import ENDED_BY_HAND, Line, Review
-from router.review.explain import Provenance
 from router.review.lookup import ExamId
-from router.storage.reports import Reports
 from router.text.language import N_
 
 _SHOWN, _ASKED = 200, 20
@@ -65,25 +57,11 @@ def command() -> None:
     """Deliveries: one exam (检查) to one destination by one channel."""
 
 
-@contextmanager
-def _catalogue(config: Config) -> Iterator[Catalogue]:
-    require_node(config)
-    with opened(config) as (catalogue, _):
-        yield catalogue
-
-
-@contextmanager
-def _review(config: Config) -> Iterator[Review]:
-    with _catalogue(config) as catalogue:
-        yield Review(catalogue, clock_of(catalogue))
-
-
 _STATES = click.Choice([state.value for state in State])
 
 
 @command.command("list")
-@config_option
-@json_option
+@common_options
 @click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
 @click.option("--destination", shell_complete=destinations, help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
@@ -98,27 +76,28 @@ def list_(
     """Deliveries by due time that are not delivered yet."""
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
-    config = configured(config_file)
+    config = node_config(config_file)
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
-    wanted = [State(state) for state in states]
-    if not (wanted or every or text or as_json):
+    given = [State(state) for state in states]
+    wanted = given
+    if not (given or every or text or as_json):
         wanted = [state for state in State if state != State.DELIVERED]
-    with _catalogue(config) as catalogue:
+    with opened(config) as (catalogue, _):
         clock = clock_of(catalogue)
         review, answers = Review(catalogue, clock), Answers(catalogue, config, clock)
-        chosen = _Chosen(states=[State(state) for state in states], destination=destination, text=text, most=most)
+        chosen = _Chosen(states=given, destination=destination, text=text, most=most)
         if as_json and attention:
-            print_json(attention_lines(review, answers, waiting(catalogue, config), chosen))
+            print_json(_attention_json(review, answers, _waiting(catalogue, config), chosen))
             return
         if as_json:
             explained = answers.of(review.listed(wanted, destination, text, most))
-            print_json([line_json(one.line) | named_json(one) for one in explained])
+            print_json([_line_json(one.line) | named_json(one) for one in explained])
             return
 
         def tell() -> None:
             tell_paused(catalogue.pauses.standing(), config)
             if attention:
-                _tell_attention(review, answers, waiting(catalogue, config), chosen, config)
+                _tell_attention(review, answers, _waiting(catalogue, config), chosen, config)
                 return
             explained = answers.of(review.listed(wanted, destination, text, most))
             _tell(explained, catalogue.breakers.tripped(), config, most)
@@ -151,7 +130,12 @@ class _Chosen:
         numbers = {number for one in entries for number in one.deliveries}
         if self.text:
             numbers &= {line.delivery.id for line in review.listed([], None, self.text)}
-        lines = [line for line in review.lines_of(sorted(numbers)) if self._has(line.delivery)]
+        lines = [
+            line
+            for line in review.lines_of(sorted(numbers))
+            if (not self.states or line.delivery.state in self.states)
+            and self.destination in (None, "", line.delivery.destination)
+        ]
         return lines[: self.most]
 
     def without_delivery(self, entries: Sequence[Attention]) -> list[Attention]:
@@ -160,12 +144,8 @@ class _Chosen:
             return []
         return [one for one in entries if not one.deliveries and self.destination in (None, "", one.destination)]
 
-    def _has(self, one: Delivery) -> bool:
-        return (not self.states or one.state in self.states) and self.destination in (None, "", one.destination)
 
-
-def waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
-    """Everything that waits for a person."""
+def _waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
     return look(catalogue, places_of(config), config.node.data / "quarantine", clock_of(catalogue).now())
 
 
@@ -181,13 +161,13 @@ def _tell_attention(
         echo("nothing waits for a person", err=True)
 
 
-def attention_lines(
+def _attention_json(
     review: Review, answers: Answers, entries: list[Attention], chosen: _Chosen
 ) -> list[dict[str, Any]]:
     """Deliveries in the shape of the contract, each with its cause; then entries without a delivery."""
     causes = {number: one for one in reversed(entries) for number in one.deliveries}
     found = [
-        {**line_json(one.line), **named_json(one), "attention": causes[one.line.delivery.id].what, "count": 1,
+        {**_line_json(one.line), **named_json(one), "attention": causes[one.line.delivery.id].what, "count": 1,
          "command": f"scripts/queue explain e{one.line.delivery.exam}"}
         for one in answers.of(chosen.of(review, entries))
     ]  # fmt: skip
@@ -233,77 +213,26 @@ def _narrow_cells(explained: Explained, config: Config) -> list[str]:
 def _cells(explained: Explained, config: Config) -> list[str]:
     line = explained.line
     one = line.delivery
-    first = _narrow_cells(explained, config)
+    first, expected, time = _narrow_cells(explained, config), explained.expected, "-"
+    if expected is not None:
+        time = f"{expected.astimezone(config.node.timezone):%H:%M}"
+        if one.due is not None and expected > one.due:
+            time = tongue().say("{time} LATE", time=time)
     return [
-        first[0], line.exam_id, one.destination, *first[3:], _expected(explained, config),
-        f"{line.sent}/{line.selected}", str(one.attempts), say(str(explained.answer.what)),
+        first[0], line.exam_id, one.destination, *first[3:], time, f"{line.sent}/{line.selected}", str(one.attempts),
+        say(str(explained.answer.what)),
     ]  # fmt: skip
 
 
-def _expected(explained: Explained, config: Config) -> str:
-    expected, due = explained.expected, explained.line.delivery.due
-    if expected is None:
-        return "-"
-    time = f"{expected.astimezone(config.node.timezone):%H:%M}"
-    return tongue().say("{time} LATE", time=time) if due is not None and expected > due else time
-
-
-def line_json(line: Line) -> dict[str, Any]:
+def _line_json(line: Line) -> dict[str, Any]:
     """A delivery in the shape of the contract."""
     one = line.delivery
     return {
-        "id": str(one.id),
-        "exam_id": line.exam_id,
-        "destination": one.destination,
-        "channel": one.channel,
-        "state": one.state,
-        "due": _iso(one.due),
-        "slack_seconds": line.slack_seconds,
-        "attempts": one.attempts,
-        "selected": line.selected,
-        "sent": line.sent,
-        "waiting_for": list(one.waiting_for),
-        "error": one.error or None,
-    }
+        "id": str(one.id), "exam_id": line.exam_id, "destination": one.destination, "channel": one.channel,
+        "state": one.state, "due": iso(one.due), "slack_seconds": line.slack_seconds, "attempts": one.attempts,
+        "selected": line.selected, "sent": line.sent, "waiting_for": list(one.waiting_for), "error": one.error or None,
+    }  # fmt: skip
 
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat()
-
-
-def _story(name: str) -> Any:
-    @command.command(name, short_help="An exam's story: what came, waits, went, and why.")
-    @click.argument("name", metavar="ID", required=False)
-    @exam_id_option
-    @config_option
-    @json_option
-    def tell_story(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
-        """Tell what came from where, what it waits for, which key joined it or what nearly fits, and what went where.
-
-        ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name. The first lines say why each delivery has
-        not gone: since when, who must act, and the command for it. Refusals by this node are listed, too.
-        """
-        word = the_name(name, exam_ids)
-        config = configured(config_file)
-        with _catalogue(config) as catalogue:
-            clock = clock_of(catalogue)
-            review, traces = Review(catalogue, clock), Provenance(catalogue, config)
-            sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
-            answers = Answers(catalogue, config, clock)
-            teller = Teller(
-                review=review, traces=traces, rules=rulebook(config.series), node=config.node, sides=sides,
-                answers=answers,
-            )  # fmt: skip
-            if as_json:
-                print_json(teller.as_json(word))
-            else:
-                teller.tell(word)
-
-    return tell_story
-
-
-_story("show")
-_story("explain")
 
 Act = Callable[[Review, Delivery, str, str], bool]
 
@@ -321,11 +250,10 @@ def _action(
     @exam_id_option
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
     @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
-    @click.option("--why", default="", help="The reason; it is kept in the events.")
+    @why_option
     @click.option("--yes", is_flag=True, help="No preview, no question.")
     @who_option
-    @config_option
-    @json_option
+    @common_options
     def run(
         names: tuple[str, ...], exam_ids: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool,
         who: str, config_file: Path, as_json: bool,
@@ -333,10 +261,9 @@ def _action(
         names += tuple(map(ExamId, exam_ids))
         if bool(names) == (every or destination is not None):
             raise click.UsageError("name deliveries, or use --all or --destination")
-        if not why.strip():
-            raise click.UsageError("--why: say why; it is kept in the events")
-        config = configured(config_file)
-        with _review(config) as review:
+        why, config = reason_given(why), node_config(config_file)
+        with opened(config) as (catalogue, _):
+            review = Review(catalogue, clock_of(catalogue))
             chosen = review.named(names) if names else review.deliveries(states, destination)
             if destination is not None and not chosen:
                 require_destination(destination, config)
@@ -395,6 +322,6 @@ _action(
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 for _command in (
     report, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume, rename_destination,
-    node, *COMMANDS, *files.COMMANDS,
+    node, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
 ):  # fmt: skip
     command.add_command(_command)

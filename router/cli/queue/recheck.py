@@ -1,49 +1,30 @@
 """`queue recheck`: delivered exams that the newest checks would hold."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import track
 
-from router.catalogue import Catalogue, open_catalogue
-from router.cli.opened import clock_of
-from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.catalogue import Catalogue
+from router.cli.opened import clock_of, reading
+from router.cli.options import common_options, node_config, print_json, since_option
 from router.cli.speech import echo, say
-from router.cli.tables import local, show
-from router.clock import SystemClock
+from router.cli.tables import bar, local, show
 from router.config.sections import Config
-from router.config.types import ago
-from router.events import EventBus
 from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, Recheck, by_rule
 from router.storage.reports import Reports
 from router.storage.studies import Studies
+from router.text.language import N_
 
 _EXAMS_SHOWN = 200
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> datetime:
-    try:
-        return ago(value, SystemClock().now())
-    except ValueError as error:
-        raise click.UsageError(f"--since: expected a time like 30d or 12h, found {value}") from error
-
-
-def since_option(what: str) -> Callable[[_Command], _Command]:
-    """The option --since: how old `what` may be."""
-    return click.option("--since", default="30d", show_default=True, callback=_since, help=what)
 
 
 @click.command("recheck", short_help="What the rules of now would hold of what was delivered.")
-@since_option("Delivered so long ago or later.")
-@config_option
-@json_option
+@since_option("Delivered so long ago or later.", "30d")
+@common_options
 def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
     """Judge delivered exams by the newest checks: how many would be held, by rule. Nothing is changed.
 
@@ -59,25 +40,15 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
       found           [{exam: "e17", deliveries: ["d33"], doubts: [{rule, checks, text, study_uid}]}]
       not_judged      [{exam: "e18", deliveries: ["d35"], why}]
     """
-    config = configured(config_file)
-    require_node(config)
-    judged = _judge(config, since)
+    config = node_config(config_file)
+    with reading(config) as catalogue, catalogue.engine.patient():
+        delivered = catalogue.delivered.since(since)
+        found = recheck_of(config, catalogue).judged(delivered, clock_of(catalogue).now())
+        judged = list(bar(found, N_("Judging"), len(delivered)))
     if as_json:
         print_json({"since": since.isoformat(), "checks": CHECKS, **as_document(judged)})
     else:
         _tell(judged, since, config)
-
-
-def _judge(config: Config, since: datetime) -> list[Judged]:
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
-        with catalogue.engine.patient():
-            delivered = catalogue.delivered.since(since)
-            found = recheck_of(config, catalogue).judged(delivered, clock_of(catalogue).now())
-            quiet = not sys.stderr.isatty()
-            return list(track(found, say("Judging"), len(delivered), console=Console(stderr=True), disable=quiet))
-    finally:
-        catalogue.engine.close_thread()
 
 
 def recheck_of(config: Config, catalogue: Catalogue) -> Recheck:
@@ -120,17 +91,12 @@ def _tell(judged: Sequence[Judged], since: datetime, config: Config) -> None:
     if held:
         rows = [(rule, str(checks), str(n)) for (checks, rule), n in _most_first(judged)]
         show("By rule", ("Rule", "Since checks", "Exams"), rows)
-        show(_title(held), ("Exam", "Deliveries", "Rule", "Why"), _cells(held[:_EXAMS_SHOWN]))
-
-
-def _title(held: Sequence[Judged]) -> str:
-    first = f"The first {_EXAMS_SHOWN} of {len(held)} exams; `--json` shows all"
-    return first if len(held) > _EXAMS_SHOWN else "Exams"
-
-
-def _cells(held: Sequence[Judged]) -> list[tuple[str, ...]]:
-    return [
-        (f"e{one.exam}", " ".join(f"d{number}" for number in one.deliveries), doubt.rule, say(doubt.text))
-        for one in held
-        for doubt in one.doubts
-    ]
+        title = "Exams"
+        if len(held) > _EXAMS_SHOWN:
+            title = f"The first {_EXAMS_SHOWN} of {len(held)} exams; `--json` shows all"
+        cells = [
+            (f"e{one.exam}", " ".join(f"d{number}" for number in one.deliveries), doubt.rule, say(doubt.text))
+            for one in held[:_EXAMS_SHOWN]
+            for doubt in one.doubts
+        ]
+        show(title, ("Exam", "Deliveries", "Rule", "Why"), cells)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from router.catalogue import open_catalogue
-from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.opened import reading
+from router.cli.options import common_options, node_config, print_json
 from router.cli.queue.report import day_of
 from router.cli.speech import echo, say
 from router.cli.tables import show
-from router.events import EventBus
 from router.intake.exam_reader import ExamReader
 from router.review.reconcile import Account, Reconciliation, summed
 from router.storage import open_storage
@@ -23,19 +22,13 @@ _COLUMNS = (
 
 @click.command("reconcile", short_help="Expected, received, sent, confirmed; the gaps.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Of approval, by the hospital's clock; else today.")
-@config_option
-@json_option
+@common_options
 def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     """Show what each exam approved on a day should have, and what became of it; status 1 if there are gaps."""
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     reports = open_storage(config.node.data, config.node.owner).reports
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
-        with catalogue.engine.patient():
-            found = Reconciliation(catalogue, ExamReader(config), reports.read).ledger(*day_of(day, config))
-    finally:
-        catalogue.engine.close_thread()
+    with reading(config) as catalogue, catalogue.engine.patient():
+        found = Reconciliation(catalogue, ExamReader(config), reports.read).ledger(*day_of(day, config))
     open_ = [one for one in found if one.gaps]
     if as_json:
         print_json({"accounts": [asdict(one) for one in found], "gaps": len(open_)})

@@ -10,14 +10,11 @@ import click
 
 from router.catalogue import Catalogue
 from router.catalogue.exams.provenance import Arrival
-from router.catalogue.node.refusals import RefusalCount, RefusedSender
 from router.cli.opened import clock_of, opened
-from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.options import common_options, node_config, print_json, reason_given, since_option, who_option
 from router.cli.speech import echo, say
 from router.cli.tables import brief, console, local, show
-from router.clock import SystemClock
 from router.config.sections import Config
-from router.config.types import ago
 from router.correlator.refused import RefusalSum, by_sender
 from router.errors import InvalidData
 from router.refusals import WHYS, remedy, sender
@@ -29,20 +26,12 @@ _COLUMNS = ("From", "Address", "Why", "Times", "Studies", "Last")
 _SHOWN = 200
 
 
-def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> datetime:
-    try:
-        return ago(value, SystemClock().now())
-    except ValueError as error:
-        raise click.UsageError(f"--since: expected a time like 30d or 12h, found {value}") from error
-
-
 @click.command("refused", short_help="Senders and images that this node refused, and why.")
-@click.option("--since", default="7d", show_default=True, callback=_since, help="Refused so long ago or later.")
+@since_option("Refused so long ago or later.", "7d")
 @click.option("--dismiss", metavar="AE", help="End the alarms of this sender: its AE title, or its address.")
 @click.option("--why", default="", help="With --dismiss: the reason; it is kept in the events.")
 @who_option
-@config_option
-@json_option
+@common_options
 def refused(since: datetime, dismiss: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
     """Associations and images that were refused, and images in quarantine, the latest first.
 
@@ -53,16 +42,17 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
     --json: an array of {ae_title, address, called, why, meaning, remedy, study, times, first, last, quarantine},
     one for each study; study and quarantine may be null.
     """
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     with opened(config) as (catalogue, bus):
         if dismiss is None:
             _tell(catalogue, since, config, as_json)
             return
-        if not why.strip():
-            raise click.UsageError("--why: say why; it is kept in the events")
-        chosen = _named(dismiss, catalogue.refusals.senders())
-        dismiss_senders(catalogue, bus, clock_of(catalogue), chosen, OperatorReason(who, why))
+        reason = OperatorReason(who, reason_given(why))
+        senders = catalogue.refusals.senders()
+        chosen = [one for one in senders if dismiss in (one.calling, shown(one.calling), one.address)]
+        if not chosen:
+            raise InvalidData("no sender of that AE title or address is refused", hint="see `scripts/queue refused`")
+        dismiss_senders(catalogue, bus, clock_of(catalogue), chosen, reason)
     names = list(dict.fromkeys(sender(one.calling, one.address) for one in chosen))
     if as_json:
         print_json({"dismissed": names})
@@ -70,24 +60,21 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
         echo(f"dismissed: {', '.join(names)}")
 
 
-def _named(name: str, senders: Sequence[RefusedSender]) -> list[RefusedSender]:
-    found = [one for one in senders if name in (one.calling, shown(one.calling), one.address)]
-    if not found:
-        raise InvalidData("no sender of that AE title or address is refused", hint="see `scripts/queue refused`")
-    return found
-
-
 def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) -> None:
     rows = catalogue.refusals.since(since)
     if as_json:
-        print_json([_json(row) for row in rows])
+        print_json([refusal_json(one) for row in rows for one in by_sender([row])])
         return
     zone = config.node.timezone
     if not rows:
         echo(f"nothing was refused since {local(since, zone)}")
         return
     sums = by_sender(rows)
-    show("", _COLUMNS, [_cells(one, zone) for one in sums[:_SHOWN]])
+    cells = [
+        (one.calling or "-", one.address or "-", one.why, str(one.count), str(one.studies), brief(one.last, zone))
+        for one in sums[:_SHOWN]
+    ]
+    show("", _COLUMNS, cells)
     if len(sums) > _SHOWN:
         echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
     click.echo("")
@@ -99,12 +86,8 @@ def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) 
             echo(f"{name}: dismissed {local(each.dismissed, zone)} by {each.dismissal}")
 
 
-def _cells(one: RefusalSum, zone: ZoneInfo) -> tuple[str, ...]:
-    return one.calling or "-", one.address or "-", one.why, str(one.count), str(one.studies), brief(one.last, zone)
-
-
 def _causes(sums: Sequence[RefusalSum]) -> Mapping[str, str]:
-    """Print each cause that occurs, with its remedy."""
+    """Each cause that occurs, with its remedy."""
     found = {}
     for one in sums:
         if one.place:
@@ -112,11 +95,6 @@ def _causes(sums: Sequence[RefusalSum]) -> Mapping[str, str]:
         else:
             found[one.means if one.means.startswith(one.why) else f"{one.why}: {one.means}"] = one.todo
     return found
-
-
-def _json(row: RefusalCount) -> dict[str, Any]:
-    (one,) = by_sender([row])
-    return refusal_json(one)
 
 
 # -- in `explain`
@@ -141,7 +119,7 @@ def tell_refused(found: Sequence[RefusalSum], arrivals: Sequence[Arrival], zone:
             continue
         text = f"{one.who} offered images of study {one.study_uid} {one.count} time(s) {_span(one, zone)}; refused"
         out.print(f"  {text}: {one.means}", markup=False)
-        if _came_after(one, arrivals):
+        if any(a.study_uid == one.study_uid and a.sending_ae == one.calling and a.last > one.last for a in arrivals):
             out.print("      images of it came after that")
         elif todo := remedy(one.why):
             out.print(f"      {todo}", markup=False)
@@ -169,7 +147,3 @@ def _tell_set_aside(one: RefusalSum, study: str, zone: ZoneInfo) -> None:
     out = console()
     out.print(f"  an image of {study} from {one.who} lies in quarantine since {local(one.first, zone)}:", markup=False)
     out.print(f"      {one.reason}; {one.todo}", markup=False)
-
-
-def _came_after(one: RefusalSum, arrivals: Sequence[Arrival]) -> bool:
-    return any(a.study_uid == one.study_uid and a.sending_ae == one.calling and a.last > one.last for a in arrivals)

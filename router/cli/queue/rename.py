@@ -8,14 +8,14 @@ from router.admin.status.finder import find_node
 from router.catalogue import Catalogue
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
-    config_option,
-    configured,
+    common_options,
     destinations,
-    json_option,
+    node_config,
     print_json,
+    reason_given,
     require_destination,
-    require_node,
     who_option,
+    why_option,
 )
 from router.cli.queue.many import agreed
 from router.cli.speech import echo
@@ -33,21 +33,17 @@ RENAME = "scripts/queue rename-destination {old} NEW --why ..."
 @click.command("rename-destination", short_help="A destination has another name in the configuration.")
 @click.argument("old")
 @click.argument("new", shell_complete=destinations)
-@click.option("--why", default="", help="The reason; it is kept in the events.")
+@why_option
 @click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
 @who_option
-@config_option
-@json_option
+@common_options
 def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """The destination that was called OLD is NEW in the configuration: what went to OLD is known to be there.
 
     Without it corrections of exams that were delivered to OLD go nowhere. OLD must not be configured any more, NEW must
     be, and be the same receiver. Deliveries of exams that NEW has deliveries of already stay as they are.
     """
-    if not why.strip():
-        raise click.UsageError("--why: say why; it is kept in the events")
-    config = configured(config_file)
-    require_node(config)
+    why, config = reason_given(why), node_config(config_file)
     require_destination(new, config)
     _require_gone(old, config, config_file)
     with opened(config) as (catalogue, bus):

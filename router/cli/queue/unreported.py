@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,15 +10,12 @@ from zoneinfo import ZoneInfo
 import click
 from rich.cells import cell_len
 
-from router.catalogue import open_catalogue
-from router.cli.opened import clock_of, opened
-from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.opened import clock_of, opened, reading
+from router.cli.options import common_options, node_config, print_json, reason_given, who_option
 from router.cli.speech import echo, say
 from router.cli.tables import console, show
 from router.clock import SystemClock
-from router.config.sections import Config
 from router.config.types import ago
-from router.events import EventBus
 from router.review.decisions import OperatorReason
 from router.review.unreported import Listed, dismiss, listed
 from router.text.language import N_
@@ -26,8 +23,6 @@ from router.text.language import N_
 _COLUMNS = ("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days")
 _SUMS = ("From", "Address", "Studies", "Recent", "Inst", "Oldest", "")
 _WIDTH, _GAPS, _LEAST_UID, _LONGEST_ADDRESS = 80, 2 * (len(_COLUMNS) - 1), 10, 15
-_DISMISSED = N_("dismissed")
-_NOTE = "Days: working days since it came; * raises no alarm: a prior, or out of [share]"
 
 
 @click.command("unreported", short_help="Studies here that no exam names, by age; a sender dismissed.")
@@ -36,8 +31,7 @@ _NOTE = "Days: working days since it came; * raises no alarm: a prior, or out of
 @click.option("--dismiss", "dismissed", metavar="AE", help="Its studies get no report: no alarm until one does.")
 @click.option("--why", default="", help="With --dismiss: the reason; it is kept in the events.")
 @who_option
-@config_option
-@json_option
+@common_options
 def unreported(
     older: str, sender: str | None, dismissed: str | None, why: str, who: str, config_file: Path, as_json: bool
 ) -> None:
@@ -45,22 +39,23 @@ def unreported(
 
     Those that should have their report count for the alarm `unreported`; priors, and what is out of [share], do not.
     """
-    config = configured(config_file)
-    require_node(config)
+    config = node_config(config_file)
     if dismissed is not None:
-        _dismiss(config, dismissed.strip(), OperatorReason(who, _said(why)), as_json)
+        sender, reason = dismissed.strip(), OperatorReason(who, reason_given(why))
+        with opened(config) as (catalogue, bus):
+            number = dismiss(catalogue, bus, clock_of(catalogue), sender, reason)
+        if as_json:
+            print_json({"dismissed": sender, "studies": number})
+        else:
+            echo(f"dismissed: {number} studies of {sender}, and later ones until one gets its report")
         return
-    found = _listed(config, sender, _span(older))
+    title, age = None if sender is None else sender.strip(), _span(older)
+    with reading(config) as catalogue:
+        found = listed(config, catalogue, clock_of(catalogue).now(), sender=title, older=age)
     if as_json:
         print_json([unreported_json(one) for one in found])
     else:
         _tell(found, config.node.timezone)
-
-
-def _said(why: str) -> str:
-    if not why.strip():
-        raise click.UsageError("--why: say why; it is kept in the events")
-    return why
 
 
 def _span(text: str) -> timedelta:
@@ -69,24 +64,6 @@ def _span(text: str) -> timedelta:
         return now - ago(text, now)
     except ValueError as error:
         raise click.UsageError(f"--older: expected a time like 3d or 12h, found {text}") from error
-
-
-def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed]:
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
-        title = None if sender is None else sender.strip()
-        return listed(config, catalogue, clock_of(catalogue).now(), sender=title, older=older)
-    finally:
-        catalogue.engine.close_thread()
-
-
-def _dismiss(config: Config, sender: str, verdict: OperatorReason, as_json: bool) -> None:
-    with opened(config) as (catalogue, bus):
-        number = dismiss(catalogue, bus, clock_of(catalogue), sender, verdict)
-    if as_json:
-        print_json({"dismissed": sender, "studies": number})
-        return
-    echo(f"dismissed: {number} studies of {sender}, and later ones until one gets its report")
 
 
 def unreported_json(one: Listed) -> dict[str, Any]:
@@ -105,29 +82,22 @@ def _tell(found: Sequence[Listed], zone: ZoneInfo) -> None:
         return
     show("", _COLUMNS, _fitting([_cells(one, zone) for one in found]))
     show("By sender", _SUMS, _sums(found))
-    echo(_NOTE)
+    echo("Days: working days since it came; * raises no alarm: a prior, or out of [share]")
 
 
 def _cells(one: Listed, zone: ZoneInfo) -> list[str]:
-    study = one.study
+    study, kinds = one.study, "-"
+    if one.modalities:
+        kinds = one.modalities[0] + ("+" if one.modalities[1:] else "")  # the first, and a sign that there are others
     return [
         study.study_uid, study.sender or "-", shortened(study.address or "-", _LONGEST_ADDRESS),
-        _kinds(one.modalities), study.study_date or "-", str(one.instances), _day(study.last, zone),
+        kinds, study.study_date or "-", str(one.instances), f"{study.last.astimezone(zone):%m-%d}",
         _days(one.working_days) + ("*" if one.passed_over else ""),
     ]  # fmt: skip
 
 
-def _kinds(modalities: Sequence[str]) -> str:
-    """The first kind, and a sign that there are others."""
-    return "-" if not modalities else modalities[0] + ("+" if modalities[1:] else "")
-
-
 def _days(number: float) -> str:
     return f"{number:g}" if number < 10 else f"{number:.0f}"
-
-
-def _day(instant: datetime, zone: ZoneInfo) -> str:
-    return f"{instant.astimezone(zone):%m-%d}"
 
 
 def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -156,7 +126,7 @@ def _sums(found: Sequence[Listed]) -> list[list[str]]:
         [
             sender or "-", _addresses(some), str(len(some)), str(sum(not one.passed_over for one in some)),
             str(sum(one.instances for one in some)), _days(max(one.working_days for one in some)),
-            say(_DISMISSED) if all(one.dismissed for one in some) else "",
+            say(N_("dismissed")) if all(one.dismissed for one in some) else "",
         ]
         for sender, some in sorted(senders.items(), key=lambda item: (-len(item[1]), item[0]))
     ]  # fmt: skip
