@@ -130,7 +130,10 @@ class Asker:
     def _request(self, asking: CommitmentScu, delivery: Delivery, batch: Sequence[Uncommitted]) -> str:
         """One request, which the catalogue knows before the destination does."""
         transaction, now = random_uid(self.random(16)), self.clock.now()
-        self._tell_silence(delivery, batch, now)
+        silent = sum(1 for one in batch if one.unanswered)
+        if silent:
+            text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
+            self.bus.record(_event(Kind.ALARM, Alarm.COMMITMENT_SILENCE, delivery, text, now))
         self.catalogue.commitments.ask(transaction, delivery.destination, [one.key for one in batch], now)
         status = asking.request(transaction, [Reference(one.sop_class, one.sop_instance) for one in batch])
         if classify(status) is not Verdict.STORED:
@@ -138,12 +141,6 @@ class Asker:
             raise _refused(status)
         self.catalogue.commitments.accepted(transaction, now, now + self.destination.commitment_within)
         return transaction
-
-    def _tell_silence(self, delivery: Delivery, batch: Sequence[Uncommitted], now: datetime) -> None:
-        silent = sum(1 for one in batch if one.unanswered)
-        if silent:
-            text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
-            self.bus.record(_event(Kind.ALARM, Alarm.COMMITMENT_SILENCE, delivery, text, now))
 
 
 def _event(kind: Kind, alarm: Alarm, delivery: Delivery, text: str, now: datetime) -> Event:

@@ -71,7 +71,12 @@ class RouteFactory:
 
     def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Route:
         client = StorageClient(dicom, paced=paced, shared=self.sharing.slots(name))
-        asker = self._asker(dicom, client)
+        asker = None
+        if dicom.commitment:
+            asker = Asker(
+                destination=dicom, catalogue=self.catalogue, client=client, reports=self.commitment_reports,
+                bus=self.bus, clock=self.clock, random=os.urandom,
+            )  # fmt: skip
         sender = ImagesSender(
             config=config, catalogue=self.catalogue, storage=self.storage, client=client, clock=self.clock, asker=asker,
             objection=self.objection, bus=self.bus, unwritten=self.unwritten,
@@ -79,14 +84,6 @@ class RouteFactory:
         return Route(
             destination=name, channel=Channel.IMAGES, width=dicom.associations, sender=sender, probe=client.probe,
             narrow=client.narrow, room=client.room,
-        )  # fmt: skip
-
-    def _asker(self, dicom: DicomDestination, client: StorageClient) -> Asker | None:
-        if not dicom.commitment:
-            return None
-        return Asker(
-            destination=dicom, catalogue=self.catalogue, client=client, reports=self.commitment_reports, bus=self.bus,
-            clock=self.clock, random=os.urandom,
         )  # fmt: skip
 
     def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from router.alarms import Alarm
@@ -274,21 +275,16 @@ class ImagesSender:
         """Send a batch; what is to be tried again later, and why."""
         outgoing = [
             Outgoing(
-                key=one.key,
-                path=self.storage.studies.path(one.uids, one.version),
-                sop_class=one.sop_class,
-                sop_instance=one.uids.sop,
-                transfer_syntax=one.transfer_syntax,
-                checksum=one.checksum,
-                tried=one.tries > 0,
-                sole=one.version == 1,
+                key=one.key, path=self.storage.studies.path(one.uids, one.version), sop_class=one.sop_class,
+                sop_instance=one.uids.sop, transfer_syntax=one.transfer_syntax, checksum=one.checksum,
+                tried=one.tries > 0, sole=one.version == 1,
             )
             for one in batch
-        ]
+        ]  # fmt: skip
         later: dict[int, str] = {}
         taken = Fate.STORED if self.asker is not None else Fate.SENT
         write = LedgerWriter(self.catalogue.ledger, self.unwritten, delivery.destination, batch)
-        book = ResultBatches(write, self.clock, taken, self._tell_sent(delivery))
+        book = ResultBatches(write, self.clock, taken, partial(self._record_sent, delivery.destination))
         try:
             for result in session.send(outgoing, lambda: self.unwritten.pending or stop()):
                 judged = self._judged(delivery, batch, result)
@@ -298,10 +294,7 @@ class ImagesSender:
                 elif judged.verdict == Verdict.LATER or not self._set_aside(delivery, judged, book):
                     later[judged.key] = judged.why
         except IntegrityError as error:
-            key = _key(error)
-            (damaged,) = (one for one in batch if one.key == key)
-            damage = Damage(damages=self.catalogue.damages, bus=self.bus, clock=self.clock)
-            damage.found(damaged.instance, damaged.uids, error.message)
+            self._note_damage(batch, error)
         finally:
             book.close()
         return later
@@ -318,13 +311,16 @@ class ImagesSender:
         again = sent.version == 1 and interrupted is not None and sent.since <= interrupted
         return replace(result, verdict=classify(DUPLICATE, again=again))
 
-    def _tell_sent(self, delivery: Delivery) -> Callable[[Sequence[Outcome]], None]:
-        def tell(outcomes: Sequence[Outcome]) -> None:
-            numbers = Counter(str(outcome.fate) for outcome in outcomes)
-            fields = {"destination": delivery.destination, **numbers}
-            self.bus.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
+    def _note_damage(self, batch: Sequence[ToSend], error: IntegrityError) -> None:
+        damaged = next((one for one in batch if one.key == error.fields.get("key")), None)
+        if damaged is None:
+            raise error
+        damage = Damage(damages=self.catalogue.damages, bus=self.bus, clock=self.clock)
+        damage.found(damaged.instance, damaged.uids, error.message)
 
-        return tell
+    def _record_sent(self, destination: str, outcomes: Sequence[Outcome]) -> None:
+        fields = {"destination": destination, **Counter(str(outcome.fate) for outcome in outcomes)}
+        self.bus.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
 
     def _set_aside(self, delivery: Delivery, lost: Result, book: ResultBatches) -> bool:
         """Note that an association was lost with this instance; whether it is refused, being the cause itself."""
@@ -350,14 +346,10 @@ class ImagesSender:
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return SendResult(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
-            return SendResult(
-                State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0}
-            )
-        if failed := [
-            f"{n} of {tally.selected} {what}"
-            for n, what in ((tally.damaged, "damaged"), (tally.refused, "refused"))
-            if n
-        ]:
+            why = f"{tally.stored} of {tally.selected} stored, not committed"
+            return SendResult(State.WAITING, why, {"attempts": 0})
+        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"))
+        if failed := [f"{n} of {tally.selected} {what}" for n, what in kinds if n]:
             unanswered = self.catalogue.ledger.unanswered(delivery.exam, delivery.destination).items()
             why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])
             return SendResult(State.FAILED, why, {"error": why})
@@ -386,10 +378,3 @@ _KINDS = {"exam": "json", "report": "pdf"}
 def _sources(delivery: Delivery) -> dict[str, str]:
     """Sources of a report delivery, by kind: json and pdf (documents), images, studies."""
     return dict(part.split("=") for part in delivery.wanted.split())
-
-
-def _key(error: IntegrityError) -> int:
-    key = error.fields.get("key")
-    if not isinstance(key, int):
-        raise error
-    return key

@@ -9,10 +9,6 @@ from router.clock import Clock
 from router.policy.bandwidth import Bucket, Window, rate_at
 
 
-def _alone() -> int:
-    return 1
-
-
 class Throttle:
     """Of one destination, shared by all who send to it. Called with a number of bytes it waits until they may go.
 
@@ -21,7 +17,7 @@ class Throttle:
 
     def __init__(
         self, windows: Sequence[Window], zone: ZoneInfo, clock: Clock, sleep: Callable[[float], None] = time.sleep,
-        senders: Callable[[], int] = _alone,
+        senders: Callable[[], int] = lambda: 1,
     ) -> None:  # fmt: skip
         self._windows = tuple(windows)
         self._zone = zone

@@ -110,11 +110,7 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
 
 def date_of(answer: Answer) -> datetime | None:
     """The peer's time by the Date header (RFC 9110 6.6.1); None without a readable one."""
-    try:
-        found = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return _date(answer.headers.get("Date", ""))
 
 
 def challenge(answer: Answer) -> str:
@@ -193,15 +189,13 @@ def receipt_in(answer: Answer, message: envelope.Message, proof: Proof | None) -
     document = _json(answer)
     if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
         raise Unproven("the receipt is for another upload", idem=message.idem)
+    number = document.get("receipt")
+    if not isinstance(number, str) or not number:
+        raise Unproven("the receipt has no receipt")
     return Receipt(
-        receipt=_text(document, "receipt"),
-        idem=message.idem,
-        at=instant(document.get("ts")),
-        nonce=message.nonce,
-        status=answer.status,
-        body=answer.body,
-        proof=proof,
-    )
+        receipt=number, idem=message.idem, at=instant(document.get("ts")), nonce=message.nonce, status=answer.status,
+        body=answer.body, proof=proof,
+    )  # fmt: skip
 
 
 def _json(answer: Answer) -> Mapping[str, Any]:
@@ -220,13 +214,6 @@ def _said(answer: Answer, field: str) -> object:
         return _json(answer).get(field)
     except Unproven:
         return None
-
-
-def _text(document: Mapping[str, Any], field: str) -> str:
-    value = document.get(field)
-    if not isinstance(value, str) or not value:
-        raise Unproven(f"the receipt has no {field}")
-    return value
 
 
 def instant(milliseconds: object) -> datetime:
@@ -257,9 +244,13 @@ def _retry_after(answer: Answer, now: datetime) -> float | None:
     value = answer.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(float(value), _LONGEST_WAIT)
+    until = _date(value)
+    return None if until is None else min(max((until - now).total_seconds(), 0.0), _LONGEST_WAIT)
+
+
+def _date(written: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(value)
+        found = parsedate_to_datetime(written)
     except (ValueError, OverflowError):
         return None
-    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), _LONGEST_WAIT)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

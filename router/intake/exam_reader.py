@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config.file import shipped
+from router.config.file import Stamp, shipped, stamp_of
 from router.config.sections import EXCLUDE_FIELDS, Config
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
@@ -18,8 +18,6 @@ from router.exam.sayings import misnamed, sayings
 from router.reports.hl7 import hl7v2
 from router.text.decoding import reading
 from router.text.spelling import did_you_mean
-
-_Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +123,10 @@ class ExamReader:
     def _hl7_file(self) -> Path:
         return self._config.reports.hl7_mapping or shipped("hl7_mapping.toml")
 
-    def _looked(self) -> list[_Stamp | None]:
+    def _looked(self) -> list[Stamp | None]:
         files = [self.file(name) for name in TABLE_NAMES]
         mappings = (self._config.reports.mapping, self._hl7_file())
-        return [_stamp(path) for path in (*files, *mappings) if path is not None]
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return [stamp_of(path) for path in (*files, *mappings) if path is not None]
 
 
 def _text(path: Path) -> str:

@@ -148,21 +148,18 @@ class _Claims:
         self.binds: list[Binding] = []
         self.evaluates: set[int] = set()
         for pdf in found.of_name:
-            self._claim_name(pdf)
+            if pdf.owner is None:
+                self._bind(pdf, BY_NAME)
+            elif not self._exam.own & pdf.said:
+                self.evaluates.add(pdf.owner)  # its file name has served another exam by now
+            elif not pdf.said & pdf.owner_words:
+                self._bind(pdf, TAKEN_OVER)
         for pdf, names, others in found.of_pattern:
             if self._is_free(pdf) and the_one(self._with_this(names, others)) == _THIS:
                 self._bind(pdf, BY_PATTERN)
         for pdf in found.of_number:
             if self._is_free(pdf) and not pdf.owner_by_name:
                 self._claim_number(pdf, self._by_number(pdf, found, rules))
-
-    def _claim_name(self, pdf: WaitingPdf) -> None:
-        if pdf.owner is None:
-            self._bind(pdf, BY_NAME)
-        elif not self._exam.own & pdf.said:
-            self.evaluates.add(pdf.owner)  # its file name has served another exam by now
-        elif not pdf.said & pdf.owner_words:
-            self._bind(pdf, TAKEN_OVER)
 
     def _claim_number(self, pdf: WaitingPdf, chosen: int | None) -> None:
         if chosen == _THIS:

@@ -187,14 +187,12 @@ class PaperReader:
         found = reading(sheet.runs, matter.texts)
         if found.of is not None or found.share >= AGREES or not sheet.runs:
             return found
-        return reading(sheet.runs, matter.texts, self._texts_of_others(matter, pdf))
-
-    def _texts_of_others(self, matter: _Matter, pdf: PdfVersion) -> dict[str, Runs]:
-        """Findings of the exams that share the PDF's name, have it as their number, or share a study."""
+        # Findings of the exams that share the PDF's name, have it as their number, or share a study.
         named = (one.exam for one in bearers(self._exams, self._config.hospital, pdf.stem))
         siblings = (sibling.exam for sibling in matter.case.siblings)
         others = {*self._exams.documents.exams_of_stem(pdf.stem), *named, *siblings}
-        return {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
+        texts = {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
+        return reading(sheet.runs, matter.texts, texts)
 
     def _text_of(self, exam: int) -> Runs:
         case = self._exams.case(exam)

@@ -60,18 +60,15 @@ class Scrub:
 
     def step(self) -> float:
         """Read one file, or see what is next; the seconds to rest, 0 when there may be more to do."""
-        self._clear()
+        # End the alarms about instances that were sent again, replaced or purged.
+        if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = self._clock.monotonic()
+            self._damage.clear([one.subject for one in self._catalogue.alarms.of([Alarm.DAMAGED])])
         if self._quiet.busy():
             return _BUSY_SECONDS
         if self._waiting:
             return self._read(self._waiting.popleft())
         return self._go_on() if self._every else LOOK_SECONDS
-
-    def _clear(self) -> None:
-        """End the alarms about instances that were sent again, replaced or purged."""
-        if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
-            self._looked = self._clock.monotonic()
-            self._damage.clear([one.subject for one in self._catalogue.alarms.of([Alarm.DAMAGED])])
 
     def _go_on(self) -> float:
         """Look at the next range of instances; a round that is over rests until the interval is."""

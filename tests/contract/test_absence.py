@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.node.nodes import Absent
 from router.clock import FakeClock, SharedClock
-from router.cluster.absence import STOPPED_FOR, AbsenceWatch, Removal
+from router.cluster.absence import STOPPED_FOR, AbsenceWatch, forget
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.review.decisions import OperatorReason
@@ -35,7 +35,7 @@ class Ward:
         AbsenceWatch(self.catalogue, lease, self.bus, self.clock).look()
 
     def forget(self, name: str) -> None:
-        Removal(self.catalogue, LONG, self.bus, self.clock).forget(name, SAID)
+        forget(self.catalogue, self.bus, self.clock.now(), LONG, name, SAID)
 
     def texts(self, kind: Kind) -> list[str]:
         return [one.text for one in self.told if one.kind == kind]

@@ -6,7 +6,7 @@ import click
 
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
-from router.cluster.absence import Removal
+from router.cluster import absence
 from router.review.decisions import OperatorReason
 
 
@@ -32,7 +32,8 @@ def forget(name: str, why: str, who: str, config_file: Path, as_json: bool) -> N
     config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, bus):
-        Removal(catalogue, config.node.lease, bus, clock_of(catalogue)).forget(name, OperatorReason(who, why.strip()))
+        by = OperatorReason(who, why.strip())
+        absence.forget(catalogue, bus, clock_of(catalogue).now(), config.node.lease, name, by)
     if as_json:
         print_json({"forgotten": name})
     else:

@@ -69,17 +69,14 @@ class ExamFolder:
             if (first := self._by_idem.get(receipt.idem)) is not None:
                 return first
             target = self._exams / receipt.exam / str(receipt.revision)
-            place(self._written(exam), target / "exam.json")
+            with self.spool_file() as file:
+                file.write(exam)
+                sync(file)
+            place(Path(file.name), target / "exam.json")
             place(report, target / "report.pdf")
             self._append(receipt)
             self._by_idem[receipt.idem] = receipt
             return receipt
-
-    def _written(self, exam: bytes) -> Path:
-        with self.spool_file() as file:
-            file.write(exam)
-            sync(file)
-        return Path(file.name)
 
     def _append(self, receipt: Receipt) -> None:
         whole = self._ledger.stat().st_size

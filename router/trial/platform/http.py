@@ -96,18 +96,15 @@ class _Request:
 
     def _answer(self, body: Body, arrived: float) -> str:
         if self._path == "/v1/token":
-            return self._token(body, arrived)
+            try:
+                asked = read_object(body.read_all(_LARGEST_TOKEN_REQUEST))
+            except (ValueError, RecursionError) as error:
+                raise wrong("not a JSON object") from error
+            self._send(200, json.dumps(self._interface.tokens.issue(asked, arrived)).encode(), {})
+            return ""
         if self._path == "/v1/exams":
             return self._exams(body, arrived)
         raise Refusal(404, {"error": "no such path"})
-
-    def _token(self, body: Body, arrived: float) -> str:
-        try:
-            asked = read_object(body.read_all(_LARGEST_TOKEN_REQUEST))
-        except (ValueError, RecursionError) as error:
-            raise wrong("not a JSON object") from error
-        self._send(200, json.dumps(self._interface.tokens.issue(asked, arrived)).encode(), {})
-        return ""
 
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self._interface

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from email.message import Message
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from router.clock import Clock
 from router.crypto.symmetric import sm3, sm3_of
 from router.trial.platform.access import Replays, within_window
 from router.trial.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
 from router.trial.platform.durable import sync
-from router.trial.platform.envelope import Meta, Part, read_object
+from router.trial.platform.envelope import Meta, read_object
 from router.trial.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
 from router.trial.platform.keyring import Keyring
 from router.trial.platform.parts import Spooled
@@ -79,7 +79,8 @@ class Uploads:
         """The body of the confirmation."""
         self._admit(request, meta)
         for part in meta.parts:
-            _check_digest(part, parts[part.name])
+            if parts[part.name].length != part.length or parts[part.name].digest.digest().hex() != part.sm3:
+                raise wrong(f"length or digest of {part.name} does not match")
         open_part = profile.opener(meta)
         exam = io.BytesIO()
         open_part(meta.parts[0], parts["exam"].file, exam)
@@ -87,7 +88,8 @@ class Uploads:
             try:
                 open_part(meta.parts[1], parts["report"].file, report)
                 sync(report)
-                receipt = self._stored(meta, exam.getvalue(), Path(report.name), _digest_of(report))
+                report.seek(0)
+                receipt = self._stored(meta, exam.getvalue(), Path(report.name), sm3_of(report).hex())
             finally:
                 Path(report.name).unlink(missing_ok=True)
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
@@ -131,13 +133,3 @@ class Uploads:
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
-
-
-def _check_digest(part: Part, received: Spooled) -> None:
-    if received.length != part.length or received.digest.digest().hex() != part.sm3:
-        raise wrong(f"length or digest of {part.name} does not match")
-
-
-def _digest_of(file: BinaryIO) -> str:
-    file.seek(0)
-    return sm3_of(file).hex()
