@@ -1,7 +1,4 @@
-"""The configuration file: TOML in, one frozen Config out, or every fault at once.
-
-Relative paths are relative to the file.
-"""
+"""The configuration file: TOML in, one frozen Config out, or every fault. Relative paths are relative to the file."""
 
 import functools
 import hashlib

@@ -69,18 +69,6 @@ class BreakerGate:
         )  # fmt: skip
         return before != after
 
-    def _probed(self, route: Route) -> Breaker:
-        try:
-            route.probe()
-        except RouterError as error:
-            now, why, outage = (
-                self._clock.now(),
-                str(error),
-                (error.outage if isinstance(error, DestinationDown) else Outage.TROUBLE),
-            )
-            return self._change(route, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
-        return self._change(route, breaker.answered)
-
     def _change(self, route: Route, decide: Callable[[Breaker], Breaker]) -> Breaker:
         return self._breakers.change(route.destination, route.channel, self._clock.now(), decide)[1]
 

@@ -115,7 +115,7 @@ class DeadlineMonitor:
                 continue
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
-                self._raise(alarm, one, _said(one, alarm, pause_of(pauses, one.destination)))
+                self._raise(alarm, one, pause_of(pauses, one.destination))
         due = {one.id: one for one in deliveries}
         for each in standing:
             found = None if each.delivery is None else due.get(each.delivery)
@@ -161,7 +161,10 @@ class DeadlineMonitor:
         for one, why in gone(self._catalogue.alarms.of(MAY_BE_GONE), here):
             self._clear(one, why)
 
-    def _raise(self, alarm: Alarm, one: Delivery, text: str) -> None:
+    def _raise(self, alarm: Alarm, one: Delivery, pause: Pause | None) -> None:
+        text = f"{one.channel}: {_SAYS[alarm]}"
+        if pause is not None:
+            text += f"; sending to {pause.place} is paused by {pause.who}: {pause.why}"
         self._bus.record(Event(
             self._clock.now(), Kind.ALARM, text, exam=one.exam, delivery=one.id,
             fields={"destination": one.destination}, alarm=alarm, subject=f"d{one.id}",
@@ -173,12 +176,6 @@ class DeadlineMonitor:
             self._clock.now(), Kind.CLEARED, text, exam=gone.exam, delivery=gone.delivery, fields=fields,
             alarm=gone.alarm, subject=gone.subject,
         ))  # fmt: skip
-
-
-def _said(one: Delivery, alarm: Alarm, pause: Pause | None) -> str:
-    if pause is None:
-        return f"{one.channel}: {_SAYS[alarm]}"
-    return f"{one.channel}: {_SAYS[alarm]}; sending to {pause.place} is paused by {pause.who}: {pause.why}"
 
 
 def _differ(before: datetime | None, after: datetime | None) -> bool:

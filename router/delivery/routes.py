@@ -133,11 +133,7 @@ class Routes:
         self._running = False
 
     def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, ActiveRoute]:
-        """The routes by this configuration, by destination; nothing is in use yet, and what stays as it is is kept.
-
-        `files` is another value when a file that the destination names was renewed. ConfigurationError as
-        `RouteFactory.routes`.
-        """
+        """The routes by this configuration, not in use yet; `files`: stamps. ConfigurationError as RouteFactory's."""
         return {one.name: self._fit(config, one, files(one)) for one in config.destination}
 
     def use(self, fitted: Mapping[str, ActiveRoute]) -> None:

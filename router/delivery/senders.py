@@ -34,7 +34,7 @@ from router.events import Event, EventBus, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.forward.credentials import Credentials
-from router.forward.report import ReportAgent, Upload
+from router.forward.report import Receipt, ReportAgent, Upload
 from router.images.damage import Damage
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import intact
@@ -107,7 +107,7 @@ class ReportSender:
 
     def _hold(self, delivery: Delivery, damaged: Damaged) -> SendResult:
         """Until the document comes again: what was frozen with it is not to be sent."""
-        kind = _KINDS[str(damaged.fields["part"])]
+        kind = "json" if damaged.fields["part"] == "exam" else "pdf"
         document, now = int(_sources(delivery)[kind]), self.clock.now()
         why = f"{damaged.message} ({kind}, document {document})"
         place = self.catalogue.exams.case(delivery.exam).places[document]
@@ -121,14 +121,11 @@ class ReportSender:
         return SendResult(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
 
     def _frozen(self, delivery: Delivery) -> Frozen:
-        """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt.
-
-        After a refusal a person may have mended the configuration, so the document is filled anew.
-        """
-        for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
-            if upload.wanted == delivery.wanted and not upload.refused:
-                return upload
-        self._freeze(delivery, len(self.catalogue.uploads.of(delivery.id)) + 1)
+        """The upload of what is wanted: the one begun, else one filled anew: the configuration may have been fixed."""
+        known = self.catalogue.uploads.of(delivery.id)
+        if known and known[-1].wanted == delivery.wanted and not known[-1].refused:
+            return known[-1]
+        self._freeze(delivery, len(known) + 1)
         return self.catalogue.uploads.of(delivery.id)[-1]
 
     def _freeze(self, delivery: Delivery, n: int) -> None:
@@ -187,32 +184,29 @@ class ReportSender:
         except PermanentError:
             self.catalogue.uploads.refuse(upload.id)
             raise
-        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
-        sent = {
+        self._confirm(delivery, upload, receipt)
+
+    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: Receipt) -> None:
+        """Keep the receipt with the data's level, and with its agreement and purpose (GB/T 39725)."""
+        destination, now = self.config.destination_named(delivery.destination), self.clock.now()
+        document = receipt.to_document() | {
             "destination": delivery.destination,
             "revision": upload.n,
             "exam_sm3": self._sm3(upload.exam_place).hex(),
             "report_sm3": self._sm3(upload.pdf_place).hex(),
-            **self._shared(delivery.destination),
+            "data_level": self.config.share.level,
+            "agreement": destination.agreement if destination else "",
+            "purpose": destination.purpose if destination else "",
         }
-        document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
-        self.storage.reports.write(place, document.encode())
-        self._confirm(delivery, upload, receipt.receipt, place)
-
-    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: str, place: str) -> None:
-        now = self.clock.now()
+        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
+        self.storage.reports.write(place, json.dumps(document, ensure_ascii=False, indent=2).encode())
         try:
-            self.catalogue.uploads.confirm(upload.id, receipt, place, now)
+            self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, now)
         except RouterError:
-            kept = LateReceipt(delivery=delivery.id, n=upload.n, idem=upload.idem, receipt=receipt, place=place, at=now)
-            self.unwritten.keep([kept])
+            self.unwritten.keep([LateReceipt(
+                delivery=delivery.id, n=upload.n, idem=upload.idem, receipt=receipt.receipt, place=place, at=now
+            )])  # fmt: skip
             raise
-
-    def _shared(self, name: str) -> dict[str, object]:
-        """Of which level the data is, under which agreement and what for it went (GB/T 39725)."""
-        destination = self.config.destination_named(name)
-        agreement, purpose = (destination.agreement, destination.purpose) if destination else ("", "")
-        return {"data_level": self.config.share.level, "agreement": agreement, "purpose": purpose}
 
     def _sm3(self, place: str) -> bytes:
         with self.storage.reports.path(place).open("rb") as file:
@@ -327,17 +321,14 @@ class ImagesSender:
         book.close()
         counts = self.suspects.lost(lost.key)
         try:
-            return self._given_up(delivery, lost, counts=counts)
+            losses, tally = self.catalogue.ledger.lost(lost.key, counts), self._tally(delivery)
+            if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
+                return False
+            reason = f"the destination aborts on it: {losses} associations were lost with it under way"
+            outcome = Outcome(key=lost.key, fate=Fate.REFUSED, status=None, association=lost.association, reason=reason)
+            self.catalogue.ledger.record([outcome], self.clock.now())
         except TransientError:  # others have theirs under way, whose results are worth more than this count
             return False
-
-    def _given_up(self, delivery: Delivery, lost: Result, *, counts: bool) -> bool:
-        losses, tally = self.catalogue.ledger.lost(lost.key, counts), self._tally(delivery)
-        if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
-            return False
-        reason = f"the destination aborts on it: {losses} associations were lost with it under way"
-        outcome = Outcome(key=lost.key, fate=Fate.REFUSED, status=None, association=lost.association, reason=reason)
-        self.catalogue.ledger.record([outcome], self.clock.now())
         return True
 
     def _ending(self, delivery: Delivery) -> SendResult:
@@ -370,9 +361,6 @@ class ImagesSender:
     def _tally(self, delivery: Delivery) -> Tally:
         tallies = self.catalogue.ledger.tallies([delivery.exam])
         return tallies.get((delivery.exam, delivery.destination), Tally())
-
-
-_KINDS = {"exam": "json", "report": "pdf"}
 
 
 def _sources(delivery: Delivery) -> dict[str, str]:

@@ -10,10 +10,7 @@ from router.policy.bandwidth import Bucket, Window, rate_at
 
 
 class Throttle:
-    """Of one destination, shared by all who send to it. Called with a number of bytes it waits until they may go.
-
-    `senders` says how many nodes send there: each has its part of the rate.
-    """
+    """The rate to one destination: called with a number of bytes it waits. Each of `senders()` nodes has its part."""
 
     def __init__(
         self, windows: Sequence[Window], zone: ZoneInfo, clock: Clock, sleep: Callable[[float], None] = time.sleep,

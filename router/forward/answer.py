@@ -40,10 +40,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Proof that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
-
-    `request_keys` are the ids of the request's keys, by purpose.
-    """
+    """Proof that an answer is the platform's: `signature` (or MAC) of `text`. `request_keys` are ids by purpose."""
 
     profile: str
     key_id: str
@@ -88,11 +85,9 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
     """Token and lifetime in seconds; TransientError, mostly DestinationDown, for an answer that grants none."""
     if answer.status in (401, 403):
         raise DestinationDown(
-            "the platform refuses the interface key (API key) or the app name",
-            outage=Outage.CREDENTIALS,
-            hint=f"compare api_key_file and app with what the platform has; {_CLOCK_HINT}",
-            status=answer.status,
-        )
+            "the platform refuses the interface key (API key) or the app name", outage=Outage.CREDENTIALS,
+            hint=f"compare api_key_file and app with what the platform has; {_CLOCK_HINT}", status=answer.status,
+        )  # fmt: skip
     if answer.status != 200:
         meaning = refusal(answer, now)
         raise meaning if isinstance(meaning, TransientError) else _not_the_profile(answer)
@@ -131,7 +126,7 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
             outage=Outage.CREDENTIALS,
             hint="compare app, api_key_file and the signing key's id (keys show) with what the platform has",
             status=status,
-        )
+        )  # fmt: skip
     if status == 422:
         return PermanentError("the platform does not accept the exam JSON", faults=_faults(answer), status=status)
     if status in (408, 429) or status >= 500:
@@ -169,10 +164,7 @@ def _not_the_profile(answer: Answer) -> DestinationDown:
 
 
 def proof_of(answer: Answer, header: str) -> tuple[str, bytes] | None:
-    """The key id and the signature or MAC of an answer's `header`; b"" where it is not base64.
-
-    None where the answer has no such header.
-    """
+    """The key id and the signature or MAC in `header`, b"" where it is not base64; None without such a header."""
     if header not in answer.headers:
         return None
     try:

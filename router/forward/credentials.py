@@ -37,12 +37,9 @@ class KeyFiles:
     """
 
     def __init__(
-        self,
-        destination: HttpDestination,
-        beside: Path,
-        accept: Callable[[Credentials], None],
+        self, destination: HttpDestination, beside: Path, accept: Callable[[Credentials], None],
         refused: Callable[[ConfigurationError], None],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._destination = destination
         self._beside = beside
         self._accept = accept

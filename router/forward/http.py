@@ -86,10 +86,7 @@ class Multipart:
 
 
 class Session:
-    """Requests to one destination, safe to share between threads.
-
-    ConfigurationError when the URL does not read, a certificate file is missing or the client's key is open to others.
-    """
+    """Requests to one destination, by any thread. ConfigurationError for a wrong URL, certificate file or key file."""
 
     def __init__(self, destination: HttpPeer, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
         self._base = destination.url.rstrip("/")
@@ -121,10 +118,7 @@ class Session:
             return Answer(response.status_code, response.headers, self._read(response))
 
     def status(self, method: str, headers: Mapping[str, str], body: bytes = b"") -> int:
-        """Send to the URL itself; return the status of the answer, without reading its body.
-
-        DestinationDown and TransientError as for `post`.
-        """
+        """Send to the URL itself; the status of the answer, whose body is not read. Raises as `post` does."""
         with self._opened(method, "", headers, body) as response:
             return response.status_code
 
@@ -311,10 +305,7 @@ class _Adapter(HTTPAdapter):
 
 
 def overhear(note: Callable[[int, bytes], None]) -> None:
-    """Call `note` with status and body of each answer that a library receives by requests in this process.
-
-    Only for a separate program: it changes requests itself.
-    """
+    """Call `note` with each answer that a library gets by requests. It changes requests: only for another program."""
     send = requests.Session.send
 
     def heard(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:

@@ -39,7 +39,7 @@ class ExamReader:
         """ConfigurationError names every fault of every file, and every field of the exam that `config` misnames."""
         self._config = config
         self._stamps = self._looked()
-        faults = [*_not_fields(config), *_misnamed(config)]
+        faults = _misnamed(config)
         try:
             self._load()
         except ConfigurationError as error:
@@ -84,10 +84,7 @@ class ExamReader:
         return {key: value for key, value in document.items() if key not in hl7.sources}
 
     def refresh(self) -> bool:
-        """Load code tables and mapping files that have changed on disk; whether any has.
-
-        ConfigurationError once for each change that leaves a file faulty: the former ones stay in use.
-        """
+        """Load changed code tables and mapping files; whether any. ConfigurationError once a fault: the former stay."""
         stamps = self._looked()
         if stamps == self._stamps:
             return False
@@ -154,18 +151,15 @@ def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> R
     return RisMapping()
 
 
-def _not_fields(config: Config) -> list[str]:
-    return [
+def _misnamed(config: Config) -> list[str]:
+    faults = [
         f"destination {destination.name}: accept_empty: {path!r} is not a field of appendix B"
         + did_you_mean(path, BY_PATH)
         for destination in config.destination
         for path in destination.accept_empty
         if path not in BY_PATH
     ]
-
-
-def _misnamed(config: Config) -> list[str]:
-    return [
+    return faults + [
         f"share.exclude {rule.name!r}: {name!r}: {why}"
         for rule in config.share.exclude
         for name in (rule.model_extra or {}).keys() - EXCLUDE_FIELDS

@@ -85,10 +85,7 @@ class Intake:
         return self._reader.batch(batch)
 
     def refuse(self, seen: Seen, error: InvalidData) -> bool:
-        """Set a file that does not read aside with the reason; OSError when that cannot be done.
-
-        False where it has changed since it was read: it is to be read again.
-        """
+        """Set a file aside with the reason; False where it has changed, to be read again. OSError when it cannot be."""
         return self._refused.refuse(seen, error)
 
     def dealt_with(self, seen: Seen) -> bool:

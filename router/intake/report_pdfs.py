@@ -43,10 +43,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """The choice of an exam's PDF, what is kept of it, and what of it calibrates its source.
-
-    `doubts` are those that hold, by the PDF's document.
-    """
+    """The choice of an exam's PDF, what is kept of it, its lesson, and the doubts that hold, by the PDF's document."""
 
     choice: Choice
     kept: Chosen

@@ -1,7 +1,4 @@
-"""Watch over the clock: one that jumps, and one that differs from the database's.
-
-Work that was put off by a wrong time does not wait for that time.
-"""
+"""Watch over the clock: one that jumps, one that differs from the database's. Work put off by it is tried again."""
 
 from datetime import datetime, timedelta
 

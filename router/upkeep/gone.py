@@ -19,10 +19,7 @@ _REMOVED = "the destination is not configured any more"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
-    """The configured places of deliveries, the names of the node's loops, the folders of quarantine/.
-
-    `works` is None where the loops are not known.
-    """
+    """The configured places, the node's loops by name (None where they are not known), the folders of quarantine/."""
 
     places: Collection[tuple[str, Channel]]
     works: Collection[str] | None

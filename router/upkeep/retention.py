@@ -63,10 +63,7 @@ def due(times: Times, now: datetime) -> Ages:
 
 
 def early(times: Times, now: datetime) -> Ages:
-    """The ages when the disk is short: delivered data at once, unnamed data after a quarter of its time.
-
-    An exam's report often comes a day or two after the images; those must not have gone.
-    """
+    """The ages when the disk is short: delivered data at once, unnamed after a quarter of its time, as reports lag."""
     return Ages(now - min(times.delivered, _SHORTEST_DELIVERED), now - times.unmatched / _SHARE_UNMATCHED)
 
 

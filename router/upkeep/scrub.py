@@ -33,8 +33,7 @@ class _Stopped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """Work that the scrub gives way to. `busy`: whether something is being sent; `wait` rests for so many seconds and
-    returns whether the node stops."""
+    """`busy`: whether something is being sent. `wait` rests for so many seconds and returns whether the node stops."""
 
     busy: Callable[[], bool]
     wait: Callable[[float], bool]

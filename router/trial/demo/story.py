@@ -124,11 +124,9 @@ class Story:
             self._seen = time.monotonic()
 
     def _until(
-        self,
-        wanted: Callable[[Sequence[Line]], bool],
-        otherwise: str = _STUCK,
+        self, wanted: Callable[[Sequence[Line]], bool], otherwise: str = _STUCK,
         running: Sequence[Program] | None = None,
-    ) -> bool:
+    ) -> bool:  # fmt: skip
         """Wait; False, with `trouble`, as soon as nothing moves any more or a needed program has ended."""
         programs = (self._stage.node, self._stage.cloud) if running is None else running
         signs, changed = None, time.monotonic()

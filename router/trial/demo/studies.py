@@ -62,10 +62,7 @@ def shipped_studies(also: Path | None = None) -> list[DemoStudy]:
 
 
 def read_studies(paths: Iterable[Path], *, only_whole: bool = False) -> list[DemoStudy]:
-    """The studies that these files make up, in the order of their first file. OSError when one cannot be read.
-
-    `only_whole` leaves out files that break off.
-    """
+    """The studies of these files, by their first file; `only_whole` leaves out files that break off. OSError."""
     studies: dict[str, list[tuple[DemoFile, Header]]] = {}
     seen: set[str] = set()
     for path in paths:
@@ -114,17 +111,10 @@ def derived_uid(*parts: object) -> str:
 
 
 def make_ct_study(
-    folder: Path,
-    slices: int = 300,
-    *,
-    study_uid: str,
-    patient_id: str,
-    name: str,
-    accession: str,
-    sex: str = "M",
+    folder: Path, slices: int = 300, *, study_uid: str, patient_id: str, name: str, accession: str, sex: str = "M",
     birth_date: str = "19600501",
     taken: datetime.datetime = datetime.datetime(2026, 3, 2, 9, 30),  # noqa: DTZ001 - DICOM DA and TM have no zone
-) -> list[Path]:
+) -> list[Path]:  # fmt: skip
     """Write a chest CT as a GE scanner would: two scouts, `slices` thin slices of 1 mm, and a dose report.
 
     `name` is a PN with its groups ("Zhang^San=张^三"), stored in GB18030. The slices are 512 x 512 of 16 bits, about

@@ -1,7 +1,4 @@
-"""Deliberate faults, which show integrators and tests how a sender reacts.
-
-Each upload takes the next fault of the list; after the last one the platform behaves.
-"""
+"""Deliberate faults, to show how a sender reacts: each upload takes the next of a list; then the platform behaves."""
 
 import re
 import threading

@@ -37,23 +37,9 @@ class Interface:
     faults: Faults
 
 
-class HttpServer:
-    """Answers from the interface, from `start` to `stop`."""
-
-    def __init__(self, interface: Interface) -> None:
-        self._interface = interface
-        self._server = WebServer("reference-platform", self._handle, _LIMITS)
-
-    def start(self, host: str, port: int) -> int:
-        """Listen; the real port. OSError when it is taken."""
-        return self._server.start(host, port)
-
-    def stop(self) -> None:
-        """Stop listening."""
-        self._server.stop()
-
-    def _handle(self, exchange: Exchange) -> None:
-        _Request(self._interface, exchange).answer()
+def http_server(interface: Interface) -> WebServer:
+    """A server that answers from the interface."""
+    return WebServer("reference-platform", lambda exchange: _Request(interface, exchange).answer(), _LIMITS)
 
 
 class _Request:

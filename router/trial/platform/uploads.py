@@ -2,6 +2,7 @@
 
 import io
 import json
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -15,7 +16,7 @@ from router.trial.platform.access import Replays, within_window
 from router.trial.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
 from router.trial.platform.durable import sync
 from router.trial.platform.envelope import Meta, read_object
-from router.trial.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
+from router.trial.platform.exams import ExamFolder, Receipt, folder_name
 from router.trial.platform.keyring import Keyring
 from router.trial.platform.parts import Spooled
 from router.trial.platform.profiles import PlatformProfile, profiles
@@ -65,10 +66,7 @@ class Uploads:
     def accept(
         self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], None]
     ) -> Confirmation:
-        """The confirmation, once everything is durable; a Refusal for any fault.
-
-        A Refusal is signed where the request's own signature verifies; `checked` is called then.
-        """
+        """The confirmation once all is durable, else a Refusal: signed from `checked` on, as the sender is proved."""
         meta = profile.authentic(request.path, request.headers, parts["meta"].file.read())
         proof = partial(profile.proof, meta)
         with proved_by(proof):
@@ -109,7 +107,7 @@ class Uploads:
             folder = self._checked_folder(exam)
             receipt = self._exams.store(
                 Receipt(
-                    receipt=new_receipt_id(), idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
+                    receipt=uuid.uuid4().hex, idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
                     app=meta.app, exam=folder, revision=meta.revision, exam_sm3=content[0], report_sm3=report_sm3,
                 ), exam, report,
             )  # fmt: skip
