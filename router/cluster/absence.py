@@ -62,6 +62,11 @@ def subject_of(name: str) -> str:
     return f"node {name}"
 
 
+def audit_of(name: str) -> str:
+    """The subject of the alarm about a node's audit trail."""
+    return f"audit of {name}"
+
+
 def forget(catalogue: Catalogue, bus: EventBus, now: datetime, lease: timedelta, name: str, by: OperatorReason) -> None:
     """Remove a node that will not come back and end its alarms. InvalidData for one that lives, or that is unknown."""
     nodes = catalogue.nodes
@@ -73,5 +78,6 @@ def forget(catalogue: Catalogue, bus: EventBus, now: datetime, lease: timedelta,
             raise InvalidData(f"no node is called {name}", hint="`scripts/status` names the nodes")
         nodes.forget(name)
         bus.record(Event(now, Kind.DECIDED, f"the node {name} was removed: {by.why}", who=by.who))
-        for alarm, subject in ((Alarm.NODE_SILENT, subject_of(name)), (Alarm.CLOCK, clock_of(name))):
+        about = {Alarm.NODE_SILENT: subject_of(name), Alarm.CLOCK: clock_of(name), Alarm.AUDIT: audit_of(name)}
+        for alarm, subject in about.items():
             bus.record(Event(now, Kind.CLEARED, f"the node {name} was removed", alarm=alarm, subject=subject))
