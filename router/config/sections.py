@@ -13,38 +13,11 @@ from router.config.sharing import EXCLUDE_FIELDS, OF_EXAM, Exclude, Identity, Se
 from router.config.sources import Hl7Listener, Query, Receive, Reports, Sender
 
 __all__ = [
-    "EXCLUDE_FIELDS",
-    "KEY_FILES",
-    "OF_EXAM",
-    "Admin",
-    "Alarms",
-    "Branch",
-    "CodeTable",
-    "Config",
-    "Department",
-    "Destination",
-    "Device",
-    "DicomDestination",
-    "Exclude",
-    "Heartbeat",
-    "Hl7Listener",
-    "Hospital",
-    "HttpDestination",
-    "HttpPeer",
-    "Identity",
-    "Mail",
-    "Node",
-    "Query",
-    "Receive",
-    "Reports",
-    "Retention",
-    "Sender",
-    "Series",
-    "Share",
-    "Syslog",
-    "Thin",
-    "Tls",
-]
+    "EXCLUDE_FIELDS", "KEY_FILES", "OF_EXAM", "Admin", "Alarms", "Branch", "CodeTable", "Config", "Department",
+    "Destination", "Device", "DicomDestination", "Exclude", "Heartbeat", "Hl7Listener", "Hospital", "HttpDestination",
+    "HttpPeer", "Identity", "Mail", "Node", "Query", "Receive", "Reports", "Retention", "Sender", "Series", "Share",
+    "Syslog", "Thin", "Tls",
+]  # fmt: skip
 
 
 class Config(Section):

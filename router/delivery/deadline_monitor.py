@@ -19,7 +19,7 @@ from router.policy.forecast import Job, finish
 from router.policy.pause import Pause, pause_of
 from router.policy.states import PENDING, State
 from router.review.attention import AttentionAlarms, look, places_of, quarantined
-from router.upkeep.gone import MAY_BE_GONE, Here, gone
+from router.upkeep.gone import MAY_BE_GONE, gone
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
 _SAYS = {
@@ -157,8 +157,8 @@ class DeadlineMonitor:
                 self._catalogue.breakers.forget(tripped.destination, tripped.channel)
         # Of several nodes each has parts that others have not: what one of them tells of its own stays its matter.
         works = self._works() if len(self._catalogue.nodes.known()) < 2 else None
-        here = Here(places=places, works=works, quarantined=quarantined(self._quarantine))
-        for one, why in gone(self._catalogue.alarms.of(MAY_BE_GONE), here):
+        active = self._catalogue.alarms.of(MAY_BE_GONE)
+        for one, why in gone(active, places=places, works=works, quarantined=quarantined(self._quarantine)):
             self._clear(one, why)
 
     def _raise(self, alarm: Alarm, one: Delivery, pause: Pause | None) -> None:

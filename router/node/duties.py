@@ -26,7 +26,7 @@ from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
-from router.upkeep.scrub import Quiet, Scrub
+from router.upkeep.scrub import Scrub
 from router.upkeep.silence import SilenceWatch
 
 IDLE_SECONDS = 1.0
@@ -317,10 +317,9 @@ class Duties:
 
     def _scrub(self) -> Scrub:
         parts = self._parts
-        quiet = Quiet(busy=lambda: parts.dispatcher.busy, wait=parts.stopping.wait)
         return Scrub(
             every=parts.config.retention.scrub, catalogue=parts.catalogue, storage=parts.storage, bus=parts.bus,
-            clock=parts.clock, quiet=quiet,
+            clock=parts.clock, busy=lambda: parts.dispatcher.busy, wait=parts.stopping.wait,
         )  # fmt: skip
 
     def _look_for_silence(self) -> float:

@@ -47,7 +47,7 @@ class Fault:
 class Faults:
     """The list, shared by all connections. ConfigurationError when a name is unknown."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._left = [_fault(name) for name in names]
         self._lock = threading.Lock()
 
