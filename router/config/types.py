@@ -129,7 +129,10 @@ def is_loopback(host: str) -> bool:
 
 
 def is_within(address: str, networks: Sequence[str]) -> bool:
-    """Whether an IP address lies in one of the networks, or there are none. ::ffff:10.0.0.1 is 10.0.0.1; no scope."""
+    """Whether an IP address lies in one of the networks, or there are none.
+
+    An IPv4 address written as IPv6 (::ffff:10.0.0.1) counts as itself, and a scope (%eth0) is left out.
+    """
     if not networks:
         return True
     ip = ipaddress.ip_address(address.partition("%")[0])

@@ -133,7 +133,7 @@ class Routes:
         self._running = False
 
     def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, ActiveRoute]:
-        """The routes by this configuration, not in use yet; `files`: stamps. ConfigurationError as RouteFactory's."""
+        """The routes by this configuration, not in use yet; `files` are stamps. Raises as `RouteFactory.routes`."""
         return {one.name: self._fit(config, one, files(one)) for one in config.destination}
 
     def use(self, fitted: Mapping[str, ActiveRoute]) -> None:

@@ -305,7 +305,7 @@ class _Adapter(HTTPAdapter):
 
 
 def overhear(note: Callable[[int, bytes], None]) -> None:
-    """Call `note` with each answer that a library gets by requests. It changes requests: only for another program."""
+    """Call `note` with each answer that a library gets by requests. It changes requests: for a program of its own."""
     send = requests.Session.send
 
     def heard(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:

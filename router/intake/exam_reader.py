@@ -84,7 +84,7 @@ class ExamReader:
         return {key: value for key, value in document.items() if key not in hl7.sources}
 
     def refresh(self) -> bool:
-        """Load changed code tables and mapping files; whether any. ConfigurationError once a fault: the former stay."""
+        """Load changed code tables and mapping files; whether any. ConfigurationError, once: the former ones stay."""
         stamps = self._looked()
         if stamps == self._stamps:
             return False

@@ -156,7 +156,8 @@ class _Claims:
                 self._bind(pdf, TAKEN_OVER)
         for pdf, names, others in found.of_pattern:
             mine = {kind: [_THIS] if exam.has(kind, name) else [] for kind, name in names.items()}
-            if self._is_free(pdf) and the_one({kind: [*exams, *mine[kind]] for kind, exams in others.items()}) == _THIS:
+            having = {kind: [*exams, *mine[kind]] for kind, exams in others.items()}
+            if self._is_free(pdf) and the_one(having) == _THIS:
                 self._bind(pdf, BY_PATTERN)
         for pdf in found.of_number:
             if self._is_free(pdf) and not pdf.owner_by_name:

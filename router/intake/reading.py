@@ -30,7 +30,7 @@ _MOST_ENDED = 2  # as with instances
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """A batch as read: documents; files with faults; unreadable ones; `changed`: gone, or not as they were scanned."""
+    """A batch as read: documents, faulty files, unreadable ones; `changed` are gone, or not as they were scanned."""
 
     documents: tuple[ReadDocument, ...]
     invalid: Mapping[Seen, InvalidData]

@@ -70,7 +70,7 @@ class Duty:
 
 
 class Duties:
-    """The duties of a node and its routes, with their loops. No exam is evaluated under `evaluating`, for a reload."""
+    """The duties of a node and its routes, with their loops. A reload holds `evaluating`: no exam is evaluated then."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

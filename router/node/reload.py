@@ -65,7 +65,7 @@ class Reload:
         return done
 
     def _apply(self, wanted: Config) -> str:
-        """Make everything ready, then use it, so that a fault changes nothing; the text of it. Deliveries go on."""
+        """Make everything ready, then use it, so that a fault changes nothing; the text of what was done."""
         parts, duties = self._parts, self._duties
         changes = compare(parts.config, wanted)
         config, files = changes.config, stamps(changes.config)

@@ -62,7 +62,7 @@ def shipped_studies(also: Path | None = None) -> list[DemoStudy]:
 
 
 def read_studies(paths: Iterable[Path], *, only_whole: bool = False) -> list[DemoStudy]:
-    """The studies of these files, by their first file; `only_whole` leaves out files that break off. OSError."""
+    """The studies of these files, by their first file; `only_whole` leaves out files that break off. Raises OSError."""
     studies: dict[str, list[tuple[DemoFile, Header]]] = {}
     seen: set[str] = set()
     for path in paths:

@@ -66,7 +66,7 @@ class Uploads:
     def accept(
         self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], None]
     ) -> Confirmation:
-        """The confirmation once all is durable, else a Refusal: signed from `checked` on, as the sender is proved."""
+        """The confirmation once all is durable, else a Refusal, signed once the request is `checked` as authentic."""
         meta = profile.authentic(request.path, request.headers, parts["meta"].file.read())
         proof = partial(profile.proof, meta)
         with proved_by(proof):
