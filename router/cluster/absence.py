@@ -45,8 +45,11 @@ class AbsenceWatch:
 
     def _missed(self) -> Iterator[tuple[str, str]]:
         for name in self._catalogue.nodes.late(self._lease * _SILENT):
-            text = f"the node {name} gives no sign of life, and its process may still run; what it was sending goes on"
-            yield name, f"{text} at the other nodes as its leases end"
+            text = (
+                f"the node {name} gives no sign of life, and its process may still run; what it was sending goes on"
+                " at the other nodes as its leases end"
+            )
+            yield name, text
         for one in self._catalogue.nodes.absent():
             if one.how == Absent.DEAD:
                 yield one.node, f"the node {one.node} is dead: {one.taken}"
@@ -62,9 +65,9 @@ def subject_of(name: str) -> str:
     return f"node {name}"
 
 
-def audit_of(name: str) -> str:
+def audit_of(node: str) -> str:
     """The subject of the alarm about a node's audit trail."""
-    return f"audit of {name}"
+    return f"audit of {node}"
 
 
 def forget(catalogue: Catalogue, bus: EventBus, now: datetime, lease: timedelta, name: str, by: OperatorReason) -> None:

@@ -83,7 +83,10 @@ class Membership:
         now = self._clock.now()
         self._unwritten.adopt(self._catalogue.late, name)
         count = self._catalogue.queue.take_back(name, now)
-        taken = f"{count} delivery(s) that it was sending and {instances} instance(s) that it had acknowledged"
-        self._catalogue.nodes.leave(name, Absent.DEAD, f"{taken} went over to the node {self._owner}")
+        taken = (
+            f"{count} delivery(s) that it was sending and {instances} instance(s) that it had acknowledged went over to"
+            f" the node {self._owner}"
+        )
+        self._catalogue.nodes.leave(name, Absent.DEAD, taken)
         text = f"the node {name} is dead: {count} delivery(s) that it was sending go on here"
         self._bus.record(Event(now, Kind.STOPPED, text))

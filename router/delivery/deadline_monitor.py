@@ -164,7 +164,7 @@ class DeadlineMonitor:
     def _raise(self, alarm: Alarm, one: Delivery, pause: Pause | None) -> None:
         text = f"{one.channel}: {_SAYS[alarm]}"
         if pause is not None:
-            text += f"; sending to {pause.place} is paused by {pause.who}: {pause.why}"
+            text = f"{one.channel}: {_SAYS[alarm]}; sending to {pause.place} is paused by {pause.who}: {pause.why}"
         self._bus.record(Event(
             self._clock.now(), Kind.ALARM, text, exam=one.exam, delivery=one.id,
             fields={"destination": one.destination}, alarm=alarm, subject=f"d{one.id}",

@@ -181,11 +181,8 @@ def receipt_in(answer: Answer, message: envelope.Message, proof: Proof | None) -
     document = _json(answer)
     if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
         raise Unproven("the receipt is for another upload", idem=message.idem)
-    number = document.get("receipt")
-    if not isinstance(number, str) or not number:
-        raise Unproven("the receipt has no receipt")
     return Receipt(
-        receipt=number, idem=message.idem, at=instant(document.get("ts")), nonce=message.nonce, status=answer.status,
+        receipt=_text(document, "receipt"), idem=message.idem, at=instant(document.get("ts")), nonce=message.nonce, status=answer.status,
         body=answer.body, proof=proof,
     )  # fmt: skip
 
@@ -206,6 +203,13 @@ def _said(answer: Answer, field: str) -> object:
         return _json(answer).get(field)
     except Unproven:
         return None
+
+
+def _text(document: Mapping[str, Any], field: str) -> str:
+    value = document.get(field)
+    if not isinstance(value, str) or not value:
+        raise Unproven(f"the receipt has no {field}")
+    return value
 
 
 def instant(milliseconds: object) -> datetime:

@@ -57,10 +57,10 @@ def send(url: str, title: str, body: str, proxy: str) -> None:
     """Send a message; TransientError unless the service says that it has accepted it."""
     answer = _run({"urls": [url], "title": title, "body": body}, proxy)
     if not answer["sent"]:
-        if answer["status"] is None:
+        status, code = answer["status"], answer["code"]
+        if status is None:
             raise TransientError("it cannot be reached, or does not answer")
-        code = f", error code {answer['code']}" if answer["code"] else ""
-        raise TransientError(f"it answers {answer['status']}{code}")
+        raise TransientError(f"it answers {status}" + (f", error code {code}" if code else ""))
 
 
 def _run(question: Mapping[str, object], proxy: str) -> Mapping[str, Any]:

@@ -25,9 +25,8 @@ def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
         matches["at"] = datetime.fromisoformat(str(document["at"])) == instant(answer["ts"])
     except (KeyError, TypeError, ValueError, Unproven) as error:
         raise InvalidData("not a receipt as the node keeps it") from error
-    named = document.get("key_id")
     checks = {
-        f"it names key {named}, this is key {key_id(key)}": named == key_id(key),
+        f"it names key {document.get('key_id')}, this is key {key_id(key)}": document.get("key_id") == key_id(key),
         "the signed text is not that of this answer": signed == gm_envelope_1.signed_response(status, nonce, sm3(body)),
         **{f"{name} is not what the signed answer says": right for name, right in matches.items()},
         "the signature does not verify": key.verify(signed, signature),

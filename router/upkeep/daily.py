@@ -78,14 +78,14 @@ class Daily:
         unreported = without_report(self._config, self._catalogue, now)
         quarantine = self._config.node.data / "quarantine"
         counts = tallied(look(self._catalogue, places_of(self._config), quarantine, now))
-        waiting = (f"{n} {what}{f' at {place}' if place else ''}" for (what, place), n in counts.items())
+        named = (f"{n} {what}{f' at {place}' if place else ''}" for (what, place), n in counts.items())
         lines = [
             f"Deliveries that were due on {day}: {counted(found)}",
             *(f"- d{it.id} {o.exam_id} {it.channel} to {it.destination}: {o.punctuality}, {o.reason}"
               for o in found if o.punctuality in OVERDUE for it in [o.delivery]),
             f"Approved in the last {_DAYS} days: {summed(accounts)}",
             *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
-            f"Waits for a person: {', '.join(waiting) or 'nothing'}",
+            f"Waits for a person: {', '.join(named) or 'nothing'}",
             f"Studies that no exam names: {unreported.count}, of which {unreported.recent} should get their report",
             *(f"- {number} sent by {sender or '-'}" for sender, number in unreported.by_sender[:_SENDERS]),
         ]  # fmt: skip

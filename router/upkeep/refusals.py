@@ -300,8 +300,9 @@ def subject_of(one: RefusedSender) -> str:
 
 def _text(one: RefusedSender) -> str:
     who, why = sender(one.calling, one.address), meaning(one.why, one.reason, one.called)
-    refused = f"images of {who} are refused" if one.kind == IMAGES else f"{who} is refused"
-    return f"{refused}: {why} ({one.count} so far)"
+    if one.kind == IMAGES:
+        return f"images of {who} are refused: {why} ({one.count} so far)"
+    return f"{who} is refused: {why} ({one.count} so far)"
 
 
 def _ended(alarm: Alarm, one: RefusedSender | None) -> str:
