@@ -182,8 +182,8 @@ def receipt_in(answer: Answer, message: envelope.Message, proof: Proof | None) -
     if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
         raise Unproven("the receipt is for another upload", idem=message.idem)
     return Receipt(
-        receipt=_text(document, "receipt"), idem=message.idem, at=instant(document.get("ts")), nonce=message.nonce, status=answer.status,
-        body=answer.body, proof=proof,
+        receipt=_text(document, "receipt"), idem=message.idem, at=instant(document.get("ts")), nonce=message.nonce,
+        status=answer.status, body=answer.body, proof=proof,
     )  # fmt: skip
 
 
