@@ -5,7 +5,7 @@ leases, and at once where its lock shows that its process has ended.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -65,28 +65,22 @@ def subject_of(name: str) -> str:
     return f"node {name}"
 
 
-class Removal:
-    """The removal of a node that will not come back, by a person."""
+def audit_of(node: str) -> str:
+    """The subject of the alarm about a node's audit trail."""
+    return f"audit of {node}"
 
-    def __init__(self, catalogue: Catalogue, lease: timedelta, bus: EventBus, clock: Clock) -> None:
-        self._catalogue = catalogue
-        self._lease = lease
-        self._bus = bus
-        self._clock = clock
 
-    def forget(self, name: str, reason: OperatorReason) -> None:
-        """Forget the node and end its alarms. InvalidData for a node that lives, or that is unknown."""
-        nodes = self._catalogue.nodes
-        with self._catalogue.engine.write():
-            known = nodes.known()
-            if name in known - nodes.late(self._lease):
-                raise InvalidData(f"the node {name} lives: it gives signs of life", hint="stop it first")
-            if name not in known | {one.node for one in nodes.absent()}:
-                raise InvalidData(f"no node is called {name}", hint="`scripts/status` names the nodes")
-            nodes.forget(name)
-            now = self._clock.now()
-            text = f"the node {name} was removed: {reason.why}"
-            self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who))
-            for alarm, subject in ((Alarm.NODE_SILENT, subject_of(name)), (Alarm.CLOCK, clock_of(name))):
-                event = Event(now, Kind.CLEARED, f"the node {name} was removed", alarm=alarm, subject=subject)
-                self._bus.record(event)
+def forget(catalogue: Catalogue, bus: EventBus, now: datetime, lease: timedelta, name: str, by: OperatorReason) -> None:
+    """Remove a node that will not come back and end its alarms. InvalidData for one that lives, or that is unknown."""
+    nodes = catalogue.nodes
+    with catalogue.engine.write():
+        known = nodes.known()
+        if name in known - nodes.late(lease):
+            raise InvalidData(f"the node {name} lives: it gives signs of life", hint="stop it first")
+        if name not in known | {one.node for one in nodes.absent()}:
+            raise InvalidData(f"no node is called {name}", hint="`scripts/status` names the nodes")
+        nodes.forget(name)
+        bus.record(Event(now, Kind.DECIDED, f"the node {name} was removed: {by.why}", who=by.who))
+        about = {Alarm.NODE_SILENT: subject_of(name), Alarm.CLOCK: clock_of(name), Alarm.AUDIT: audit_of(name)}
+        for alarm, subject in about.items():
+            bus.record(Event(now, Kind.CLEARED, f"the node {name} was removed", alarm=alarm, subject=subject))

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.sections import Config, Destination, Receive, Tls
+from router.config.file import Stamp, stamp_of
+from router.config.sections import Config, Receive, Tls
 from router.errors import ConfigurationError
 
 _LIVE_SECTIONS = (
@@ -16,17 +17,10 @@ _LIVE_SECTIONS = (
 _LIVE_KEYS: Mapping[str, tuple[str, ...]] = {
     "receive": ("senders", "max_associations", "max_associations_per_sender", "tls"),
     "reports": (
-        "mapping",
-        "hl7_mapping",
-        "hl7_repeat",
-        "approved_only",
-        "pdf_text_check",
-        "pair_within",
-        "clock_tolerance",
+        "mapping", "hl7_mapping", "hl7_repeat", "approved_only", "pdf_text_check", "pair_within", "clock_tolerance",
     ),
-}
-_Stamp = tuple[int, int, int]
-Stamps = Mapping[str, tuple[_Stamp | None, ...]]
+}  # fmt: skip
+Stamps = Mapping[str, tuple[Stamp | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,12 @@ def compare(running: Config, wanted: Config) -> Changes:
     for section, keys in _LIVE_KEYS.items():
         former, new = getattr(running, section), getattr(wanted, section)
         parts[section] = former.model_copy(update={key: getattr(new, key) for key in keys})
-    _require_closed(parts["receive"])
+    # Refuse to take senders or TLS from a listener whose address waits for the restart.
+    try:
+        Receive.model_validate({name: getattr(parts["receive"], name) for name in Receive.model_fields})
+    except ValidationError as error:
+        faults = tuple(f"receive: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+        raise ConfigurationError("[receive] can be taken up by a restart only:", faults=faults) from error
     config = running.model_copy(update=parts)
     added = tuple(one.name for one in config.destination if running.destination_named(one.name) is None)
     return Changes(config, tuple(_differences(running, config)), tuple(_differences(config, wanted)), added)
@@ -57,7 +56,7 @@ def compare(running: Config, wanted: Config) -> Changes:
 
 def stamps(config: Config) -> Stamps:
     """Stamps of the files of each certificate, by the key of the configuration that names them."""
-    return {key: tuple(map(_stamp, files)) for key, files in _tls_files(config)}
+    return {key: tuple(map(stamp_of, files)) for key, files in _tls_files(config)}
 
 
 def renewed(before: Stamps, after: Stamps) -> tuple[str, ...]:
@@ -65,24 +64,12 @@ def renewed(before: Stamps, after: Stamps) -> tuple[str, ...]:
     return tuple(key for key, found in after.items() if before.get(key, found) != found)
 
 
-def _require_closed(receive: Receive) -> None:
-    """Refuse to take senders or TLS from a listener whose address waits for the restart."""
-    try:
-        Receive.model_validate({name: getattr(receive, name) for name in Receive.model_fields})
-    except ValidationError as error:
-        faults = tuple(f"receive: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
-        raise ConfigurationError("[receive] can be taken up by a restart only:", faults=faults) from error
-
-
 def _differences(before: Config, after: Config) -> Iterator[str]:
-    for section in Config.model_fields:
-        old, new = getattr(before, section), getattr(after, section)
-        if section == "destination":
+    for key in _between(before, after):
+        if key == "destination":
             yield from _of_destinations(before, after)
-        elif isinstance(old, BaseModel) and type(old) is type(new):
-            yield from (f"{section}.{key}" for key in _keys(old, new))
-        elif old != new:
-            yield section
+        else:
+            yield key
 
 
 def _of_destinations(before: Config, after: Config) -> Iterator[str]:
@@ -91,11 +78,12 @@ def _of_destinations(before: Config, after: Config) -> Iterator[str]:
         if old is None:
             yield f"destination {new.name} (new)"
         else:
-            yield from (f"destination {new.name}.{key}" for key in _of_destination(old, new))
+            yield from (f"destination {new.name}.{key}" for key in _between(old, new))
     yield from (f"destination {d.name} (gone)" for d in before.destination if after.destination_named(d.name) is None)
 
 
-def _of_destination(old: Destination, new: Destination) -> Iterator[str]:
+def _between(old: BaseModel, new: BaseModel) -> Iterator[str]:
+    """The keys that differ; of a table below, its own keys."""
     for key in _keys(old, new):
         ours, theirs = getattr(old, key), getattr(new, key)
         if isinstance(ours, BaseModel) and isinstance(theirs, BaseModel):
@@ -123,11 +111,3 @@ def _tls_files(config: Config) -> Iterator[tuple[str, tuple[Path, ...]]]:
 
 def _of_tls(tls: Tls | None) -> tuple[Path, ...]:
     return () if tls is None else tuple(file for file in (tls.certificate, tls.key, tls.ca) if file is not None)
-
-
-def _stamp(file: Path) -> _Stamp | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

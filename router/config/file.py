@@ -1,7 +1,4 @@
-"""The configuration file: TOML in, one frozen Config out, or every fault at once.
-
-Relative paths are relative to the file.
-"""
+"""The configuration file: TOML in, one frozen Config out, or every fault. Relative paths are relative to the file."""
 
 import functools
 import hashlib
@@ -36,6 +33,18 @@ class ConfigFile:
         except OSError:
             return cls(path.absolute(), "")
         return cls(path.absolute(), hashlib.sha256(data).hexdigest())
+
+
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """Modification time, size and inode, by which a changed file is known; None where it cannot be looked at."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def shipped(name: str) -> Path:
@@ -161,11 +170,8 @@ def _fault(error: Any, table: str = "") -> str:
         return f"{key}: missing; it has no default"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key" + _hint((table, *error["loc"]) if table else error["loc"])
-    if isinstance(error["input"], dict) or not key or _is_secret(error["loc"]):
+    # The addresses that alarms go to may hold a secret.
+    secret = error["loc"][:1] == ("alarms",) and not {"url", "targets"}.isdisjoint(error["loc"])
+    if isinstance(error["input"], dict) or not key or secret:
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message}"
-
-
-def _is_secret(path: tuple[int | str, ...]) -> bool:
-    """Whether the value may hold a secret, as the addresses that alarms go to do."""
-    return path[0] == "alarms" and not {"url", "targets"}.isdisjoint(path)

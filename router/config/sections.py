@@ -14,40 +14,11 @@ from router.config.sharing import EXCLUDE_FIELDS, OF_EXAM, Exclude, Identity, Se
 from router.config.sources import Hl7Listener, Query, Receive, Reports, Sender
 
 __all__ = [
-    "EXCLUDE_FIELDS",
-    "KEY_FILES",
-    "OF_EXAM",
-    "Admin",
-    "Alarms",
-    "Branch",
-    "CodeTable",
-    "Config",
-    "Department",
-    "Destination",
-    "Device",
-    "DicomDestination",
-    "Exclude",
-    "Heartbeat",
-    "Hl7Listener",
-    "Hospital",
-    "HospitalConfig",
-    "HttpDestination",
-    "HttpPeer",
-    "Identity",
-    "Mail",
-    "Node",
-    "Query",
-    "Receive",
-    "Reports",
-    "Retention",
-    "Sender",
-    "Series",
-    "Share",
-    "StudyRule",
-    "Syslog",
-    "Thin",
-    "Tls",
-]
+    "EXCLUDE_FIELDS", "KEY_FILES", "OF_EXAM", "Admin", "Alarms", "Branch", "CodeTable", "Config", "Department",
+    "Destination", "Device", "DicomDestination", "Exclude", "Heartbeat", "Hl7Listener", "Hospital", "HospitalConfig",
+    "HttpDestination", "HttpPeer", "Identity", "Mail", "Node", "Query", "Receive", "Reports", "Retention", "Sender", "Series", "Share",
+    "StudyRule", "Syslog", "Thin", "Tls",
+]  # fmt: skip
 
 
 _PARTS = ("reports", "identity", "codes", "share", "series")

@@ -13,20 +13,6 @@ from router.policy import breaker
 from router.policy.breaker import Breaker
 
 
-def _answers() -> None:
-    """A destination that need not be asked."""
-
-
-def _as_it_is(width: int) -> None:
-    """A delivery that takes one connection."""
-    del width
-
-
-def _has_room() -> bool:
-    """A destination that no other node takes anything of."""
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Where deliveries of one channel go to one destination, `width` at a time.
@@ -39,9 +25,9 @@ class Route:
     channel: Channel
     width: int
     sender: Sender
-    probe: Callable[[], object] = _answers
-    narrow: Callable[[int], None] = _as_it_is
-    room: Callable[[], bool] = _has_room
+    probe: Callable[[], object] = lambda: None
+    narrow: Callable[[int], None] = lambda width: None
+    room: Callable[[], bool] = lambda: True
 
 
 class BreakerGate:
@@ -54,9 +40,15 @@ class BreakerGate:
     def look(self, route: Route) -> Breaker:
         """The route's breaker, after a probe where one is due."""
         found = self._breakers.of(route.destination, route.channel)
-        if not breaker.probe_due(found, self._clock.now()):
+        if not breaker.probe_due(found, self._clock.now()) or not self._may_probe(route):
             return found
-        return self._probed(route) if self._may_probe(route) else found
+        try:
+            route.probe()
+        except RouterError as error:
+            outage = error.outage if isinstance(error, DestinationDown) else Outage.TROUBLE
+            now, why = self._clock.now(), str(error)
+            return self._change(route, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
+        return self._change(route, breaker.answered)
 
     def went(self, route: Route) -> None:
         """The destination took a delivery, refused one, or has none to take."""
@@ -77,20 +69,8 @@ class BreakerGate:
         )  # fmt: skip
         return before != after
 
-    def _probed(self, route: Route) -> Breaker:
-        try:
-            route.probe()
-        except RouterError as error:
-            now, why, outage = self._clock.now(), str(error), _outage(error)
-            return self._change(route, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
-        return self._change(route, breaker.answered)
-
     def _change(self, route: Route, decide: Callable[[Breaker], Breaker]) -> Breaker:
         return self._breakers.change(route.destination, route.channel, self._clock.now(), decide)[1]
-
-
-def _outage(error: RouterError) -> Outage:
-    return error.outage if isinstance(error, DestinationDown) else Outage.TROUBLE
 
 
 def _jitter() -> float:

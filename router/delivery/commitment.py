@@ -106,10 +106,7 @@ class Asker:
         self.catalogue.commitments.send_again(delivery.exam, delivery.destination, NO_SUCH_INSTANCE, now)
 
     def ask(self, delivery: Delivery, stop: Callable[[], bool]) -> None:
-        """Ask for all that is to be asked for by now, and give the destination a moment to report.
-
-        Raises DestinationDown when it does not do storage commitment, TransientError when it cannot be asked now.
-        """
+        """Ask for what is due, then wait a moment for reports. DestinationDown where it does none; TransientError."""
         if not self._batch(delivery):
             return
         with self.client.asking(self.reports.take, stop) as asking:
@@ -130,20 +127,21 @@ class Asker:
     def _request(self, asking: CommitmentScu, delivery: Delivery, batch: Sequence[Uncommitted]) -> str:
         """One request, which the catalogue knows before the destination does."""
         transaction, now = random_uid(self.random(16)), self.clock.now()
-        self._tell_silence(delivery, batch, now)
-        self.catalogue.commitments.ask(transaction, delivery.destination, [one.key for one in batch], now)
-        status = asking.request(transaction, [Reference(one.sop_class, one.sop_instance) for one in batch])
-        if classify(status) is not Verdict.STORED:
-            self.catalogue.commitments.withdraw(transaction)
-            raise _refused(status)
-        self.catalogue.commitments.accepted(transaction, now, now + self.destination.commitment_within)
-        return transaction
-
-    def _tell_silence(self, delivery: Delivery, batch: Sequence[Uncommitted], now: datetime) -> None:
         silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
             self.bus.record(_event(Kind.ALARM, Alarm.COMMITMENT_SILENCE, delivery, text, now))
+        self.catalogue.commitments.ask(transaction, delivery.destination, [one.key for one in batch], now)
+        status = asking.request(transaction, [Reference(one.sop_class, one.sop_instance) for one in batch])
+        if (verdict := classify(status)) is not Verdict.STORED:
+            self.catalogue.commitments.withdraw(transaction)
+            text = f"the destination refuses to be asked for storage commitment, status {status:04X}"
+            if verdict is Verdict.REFUSED:
+                hint = "ask its operator, or set commitment = false in [destination.dicom]"
+                raise DestinationDown(text, outage=Outage.SERVICE, hint=hint)
+            raise TransientError(text)
+        self.catalogue.commitments.accepted(transaction, now, now + self.destination.commitment_within)
+        return transaction
 
 
 def _event(kind: Kind, alarm: Alarm, delivery: Delivery, text: str, now: datetime) -> Event:
@@ -151,11 +149,3 @@ def _event(kind: Kind, alarm: Alarm, delivery: Delivery, text: str, now: datetim
     return Event(
         now, kind, text, exam=delivery.exam, delivery=delivery.id, fields=fields, alarm=alarm, subject=subject
     )  # fmt: skip
-
-
-def _refused(status: int) -> TransientError:
-    text = f"the destination refuses to be asked for storage commitment, status {status:04X}"
-    if classify(status) is Verdict.REFUSED:
-        hint = "ask its operator, or set commitment = false in [destination.dicom]"
-        return DestinationDown(text, outage=Outage.SERVICE, hint=hint)
-    return TransientError(text)

@@ -19,7 +19,7 @@ from router.policy.forecast import Job, finish
 from router.policy.pause import Pause, pause_of
 from router.policy.states import PENDING, State
 from router.review.attention import AttentionAlarms, look, places_of, quarantined
-from router.upkeep.gone import MAY_BE_GONE, Here, gone
+from router.upkeep.gone import MAY_BE_GONE, gone
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
 _SAYS = {
@@ -70,7 +70,9 @@ class DeadlineMonitor:
         deliveries = self._catalogue.queue.with_due()
         pauses = remind(self._catalogue, self._bus, now)
         expected = self._forecast([one for one in deliveries if pause_of(pauses, one.destination) is None], now)
-        self._note(deliveries, expected)
+        self._catalogue.queue.expect({
+            one.id: expected.get(one.id) for one in deliveries if _differ(one.expected, expected.get(one.id))
+        })  # fmt: skip
         self._tell(deliveries, expected, pauses, now)
         self._end_of_deliveries()
         self._end_of_what_is_gone()
@@ -102,11 +104,6 @@ class DeadlineMonitor:
             if one.due is not None:
                 yield Job(one.id, one.due, unsent.get(one.exam, 0) if one.channel == Channel.IMAGES else 1)
 
-    def _note(self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime]) -> None:
-        self._catalogue.queue.expect({
-            one.id: expected.get(one.id) for one in deliveries if _differ(one.expected, expected.get(one.id))
-        })  # fmt: skip
-
     def _tell(
         self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime], pauses: Sequence[Pause], now: datetime
     ) -> None:
@@ -118,7 +115,7 @@ class DeadlineMonitor:
                 continue
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
-                self._record(Kind.ALARM, alarm, one, _said(one, alarm, pause_of(pauses, one.destination)))
+                self._raise(alarm, one, pause_of(pauses, one.destination))
         due = {one.id: one for one in deliveries}
         for each in standing:
             found = None if each.delivery is None else due.get(each.delivery)
@@ -160,31 +157,25 @@ class DeadlineMonitor:
                 self._catalogue.breakers.forget(tripped.destination, tripped.channel)
         # Of several nodes each has parts that others have not: what one of them tells of its own stays its matter.
         works = self._works() if len(self._catalogue.nodes.known()) < 2 else None
-        here = Here(places=places, works=works, quarantined=quarantined(self._quarantine))
-        for one, why in gone(self._catalogue.alarms.of(MAY_BE_GONE), here):
+        active = self._catalogue.alarms.of(MAY_BE_GONE)
+        for one, why in gone(active, places=places, works=works, quarantined=quarantined(self._quarantine)):
             self._clear(one, why)
 
-    def _record(self, kind: Kind, alarm: Alarm, one: Delivery, text: str) -> None:
-        fields, subject = {"destination": one.destination}, f"d{one.id}"
-        now = self._clock.now()
-        event = Event(
-            now, kind, text, exam=one.exam, delivery=one.id, fields=fields, alarm=alarm, subject=subject
-        )  # fmt: skip
-        self._bus.record(event)
+    def _raise(self, alarm: Alarm, one: Delivery, pause: Pause | None) -> None:
+        text = f"{one.channel}: {_SAYS[alarm]}"
+        if pause is not None:
+            text = f"{one.channel}: {_SAYS[alarm]}; sending to {pause.place} is paused by {pause.who}: {pause.why}"
+        self._bus.record(Event(
+            self._clock.now(), Kind.ALARM, text, exam=one.exam, delivery=one.id,
+            fields={"destination": one.destination}, alarm=alarm, subject=f"d{one.id}",
+        ))  # fmt: skip
 
     def _clear(self, gone: Standing, text: str) -> None:
         fields = {"destination": gone.destination} if gone.destination else {}
-        event = Event(
+        self._bus.record(Event(
             self._clock.now(), Kind.CLEARED, text, exam=gone.exam, delivery=gone.delivery, fields=fields,
             alarm=gone.alarm, subject=gone.subject,
-        )  # fmt: skip
-        self._bus.record(event)
-
-
-def _said(one: Delivery, alarm: Alarm, pause: Pause | None) -> str:
-    if pause is None:
-        return f"{one.channel}: {_SAYS[alarm]}"
-    return f"{one.channel}: {_SAYS[alarm]}; sending to {pause.place} is paused by {pause.who}: {pause.why}"
+        ))  # fmt: skip
 
 
 def _differ(before: datetime | None, after: datetime | None) -> bool:

@@ -5,7 +5,7 @@ Each destination has a route for reports and routes for images, so that no CT de
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -108,14 +108,13 @@ class Dispatcher:
         if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
             self._catalogue.exams.request_evaluation([delivery.exam], now)
             if ending.to == State.DELIVERED:
-                self._confirm(delivery, ending.why, now)
+                place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
+                left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
+                event = Event(
+                    now, Kind.CONFIRMED, ending.why, exam=delivery.exam, delivery=delivery.id, fields=place | left
+                )
+                self._bus.record(event)
                 self._clear_alarms(delivery, now)
-
-    def _confirm(self, delivery: Delivery, why: str, now: datetime) -> None:
-        place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
-        left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
-        event = Event(now, Kind.CONFIRMED, why, exam=delivery.exam, delivery=delivery.id, fields=place | left)
-        self._bus.record(event)
 
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:
@@ -132,17 +131,14 @@ class Dispatcher:
         queue.renew(self._owner, list(self._in_flight), self._lease)
         self._sharing.keep()
         self._write_down()
-        self._give_back(now)
+        # Give back deliveries that ended while the database took nothing: they need not wait for their lease.
+        while self._unsettled:
+            self._catalogue.queue.move(self._unsettled[-1], State.READY, now, UNWRITTEN, changes=_GIVEN_BACK)
+            self._unsettled.pop()
         if queue.run_out():
             self._unwritten.adopt(self._catalogue.late)
             queue.take_back(None, now)
         queue.promote(now)
-
-    def _give_back(self, now: datetime) -> None:
-        """Give back deliveries that ended while the database took nothing: they need not wait for their lease."""
-        while self._unsettled:
-            self._catalogue.queue.move(self._unsettled[-1], State.READY, now, UNWRITTEN, changes=_GIVEN_BACK)
-            self._unsettled.pop()
 
     def _claim(self, route: Route, start: Start) -> Delivery | None:
         """Claim the delivery due first, as far as the breaker allows; close the breaker where none waits."""
@@ -186,27 +182,27 @@ class Dispatcher:
         if isinstance(error, UnprovedRefusal):
             return self._unproved(delivery, error)
         if isinstance(error, IntegrityError):
-            self._distrust(delivery, error)
+            if isinstance(error, Unproven):
+                self._record_proof(Kind.ALARM, delivery, str(error))
+            else:
+                self._raise(Alarm.INTEGRITY, delivery, error.message)
             error = TransientError(str(error))
         elif isinstance(error, OSError):
             error = TransientError(f"cannot read what is to be sent: {error.strerror}")
         elif not isinstance(error, TransientError):
             error = TransientError(f"a defect: {type(error).__name__} at {traceback_of(error)}")
-            self._record(Kind.ALARM, delivery, error.message, Alarm.DEFECT)
-        return self._deferred(delivery, error)
-
-    def _unproved(self, delivery: Delivery, error: UnprovedRefusal) -> SendResult:
-        """Anybody on the line could have written it: a person is told at once, and it is rarely tried again."""
-        said = f"{error.message}; the answer is not proved to be the platform's"
-        self._record(Kind.ALARM, delivery, said, Alarm.UNPROVED)
-        changes = {"next_try": self._clock.now() + UNPROVED, "error": _in_full(error)}
-        return SendResult(State.DEFERRED, error.message, changes)
-
-    def _deferred(self, delivery: Delivery, error: TransientError) -> SendResult:
+            self._raise(Alarm.DEFECT, delivery, error.message)
         now = self._clock.now()
         left = slack(delivery.due, now) if delivery.due else timedelta(0)
         pause = next_pause(delivery.attempts, left, random.random(), error.retry_after)  # noqa: S311  # only spreads
         return SendResult(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
+
+    def _unproved(self, delivery: Delivery, error: UnprovedRefusal) -> SendResult:
+        """Anybody on the line could have written it: a person is told at once, and it is rarely tried again."""
+        said = f"{error.message}; the answer is not proved to be the platform's"
+        self._raise(Alarm.UNPROVED, delivery, said)
+        changes = {"next_try": self._clock.now() + UNPROVED, "error": _in_full(error)}
+        return SendResult(State.DEFERRED, error.message, changes)
 
     def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
         """Whether to stop: the node is stopping, sending there is paused, the delivery was taken from us, or others are
@@ -227,29 +223,12 @@ class Dispatcher:
 
         return stop
 
-    def _record(self, kind: Kind, delivery: Delivery, text: str, alarm: Alarm | None = None) -> None:
-        place: Mapping[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
-        now: datetime = self._clock.now()
-        subject = f"d{delivery.id}" if alarm else ""
-        event = Event(
-            now,
-            kind,
-            text,
-            who="node",
-            exam=delivery.exam,
-            delivery=delivery.id,
-            study_uid=None,
-            fields=place,
-            alarm=alarm,
-            subject=subject,
-        )
-        self._bus.record(event)
-
-    def _distrust(self, delivery: Delivery, error: IntegrityError) -> None:
-        if isinstance(error, Unproven):
-            self._record_proof(Kind.ALARM, delivery, str(error))
-        else:
-            self._record(Kind.ALARM, delivery, error.message, Alarm.INTEGRITY)
+    def _raise(self, alarm: Alarm, delivery: Delivery, text: str) -> None:
+        now, place = self._clock.now(), {"destination": delivery.destination, "channel": delivery.channel}
+        self._bus.record(Event(
+            now, Kind.ALARM, text, exam=delivery.exam, delivery=delivery.id, fields=place, alarm=alarm,
+            subject=f"d{delivery.id}",
+        ))  # fmt: skip
 
     def _record_proof(self, kind: Kind, delivery: Delivery, text: str) -> None:
         """Whether a platform's answers are its own concerns the destination, not one exam."""

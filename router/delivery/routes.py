@@ -71,7 +71,12 @@ class RouteFactory:
 
     def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Route:
         client = StorageClient(dicom, paced=paced, shared=self.sharing.slots(name))
-        asker = self._asker(dicom, client)
+        asker = None
+        if dicom.commitment:
+            asker = Asker(
+                destination=dicom, catalogue=self.catalogue, client=client, reports=self.commitment_reports,
+                bus=self.bus, clock=self.clock, random=os.urandom,
+            )  # fmt: skip
         sender = ImagesSender(
             config=config, catalogue=self.catalogue, storage=self.storage, client=client, clock=self.clock, asker=asker,
             objection=self.objection, bus=self.bus, unwritten=self.unwritten,
@@ -79,14 +84,6 @@ class RouteFactory:
         return Route(
             destination=name, channel=Channel.IMAGES, width=dicom.associations, sender=sender, probe=client.probe,
             narrow=client.narrow, room=client.room,
-        )  # fmt: skip
-
-    def _asker(self, dicom: DicomDestination, client: StorageClient) -> Asker | None:
-        if not dicom.commitment:
-            return None
-        return Asker(
-            destination=dicom, catalogue=self.catalogue, client=client, reports=self.commitment_reports, bus=self.bus,
-            clock=self.clock, random=os.urandom,
         )  # fmt: skip
 
     def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
@@ -136,11 +133,7 @@ class Routes:
         self._running = False
 
     def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, ActiveRoute]:
-        """The routes by this configuration, by destination; nothing is in use yet, and what stays as it is is kept.
-
-        `files` is another value when a file that the destination names was renewed. ConfigurationError as
-        `RouteFactory.routes`.
-        """
+        """The routes by this configuration, not in use yet; `files` are stamps. Raises as `RouteFactory.routes`."""
         return {one.name: self._fit(config, one, files(one)) for one in config.destination}
 
     def use(self, fitted: Mapping[str, ActiveRoute]) -> None:

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from router.alarms import Alarm
@@ -33,7 +34,7 @@ from router.events import Event, EventBus, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.forward.credentials import Credentials
-from router.forward.report import ReportAgent, Upload
+from router.forward.report import Receipt, ReportAgent, Upload
 from router.images.damage import Damage
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import intact
@@ -106,7 +107,7 @@ class ReportSender:
 
     def _hold(self, delivery: Delivery, damaged: Damaged) -> SendResult:
         """Until the document comes again: what was frozen with it is not to be sent."""
-        kind = _KINDS[str(damaged.fields["part"])]
+        kind = "json" if damaged.fields["part"] == "exam" else "pdf"
         document, now = int(_sources(delivery)[kind]), self.clock.now()
         why = f"{damaged.message} ({kind}, document {document})"
         place = self.catalogue.exams.case(delivery.exam).places[document]
@@ -120,14 +121,11 @@ class ReportSender:
         return SendResult(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
 
     def _frozen(self, delivery: Delivery) -> Frozen:
-        """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt.
-
-        After a refusal a person may have mended the configuration, so the document is filled anew.
-        """
-        for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
-            if upload.wanted == delivery.wanted and not upload.refused:
-                return upload
-        self._freeze(delivery, len(self.catalogue.uploads.of(delivery.id)) + 1)
+        """The upload of what is wanted: the one begun, else one filled anew: the configuration may have been fixed."""
+        known = self.catalogue.uploads.of(delivery.id)
+        if known and known[-1].wanted == delivery.wanted and not known[-1].refused:
+            return known[-1]
+        self._freeze(delivery, len(known) + 1)
         return self.catalogue.uploads.of(delivery.id)[-1]
 
     def _freeze(self, delivery: Delivery, n: int) -> None:
@@ -186,32 +184,29 @@ class ReportSender:
         except PermanentError:
             self.catalogue.uploads.refuse(upload.id)
             raise
-        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
-        sent = {
+        self._confirm(delivery, upload, receipt)
+
+    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: Receipt) -> None:
+        """Keep the receipt with the data's level, and with its agreement and purpose (GB/T 39725)."""
+        destination, now = self.config.destination_named(delivery.destination), self.clock.now()
+        document = receipt.to_document() | {
             "destination": delivery.destination,
             "revision": upload.n,
             "exam_sm3": self._sm3(upload.exam_place).hex(),
             "report_sm3": self._sm3(upload.pdf_place).hex(),
-            **self._shared(delivery.destination),
+            "data_level": self.config.share.level,
+            "agreement": destination.agreement if destination else "",
+            "purpose": destination.purpose if destination else "",
         }
-        document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
-        self.storage.reports.write(place, document.encode())
-        self._confirm(delivery, upload, receipt.receipt, place)
-
-    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: str, place: str) -> None:
-        now = self.clock.now()
+        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
+        self.storage.reports.write(place, json.dumps(document, ensure_ascii=False, indent=2).encode())
         try:
-            self.catalogue.uploads.confirm(upload.id, receipt, place, now)
+            self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, now)
         except RouterError:
-            kept = LateReceipt(delivery=delivery.id, n=upload.n, idem=upload.idem, receipt=receipt, place=place, at=now)
-            self.unwritten.keep([kept])
+            self.unwritten.keep([LateReceipt(
+                delivery=delivery.id, n=upload.n, idem=upload.idem, receipt=receipt.receipt, place=place, at=now
+            )])  # fmt: skip
             raise
-
-    def _shared(self, name: str) -> dict[str, object]:
-        """Of which level the data is, under which agreement and what for it went (GB/T 39725)."""
-        destination = self.config.destination_named(name)
-        agreement, purpose = (destination.agreement, destination.purpose) if destination else ("", "")
-        return {"data_level": self.config.share.level, "agreement": agreement, "purpose": purpose}
 
     def _sm3(self, place: str) -> bytes:
         with self.storage.reports.path(place).open("rb") as file:
@@ -274,21 +269,16 @@ class ImagesSender:
         """Send a batch; what is to be tried again later, and why."""
         outgoing = [
             Outgoing(
-                key=one.key,
-                path=self.storage.studies.path(one.uids, one.version),
-                sop_class=one.sop_class,
-                sop_instance=one.uids.sop,
-                transfer_syntax=one.transfer_syntax,
-                checksum=one.checksum,
-                tried=one.tries > 0,
-                sole=one.version == 1,
+                key=one.key, path=self.storage.studies.path(one.uids, one.version), sop_class=one.sop_class,
+                sop_instance=one.uids.sop, transfer_syntax=one.transfer_syntax, checksum=one.checksum,
+                tried=one.tries > 0, sole=one.version == 1,
             )
             for one in batch
-        ]
+        ]  # fmt: skip
         later: dict[int, str] = {}
         taken = Fate.STORED if self.asker is not None else Fate.SENT
         write = LedgerWriter(self.catalogue.ledger, self.unwritten, delivery.destination, batch)
-        book = ResultBatches(write, self.clock, taken, self._tell_sent(delivery))
+        book = ResultBatches(write, self.clock, taken, partial(self._record_sent, delivery.destination))
         try:
             for result in session.send(outgoing, lambda: self.unwritten.pending or stop()):
                 judged = self._judged(delivery, batch, result)
@@ -298,10 +288,7 @@ class ImagesSender:
                 elif judged.verdict == Verdict.LATER or not self._set_aside(delivery, judged, book):
                     later[judged.key] = judged.why
         except IntegrityError as error:
-            key = _key(error)
-            (damaged,) = (one for one in batch if one.key == key)
-            damage = Damage(damages=self.catalogue.damages, bus=self.bus, clock=self.clock)
-            damage.found(damaged.instance, damaged.uids, error.message)
+            self._note_damage(batch, error)
         finally:
             book.close()
         return later
@@ -318,30 +305,30 @@ class ImagesSender:
         again = sent.version == 1 and interrupted is not None and sent.since <= interrupted
         return replace(result, verdict=classify(DUPLICATE, again=again))
 
-    def _tell_sent(self, delivery: Delivery) -> Callable[[Sequence[Outcome]], None]:
-        def tell(outcomes: Sequence[Outcome]) -> None:
-            numbers = Counter(str(outcome.fate) for outcome in outcomes)
-            fields = {"destination": delivery.destination, **numbers}
-            self.bus.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
+    def _note_damage(self, batch: Sequence[ToSend], error: IntegrityError) -> None:
+        damaged = next((one for one in batch if one.key == error.fields.get("key")), None)
+        if damaged is None:
+            raise error
+        damage = Damage(damages=self.catalogue.damages, bus=self.bus, clock=self.clock)
+        damage.found(damaged.instance, damaged.uids, error.message)
 
-        return tell
+    def _record_sent(self, destination: str, outcomes: Sequence[Outcome]) -> None:
+        fields = {"destination": destination, **Counter(str(outcome.fate) for outcome in outcomes)}
+        self.bus.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
 
     def _set_aside(self, delivery: Delivery, lost: Result, book: ResultBatches) -> bool:
         """Note that an association was lost with this instance; whether it is refused, being the cause itself."""
         book.close()
         counts = self.suspects.lost(lost.key)
         try:
-            return self._given_up(delivery, lost, counts=counts)
+            losses, tally = self.catalogue.ledger.lost(lost.key, counts), self._tally(delivery)
+            if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
+                return False
+            reason = f"the destination aborts on it: {losses} associations were lost with it under way"
+            outcome = Outcome(key=lost.key, fate=Fate.REFUSED, status=None, association=lost.association, reason=reason)
+            self.catalogue.ledger.record([outcome], self.clock.now())
         except TransientError:  # others have theirs under way, whose results are worth more than this count
             return False
-
-    def _given_up(self, delivery: Delivery, lost: Result, *, counts: bool) -> bool:
-        losses, tally = self.catalogue.ledger.lost(lost.key, counts), self._tally(delivery)
-        if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
-            return False
-        reason = f"the destination aborts on it: {losses} associations were lost with it under way"
-        outcome = Outcome(key=lost.key, fate=Fate.REFUSED, status=None, association=lost.association, reason=reason)
-        self.catalogue.ledger.record([outcome], self.clock.now())
         return True
 
     def _ending(self, delivery: Delivery) -> SendResult:
@@ -350,14 +337,10 @@ class ImagesSender:
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return SendResult(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
-            return SendResult(
-                State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0}
-            )
-        if failed := [
-            f"{n} of {tally.selected} {what}"
-            for n, what in ((tally.damaged, "damaged"), (tally.refused, "refused"))
-            if n
-        ]:
+            why = f"{tally.stored} of {tally.selected} stored, not committed"
+            return SendResult(State.WAITING, why, {"attempts": 0})
+        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"))
+        if failed := [f"{n} of {tally.selected} {what}" for n, what in kinds if n]:
             unanswered = self.catalogue.ledger.unanswered(delivery.exam, delivery.destination).items()
             why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])
             return SendResult(State.FAILED, why, {"error": why})
@@ -380,16 +363,6 @@ class ImagesSender:
         return tallies.get((delivery.exam, delivery.destination), Tally())
 
 
-_KINDS = {"exam": "json", "report": "pdf"}
-
-
 def _sources(delivery: Delivery) -> dict[str, str]:
     """Sources of a report delivery, by kind: json and pdf (documents), images, studies."""
     return dict(part.split("=") for part in delivery.wanted.split())
-
-
-def _key(error: IntegrityError) -> int:
-    key = error.fields.get("key")
-    if not isinstance(key, int):
-        raise error
-    return key

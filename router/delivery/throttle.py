@@ -9,19 +9,12 @@ from router.clock import Clock
 from router.policy.bandwidth import Bucket, Window, rate_at
 
 
-def _alone() -> int:
-    return 1
-
-
 class Throttle:
-    """Of one destination, shared by all who send to it. Called with a number of bytes it waits until they may go.
-
-    `senders` says how many nodes send there: each has its part of the rate.
-    """
+    """The rate to one destination: called with a number of bytes it waits. Each of `senders()` nodes has its part."""
 
     def __init__(
         self, windows: Sequence[Window], zone: ZoneInfo, clock: Clock, sleep: Callable[[float], None] = time.sleep,
-        senders: Callable[[], int] = _alone,
+        senders: Callable[[], int] = lambda: 1,
     ) -> None:  # fmt: skip
         self._windows = tuple(windows)
         self._zone = zone

@@ -39,12 +39,11 @@ class ThroughputMeter:
         """It has ended, and so much was sent."""
         place, seconds = (route.destination, route.channel), self._clock.monotonic() - start.seconds
         with self._lock:
-            self._balances[place] = self._weighed(place, delivery, start, seconds)
+            balance = self._balances.get(place, FairShare())
+            if delivery.due is None or delivery.due > start.at:
+                balance = balance.after_timely(seconds)
+            elif start.missed_first:
+                balance = balance.after_missed(seconds)
+            self._balances[place] = balance
         if units and seconds > 0:
             self._paces.add(*place, units, seconds, self._clock.now())
-
-    def _weighed(self, place: tuple[str, Channel], delivery: Delivery, start: Start, seconds: float) -> FairShare:
-        balance = self._balances.get(place, FairShare())
-        if delivery.due is None or delivery.due > start.at:
-            return balance.after_timely(seconds)
-        return balance.after_missed(seconds) if start.missed_first else balance

@@ -70,10 +70,7 @@ class Unwritten:
         _tell(written, bus, clock.now())
 
     def adopt(self, into: LateResults, dead: str = "") -> None:
-        """Before others' deliveries are taken over: what they could not write down, as far as its file is here.
-
-        Of a node that is `dead` alone, whose file is removed. TransientError as `write_down`.
-        """
+        """Write down what other nodes left in files here; of a `dead` one alone, whose file goes. TransientError."""
         if self._files is None:
             return
         for node in [dead] if dead else self._files.others():

@@ -40,10 +40,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Proof that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
-
-    `request_keys` are the ids of the request's keys, by purpose.
-    """
+    """Proof that an answer is the platform's: `signature` (or MAC) of `text`. `request_keys` are ids by purpose."""
 
     profile: str
     key_id: str
@@ -88,11 +85,9 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
     """Token and lifetime in seconds; TransientError, mostly DestinationDown, for an answer that grants none."""
     if answer.status in (401, 403):
         raise DestinationDown(
-            "the platform refuses the interface key (API key) or the app name",
-            outage=Outage.CREDENTIALS,
-            hint=f"compare api_key_file and app with what the platform has; {_CLOCK_HINT}",
-            status=answer.status,
-        )
+            "the platform refuses the interface key (API key) or the app name", outage=Outage.CREDENTIALS,
+            hint=f"compare api_key_file and app with what the platform has; {_CLOCK_HINT}", status=answer.status,
+        )  # fmt: skip
     if answer.status != 200:
         meaning = refusal(answer, now)
         raise meaning if isinstance(meaning, TransientError) else _not_the_profile(answer)
@@ -110,11 +105,7 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
 
 def date_of(answer: Answer) -> datetime | None:
     """The peer's time by the Date header (RFC 9110 6.6.1); None without a readable one."""
-    try:
-        found = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return _date(answer.headers.get("Date", ""))
 
 
 def challenge(answer: Answer) -> str:
@@ -135,7 +126,7 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
             outage=Outage.CREDENTIALS,
             hint="compare app, api_key_file and the signing key's id (keys show) with what the platform has",
             status=status,
-        )
+        )  # fmt: skip
     if status == 422:
         return PermanentError("the platform does not accept the exam JSON", faults=_faults(answer), status=status)
     if status in (408, 429) or status >= 500:
@@ -173,10 +164,7 @@ def _not_the_profile(answer: Answer) -> DestinationDown:
 
 
 def proof_of(answer: Answer, header: str) -> tuple[str, bytes] | None:
-    """The key id and the signature or MAC of an answer's `header`; b"" where it is not base64.
-
-    None where the answer has no such header.
-    """
+    """The key id and the signature or MAC in `header`, b"" where it is not base64; None without such a header."""
     if header not in answer.headers:
         return None
     try:
@@ -194,14 +182,9 @@ def receipt_in(answer: Answer, message: envelope.Message, proof: Proof | None) -
     if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
         raise Unproven("the receipt is for another upload", idem=message.idem)
     return Receipt(
-        receipt=_text(document, "receipt"),
-        idem=message.idem,
-        at=instant(document.get("ts")),
-        nonce=message.nonce,
-        status=answer.status,
-        body=answer.body,
-        proof=proof,
-    )
+        receipt=_text(document, "receipt"), idem=message.idem, at=instant(document.get("ts")), nonce=message.nonce,
+        status=answer.status, body=answer.body, proof=proof,
+    )  # fmt: skip
 
 
 def _json(answer: Answer) -> Mapping[str, Any]:
@@ -257,9 +240,13 @@ def _retry_after(answer: Answer, now: datetime) -> float | None:
     value = answer.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(float(value), _LONGEST_WAIT)
+    until = _date(value)
+    return None if until is None else min(max((until - now).total_seconds(), 0.0), _LONGEST_WAIT)
+
+
+def _date(written: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(value)
+        found = parsedate_to_datetime(written)
     except (ValueError, OverflowError):
         return None
-    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), _LONGEST_WAIT)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

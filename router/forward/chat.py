@@ -57,13 +57,10 @@ def send(url: str, title: str, body: str, proxy: str) -> None:
     """Send a message; TransientError unless the service says that it has accepted it."""
     answer = _run({"urls": [url], "title": title, "body": body}, proxy)
     if not answer["sent"]:
-        raise TransientError(_trouble(answer["status"], answer["code"]))
-
-
-def _trouble(status: int | None, code: str) -> str:
-    if status is None:
-        return "it cannot be reached, or does not answer"
-    return f"it answers {status}" + (f", error code {code}" if code else "")
+        status, code = answer["status"], answer["code"]
+        if status is None:
+            raise TransientError("it cannot be reached, or does not answer")
+        raise TransientError(f"it answers {status}" + (f", error code {code}" if code else ""))
 
 
 def _run(question: Mapping[str, object], proxy: str) -> Mapping[str, Any]:

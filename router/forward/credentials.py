@@ -5,12 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.config.file import Stamp, stamp_of
 from router.config.sections import HttpDestination
 from router.crypto.keys import load_api_key
 from router.errors import ConfigurationError
 from router.forward.profiles import Profile, load_profile
-
-Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,51 +37,37 @@ class KeyFiles:
     """
 
     def __init__(
-        self,
-        destination: HttpDestination,
-        beside: Path,
-        accept: Callable[[Credentials], None],
+        self, destination: HttpDestination, beside: Path, accept: Callable[[Credentials], None],
         refused: Callable[[ConfigurationError], None],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._destination = destination
         self._beside = beside
         self._accept = accept
         self._refused = refused
         self._lock = threading.Lock()
         self._current = self._load()
-        self._seen: Fingerprint = ()  # a change during the first reading is seen at the first message
+        self._seen: list[Stamp | None] = []  # a change during the first reading is seen at the first message
         self._fault = ""
 
     def current(self) -> Credentials:
         """The keys to use now."""
         with self._lock:
-            if (seen := self._fingerprint()) != self._seen or self._fault:
+            if (seen := self._stamps()) != self._seen or self._fault:
                 self._seen = seen
-                self._renew()
+                try:
+                    self._current, self._fault = self._load(), ""
+                except ConfigurationError as error:
+                    former, self._fault = self._fault, str(error)
+                    if self._fault != former:
+                        self._refused(error)
             return self._current
-
-    def _renew(self) -> None:
-        try:
-            self._current, self._fault = self._load(), ""
-        except ConfigurationError as error:
-            former, self._fault = self._fault, str(error)
-            if self._fault != former:
-                self._refused(error)
 
     def _load(self) -> Credentials:
         found = load_credentials(self._destination)
         self._accept(found)
         return found
 
-    def _fingerprint(self) -> Fingerprint:
+    def _stamps(self) -> list[Stamp | None]:
         passphrase = self._destination.signing_key_passphrase_file
         files = [self._beside, self._destination.api_key_file, *self._current.profile.files]
-        return tuple(_fingerprint(file) for file in (*files, *([passphrase] if passphrase else [])))
-
-
-def _fingerprint(file: Path) -> tuple[int, int, int] | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return [stamp_of(file) for file in (*files, *([passphrase] if passphrase else []))]

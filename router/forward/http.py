@@ -64,7 +64,11 @@ class Multipart:
         self._paced = paced
         self._pieces: list[bytes | Path] = []
         for part in parts:
-            self._pieces += [_head(part, boundary), part.content, b"\r\n"]
+            # A file part names a file: otherwise form parsers take it for text.
+            filename = f'; filename="{part.name}"' if isinstance(part.content, Path) else ""
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name}"{filename}\r\n'
+            head += f"Content-Type: {part.content_type}\r\n\r\n"
+            self._pieces += [head.encode(), part.content, b"\r\n"]
         self._pieces.append(f"--{boundary}--\r\n".encode())
 
     def __len__(self) -> int:
@@ -73,34 +77,16 @@ class Multipart:
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
             if isinstance(piece, Path):
-                for chunk in _chunks(piece):
-                    self._paced(len(chunk))
-                    yield chunk
+                with piece.open("rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        self._paced(len(chunk))
+                        yield chunk
             else:
                 yield piece
 
 
-def _head(part: Part, boundary: str) -> bytes:
-    """The head of a part. A file part names a file: otherwise form parsers take it for text."""
-    filename = f'; filename="{part.name}"' if isinstance(part.content, Path) else ""
-    return (
-        f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="{part.name}"{filename}\r\n'
-        f"Content-Type: {part.content_type}\r\n\r\n"
-    ).encode()
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
 class Session:
-    """Requests to one destination, safe to share between threads.
-
-    ConfigurationError when the URL does not read, a certificate file is missing or the client's key is open to others.
-    """
+    """Requests to one destination, by any thread. ConfigurationError for a wrong URL, certificate file or key file."""
 
     def __init__(self, destination: HttpPeer, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
         self._base = destination.url.rstrip("/")
@@ -111,14 +97,11 @@ class Session:
         self._proxy = destination.proxy
         self._verify = _certificates(destination)
         self._certificate = _client_certificate(destination)
-        self._check_url(destination.url)
-
-    def _check_url(self, url: str) -> None:
         try:
             self._prepare("POST", "", {}, b"")
         except requests.exceptions.RequestException as error:
             # The path may be a secret, such as a webhook's token.
-            begin = "/".join(url.split("/", 3)[:3]).rpartition("@")[2]
+            begin = "/".join(destination.url.split("/", 3)[:3]).rpartition("@")[2]
             raise ConfigurationError(f"url that begins {begin!r} is not a URL: {type(error).__name__}") from error
 
     def path(self, endpoint: str) -> str:
@@ -135,10 +118,7 @@ class Session:
             return Answer(response.status_code, response.headers, self._read(response))
 
     def status(self, method: str, headers: Mapping[str, str], body: bytes = b"") -> int:
-        """Send to the URL itself; return the status of the answer, without reading its body.
-
-        DestinationDown and TransientError as for `post`.
-        """
+        """Send to the URL itself; the status of the answer, whose body is not read. Raises as `post` does."""
         with self._opened(method, "", headers, body) as response:
             return response.status_code
 
@@ -217,15 +197,11 @@ def _send(session: requests.Session, request: requests.PreparedRequest, limits: 
         text = "cannot connect: no answer in time"
         raise DestinationDown(text, outage=Outage.CONNECTION, hint=_LINE) from error
     except requests.exceptions.RequestException as error:
-        if _never_connected(error):
+        cause = error.args[0] if error.args else None
+        if isinstance(cause, transport.MaxRetryError) and isinstance(cause.reason, transport.NewConnectionError):
             text = f"cannot connect: {_reason(error)}"
             raise DestinationDown(text, outage=Outage.CONNECTION, hint=_LINE) from error
         raise TransientError(f"the connection broke: {_reason(error)}") from error
-
-
-def _never_connected(error: requests.exceptions.RequestException) -> bool:
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, transport.MaxRetryError) and isinstance(cause.reason, transport.NewConnectionError)
 
 
 def _reason(error: requests.exceptions.RequestException) -> str:
@@ -329,10 +305,7 @@ class _Adapter(HTTPAdapter):
 
 
 def overhear(note: Callable[[int, bytes], None]) -> None:
-    """Call `note` with status and body of each answer that a library receives by requests in this process.
-
-    Only for a separate program: it changes requests itself.
-    """
+    """Call `note` with each answer that a library gets by requests. It changes requests: for a program of its own."""
     send = requests.Session.send
 
     def heard(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from router.crypto.keys import key_id
@@ -14,10 +14,7 @@ from router.forward.profiles import gm_envelope_1
 
 
 def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
-    """Faults of a receipt of `gm-envelope/1`; none when it proves that the platform accepted the upload.
-
-    InvalidData when the document is no such receipt. A receipt of `gm-psk/1` proves nothing to others.
-    """
+    """Faults of a receipt of `gm-envelope/1`; one of `gm-psk/1` proves nothing to others. InvalidData for any other."""
     if document.get("profile") != gm_envelope_1.NAME:
         raise InvalidData(f"not a receipt of {gm_envelope_1.NAME}: only those are signed")
     try:
@@ -28,16 +25,10 @@ def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
         matches["at"] = datetime.fromisoformat(str(document["at"])) == instant(answer["ts"])
     except (KeyError, TypeError, ValueError, Unproven) as error:
         raise InvalidData("not a receipt as the node keeps it") from error
-    return list(_faults(document, key, signed == gm_envelope_1.signed_response(status, nonce, sm3(body)), matches)) + (
-        [] if key.verify(signed, signature) else ["the signature does not verify"]
-    )
-
-
-def _faults(
-    document: Mapping[str, object], key: PublicKey, text_is_right: bool, matches: Mapping[str, bool]
-) -> Iterator[str]:
-    if document.get("key_id") != key_id(key):
-        yield f"it names key {document.get('key_id')}, this is key {key_id(key)}"
-    if not text_is_right:
-        yield "the signed text is not that of this answer"
-    yield from (f"{name} is not what the signed answer says" for name, right in matches.items() if not right)
+    checks = {
+        f"it names key {document.get('key_id')}, this is key {key_id(key)}": document.get("key_id") == key_id(key),
+        "the signed text is not that of this answer": signed == gm_envelope_1.signed_response(status, nonce, sm3(body)),
+        **{f"{name} is not what the signed answer says": right for name, right in matches.items()},
+        "the signature does not verify": key.verify(signed, signature),
+    }
+    return [fault for fault, right in checks.items() if not right]

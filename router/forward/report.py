@@ -27,10 +27,7 @@ _EXPIRY_MARGIN = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """One revision of one exam for one destination: the frozen exam JSON and the PDF.
-
-    The checksums are SHA-256 of the files as they came, "" where unknown.
-    """
+    """One revision of one exam for one destination; checksums are SHA-256 of files as they came, "" where unknown."""
 
     idem: str
     revision: int
@@ -48,16 +45,9 @@ class ReportAgent:
     """
 
     def __init__(
-        self,
-        destination: HttpDestination,
-        org: str,
-        credentials: Callable[[], Credentials],
-        clock: Clock,
-        *,
-        spool: Path | None = None,
-        limits: Limits = DEFAULT_LIMITS,
-        paced: Paced = unbounded,
-    ) -> None:
+        self, destination: HttpDestination, org: str, credentials: Callable[[], Credentials], clock: Clock, *,
+        spool: Path | None = None, limits: Limits = DEFAULT_LIMITS, paced: Paced = unbounded,
+    ) -> None:  # fmt: skip
         self._paced = paced
         self._app = destination.app
         self._vouched = destination.vouched
@@ -69,10 +59,7 @@ class ReportAgent:
         self._token = _Token(self._session, destination.app, credentials, clock)
 
     def probe(self) -> datetime | None:
-        """Request a new token, which shows that the platform is there and knows us; raises as `send` does.
-
-        Returns the platform's time by the answer's Date header; None without a readable one.
-        """
+        """Request a new token; the platform's time by the Date header, None without one. Raises as `send` does."""
         return date_of(self._token.renew())
 
     def send(self, upload: Upload) -> Receipt:
@@ -105,15 +92,10 @@ class ReportAgent:
         profile = self._credentials().profile
         exchange = profile.exchange(
             envelope.Message(
-                profile=profile.name,
-                org=self._org,
-                app=self._app,
-                ts=_milliseconds(self._clock),
-                nonce=_new_nonce(),
-                idem=upload.idem,
-                revision=upload.revision,
+                profile=profile.name, org=self._org, app=self._app, ts=_milliseconds(self._clock), nonce=_new_nonce(),
+                idem=upload.idem, revision=upload.revision,
             )
-        )
+        )  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="upload-", dir=self._spool) as folder:
             meta, body = _pack(exchange, upload, Path(folder), self._paced)
             proof = exchange.headers(self._session.path("/v1/exams"), meta)

@@ -8,11 +8,7 @@ from router.errors import DestinationDown, Outage
 
 
 def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str, ...]:
-    """The addresses of `host`; every one must lie in `allowed_networks` unless that is empty.
-
-    DestinationDown when the name does not resolve or leads elsewhere: this concerns the whole destination, and ends by
-    itself once the name is corrected. One address outside is enough, since a connection may take any of them.
-    """
+    """The addresses of `host`. DestinationDown without any, or where one is outside `allowed_networks` (empty: any)."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -28,9 +24,6 @@ def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str,
 def outside(host: str, address: str) -> DestinationDown:
     """The error for a peer beyond the allowed networks."""
     return DestinationDown(
-        f"{host} leads to {address}, outside allowed_networks",
-        outage=Outage.ADDRESS,
-        hint="check DNS and the dedicated line; nothing was sent",
-        host=host,
-        address=address,
-    )
+        f"{host} leads to {address}, outside allowed_networks", outage=Outage.ADDRESS,
+        hint="check DNS and the dedicated line; nothing was sent", host=host, address=address,
+    )  # fmt: skip

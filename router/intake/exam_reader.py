@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config.file import shipped
+from router.config.file import Stamp, shipped, stamp_of
 from router.config.sections import EXCLUDE_FIELDS, Config
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
@@ -18,8 +18,6 @@ from router.exam.sayings import misnamed, sayings
 from router.reports.hl7 import hl7v2
 from router.text.decoding import reading
 from router.text.spelling import did_you_mean
-
-_Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class ExamReader:
         """ConfigurationError names every fault of every file, and every field of the exam that `config` misnames."""
         self._config = config
         self._stamps = self._looked()
-        faults = [*_not_fields(config), *_misnamed(config)]
+        faults = _misnamed(config)
         try:
             self._load()
         except ConfigurationError as error:
@@ -86,10 +84,7 @@ class ExamReader:
         return {key: value for key, value in document.items() if key not in hl7.sources}
 
     def refresh(self) -> bool:
-        """Load code tables and mapping files that have changed on disk; whether any has.
-
-        ConfigurationError once for each change that leaves a file faulty: the former ones stay in use.
-        """
+        """Load changed code tables and mapping files; whether any. ConfigurationError, once: the former ones stay."""
         stamps = self._looked()
         if stamps == self._stamps:
             return False
@@ -125,18 +120,10 @@ class ExamReader:
     def _hl7_file(self) -> Path:
         return self._config.reports.hl7_mapping or shipped("hl7_mapping.toml")
 
-    def _looked(self) -> list[_Stamp | None]:
+    def _looked(self) -> list[Stamp | None]:
         files = [self.file(name) for name in TABLE_NAMES]
         mappings = (self._config.reports.mapping, self._hl7_file())
-        return [_stamp(path) for path in (*files, *mappings) if path is not None]
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+        return [stamp_of(path) for path in (*files, *mappings) if path is not None]
 
 
 def _text(path: Path) -> str:
@@ -164,18 +151,15 @@ def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> R
     return RisMapping()
 
 
-def _not_fields(config: Config) -> list[str]:
-    return [
+def _misnamed(config: Config) -> list[str]:
+    faults = [
         f"destination {destination.name}: accept_empty: {path!r} is not a field of appendix B"
         + did_you_mean(path, BY_PATH)
         for destination in config.destination
         for path in destination.accept_empty
         if path not in BY_PATH
     ]
-
-
-def _misnamed(config: Config) -> list[str]:
-    return [
+    return faults + [
         f"share.exclude {rule.name!r}: {name!r}: {why}"
         for rule in config.share.exclude
         for name in (rule.model_extra or {}).keys() - EXCLUDE_FIELDS

@@ -85,10 +85,7 @@ class Intake:
         return self._reader.batch(batch)
 
     def refuse(self, seen: Seen, error: InvalidData) -> bool:
-        """Set a file that does not read aside with the reason; OSError when that cannot be done.
-
-        False where it has changed since it was read: it is to be read again.
-        """
+        """Set a file aside with the reason; False where it has changed, to be read again. OSError when it cannot be."""
         return self._refused.refuse(seen, error)
 
     def dealt_with(self, seen: Seen) -> bool:
@@ -311,20 +308,17 @@ class Intake:
                 continue  # it was moved or removed just now
             read = text if isinstance(text, PdfText) and not text.unread else None
             if read is not None:
-                self._note_text(unread.place, read)
+                source = self._reports.source(unread.place)
+                file_time, made = datetime.fromisoformat(source["file_time"]), read.made or made_at(source)
+                checksum = source.get("checksum", "")
+                noted = note(source["name"], source["digest"], file_time, checksum=checksum, text=read.text, made=made)
+                self._reports.note(unread.place, noted)
             found = words(text.text) if isinstance(text, PdfText) else frozenset()
             with self._filing, self._exams.transaction():
                 pdf = self._exams.documents.unread_pdf(unread.document)
                 own = frozenset() if pdf.exam is None else self._exams.pdf_names.identifiers(pdf.exam)
                 named = pairing.second_reading(pdf, found, own)
                 self._exams.documents.reread(named, found, self._clock.now(), read=read is not None)
-
-    def _note_text(self, place: str, text: PdfText) -> None:
-        source = self._reports.source(place)
-        file_time, made = datetime.fromisoformat(source["file_time"]), text.made or made_at(source)
-        checksum = source.get("checksum", "")
-        noted = note(source["name"], source["digest"], file_time, checksum=checksum, text=text.text, made=made)
-        self._reports.note(place, noted)
 
 
 def intact(data: bytes, proof: Proof) -> bool:

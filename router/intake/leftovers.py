@@ -108,7 +108,7 @@ class Leftovers:
             if found is not None:
                 self._keep(found, others or frozenset())
         if found is not None:
-            self._look_for_refused(found)
+            self._look_for_refused()
         self._others, self._look_at = others, now + self._config.reports.rescan.total_seconds()
 
     def look_soon(self) -> None:
@@ -128,33 +128,27 @@ class Leftovers:
     def _keep(self, found: Listing, others: Collection[Other]) -> None:
         now = self._clock.now()
         lying = [self._lying(one) for one in sorted(others, key=lambda one: str(one.path))]
-        partners = self._partners(lying)
-        near, counted = self._near(lying, partners)
-        paths = {one.path for one in near}
+        lacking = self._exams.files.lacking({near_key(one.path) for one in lying})
+        # A JSON without PDF goes before a PDF without JSON.
+        partners = {one.key: one for one in sorted(lacking, key=lambda one: one.exam is not None)}
+        near = [*self._near_pdfs(), *self._near_others(lying, partners)]
+        paths = {one.path for one in near[:MOST]}
         rest = [
             replace(one, exam=partners[near_key(one.path)].exam) if near_key(one.path) in partners else one
             for one in lying if one.path not in paths
         ]  # fmt: skip
         beyond = sum(found.counted.values()) - len(found.others)
-        self._exams.files.keep(FileKind.NEAR, near, counted, now)
+        self._exams.files.keep(FileKind.NEAR, near[:MOST], len(near), now)
         self._exams.files.keep(FileKind.OTHER, rest, len(rest) + beyond, now)
 
     def _lying(self, one: Other) -> Lying:
         path = originals.name_of(self._folder, one.path)
         return Lying(
-            kind=FileKind.OTHER,
-            path=path,
-            why=one.kind,
-            branch=branch_named(self._config.own, path),
+            kind=FileKind.OTHER, path=path, why=one.kind, branch=branch_named(self._config.own, path),
             mark=f"{one.size} {one.mtime}",
-        )
+        )  # fmt: skip
 
     # -- names that nearly pair
-
-    def _near(self, lying: Sequence[Lying], partners: Mapping[str, Partner]) -> tuple[list[Lying], int]:
-        """PDFs that wait, and other files, each with the document that it nearly pairs with; how many there are."""
-        found = [*self._near_pdfs(), *self._near_others(lying, partners)]
-        return found[:MOST], len(found)
 
     def _near_pdfs(self) -> Iterator[Lying]:
         best: dict[int, tuple[str, Partner]] = {}
@@ -180,11 +174,6 @@ class Leftovers:
                 one, kind=FileKind.NEAR, why=_codes(found), text=", ".join(found), near=partner.name, exam=partner.exam
             )
 
-    def _partners(self, lying: Iterable[Lying]) -> dict[str, Partner]:
-        """By near key the document that misses its partner: a JSON without PDF before a PDF without JSON."""
-        found = self._exams.files.lacking({near_key(one.path) for one in lying})
-        return {one.key: one for one in sorted(found, key=lambda one: one.exam is not None)}
-
     # -- PDFs that no exam claims
 
     def _look_for_unclaimed(self) -> None:
@@ -206,13 +195,13 @@ class Leftovers:
 
     # -- refused files that are gone
 
-    def _look_for_refused(self, found: Listing) -> None:
+    def _look_for_refused(self) -> None:
         """A page of them at each look, so that a folder full of them costs no time."""
         page = self._exams.files.listed(FileKind.REJECTED, self._after, _AT_ONCE)
         self._after = page[-1].id if len(page) == _AT_ONCE else 0
         if not page:
             return
-        gone = self._gone(page, found)
+        gone = self._gone(page)
         here = [one for one in page if one not in gone and one.id not in self._alarmed and one.dismissed is None]
         with self._exams.transaction():
             self._end(gone, "was removed")
@@ -220,7 +209,7 @@ class Leftovers:
                 self._raise(one)
         self._alarmed |= {one.id for one in here}
 
-    def _gone(self, page: Sequence[FolderFile], found: Listing) -> list[FolderFile]:
+    def _gone(self, page: Sequence[FolderFile]) -> list[FolderFile]:
         try:
             with opened(self._folder) as top:
                 return [one for one in page if self._is_gone(top, one)]

@@ -21,10 +21,7 @@ def of_folder(hospital: Hospital, stem: str, found: Sequence[Bearer]) -> list[Be
 
 
 def number_word(stem: str) -> dict[str, str]:
-    """The number that the name of a PDF is in a folder of the drop folder, as a word of its name.
-
-    Without a folder it is found by the name itself.
-    """
+    """The number that a PDF's name is below a folder, as a word of its name; without one the name itself finds it."""
     number = number_of(stem)
     return {NUMBER: number} if number not in ("", stem) else {}
 

@@ -149,40 +149,30 @@ class _Claims:
         self.binds: list[Binding] = []
         self.evaluates: set[int] = set()
         for pdf in found.of_name:
-            self._claim_name(pdf)
+            if pdf.owner is None:
+                self._bind(pdf, BY_NAME)
+            elif not self._exam.own & pdf.said:
+                self.evaluates.add(pdf.owner)  # its file name has served another exam by now
+            elif not pdf.said & pdf.owner_words:
+                self._bind(pdf, TAKEN_OVER)
         for pdf, names, others in found.of_pattern:
-            if self._is_free(pdf) and the_one(self._with_this(names, others)) == _THIS:
+            mine = {kind: [_THIS] if exam.has(kind, name) else [] for kind, name in names.items()}
+            having = {kind: [*exams, *mine[kind]] for kind, exams in others.items()}
+            if self._is_free(pdf) and the_one(having) == _THIS:
                 self._bind(pdf, BY_PATTERN)
         for pdf in found.of_number:
             if self._is_free(pdf) and not pdf.owner_by_name:
-                self._claim_number(pdf, self._by_number(pdf, found, rules))
+                self._claim_number(pdf, found, rules)
 
-    def _claim_name(self, pdf: WaitingPdf) -> None:
-        if pdf.owner is None:
-            self._bind(pdf, BY_NAME)
-        elif not self._exam.own & pdf.said:
-            self.evaluates.add(pdf.owner)  # its file name has served another exam by now
-        elif not pdf.said & pdf.owner_words:
-            self._bind(pdf, TAKEN_OVER)
-
-    def _claim_number(self, pdf: WaitingPdf, chosen: int | None) -> None:
+    def _claim_number(self, pdf: WaitingPdf, found: JsonSnapshot, rules: Rules) -> None:
+        chosen, number = None, number_of(pdf.stem)
+        if not rules.names.of(pdf.stem):  # else a configured pattern reads the name
+            having = [*found.bearers.get(number, ()), *self._exam.as_bearer(number)]
+            chosen = bearer(number, pdf.said, of_folder(rules.hospital, pdf.stem, having))
         if chosen == _THIS:
             self._bind(pdf, BY_NUMBER if pdf.owner is None else TAKEN_OVER)
         elif pdf.owner is not None:
             self.evaluates.add(pdf.owner)  # another exam has the number by which it has come there
-
-    def _by_number(self, pdf: WaitingPdf, found: JsonSnapshot, rules: Rules) -> int | None:
-        """The exam that has the PDF's name as its number; None where a configured pattern reads the name."""
-        if rules.names.of(pdf.stem):
-            return None
-        number = number_of(pdf.stem)
-        having = [*found.bearers.get(number, ()), *self._exam.as_bearer(number)]
-        return bearer(number, pdf.said, of_folder(rules.hospital, pdf.stem, having))
-
-    def _with_this(self, names: Mapping[str, str], others: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-        return {
-            kind: [*exams, *([_THIS] if self._exam.has(kind, names[kind]) else [])] for kind, exams in others.items()
-        }
 
     def _is_free(self, pdf: WaitingPdf) -> bool:
         return pdf.document not in {binding.pdf.document for binding in self.binds}

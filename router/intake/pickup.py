@@ -1,7 +1,6 @@
 """The drop folder's loop: scan, let files settle, take them in batches, raise an alarm while the share is gone."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,7 +69,10 @@ class Pickup:
         self._take([seen for seen in ripe if not self._left_alone(seen)])
         self._intake.leftovers.look(found, self._failing)
         waiting = self._settling.pending - self._failing
-        self._say_readable(found, waiting)
+        # Clear the alarm, but not before each file of the first scan was tried: one of them may have raised it.
+        self._untried = set(found.files if self._untried is None else self._untried) & waiting
+        if not (found.unreadable or self._failing or self._untried):
+            self._clear(Alarm.DROPPED_FILE, "everything in the drop folder can be read")
         self.idle = not waiting
         return max(min(self._settle, self._rescan), _SHORTEST_REST) if waiting else self._rescan
 
@@ -113,12 +115,6 @@ class Pickup:
             self._alarm(Alarm.DROPPED_FILE, text)
         self._unreadable = unreadable
 
-    def _say_readable(self, found: Listing, waiting: AbstractSet[Seen]) -> None:
-        """Clear the alarm, but not before each file of the first scan was tried: one of them may have raised it."""
-        self._untried = set(found.files if self._untried is None else self._untried) & waiting
-        if not (found.unreadable or self._failing or self._untried):
-            self._clear(Alarm.DROPPED_FILE, "everything in the drop folder can be read")
-
     # -- the files
 
     def _left_alone(self, seen: Seen) -> bool:
@@ -151,7 +147,10 @@ class Pickup:
         unrefused, changed = self._refuse(invalid)
         failed = {**found.unreadable, **self._intake.file(found.documents), **unrefused}
         for seen, error in failed.items():
-            self._say_failed(seen, error)
+            # Tried again at every rescan, reported once, and without its name, which may hold a patient's.
+            if seen not in self._failing:
+                self._failing.add(seen)
+                self._alarm(Alarm.DROPPED_FILE, f"a file of the drop folder cannot be taken: {error.strerror}")
         for seen in (*found.changed, *changed):
             self._settling.settle_again(seen)
         for seen in {*found.files, *invalid} - {*failed, *changed}:
@@ -169,12 +168,6 @@ class Pickup:
             except OSError as trouble:
                 failed[seen] = trouble
         return failed, changed
-
-    def _say_failed(self, seen: Seen, error: OSError) -> None:
-        # Tried again at every rescan, reported once, and without its name, which may hold a patient's.
-        if seen not in self._failing:
-            self._failing.add(seen)
-            self._alarm(Alarm.DROPPED_FILE, f"a file of the drop folder cannot be taken: {error.strerror}")
 
     def _alarm(self, alarm: Alarm, text: str) -> None:
         self._raised.add(alarm)

@@ -30,10 +30,7 @@ _MOST_ENDED = 2  # as with instances
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """A batch as it was read: documents; files that do not read as their name says; files that cannot be read at all.
-
-    `changed`: gone, or not as they were when they were scanned.
-    """
+    """A batch as read: documents, faulty files, unreadable ones; `changed` are gone, or not as they were scanned."""
 
     documents: tuple[ReadDocument, ...]
     invalid: Mapping[Seen, InvalidData]

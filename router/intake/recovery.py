@@ -1,10 +1,8 @@
-"""Report PDFs that are needed once more after their copies were removed.
-
-Each is read from the HL7 message that it came in, or from its original in done/ or in the drop folder.
-"""
+"""Report PDFs needed again after their copies were removed: from their HL7 message, from done/ or the drop folder."""
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from router.catalogue.exams.originals import Missed, Originals
@@ -45,19 +43,14 @@ class Recovery:
 
     def _candidates(self, missed: Missed) -> Iterator[bytes | None]:
         if missed.message:
-            yield self._of_message(missed.message)
+            with suppress(InvalidData, FileNotFoundError):
+                yield self._pdf_of(self._reports.read(missed.message))
             return
         for path, size, mtime in self._originals.staying(missed.digest):
             yield originals.read_still(self._folder, Seen(self._folder / path, size, mtime))
         with opened(self._folder) as top:
             for lying in self._originals.lying(_places(missed.stem)):
                 yield originals.read_aside(top, lying)
-
-    def _of_message(self, place: str) -> bytes | None:
-        try:
-            return self._pdf_of(self._reports.read(place))
-        except (InvalidData, FileNotFoundError):
-            return None
 
 
 def _is(missed: Missed, data: bytes | None) -> bool:

@@ -48,10 +48,7 @@ class RefusedFiles:
         self._config = config
 
     def refuse(self, seen: Seen, error: InvalidData) -> bool:
-        """Set a file that does not read aside with the reason; OSError when that cannot be done.
-
-        False where it has changed since it was read: it is to be read again.
-        """
+        """Set a file aside with the reason; False where it has changed, to be read again. OSError when it cannot be."""
         text = f"a file of the drop folder was refused: {error.message}"
         lying = self._lying(seen, error)
         if self._keeps:

@@ -43,10 +43,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """The choice of an exam's PDF, what is kept of it, and what of it calibrates its source.
-
-    `doubts` are those that hold, by the PDF's document.
-    """
+    """The choice of an exam's PDF, what is kept of it, its lesson, and the doubts that hold, by the PDF's document."""
 
     choice: Choice
     kept: Chosen
@@ -187,14 +184,12 @@ class PaperReader:
         found = reading(sheet.runs, matter.texts)
         if found.of is not None or found.share >= AGREES or not sheet.runs:
             return found
-        return reading(sheet.runs, matter.texts, self._texts_of_others(matter, pdf))
-
-    def _texts_of_others(self, matter: _Matter, pdf: PdfVersion) -> dict[str, Runs]:
-        """Findings of the exams that share the PDF's name, have it as their number, or share a study."""
+        # Findings of the exams that share the PDF's name, have it as their number, or share a study.
         named = (one.exam for one in bearers(self._exams, self._config.own, pdf.stem))
         siblings = (sibling.exam for sibling in matter.case.siblings)
         others = {*self._exams.documents.exams_of_stem(pdf.stem), *named, *siblings}
-        return {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
+        texts = {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
+        return reading(sheet.runs, matter.texts, texts)
 
     def _text_of(self, exam: int) -> Runs:
         case = self._exams.case(exam)

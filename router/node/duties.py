@@ -26,7 +26,7 @@ from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
-from router.upkeep.scrub import Quiet, Scrub
+from router.upkeep.scrub import Scrub
 from router.upkeep.silence import SilenceWatch
 
 IDLE_SECONDS = 1.0
@@ -70,10 +70,7 @@ class Duty:
 
 
 class Duties:
-    """The duties of a node and the routes to its destinations, with their loops.
-
-    No exam is evaluated under `evaluating`: so a reload changes nothing in the middle.
-    """
+    """The duties of a node and its routes, with their loops. A reload holds `evaluating`: no exam is evaluated then."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -81,7 +78,9 @@ class Duties:
         self.evaluating, self._filing, self._failed = threading.Lock(), threading.Lock(), threading.Event()
         self._read_by: tuple[object, ...] = ()  # what waits may have been read by another version of this program
         known = (parts.config, parts.catalogue, parts.bus, parts.clock)
-        self._monitor = DeadlineMonitor(*known, works=self._works)
+        self._monitor = DeadlineMonitor(
+            *known, works=lambda: [*(loop.name for loop in self.loops()), *parts.notifier.works]
+        )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
@@ -142,10 +141,6 @@ class Duties:
     def loops(self) -> list[Loop]:
         """The loops of the duties and of the routes in use."""
         return [*self._loops.values(), *self.routes.loops()]
-
-    def _works(self) -> list[str]:
-        """The names of the loops that run."""
-        return [*(loop.name for loop in self.loops()), *self._parts.notifier.works]
 
     def start(self) -> None:
         """Begin."""
@@ -211,10 +206,7 @@ class Duties:
         return 0.0 if found else IDLE_SECONDS
 
     def _pair_studies(self) -> None:
-        """Give PDFs of DICOM instances to the exams of their studies, where either has come or was joined since.
-
-        Between transactions: what a batch has entered is to be seen.
-        """
+        """Give PDFs of DICOM instances to their studies' exams, between transactions: a batch's rows are to be seen."""
         parts = self._parts
         if parts.unpaired.is_set() and parts.membership.has(DROP_FOLDER):
             parts.unpaired.clear()
@@ -325,10 +317,9 @@ class Duties:
 
     def _scrub(self) -> Scrub:
         parts = self._parts
-        quiet = Quiet(busy=lambda: parts.dispatcher.busy, wait=parts.stopping.wait)
         return Scrub(
             every=parts.config.retention.scrub, catalogue=parts.catalogue, storage=parts.storage, bus=parts.bus,
-            clock=parts.clock, quiet=quiet,
+            clock=parts.clock, busy=lambda: parts.dispatcher.busy, wait=parts.stopping.wait,
         )  # fmt: skip
 
     def _look_for_silence(self) -> float:

@@ -15,10 +15,7 @@ _log = logging.getLogger("router")
 
 
 class Life:
-    """The life of the process that holds the node's lock. The constructor removes the file of a former one.
-
-    `file` is the configuration file as it was read; None where the configuration comes from none.
-    """
+    """The life of the process that holds the node's lock. `file`: the configuration file as read, None without one."""
 
     def __init__(self, config: Config, started: datetime, file: ConfigFile | None) -> None:
         self._files = RunningFiles(config.node.data)

@@ -60,10 +60,7 @@ class Listeners:
         return [self._found[name] for name in (_DICOM, ADMIN, _HL7) if name in self._found]
 
     def fit(self, config: Config) -> Callable[[], None]:
-        """Read the certificates of this configuration; the call that shows them from the next connection on.
-
-        ConfigurationError when one is not as it must be, from the call, too: nothing is changed then.
-        """
+        """Read this configuration's certificates; the call that shows them. A ConfigurationError changes nothing."""
         hl7_tls = None if config.reports.hl7 is None else config.reports.hl7.tls
         admin, hl7, names = _context(config.admin.tls), _context(hl7_tls), names_of(config.admin)
 

@@ -35,10 +35,7 @@ class Service:
 
 
 class Node:
-    """One node. ConfigurationError on building it when keys, rules or folders are not as they must be.
-
-    `file` is where the configuration comes from, for those who compare.
-    """
+    """One node. ConfigurationError where keys, rules or folders have faults. `file`: the configuration's source."""
 
     def __init__(self, config: Config, clock: Clock, file: ConfigFile | None = None) -> None:
         self.parts = parts = Parts(config, clock, file)

@@ -28,10 +28,7 @@ main(*sys.argv[1:])
 def commands(
     incoming: Incoming, count: int, min_free: int, journal: int, *, whole_only: bool = False
 ) -> WorkerCommands:
-    """The commands that start `count` workers, each with a folder of `incoming`.
-
-    `min_free` and the `journal` of each are in bytes. `whole_only` workers refuse an instance that is cut off.
-    """
+    """The commands that start `count` workers; sizes in bytes, of each. `whole_only` ones refuse cut-off instances."""
     program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path))
     settings = str(min_free), str(journal), _WHOLE if whole_only else _ANY
     calls = tuple((*program, str(incoming.worker_folder(n + 1)), *settings) for n in range(count))

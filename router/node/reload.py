@@ -65,10 +65,7 @@ class Reload:
         return done
 
     def _apply(self, wanted: Config) -> str:
-        """Make everything ready, then use it, so that a fault changes nothing; the text of what was done.
-
-        A delivery under way goes on as it was begun.
-        """
+        """Make everything ready, then use it, so that a fault changes nothing; the text of what was done."""
         parts, duties = self._parts, self._duties
         changes = compare(parts.config, wanted)
         config, files = changes.config, stamps(changes.config)
@@ -85,7 +82,7 @@ class Reload:
         duties.routes.use(routes)
         parts.notifier.use(notifying)
         self._evaluate(changes)
-        return _text(changes, certificates, self._stranded())
+        return self._text(changes, certificates)
 
     def _evaluate(self, changes: Changes) -> None:
         """Evaluate what waits: it may go now, or be due then; a destination that was down may be elsewhere."""
@@ -100,18 +97,14 @@ class Reload:
         parts.pickup.watch.wake()
         self._duties.evaluate()
 
-    def _stranded(self) -> int:
-        """The number of open deliveries to destinations that are gone: they are kept, and nothing sends them."""
+    def _text(self, changes: Changes, certificates: Sequence[str]) -> str:
         configured = set(delivery_places(self._parts.config))
         places = self._parts.catalogue.survey.places(self._parts.clock.now())
         gone = [place for place in places if (place.destination, place.channel) not in configured]
-        return sum(place.states.get(state, 0) for place in gone for state in PENDING)
-
-
-def _text(changes: Changes, certificates: Sequence[str], stranded: int) -> str:
-    text = f"taken up: {', '.join(changes.taken) or 'no change'}"
-    text += f"; renewed certificates: {', '.join(certificates)}" if certificates else ""
-    text += f"; wants a restart: {', '.join(changes.waiting) or 'nothing'}"
-    if stranded:
-        text += f"; {stranded} open deliveries to destinations that are gone are kept and not sent: `queue list`"
-    return text
+        stranded = sum(place.states.get(state, 0) for place in gone for state in PENDING)
+        text = f"taken up: {', '.join(changes.taken) or 'no change'}"
+        text += f"; renewed certificates: {', '.join(certificates)}" if certificates else ""
+        text += f"; wants a restart: {', '.join(changes.waiting) or 'nothing'}"
+        if stranded:
+            text += f"; {stranded} open deliveries to destinations that are gone are kept and not sent: `queue list`"
+        return text

@@ -10,10 +10,9 @@ _LARGE = 2**18  # bytes
 def share_one_heap() -> None:
     """Serve all threads from one heap, and large pieces from none; to be called before any other thread runs.
 
-    By itself glibc makes up to eight heaps for each processor, and each keeps the memory of the largest message or file
-    that one of its threads has read: some 200 MB in an hour of broken messages. A large piece is mapped apart, and is
-    given back when it is freed: by itself glibc takes pieces of up to 32 MiB from the heap once such a one was freed,
-    and small ones between them keep the heap from shrinking. Another C library is left as it is.
+    By itself glibc makes up to eight heaps a processor, each of which keeps the memory of the largest message or file
+    that a thread has read: some 200 MB in an hour of broken messages. It also takes pieces of up to 32 MiB from a heap
+    once one was freed, and small ones between them keep it from shrinking. Another C library is left as it is.
     """
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)

@@ -28,10 +28,7 @@ class Check:
 
 
 def take(studies: Studies, instances: Instances, waiting: Callable[[Path], bool], progress: Progress) -> Check:
-    """Compare every row with its file and every file with the rows. It reads every byte, and is safe on a running node.
-
-    `waiting` says whether a file still has its incoming name: after a crash the next start makes its row.
-    """
+    """Compare rows and files byte for byte; safe on a running node. `waiting`: whether a file's row is yet to come."""
     on_disk = set(studies.walk())
     rows = {studies.path(row.uids, row.version): row.digest for row in instances.walk()}
     corrupt = [path for path in progress(sorted(on_disk & set(rows))) if not _intact(path, rows[path])]

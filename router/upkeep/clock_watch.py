@@ -1,7 +1,4 @@
-"""Watch over the clock: one that jumps, and one that differs from the database's.
-
-Work that was put off by a wrong time does not wait for that time.
-"""
+"""Watch over the clock: one that jumps, one that differs from the database's. Work put off by it is tried again."""
 
 from datetime import datetime, timedelta
 
@@ -54,6 +51,11 @@ def gap(ahead: timedelta) -> str:
     return f"{seconds} s ahead of the database's" if ahead > timedelta(0) else f"{seconds} s behind the database's"
 
 
+def beginning(clock: Clock) -> datetime:
+    """The time at which the monotonic clock began: it moves only where the clock jumps."""
+    return clock.now() - timedelta(seconds=clock.monotonic())
+
+
 class JumpWatch:
     """Compares the clock with the monotonic one, which never jumps; `look` is called every second or so."""
 
@@ -61,12 +63,12 @@ class JumpWatch:
         self._catalogue = catalogue
         self._bus = bus
         self._clock = clock
-        self._began = self._beginning()
+        self._began = beginning(clock)
         self._jumped = clock.monotonic()
 
     def look(self) -> None:
         """Where the clock has jumped, raise the alarm and try at once what was put off."""
-        began = self._beginning()
+        began = beginning(self._clock)
         jump, self._began = began - self._began, began
         if abs(jump) >= _JUMP:
             self._jumped = self._clock.monotonic()
@@ -82,9 +84,6 @@ class JumpWatch:
         self._catalogue.exams.put_off_no_longer(now)
         self._catalogue.queue.put_off_no_longer(now)
         self._catalogue.breakers.probe_now(now)
-
-    def _beginning(self) -> datetime:
-        return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     def _record(self, kind: Kind, text: str) -> None:
         self._bus.record(Event(self._clock.now(), kind, text, alarm=Alarm.CLOCK, subject="clock"))

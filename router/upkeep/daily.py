@@ -65,37 +65,38 @@ class Daily:
             "deliveries": table_of(FINDING_COLUMNS, rows),
             "gaps": table_of(_ACCOUNT_COLUMNS, (asdict(one) | {"gaps": "; ".join(one.gaps)} for one in gaps)),
         }
-        heads = self._signed_heads()
-        text = _text(day, found, accounts, self._waiting(now)) + self._unreported(now)
+        # The last head of each node's audit trail, kept where the node cannot reach it.
+        kept = self._catalogue.audit_heads
+        newest = [head for node in kept.nodes() if (head := kept.newest(node)) is not None]
+        heads = [f"Audit head {head} of {head.at}, signed by {head.key}: {head.signature}" for head in newest]
+        text = self._text(day, found, accounts, now)
         self._dailies.write(day, tables, text + "".join(f"{head}\n" for head in heads))
         self._dailies.prune(day - self._config.retention.audit)
         self._record(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
 
-    def _unreported(self, now: datetime) -> str:
-        found = without_report(self._config, self._catalogue, now)
-        lines = [f"Studies that no exam names: {found.count}, of which {found.recent} should get their report"]
-        lines += [f"- {number} sent by {sender or '-'}" for sender, number in found.by_sender[:_SENDERS]]
-        return "".join(f"{line}\n" for line in lines)
-
-    def _waiting(self, now: datetime) -> str:
+    def _text(self, day: date, found: Sequence[DueDelivery], accounts: Sequence[Account], now: datetime) -> str:
+        unreported = without_report(self._config, self._catalogue, now)
         quarantine = self._config.node.data / "quarantine"
         counts = tallied(look(self._catalogue, places_of(self._config), quarantine, now))
         named = (f"{n} {what}{f' at {place}' if place else ''}" for (what, place), n in counts.items())
-        return f"Waits for a person: {', '.join(named) or 'nothing'}"
-
-    def _signed_heads(self) -> Sequence[str]:
-        """The last head of each node's audit trail, kept where the node cannot reach it."""
-        kept = self._catalogue.audit_heads
-        newest = [head for node in kept.nodes() if (head := kept.newest(node)) is not None]
-        return [f"Audit head {head} of {head.at}, signed by {head.key}: {head.signature}" for head in newest]
+        lines = [
+            f"Deliveries that were due on {day}: {counted(found)}",
+            *(f"- d{it.id} {o.exam_id} {it.channel} to {it.destination}: {o.punctuality}, {o.reason}"
+              for o in found if o.punctuality in OVERDUE for it in [o.delivery]),
+            f"Approved in the last {_DAYS} days: {summed(accounts)}",
+            *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
+            f"Waits for a person: {', '.join(named) or 'nothing'}",
+            f"Studies that no exam names: {unreported.count}, of which {unreported.recent} should get their report",
+            *(f"- {number} sent by {sender or '-'}" for sender, number in unreported.by_sender[:_SENDERS]),
+        ]  # fmt: skip
+        return "".join(f"{line}\n" for line in lines)
 
     def _record(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
         """`gaps` is how many exams have some."""
         text = f"{text}; {gaps} exam(s) with gaps"
         self._bus.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
-        kind, said = Kind.CLEARED, "no exam of the last days has gaps"
-        if gaps:
-            kind, said = Kind.ALARM, f"{gaps} exam(s) of the last days have gaps"
+        said = f"{gaps} exam(s) of the last days have gaps" if gaps else "no exam of the last days has gaps"
+        kind = Kind.ALARM if gaps else Kind.CLEARED
         self._bus.record(Event(now, kind, said, alarm=Alarm.GAPS, subject="reconciliation"))
 
 
@@ -149,16 +150,3 @@ def counts(found: Iterable[DueDelivery]) -> dict[Punctuality, int]:
     """The number of each; missed while paused is left out where there is none."""
     numbers = Counter(one.punctuality for one in found)
     return {each: numbers[each] for each in Punctuality if each != Punctuality.PAUSED or numbers[each]}
-
-
-def _text(day: date, found: Sequence[DueDelivery], accounts: Sequence[Account], waiting: str) -> str:
-    late = [one for one in found if one.punctuality in OVERDUE]
-    lines = [
-        f"Deliveries that were due on {day}: {counted(found)}",
-        *(f"- d{it.id} {o.exam_id} {it.channel} to {it.destination}: {o.punctuality}, {o.reason}"
-          for o in late for it in [o.delivery]),
-        f"Approved in the last {_DAYS} days: {summed(accounts)}",
-        *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
-        waiting,
-    ]  # fmt: skip
-    return "".join(f"{line}\n" for line in lines)

@@ -5,7 +5,6 @@ ran.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from router.alarms import Alarm
 from router.catalogue.node.alarms import Standing
@@ -17,28 +16,22 @@ _WORK, _QUARANTINE = "work ", "quarantine "  # the beginnings of subjects
 _REMOVED = "the destination is not configured any more"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
-    """The configured places of deliveries, the names of the node's loops, the folders of quarantine/.
+def gone(
+    active: Iterable[Standing], *, places: Collection[tuple[str, Channel]], works: Collection[str] | None,
+    quarantined: Collection[str],
+) -> Iterator[tuple[Standing, str]]:  # fmt: skip
+    """The active alarms about something that is gone, each with the text of its end.
 
-    `works` is None where the loops are not known.
+    `places` are the configured ones, `works` the node's loops by name, None where they are not known.
     """
-
-    places: Collection[tuple[str, Channel]]
-    works: Collection[str] | None
-    quarantined: Collection[str]
-
-
-def gone(active: Iterable[Standing], here: Here) -> Iterator[tuple[Standing, str]]:
-    """The active alarms about something that is gone, each with the text of its end."""
-    names, served = {name for name, _ in here.places}, {f"{channel} to {name}" for name, channel in here.places}
+    names, served = {name for name, _ in places}, {f"{channel} to {name}" for name, channel in places}
     for one in active:
         to_nowhere = one.alarm == Alarm.BREAKER and one.subject not in served
         if to_nowhere or (one.alarm == Alarm.CRYPTO and one.destination and one.destination not in names):
             yield one, _REMOVED
-        if one.alarm == Alarm.DEFECT and _is_gone(one.subject, _WORK, here.works):
+        if one.alarm == Alarm.DEFECT and _is_gone(one.subject, _WORK, works):
             yield one, "this part of the node does not run any more"
-        if one.alarm == Alarm.POISON and _is_gone(one.subject, _QUARANTINE, here.quarantined):
+        if one.alarm == Alarm.POISON and _is_gone(one.subject, _QUARANTINE, quarantined):
             yield one, "it is not in quarantine any more"
 
 

@@ -79,7 +79,10 @@ class Rebuild:
             self._lose()
         instances = self._instances(progress)
         try:
-            documents = self._documents()
+            # Documents in the order in which they came; the JSON of an exam before its PDF, so that the exam exists.
+            known = self._restore.places()
+            files = [path for path in self._storage.reports.walk() if self._path_of(path) not in known]
+            documents = sum(self._document(path) for path in sorted(files, key=lambda p: (p.suffix == ".pdf", _age(p))))
         finally:
             self._readers.close()
         return Rebuilt(instances, documents, len(self._held), tuple(self._unreadable))
@@ -126,12 +129,6 @@ class Rebuild:
         )  # fmt: skip
 
     # -- documents
-
-    def _documents(self) -> int:
-        """Documents in the order in which they came; the JSON of an exam before its PDF, so that the exam exists."""
-        known = self._restore.places()
-        files = [path for path in self._storage.reports.walk() if self._path_of(path) not in known]
-        return sum(self._document(path) for path in sorted(files, key=lambda p: (p.suffix == ".pdf", _age(p))))
 
     def _document(self, path: Path) -> bool:
         """Enter a document; False when it cannot be read."""

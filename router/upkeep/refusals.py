@@ -93,12 +93,10 @@ class Gathering:
         self._counts.setdefault(key, _Tally.begun(one, now)).add(one, now)
         if kind := kind_of(one.code):
             untracked = kind == IMAGES and not self._track(one, now)
-            who = self._sender_key(kind, one)
+            who = kind, one.calling_ae, one.address
+            if who not in self._senders and len(self._senders) >= MOST_KEYS:
+                who = kind, OTHERS, ""
             self._senders.setdefault(who, _Tally.begun(one, now)).add(one, now, untracked=untracked)
-
-    def _sender_key(self, kind: str, one: Refused) -> tuple[str, str, str]:
-        key = kind, one.calling_ae, one.address
-        return key if key in self._senders or len(self._senders) < MOST_KEYS else (kind, OTHERS, "")
 
     def _track(self, one: Refused, now: datetime) -> bool:
         if not one.sop or len(self._instances) >= MOST_INSTANCES:
@@ -138,8 +136,7 @@ class Gathering:
 
 
 class RefusalRecorder:
-    """Keeps the refusals that the server reports. Several threads call `refused` and `stored`, which never wait for the
-    database."""
+    """Keeps the server's refusals. Several threads call `refused` and `stored`, which never wait for the database."""
 
     def __init__(self, rows: Rows, zone: ZoneInfo, clock: Clock) -> None:
         self._rows = rows

@@ -20,6 +20,7 @@ from router.events import Event, EventBus, Kind
 from router.reports.folder import originals
 from router.reports.folder.directory import opened
 from router.storage import Storage
+from router.upkeep.clock_watch import beginning
 
 LOOK_SECONDS = 60.0
 _SWEEP_EVERY = timedelta(hours=1)
@@ -62,13 +63,8 @@ def due(times: Times, now: datetime) -> Ages:
 
 
 def early(times: Times, now: datetime) -> Ages:
-    """The ages when the disk is short: delivered data at once, unnamed data after a quarter of its time.
-
-    An exam's report often comes a day or two after the images; those must not have gone.
-    """
-    return Ages(
-        now - min(times.delivered, _SHORTEST_DELIVERED), now - times.unmatched / _SHARE_UNMATCHED
-    )  # fmt: skip
+    """The ages when the disk is short: delivered data at once, unnamed after a quarter of its time, as reports lag."""
+    return Ages(now - min(times.delivered, _SHORTEST_DELIVERED), now - times.unmatched / _SHARE_UNMATCHED)
 
 
 class Retention:
@@ -90,7 +86,7 @@ class Retention:
         self._free = free
         self._filing = filing
         self._next_sweep: datetime | None = None
-        self._began, self._steady_from = self._beginning(), float("-inf")
+        self._began, self._steady_from = beginning(clock), float("-inf")
 
     def step(self) -> float:
         """Purge a little; the seconds to rest, 0 when there may be more to do."""
@@ -113,14 +109,11 @@ class Retention:
 
     def _is_steady(self) -> bool:
         """Whether the clock has not jumped lately: by a wrong clock new data is old, and is removed for good."""
-        began = self._beginning()
+        began = beginning(self._clock)
         if abs(began - self._began) >= _JUMP:
             self._began, self._steady_from = began, self._clock.monotonic() + _STEADY_SECONDS
             self._next_sweep = None
         return self._clock.monotonic() >= self._steady_from
-
-    def _beginning(self) -> datetime:
-        return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     def recover(self) -> None:
         """Remove the files whose rows a former life removed without them."""
@@ -167,13 +160,10 @@ class Retention:
         for old in studies:
             if sparing and self._room() is Room.ENOUGH:
                 break
-            gone += self._remove_study(old, before)
-        return gone
-
-    def _remove_study(self, old: Old, before: datetime) -> bool:
-        gone = False
-        while self._remove_batch(old, before):
-            gone = True
+            removed = False
+            while self._remove_batch(old, before):
+                removed = True
+            gone += removed
         return gone
 
     def _remove_batch(self, old: Old, before: datetime) -> bool:

@@ -7,7 +7,6 @@ image that came within the interval was read within it, when it was catalogued.
 import os
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from router.alarms import Alarm
@@ -31,28 +30,24 @@ class _Stopped(Exception):
     """The node stops in the middle of a file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quiet:
-    """Work that the scrub gives way to. `busy`: whether something is being sent; `wait` rests for so many seconds and
-    returns whether the node stops."""
-
-    busy: Callable[[], bool]
-    wait: Callable[[float], bool]
-
-
 class Scrub:
-    """The duty to scrub. `every` is the interval, zero: never."""
+    """The duty to scrub. `every` is the interval, zero: never.
+
+    It gives way while `busy`: something is being sent. `wait` rests so many seconds; it returns whether the node stops.
+    """
 
     def __init__(
-        self, *, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock, quiet: Quiet
-    ) -> None:
+        self, *, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock,
+        busy: Callable[[], bool], wait: Callable[[float], bool],
+    ) -> None:  # fmt: skip
         self._every = every
         self._catalogue = catalogue
         self._studies = storage.studies
         self._scrubbed = storage.scrubbed
         self._damage = Damage(damages=catalogue.damages, bus=bus, clock=clock)
         self._clock = clock
-        self._quiet = quiet
+        self._busy = busy
+        self._wait = wait
         self._round: Round | None = None
         self._kept = True
         self._waiting: deque[Stored] = deque()
@@ -60,18 +55,15 @@ class Scrub:
 
     def step(self) -> float:
         """Read one file, or see what is next; the seconds to rest, 0 when there may be more to do."""
-        self._clear()
-        if self._quiet.busy():
+        # End the alarms about instances that were sent again, replaced or purged.
+        if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = self._clock.monotonic()
+            self._damage.clear([one.subject for one in self._catalogue.alarms.of([Alarm.DAMAGED])])
+        if self._busy():
             return _BUSY_SECONDS
         if self._waiting:
             return self._read(self._waiting.popleft())
         return self._go_on() if self._every else LOOK_SECONDS
-
-    def _clear(self) -> None:
-        """End the alarms about instances that were sent again, replaced or purged."""
-        if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
-            self._looked = self._clock.monotonic()
-            self._damage.clear([one.subject for one in self._catalogue.alarms.of([Alarm.DAMAGED])])
 
     def _go_on(self) -> float:
         """Look at the next range of instances; a round that is over rests until the interval is."""
@@ -123,8 +115,8 @@ class Scrub:
             raise IntegrityError("its file is no DICOM") from error
 
     def _pace(self, size: int) -> None:
-        stops = self._quiet.wait(size / _RATE)
-        while self._quiet.busy() and not stops:
-            stops = self._quiet.wait(_BUSY_SECONDS)
+        stops = self._wait(size / _RATE)
+        while self._busy() and not stops:
+            stops = self._wait(_BUSY_SECONDS)
         if stops:
             raise _Stopped

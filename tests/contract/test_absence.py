@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.node.nodes import Absent
 from router.clock import FakeClock, SharedClock
-from router.cluster.absence import STOPPED_FOR, AbsenceWatch, Removal
+from router.cluster.absence import STOPPED_FOR, AbsenceWatch, audit_of, forget
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.review.decisions import OperatorReason
@@ -35,7 +36,7 @@ class Ward:
         AbsenceWatch(self.catalogue, lease, self.bus, self.clock).look()
 
     def forget(self, name: str) -> None:
-        Removal(self.catalogue, LONG, self.bus, self.clock).forget(name, SAID)
+        forget(self.catalogue, self.bus, self.clock.now(), LONG, name, SAID)
 
     def texts(self, kind: Kind) -> list[str]:
         return [one.text for one in self.told if one.kind == kind]
@@ -94,14 +95,20 @@ def test_a_node_that_was_stopped_is_missed_after_a_day(ward: Ward) -> None:
     assert "was stopped more than a day ago" in ward.standing["node node2"]
 
 
-def test_a_person_says_that_a_node_is_gone_and_nothing_is_known_of_it_any_more(ward: Ward) -> None:
+def test_a_person_says_that_a_node_is_gone_and_neither_it_nor_an_alarm_about_it_is_known_any_more(ward: Ward) -> None:
     nodes = ward.catalogue.nodes
     nodes.leave("node2", Absent.DEAD, "")
     ward.look()
     off = ClockWatch(ward.catalogue, "node2", ward.bus, SharedClock(ward.clock))
     off.look()
-    assert len(ward.catalogue.alarms.standing()) == 2
+    doubted = Event(NOW, Kind.ALARM, "record 7 was changed", alarm=Alarm.AUDIT, subject=audit_of("node2"))
+    ward.bus.record(doubted)
+    other = Event(NOW, Kind.ALARM, "record 7 was changed", alarm=Alarm.AUDIT, subject=audit_of("node1"))
+    ward.bus.record(other)
+    assert len(ward.catalogue.alarms.standing()) == 4
     ward.forget("node2")
+    assert [one.subject for one in ward.catalogue.alarms.standing()] == ["audit of node1"]
+    ward.bus.record(replace(other, kind=Kind.CLEARED))
     assert (nodes.absent(), ward.catalogue.alarms.standing()) == ([], [])
     decided = next(one for one in ward.told if one.kind == Kind.DECIDED)
     assert (decided.who, decided.text) == ("Li", "the node node2 was removed: its machine was taken away")

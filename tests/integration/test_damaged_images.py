@@ -35,7 +35,7 @@ from router.review.deliveries import Review
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 from router.upkeep.check import take
-from router.upkeep.scrub import LOOK_SECONDS, Quiet, Scrub
+from router.upkeep.scrub import LOOK_SECONDS, Scrub
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 STUDY = "1.2.3"
@@ -177,9 +177,9 @@ class Node:
             self.waited += seconds
             return False
 
-        quiet = Quiet(busy=lambda: self.busy, wait=wait)
         return Scrub(
-            every=every, catalogue=self.catalogue, storage=self.storage, bus=self.bus, clock=self.clock, quiet=quiet
+            every=every, catalogue=self.catalogue, storage=self.storage, bus=self.bus, clock=self.clock,
+            busy=lambda: self.busy, wait=wait,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from router.admin.audit.seals import Seals
 from router.alarms import Alarm
 from router.catalogue.node.audit_heads import AuditHeads
 from router.clock import Clock
+from router.cluster.absence import audit_of
 from router.errors import RouterError, TransientError
 from router.events import Event, EventBus, Kind
 from router.model import Head
@@ -245,7 +246,7 @@ class Audit:
             self._known = _NOT_LOOKED
             fault = self._doubted = self.fault(guard)
             kind, text = (Kind.ALARM, fault) if fault else (Kind.CLEARED, "the audit trail is what it was")
-            subject = f"audit of {self._node}"
+            subject = audit_of(self._node)
             guard.bus.record(Event(self._clock.now(), kind, text, alarm=Alarm.AUDIT, subject=subject))
             if sign and not fault:
                 self.sign(guard)

@@ -6,7 +6,7 @@ import click
 
 from router.cli.opened import clock_of, opened
 from router.cli.options import common_options, node_config, print_json, reason_given, who_option, why_option
-from router.cluster.absence import Removal
+from router.cluster import absence
 from router.review.decisions import OperatorReason
 
 
@@ -28,7 +28,7 @@ def forget(name: str, why: str, who: str, config_file: Path, as_json: bool) -> N
     """
     reason, config = OperatorReason(who, reason_given(why).strip()), node_config(config_file)
     with opened(config) as (catalogue, bus):
-        Removal(catalogue, config.node.lease, bus, clock_of(catalogue)).forget(name, reason)
+        absence.forget(catalogue, bus, clock_of(catalogue).now(), config.node.lease, name, reason)
     if as_json:
         print_json({"forgotten": name})
     else:

@@ -53,11 +53,9 @@ class GmEnvelope:
         """Begin a message: a session key, and the keys in force at its time."""
         at = datetime.fromtimestamp(message.ts / 1000, UTC)
         return _Exchange(
-            message=message,
-            signing=self.signing.active(at),
-            encryption=self.platform_encryption.active(at),
+            message=message, signing=self.signing.active(at), encryption=self.platform_encryption.active(at),
             platform_signing=self.platform_signing,
-        )
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

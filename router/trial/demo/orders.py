@@ -27,10 +27,7 @@ def has_evidence(study: DemoStudy) -> bool:
 
 
 def ordered(study: DemoStudy, folder: Path) -> DemoStudy:
-    """The study itself where its header has evidence, else copies below `folder` with an accession number.
-
-    A study whose copies do not read as one study stays unchanged.
-    """
+    """The study where its header has evidence, else copies with an accession number, where they read as one study."""
     if has_evidence(study):
         return study
     folder = folder / study.uid

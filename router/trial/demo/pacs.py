@@ -51,14 +51,11 @@ class Pacs:
         left, why, ended = dict(enumerate(files)), "no answer", threading.Event()
         outgoing = [
             Outgoing(
-                key=n,
-                path=f.path,
-                sop_class=f.sop_class,
-                sop_instance=f.sop_instance,
+                key=n, path=f.path, sop_class=f.sop_class, sop_instance=f.sop_instance,
                 transfer_syntax=f.transfer_syntax,
             )
             for n, f in left.items()
-        ]
+        ]  # fmt: skip
         try:
             for result in self._client.send(outgoing, ended.is_set):
                 if result.status == 0:

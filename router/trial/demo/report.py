@@ -24,15 +24,9 @@ _IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
 def report_pdf(
-    path: Path,
-    *,
-    hospital: str,
-    patient_name: str,
-    exam_id: str,
-    accession_number: str,
-    findings: str = FINDINGS,
+    path: Path, *, hospital: str, patient_name: str, exam_id: str, accession_number: str, findings: str = FINDINGS,
     impression: str = IMPRESSION,
-) -> None:
+) -> None:  # fmt: skip
     """Write a report of one page (DB11 6.3) whose text names the patient, the exam and the accession number."""
     pdfmetrics.registerFont(UnicodeCIDFont(_FONT))
     lines = [
@@ -54,15 +48,9 @@ def _wrapped(text: str) -> list[str]:
 
 
 def exam_json(
-    study: DemoStudy,
-    hospital: Hospital,
-    *,
-    exam_id: str,
-    submitted: datetime.datetime,
+    study: DemoStudy, hospital: Hospital, *, exam_id: str, submitted: datetime.datetime,
     approved: datetime.datetime | None,
-    findings: str = FINDINGS,
-    impression: str = IMPRESSION,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """The exam JSON, complete by appendix B when `approved` is given; a draft has another Status and no approval.
 
     Times are the hospital's local ones, written without zone as in the standard. Values that the study's headers lack
@@ -74,7 +62,7 @@ def exam_json(
     document["Order"] = _order(study, "Reported" if approved else "Submitted", _studied(study, submitted))
     document["Visit"] = _visit(study)
     document["Patient"] = _patient(study, submitted)
-    document["Report"] = _report(findings, impression, submitted, approved)
+    document["Report"] = _report(submitted, approved)
     document["Study"] = {
         "ImageCount": len(study.files),
         "StudyDate": _written(_studied(study, submitted)),
@@ -146,12 +134,10 @@ def _patient(study: DemoStudy, today: datetime.datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _report(
-    findings: str, impression: str, submitted: datetime.datetime, approved: datetime.datetime | None
-) -> dict[str, Any]:
+def _report(submitted: datetime.datetime, approved: datetime.datetime | None) -> dict[str, Any]:
     report: dict[str, Any] = {
         "SubmitDoctorName": "李报告", "SubmitDoctorCode": "D001", "SubmitTime": _written(submitted),
-        "Findings": findings, "Impression": impression, "IsCritical": False, "PositiveStatus": 1,
+        "Findings": FINDINGS, "Impression": IMPRESSION, "IsCritical": False, "PositiveStatus": 1,
     }  # fmt: skip
     if approved:
         report |= {

@@ -59,20 +59,18 @@ class Story:
         """Play the story; whether it came to its end: everything that should leave has left."""
         rest = self._scenes[1:]
         early, late = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-        return (
-            self._everything_comes(rest, early)
-            and self._one_is_held()
-            and self._platform_is_killed(late, max(expected(early) // 4, 1))
-            and self._node_is_killed(self._scenes[0])
-            and self._everything_arrives()
-        )
-
-    def _everything_comes(self, scenes: Sequence[Scene], early: Sequence[Scene]) -> bool:
-        reports = sum(scene.order != Order.NO_REPORT for scene in scenes)
-        images = sum(len(scene.study.files) for scene in scenes)
-        self._tell(_COME.format(studies=len(scenes), images=images, reports=reports))
-        self._act(scenes, first=True)
+        reports = sum(scene.order != Order.NO_REPORT for scene in rest)
+        images = sum(len(scene.study.files) for scene in rest)
+        self._tell(_COME.format(studies=len(rest), images=images, reports=reports))
+        self._act(rest, first=True)
         self._act(early, first=False)
+        if not (self._one_is_held() and self._platform_is_killed(late, max(expected(early) // 4, 1))):
+            return False
+        self._node_is_killed(self._scenes[0])
+        wanted = expected(self._scenes)
+        if not self._until(lambda lines: delivered(lines) >= wanted):
+            return False
+        self._tell(_ALL.format(deliveries=wanted))
         return True
 
     def _one_is_held(self) -> bool:
@@ -94,7 +92,7 @@ class Story:
         self._tell(_PLATFORM_BACK.format(waiting=waiting))
         return noticed
 
-    def _node_is_killed(self, scene: Scene) -> bool:
+    def _node_is_killed(self, scene: Scene) -> None:
         study = scene.study
         rest = self._pacs.interrupted(study, len(study.files) // 2, self._stage.node.kill)
         acknowledged = len(study.files) - len(rest)
@@ -103,14 +101,6 @@ class Story:
         self._pacs.finish(rest)
         self._tell(_NODE_BACK.format(images=len(rest)))
         self._act([scene], first=False)
-        return True
-
-    def _everything_arrives(self) -> bool:
-        wanted = expected(self._scenes)
-        if not self._until(lambda lines: delivered(lines) >= wanted):
-            return False
-        self._tell(_ALL.format(deliveries=wanted))
-        return True
 
     def _act(self, scenes: Sequence[Scene], *, first: bool) -> None:
         for act in acts(scenes, self._stage.config, self._pacs.send, first=first):
@@ -124,11 +114,9 @@ class Story:
             self._seen = time.monotonic()
 
     def _until(
-        self,
-        wanted: Callable[[Sequence[Line]], bool],
-        otherwise: str = _STUCK,
+        self, wanted: Callable[[Sequence[Line]], bool], otherwise: str = _STUCK,
         running: Sequence[Program] | None = None,
-    ) -> bool:
+    ) -> bool:  # fmt: skip
         """Wait; False, with `trouble`, as soon as nothing moves any more or a needed program has ended."""
         programs = (self._stage.node, self._stage.cloud) if running is None else running
         signs, changed = None, time.monotonic()
@@ -147,12 +135,8 @@ class Story:
         """Values that change while something moves."""
         config = self._stage.config
         reports = sum(1 for path in config.reports.folder.iterdir() if path.is_file())
-        images = count_in(config.node.data / "incoming")
-        return (
-            reports,
-            images,
-            [(line.delivery.id, line.delivery.state, line.delivery.changed, line.sent) for line in lines],
-        )
+        moves = [(line.delivery.id, line.delivery.state, line.delivery.changed, line.sent) for line in lines]
+        return reports, count_in(config.node.data / "incoming"), moves
 
 
 def _waiting(lines: Sequence[Line]) -> int:

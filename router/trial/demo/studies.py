@@ -62,24 +62,18 @@ def shipped_studies(also: Path | None = None) -> list[DemoStudy]:
 
 
 def read_studies(paths: Iterable[Path], *, only_whole: bool = False) -> list[DemoStudy]:
-    """The studies that these files make up, in the order of their first file. OSError when one cannot be read.
-
-    `only_whole` leaves out files that break off.
-    """
+    """The studies of these files, by their first file; `only_whole` leaves out files that break off. Raises OSError."""
     studies: dict[str, list[tuple[DemoFile, Header]]] = {}
     seen: set[str] = set()
-    for file, header in _readable(paths):
+    for path in paths:
+        found = _read(path) if path.is_file() else None
+        if found is None:
+            continue
+        file, header = found
         if file.sop_instance not in seen and not (only_whole and header.cut):
             seen.add(file.sop_instance)
             studies.setdefault(file.study, []).append((file, header))
     return [_study(members) for members in studies.values()]
-
-
-def _readable(paths: Iterable[Path]) -> Iterator[tuple[DemoFile, Header]]:
-    for path in paths:
-        found = _read(path) if path.is_file() else None
-        if found is not None:
-            yield found
 
 
 def _read(path: Path) -> tuple[DemoFile, Header] | None:
@@ -96,13 +90,9 @@ def _read(path: Path) -> tuple[DemoFile, Header] | None:
     if not all(_UID.fullmatch(uid) for uid in (uids.study, uids.series, header.sop_class, uids.sop, syntax)):
         return None
     return DemoFile(
-        path=path,
-        study=uids.study,
-        series=uids.series,
-        sop_class=header.sop_class,
-        sop_instance=uids.sop,
+        path=path, study=uids.study, series=uids.series, sop_class=header.sop_class, sop_instance=uids.sop,
         transfer_syntax=syntax,
-    ), header
+    ), header  # fmt: skip
 
 
 def _study(members: list[tuple[DemoFile, Header]]) -> DemoStudy:
@@ -121,17 +111,10 @@ def derived_uid(*parts: object) -> str:
 
 
 def make_ct_study(
-    folder: Path,
-    slices: int = 300,
-    *,
-    study_uid: str,
-    patient_id: str,
-    name: str,
-    accession: str,
-    sex: str = "M",
+    folder: Path, slices: int = 300, *, study_uid: str, patient_id: str, name: str, accession: str, sex: str = "M",
     birth_date: str = "19600501",
     taken: datetime.datetime = datetime.datetime(2026, 3, 2, 9, 30),  # noqa: DTZ001 - DICOM DA and TM have no zone
-) -> list[Path]:
+) -> list[Path]:  # fmt: skip
     """Write a chest CT as a GE scanner would: two scouts, `slices` thin slices of 1 mm, and a dose report.
 
     `name` is a PN with its groups ("Zhang^San=张^三"), stored in GB18030. The slices are 512 x 512 of 16 bits, about
@@ -207,7 +190,10 @@ def _thin(header: dict[str, object], noise: random.Random, slices: int) -> Itera
 
 def _chest(noise: random.Random, height: float) -> bytes:
     """Pixels of a slice at `height` (0 to 1) of a simple chest, in HU, little endian: body, two lungs, spine, noise."""
-    air, body, lung, bone = (_grain(noise, level) for level in (_AIR_HU, _TISSUE_HU, _LUNG_HU, _BONE_HU))
+    air, body, lung, bone = (
+        array("h", (level + byte // 8 for byte in noise.randbytes(2 * _COLUMNS)))
+        for level in (_AIR_HU, _TISSUE_HU, _LUNG_HU, _BONE_HU)
+    )
     lung_size = 1 - abs(2 * height - 1) ** 2
     pixels = array("h")
     for row in range(_ROWS):
@@ -221,10 +207,6 @@ def _chest(noise: random.Random, height: float) -> bytes:
         _lay(line, bone, 256, half_bone, row)
         pixels += line
     return pixels.tobytes()
-
-
-def _grain(noise: random.Random, level: int) -> "array[int]":
-    return array("h", (level + byte // 8 for byte in noise.randbytes(2 * _COLUMNS)))
 
 
 def _half_width(row: int, middle: float, half_height: float, half_width: float) -> int:

@@ -72,7 +72,11 @@ class Tokens:
         assert isinstance(nonce, str)
         if not within_window(ts, at) or not self._replays.first_use(nonce):
             raise unauthorised("stale")
-        return {"token": self._new(), "expires_in": self._lifetime}
+        token, now = secrets.token_urlsafe(32), self._now()
+        with self._lock:
+            self._expiry = {old: end for old, end in self._expiry.items() if end > now}
+            self._expiry[token] = now + self._lifetime
+        return {"token": token, "expires_in": self._lifetime}
 
     def check(self, authorization: str) -> None:
         """Check the header: Refusal 401 `token` unless it has a valid token."""
@@ -81,13 +85,6 @@ class Tokens:
             good = kind.lower() == "bearer" and self._expiry.get(token, 0.0) > self._now()
         if not good:
             raise unauthorised("token")
-
-    def _new(self) -> str:
-        token, now = secrets.token_urlsafe(32), self._now()
-        with self._lock:
-            self._expiry = {old: end for old, end in self._expiry.items() if end > now}
-            self._expiry[token] = now + self._lifetime
-        return token
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -45,7 +45,10 @@ class Body:
             raise _broken("it ends early")
         self._remaining -= len(data)
         if self._remaining == 0:
-            self._end_piece()
+            if not self._chunked:
+                self.finished = True
+            elif self._line():
+                raise _broken("a chunk is longer than its size")
         return data
 
     def read_all(self, largest: int) -> bytes:
@@ -74,12 +77,6 @@ class Body:
             while self._line():
                 pass
             self.finished = True
-
-    def _end_piece(self) -> None:
-        if not self._chunked:
-            self.finished = True
-        elif self._line():
-            raise _broken("a chunk is longer than its size")
 
     def _line(self) -> bytes:
         line = self._stream.readline(_LONGEST_LINE)

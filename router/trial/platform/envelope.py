@@ -89,16 +89,12 @@ def read_meta(data: bytes, shape: Shape) -> Meta:
     if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
         raise wrong("meta: parts are not exam and report")
     return Meta(
-        profile=shape.profile,
-        org=_field(document, "org", _is_name),
-        app=_field(document, "app", _is_name),
-        ts=_field(document, "ts", is_time),
-        nonce=_field(document, "nonce", is_nonce),
+        profile=shape.profile, org=_field(document, "org", _is_name), app=_field(document, "app", _is_name),
+        ts=_field(document, "ts", is_time), nonce=_field(document, "nonce", is_nonce),
         idem=_field(document, "idem", _is_name),
-        revision=_field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
-        key=key,
+        revision=_field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31), key=key,
         parts=tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
-    )
+    )  # fmt: skip
 
 
 def _read_part(part: object, name: str, shape: Shape) -> Part:
@@ -107,12 +103,9 @@ def _read_part(part: object, name: str, shape: Shape) -> Part:
     length = _field(part, "length", lambda value: type(value) is int and value >= 0)
     digest = _field(part, "sm3", lambda value: _matches(_DIGEST, value))
     return Part(
-        name=name,
-        iv=read_bytes(part, "iv", shape.iv),
-        tag=read_bytes(part, "tag", shape.tag),
-        length=length,
+        name=name, iv=read_bytes(part, "iv", shape.iv), tag=read_bytes(part, "tag", shape.tag), length=length,
         sm3=digest,
-    )
+    )  # fmt: skip
 
 
 def _field(document: Mapping[str, Any], name: str, is_right: Callable[[object], bool]) -> Any:

@@ -3,12 +3,9 @@
 import json
 import os
 import threading
-import uuid
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
 
 from router.errors import IntegrityError
@@ -69,17 +66,14 @@ class ExamFolder:
             if (first := self._by_idem.get(receipt.idem)) is not None:
                 return first
             target = self._exams / receipt.exam / str(receipt.revision)
-            place(self._written(exam), target / "exam.json")
+            with self.spool_file() as file:
+                file.write(exam)
+                sync(file)
+            place(Path(file.name), target / "exam.json")
             place(report, target / "report.pdf")
             self._append(receipt)
             self._by_idem[receipt.idem] = receipt
             return receipt
-
-    def _written(self, exam: bytes) -> Path:
-        with self.spool_file() as file:
-            file.write(exam)
-            sync(file)
-        return Path(file.name)
 
     def _append(self, receipt: Receipt) -> None:
         whole = self._ledger.stat().st_size
@@ -92,30 +86,19 @@ class ExamFolder:
             raise
 
 
-def new_receipt_id() -> str:
-    """A unique id."""
-    return uuid.uuid4().hex
-
-
 def _read_ledger(path: Path) -> list[Receipt]:
     if not path.exists():
         path.touch(mode=0o600)
         sync_folder(path.parent)
+    receipts, end = [], 0
     with path.open("r+b") as file:
-        receipts, end = _lines(file, lambda number: IntegrityError(f"{path}, line {number}: not a receipt"))
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n"):  # an incomplete line was never confirmed
+                try:
+                    receipts.append(Receipt(**json.loads(line)))
+                except (ValueError, TypeError) as error:
+                    raise IntegrityError(f"{path}, line {number}: not a receipt") from error
+                end += len(line)
         file.truncate(end)
         sync(file)
     return receipts
-
-
-def _lines(file: BinaryIO, broken: Callable[[int], IntegrityError]) -> tuple[list[Receipt], int]:
-    """The receipts, and the end of the last whole line: an incomplete line was never confirmed."""
-    receipts, end = [], 0
-    for number, line in enumerate(file, 1):
-        if line.endswith(b"\n"):
-            try:
-                receipts.append(Receipt(**json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise broken(number) from error
-            end += len(line)
-    return receipts, end

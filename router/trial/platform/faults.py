@@ -1,7 +1,4 @@
-"""Deliberate faults, which show integrators and tests how a sender reacts.
-
-Each upload takes the next fault of the list; after the last one the platform behaves.
-"""
+"""Deliberate faults, to show how a sender reacts: each upload takes the next of a list; then the platform behaves."""
 
 import re
 import threading
@@ -50,7 +47,7 @@ class Fault:
 class Faults:
     """The list, shared by all connections. ConfigurationError when a name is unknown."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._left = [_fault(name) for name in names]
         self._lock = threading.Lock()
 

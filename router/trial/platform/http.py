@@ -37,23 +37,9 @@ class Interface:
     faults: Faults
 
 
-class HttpServer:
-    """Answers from the interface, from `start` to `stop`."""
-
-    def __init__(self, interface: Interface) -> None:
-        self._interface = interface
-        self._server = WebServer("reference-platform", self._handle, _LIMITS)
-
-    def start(self, host: str, port: int) -> int:
-        """Listen; the real port. OSError when it is taken."""
-        return self._server.start(host, port)
-
-    def stop(self) -> None:
-        """Stop listening."""
-        self._server.stop()
-
-    def _handle(self, exchange: Exchange) -> None:
-        _Request(self._interface, exchange).answer()
+def http_server(interface: Interface) -> WebServer:
+    """A server that answers from the interface."""
+    return WebServer("reference-platform", lambda exchange: _Request(interface, exchange).answer(), _LIMITS)
 
 
 class _Request:
@@ -96,18 +82,15 @@ class _Request:
 
     def _answer(self, body: Body, arrived: float) -> str:
         if self._path == "/v1/token":
-            return self._token(body, arrived)
+            try:
+                asked = read_object(body.read_all(_LARGEST_TOKEN_REQUEST))
+            except (ValueError, RecursionError) as error:
+                raise wrong("not a JSON object") from error
+            self._send(200, json.dumps(self._interface.tokens.issue(asked, arrived)).encode(), {})
+            return ""
         if self._path == "/v1/exams":
             return self._exams(body, arrived)
         raise Refusal(404, {"error": "no such path"})
-
-    def _token(self, body: Body, arrived: float) -> str:
-        try:
-            asked = read_object(body.read_all(_LARGEST_TOKEN_REQUEST))
-        except (ValueError, RecursionError) as error:
-            raise wrong("not a JSON object") from error
-        self._send(200, json.dumps(self._interface.tokens.issue(asked, arrived)).encode(), {})
-        return ""
 
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self._interface

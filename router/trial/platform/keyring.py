@@ -9,10 +9,7 @@ from router.crypto.sm2 import PrivateKey, PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
-    """The hospital's public signing key, the platform's own two keys, the shared interface key (接口密钥).
-
-    `psk` is the pre-shared key of profile `gm-psk/1`; None: that profile is not spoken.
-    """
+    """Keys of both sides and the interface key (接口密钥). `psk` of `gm-psk/1`; None: that profile is not spoken."""
 
     hospital_sign: PublicKey
     platform_sign: PrivateKey
@@ -27,7 +24,6 @@ def read_keyring(folder: Path) -> Keyring:
     return Keyring(
         hospital_sign=load_public(folder / "hospital-sign.pub.pem"),
         platform_sign=load_private(folder / "platform-sign.pem"),
-        platform_encrypt=load_private(folder / "platform-encrypt.pem"),
-        api_key=load_api_key(folder / "api.key"),
+        platform_encrypt=load_private(folder / "platform-encrypt.pem"), api_key=load_api_key(folder / "api.key"),
         psk=load_psk(psk) if psk.exists() else None,
-    )
+    )  # fmt: skip

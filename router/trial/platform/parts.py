@@ -39,7 +39,10 @@ def receive(body: Body, headers: Message, spool: Path) -> Iterator[dict[str, Spo
     with ExitStack() as files:
         parts: dict[str, Spooled] = {}
         try:
-            with PushMultipartParser(_boundary(headers), max_segment_count=len(_FORM)) as parser:
+            kind, options = parse_options_header(headers.get("Content-Type", ""))
+            if kind != "multipart/form-data" or not options.get("boundary"):
+                raise Refusal(400, {"error": "Content-Type is not multipart/form-data with a boundary"}, close=True)
+            with PushMultipartParser(str(options["boundary"]), max_segment_count=len(_FORM)) as parser:
                 _take(parser, body, spool, parts, files)
         except MultipartError as error:
             raise wrong("body: not a multipart form of meta, exam and report") from error
@@ -55,24 +58,12 @@ def _take(parser: PushMultipartParser, body: Body, spool: Path, parts: dict[str,
     name = ""
     for event in parser.parse_blocking(body.read):
         if isinstance(event, MultipartSegment):
-            name = _expected(event, len(parts))
+            place, (name, content_type) = len(parts) + 1, _FORM[len(parts)]
+            if event.name != name or event.content_type != content_type:
+                raise wrong(f"body: part {place} is not {name} of type {content_type}")
             file = tempfile.TemporaryFile(dir=spool)  # noqa: SIM115 - closed by the stack
             parts[name] = Spooled(files.enter_context(file))
         elif event:
             parts[name].add(bytes(event))
             if parts[name].length > LARGEST.get(name, parts[name].length):
                 raise too_large()
-
-
-def _expected(segment: MultipartSegment, place: int) -> str:
-    name, content_type = _FORM[place]
-    if segment.name != name or segment.content_type != content_type:
-        raise wrong(f"body: part {place + 1} is not {name} of type {content_type}")
-    return name
-
-
-def _boundary(headers: Message) -> str:
-    kind, options = parse_options_header(headers.get("Content-Type", ""))
-    if kind != "multipart/form-data" or not options.get("boundary"):
-        raise Refusal(400, {"error": "Content-Type is not multipart/form-data with a boundary"}, close=True)
-    return str(options["boundary"])

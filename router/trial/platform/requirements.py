@@ -39,10 +39,7 @@ _AHEAD = timedelta(minutes=10)  # the largest error of a hospital's clock
 
 
 def faults(exam: Mapping[str, object], now: datetime, accept_empty: Collection[str] = ()) -> list[Fault]:
-    """(path, message) of every fault for which the exam is refused; `now` is aware.
-
-    `accept_empty` are the paths of required fields that this platform accepts empty.
-    """
+    """(path, message) of every fault. `now` is aware; `accept_empty`: paths of required fields that may be empty."""
     found: list[Fault] = []
     for section, spec in _APPENDIX.items():
         given = exam.get(section) if section else exam
@@ -55,11 +52,8 @@ def faults(exam: Mapping[str, object], now: datetime, accept_empty: Collection[s
     faulty = {path for path, _ in found}
     for check in (_credit_code, _status, _visit, _patient, _approval, _numbers, _procedures, _uids):
         found += [fault for fault in check(exam, now) if fault[0] not in faulty]
-    return [fault for fault in found if not (_plain(fault[0]) in accept_empty and _is_blank(_at(exam, fault[0])))]
-
-
-def _plain(path: str) -> str:
-    return re.sub(r"\[\d+\]", "[]", path)
+    may_be_empty = {path for path, _ in found if re.sub(r"\[\d+\]", "[]", path) in accept_empty}
+    return [fault for fault in found if not (fault[0] in may_be_empty and _is_blank(_at(exam, fault[0])))]
 
 
 def _at(exam: Mapping[str, object], path: str) -> object:

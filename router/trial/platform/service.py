@@ -17,7 +17,7 @@ from router.trial.platform.access import Tokens
 from router.trial.platform.durable import make_folder
 from router.trial.platform.exams import ExamFolder
 from router.trial.platform.faults import Faults
-from router.trial.platform.http import HttpServer, Interface
+from router.trial.platform.http import Interface, http_server
 from router.trial.platform.images import ImageFolder
 from router.trial.platform.keyring import Keyring
 from router.trial.platform.uploads import Uploads
@@ -43,18 +43,10 @@ class ReferencePlatform:
     """
 
     def __init__(
-        self,
-        data: Path,
-        keyring: Keyring,
-        clock: Clock,
-        *,
-        app: str,
-        org: str | None = None,
-        token_seconds: int = 3600,
-        largest_body: int = 256 * 2**20,
-        accept_empty: Collection[str] = (),
+        self, data: Path, keyring: Keyring, clock: Clock, *, app: str, org: str | None = None,
+        token_seconds: int = 3600, largest_body: int = 256 * 2**20, accept_empty: Collection[str] = (),
         faults: Sequence[str] = (),
-    ) -> None:
+    ) -> None:  # fmt: skip
         spool = data / ".spool"
         shutil.rmtree(spool, ignore_errors=True)
         for folder in (data / "dicom", data / "exams", spool):
@@ -69,7 +61,7 @@ class ReferencePlatform:
             admission=Admission(max_associations=_MAX_ASSOCIATIONS, max_associations_per_sender=_MAX_ASSOCIATIONS),
             record=_log_instance,
         )
-        self._http = HttpServer(interface)
+        self._http = http_server(interface)
 
     def start(self, dicom_port: int = 0, http_port: int = 0) -> Ports:
         """Listen; port 0: the system chooses. OSError when a port is taken."""

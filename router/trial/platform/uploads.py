@@ -2,20 +2,21 @@
 
 import io
 import json
+import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from router.clock import Clock
 from router.crypto.symmetric import sm3, sm3_of
 from router.trial.platform.access import Replays, within_window
 from router.trial.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
 from router.trial.platform.durable import sync
-from router.trial.platform.envelope import Meta, Part, read_object
-from router.trial.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
+from router.trial.platform.envelope import Meta, read_object
+from router.trial.platform.exams import ExamFolder, Receipt, folder_name
 from router.trial.platform.keyring import Keyring
 from router.trial.platform.parts import Spooled
 from router.trial.platform.profiles import PlatformProfile, profiles
@@ -65,10 +66,7 @@ class Uploads:
     def accept(
         self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], None]
     ) -> Confirmation:
-        """The confirmation, once everything is durable; a Refusal for any fault.
-
-        A Refusal is signed where the request's own signature verifies; `checked` is called then.
-        """
+        """The confirmation once all is durable, else a Refusal, signed once the request is `checked` as authentic."""
         meta = profile.authentic(request.path, request.headers, parts["meta"].file.read())
         proof = partial(profile.proof, meta)
         with proved_by(proof):
@@ -79,7 +77,8 @@ class Uploads:
         """The body of the confirmation."""
         self._admit(request, meta)
         for part in meta.parts:
-            _check_digest(part, parts[part.name])
+            if parts[part.name].length != part.length or parts[part.name].digest.digest().hex() != part.sm3:
+                raise wrong(f"length or digest of {part.name} does not match")
         open_part = profile.opener(meta)
         exam = io.BytesIO()
         open_part(meta.parts[0], parts["exam"].file, exam)
@@ -87,7 +86,8 @@ class Uploads:
             try:
                 open_part(meta.parts[1], parts["report"].file, report)
                 sync(report)
-                receipt = self._stored(meta, exam.getvalue(), Path(report.name), _digest_of(report))
+                report.seek(0)
+                receipt = self._stored(meta, exam.getvalue(), Path(report.name), sm3_of(report).hex())
             finally:
                 Path(report.name).unlink(missing_ok=True)
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
@@ -107,7 +107,7 @@ class Uploads:
             folder = self._checked_folder(exam)
             receipt = self._exams.store(
                 Receipt(
-                    receipt=new_receipt_id(), idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
+                    receipt=uuid.uuid4().hex, idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
                     app=meta.app, exam=folder, revision=meta.revision, exam_sm3=content[0], report_sm3=report_sm3,
                 ), exam, report,
             )  # fmt: skip
@@ -131,13 +131,3 @@ class Uploads:
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
-
-
-def _check_digest(part: Part, received: Spooled) -> None:
-    if received.length != part.length or received.digest.digest().hex() != part.sm3:
-        raise wrong(f"length or digest of {part.name} does not match")
-
-
-def _digest_of(file: BinaryIO) -> str:
-    file.seek(0)
-    return sm3_of(file).hex()
