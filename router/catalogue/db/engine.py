@@ -19,6 +19,7 @@ import peewee
 from router.catalogue.db import sessions
 from router.catalogue.db.sessions import Limits
 from router.errors import ConfigurationError, IntegrityError, TransientError
+from router.events import EventBus
 
 _BUSY_SECONDS = 30
 LOG_BYTES = 2**25  # what a reader that took long, a backup say, made SQLite's log grow beyond is given back afterwards
@@ -89,6 +90,23 @@ class Engine(ABC):
         with self.connected():
             result = query.execute(self.database)
             return list(result) if isinstance(result, peewee.CursorWrapper) else result
+
+    def rows(self, query: peewee.BaseQuery) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        rows: list[tuple[Any, ...]] = self.run(query.tuples())
+        return rows
+
+    def column(self, query: peewee.BaseQuery) -> list[Any]:
+        """The values of a query of one column."""
+        return [value for (value,) in self.run(query.tuples())]
+
+    def value(self, query: peewee.BaseQuery) -> Any:
+        """The value of a query of one column in its first row; None without a row."""
+        return next(iter(self.column(query)), None)
+
+    def has(self, query: peewee.Query) -> bool:
+        """Whether a query has any row."""
+        return bool(self.run(query.limit(1).tuples()))
 
     def execute(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Execute a statement that is written out; the rows, if it gives any."""
@@ -273,3 +291,18 @@ def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """The values, as many at once as a statement takes on both engines."""
     for start in range(0, len(values), _AT_ONCE):
         yield values[start : start + _AT_ONCE]
+
+
+class Rows:
+    """A part of the catalogue: rows by an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+
+class RecordedRows(Rows):
+    """Rows whose changes are recorded as events in the same transaction."""
+
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
+        super().__init__(engine)
+        self._bus = bus

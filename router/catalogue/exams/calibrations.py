@@ -3,16 +3,13 @@
 import json
 from collections.abc import Iterable
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, PdfSource
 from router.matching.report_pdf.calibration import Calibration, learnt
 
 
-class Calibrations:
+class Calibrations(Rows):
     """The calibrations, by the name of the source."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, origin: str) -> Calibration:
         """Calibration of a source."""

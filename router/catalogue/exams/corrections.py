@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
@@ -31,11 +30,8 @@ class Borne:
 _Row = tuple[str, int, int, datetime, dict[str, datetime]]
 
 
-class Corrections:
+class Corrections(Rows):
     """Reads only."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def candidates(self, since: datetime) -> list[int]:
         """Exams of which a JSON or an image has come since then, and whose JSONs, or images, are not all alike."""
@@ -51,7 +47,7 @@ class Corrections:
             .join(Study, on=Study.uid == ExamStudy.study_uid)
             .where((Study.last_received >= since) & (several > 1))
         )
-        return sorted({row[0] for query in (jsons, images) for row in self._engine.run(query.tuples())})
+        return sorted({row[0] for query in (jsons, images) for row in self._engine.rows(query)})
 
     def sent(self, study_uids: Iterable[str]) -> list[Borne]:
         """Every version of the studies' instances, also where the files are purged, by SOP instance and version."""
@@ -68,11 +64,11 @@ class Corrections:
     def _here(self, study: int) -> list[_Row]:
         sent: dict[int, dict[str, datetime]] = defaultdict(dict)
         went = (LedgerRow.study == study) & (LedgerRow.state == Fate.SENT)
-        for key, place, at in self._engine.run(LedgerRow.select(LedgerRow.instance, LedgerRow.destination, LedgerRow.at)
-                                               .where(went).tuples()):  # fmt: skip
+        for key, place, at in self._engine.rows(LedgerRow.select(LedgerRow.instance, LedgerRow.destination, LedgerRow.at)
+                                               .where(went)):  # fmt: skip
             sent[key][place] = at
         columns = (Instance.id, Instance.sop_uid, Instance.version, Instance.identity, Instance.received)
-        rows: Any = self._engine.run(Instance.select(*columns).where(Instance.study == study).tuples())
+        rows = self._engine.rows(Instance.select(*columns).where(Instance.study == study))
         return [(sop, version, identity, received, sent.get(key, {})) for key, sop, version, identity, received in rows]
 
     def _packed(self, study: int) -> list[_Row]:

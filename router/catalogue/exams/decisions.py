@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Alias as Row
 from router.catalogue.db.tables.exams import Disagreement, Exam, ExamStudy, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyIdentity
@@ -28,11 +28,8 @@ class Alias:
     at: datetime
 
 
-class Decisions:
+class Decisions(Rows):
     """Decisions of people, never removed: no evaluation changes them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- doubts
 
@@ -40,7 +37,7 @@ class Decisions:
         """Keep the present disagreements, by the digest of what was compared; return those that nobody has settled."""
         mine = Disagreement.exam == exam
         columns = (Disagreement.digest, Disagreement.who)
-        known = dict(self._engine.run(Disagreement.select(*columns).where(mine).tuples()))
+        known = dict(self._engine.rows(Disagreement.select(*columns).where(mine)))
         gone = [digest for digest, who in known.items() if not who and digest not in found]
         new = [
             {"exam": exam, "digest": d, "text": doubt.text, "at": now} for d, doubt in found.items() if d not in known
@@ -56,7 +53,7 @@ class Decisions:
         """The disagreements of the exam that nobody has settled: texts by digest."""
         mine = (Disagreement.exam == exam) & (Disagreement.who == "")
         query = Disagreement.select(Disagreement.digest, Disagreement.text).where(mine).order_by(Disagreement.digest)
-        return dict(self._engine.run(query.tuples()))
+        return dict(self._engine.rows(query))
 
     def settle(self, exam: int, digests: Iterable[str], why: str, who: str, now: datetime) -> None:
         """Settle these of them, and no other that came meanwhile."""
@@ -68,7 +65,7 @@ class Decisions:
 
     def classes(self) -> Mapping[str, str]:
         """Each number with an alias, and the number that stands for all of its patient's."""
-        return classes(self._engine.run(Row.select(Row.old, Row.new).order_by(Row.old, Row.new).tuples()))
+        return classes(self._engine.rows(Row.select(Row.old, Row.new).order_by(Row.old, Row.new)))
 
     def aliases(self) -> list[Alias]:
         """All of them."""
@@ -101,7 +98,7 @@ class Decisions:
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
         open_ = Delivery.select(Delivery.exam).where(Delivery.state.in_(_OPEN))
         where = bearing | Exam.id.in_(linked) | Exam.id.in_(open_)
-        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+        return self._engine.column(Exam.select(Exam.id).where(where))
 
     # -- studies
 
@@ -109,8 +106,8 @@ class Decisions:
         """The studies that a person keeps apart from the exam, whatever names them."""
         return frozenset(
             r[0]
-            for r in self._engine.run(
-                SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam).tuples()
+            for r in self._engine.rows(
+                SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam)
             )
         )
 

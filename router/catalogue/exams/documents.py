@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.fields import storable
 from router.catalogue.db.statement import Insert, Statement
 from router.catalogue.db.tables.exams import Document, SeenFile
@@ -76,16 +76,16 @@ class UnreadPdf:
     vouched: bool
 
 
-class Documents:
+class Documents(Rows):
     """The documents that were taken, each under a number of its own."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
 
     def any(self) -> bool:
         """Whether anything was ever taken."""
-        return bool(self._engine.run(Document.select(Document.id).limit(1).tuples()))
+        return self._engine.has(Document.select(Document.id))
 
     def exams_of_stem(self, stem: str) -> list[int]:
         """The exams of the JSONs under this name, the exam of the last one first."""
@@ -120,7 +120,7 @@ class Documents:
         values: dict[str, Any] = {**_approval(key), "content": content, "reported": reported, "named": named(key)}
         columns = [getattr(Document, column) for column in values]
         with self._engine.write():
-            known = self._engine.run(Document.select(*columns).where(Document.id == document).tuples())
+            known = self._engine.rows(Document.select(*columns).where(Document.id == document))
             if known[0] == tuple(values.values()):
                 return False
             self._engine.run(Document.update(**values).where(Document.id == document))
@@ -132,7 +132,7 @@ class Documents:
             return []
         with self._engine.write():
             mine = Document.id.in_(list(documents)) & ~Document.stale
-            fresh = [row[0] for row in self._engine.run(Document.select(Document.id).where(mine).tuples())]
+            fresh = self._engine.column(Document.select(Document.id).where(mine))
             if fresh:
                 self._engine.run(Document.update(stale=True).where(Document.id.in_(fresh)))
         return fresh
@@ -184,11 +184,10 @@ class Documents:
             if not self._engine.run(marked):
                 return
             digest = Document.select(Document.digest).where(Document.id == document)
-            paths = [row[0] for row in self._engine.run(
-                SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)).tuples())]  # fmt: skip
+            paths = self._engine.column(SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)))  # fmt: skip
             self._engine.run(SeenFile.delete().where(SeenFile.path.in_(paths)))
             exams = Document.select(Document.exam).where((Document.id == document) & Document.exam.is_null(False))
-            self._exams.request_evaluation([row[0] for row in self._engine.run(exams.tuples())], now)
+            self._exams.request_evaluation(self._engine.column(exams), now)
 
     def look_again(self, exam: int) -> None:
         """Forget the damage of the exam's documents, to be found again if it is there: a person has put files back."""

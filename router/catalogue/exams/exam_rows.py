@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
@@ -55,11 +55,11 @@ def description(key: ExamKey) -> Description:
     return Description(key.accession_number, key.patient.name, key.patient.patient_ids.get("Patient.PatientId", ""))
 
 
-class ExamRows:
+class ExamRows(Rows):
     """Changes to exams' rows that the other tables of this package cause."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.pdf_names = PdfNames(engine)
 
     def known(self, branch: str, exam_id: str) -> int | None:

@@ -89,7 +89,8 @@ class Exams(ExamRows):
     def next_check(self) -> datetime | None:
         """The instant at which the next exam is to be evaluated."""
         query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
-        return next((row[0] for row in self._engine.run(query.tuples())), None)
+        at: datetime | None = self._engine.value(query)
+        return at
 
     def checked(
         self,
@@ -146,7 +147,7 @@ class Exams(ExamRows):
 
     def _forgotten(self, branch: str, exam_id: str) -> bool:
         query = ExpiredExam.select(ExpiredExam.key).where(ExpiredExam.key == forgotten_key(branch, exam_id))
-        return bool(self._engine.run(query.tuples()))
+        return bool(self._engine.rows(query))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched
@@ -166,7 +167,7 @@ class Exams(ExamRows):
     def approved_between(self, start: datetime, end: datetime) -> list[int]:
         """Exams by the instant of their approval."""
         then = (Exam.approved_at >= start) & (Exam.approved_at < end)
-        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(then).order_by(Exam.id).tuples())]
+        return self._engine.column(Exam.select(Exam.id).where(then).order_by(Exam.id))
 
     def approved_at(self, exam: int) -> datetime | None:
         """The instant of the exam's approval."""
@@ -181,9 +182,9 @@ class Exams(ExamRows):
     def find(self, text: str, *, exam_id: bool = False) -> list[int]:
         """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is."""
         if exam_id:
-            return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(Exam.exam_id == text).tuples())]
+            return self._engine.column(Exam.select(Exam.id).where(Exam.exam_id == text))
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
         stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
-        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+        return self._engine.column(Exam.select(Exam.id).where(where))

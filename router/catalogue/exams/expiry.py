@@ -11,7 +11,7 @@ from typing import Any
 
 from peewee import JOIN, fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.exams import (
     Disagreement,
     Document,
@@ -28,23 +28,19 @@ from router.catalogue.db.tables.images import Removal, Study
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery, UnreadRow, Upload
 from router.catalogue.images.purge import Files
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.policy.states import CLOSED
 
 
-class Expiry:
+class Expiry(RecordedRows):
     """The rows' side of the retention of reports."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     # -- copies of reports
 
     def with_copies(self, before: datetime, now: datetime, limit: int) -> list[int]:
         """Exams that have copies of PDFs and nothing to do since before `before`."""
         query = Document.select(Document.exam).join(Exam).where(_copies(before) & _done(before, now)).distinct()
-        return [row[0] for row in self._engine.run(query.order_by(Document.exam).limit(limit).tuples())]
+        return self._engine.column(query.order_by(Document.exam).limit(limit))
 
     def take_copies(self, exam: int, before: datetime, now: datetime) -> Files | None:
         """Strike the exam's PDFs; None when it has something to do again. Their rows stay."""
@@ -52,7 +48,7 @@ class Expiry:
             if not self._locked(exam, _done(before, now)):
                 return None
             mine = Document.select(Document.id, Document.place).where((Document.exam == exam) & _copies(before))
-            found = self._engine.run(mine.tuples())
+            found = self._engine.rows(mine)
             changed = Document.update(purged=now).where(Document.id.in_([number for number, _ in found]))
             self._engine.run(changed)
             text = f"e{exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
@@ -64,14 +60,14 @@ class Expiry:
     def old(self, before: datetime, now: datetime, limit: int) -> list[int]:
         """Exams that were done with before `before` and whose studies have no file here."""
         query = Exam.select(Exam.id).where((Exam.created < before) & _over(before, now)).order_by(Exam.id)
-        return [row[0] for row in self._engine.run(query.limit(limit).tuples())]
+        return self._engine.column(query.limit(limit))
 
     def drop(self, exam: int, before: datetime, now: datetime) -> Files | None:
         """Forget the exam but that there was one of its ExamId; None when it has something to do again."""
         with self._engine.write():
             if not self._locked(exam, _over(before, now)):
                 return None
-            (key,) = self._engine.run(Exam.select(Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples())
+            (key,) = self._engine.rows(Exam.select(Exam.branch, Exam.exam_id).where(Exam.id == exam))
             self._engine.run(ExpiredExam.insert(key=forgotten_key(*key)).on_conflict_ignore())
             self._drop(exam)
             text = f"e{exam}: its records, what was sent and the receipts are removed: [retention] records is over"
@@ -81,8 +77,7 @@ class Expiry:
     def _drop(self, exam: int) -> None:
         deliveries = Delivery.select(Delivery.id).where(Delivery.exam == exam)
         documents = Document.select(Document.id).where(Document.exam == exam)
-        studies = [row[0] for row in self._engine.run(
-            ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())]  # fmt: skip
+        studies = self._engine.column(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))  # fmt: skip
         self._engine.run(Upload.delete().where(Upload.delivery.in_(deliveries)))
         self._engine.run(EventRow.delete().where((EventRow.exam == exam) | EventRow.delivery.in_(deliveries)))
         self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))

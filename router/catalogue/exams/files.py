@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, ExamWord, FolderCount, FolderFileRow
 from router.matching.report_pdf.near_names import near_key
 from router.model import SetAside
@@ -97,11 +97,8 @@ class Partner:
     lacks: bool
 
 
-class FolderFiles:
+class FolderFiles(Rows):
     """The rows. Those of one path and one kind are one row."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- entering
 
@@ -143,7 +140,7 @@ class FolderFiles:
 
     def _count(self, kind: FileKind, number: int) -> None:
         here = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
-        if [number] == [row[0] for row in self._engine.run(here.tuples())]:
+        if [number] == self._engine.column(here):
             return
         same = {"conflict_target": [FolderCount.name], "update": {FolderCount.number: number}}
         self._engine.run(FolderCount.insert(name=kind, number=number).on_conflict(**same))
@@ -165,7 +162,7 @@ class FolderFiles:
 
     def any(self) -> bool:
         """Whether any file is listed."""
-        return bool(self._engine.run(FolderFileRow.select(FolderFileRow.id).limit(1).tuples()))
+        return self._engine.has(FolderFileRow.select(FolderFileRow.id))
 
     def listed(self, kind: FileKind, after: int = 0, limit: int | None = None) -> list[FolderFile]:
         """Files of a kind by number, of a higher number than `after`."""
@@ -206,9 +203,9 @@ class FolderFiles:
         """Numbers of files that are not dismissed, by kind; those beyond MOST of a scan are counted."""
         open_ = FolderFileRow.dismissed.is_null()
         columns = (FolderFileRow.kind, fn.COUNT(FolderFileRow.id))
-        here = dict(self._engine.run(FolderFileRow.select(*columns).group_by(FolderFileRow.kind).tuples()))
-        left = dict(self._engine.run(FolderFileRow.select(*columns).where(open_).group_by(FolderFileRow.kind).tuples()))
-        counted = dict(self._engine.run(FolderCount.select(FolderCount.name, FolderCount.number).tuples()))
+        here = dict(self._engine.rows(FolderFileRow.select(*columns).group_by(FolderFileRow.kind)))
+        left = dict(self._engine.rows(FolderFileRow.select(*columns).where(open_).group_by(FolderFileRow.kind)))
+        counted = dict(self._engine.rows(FolderCount.select(FolderCount.name, FolderCount.number)))
         return {kind: left.get(kind, 0) + max(counted.get(kind, 0) - here.get(kind, 0), 0) for kind in FileKind}
 
     def _read(self, where: Any, limit: int | None = None) -> list[FolderFile]:
@@ -233,7 +230,7 @@ class FolderFiles:
         )
         where = waits & late & ~fn.EXISTS(superseded) & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         query = Document.select(Document.id, Document.stem).where(where).order_by(Document.id).limit(limit)
-        return [(int(number), str(stem)) for number, stem in self._engine.run(query.tuples())]
+        return [(int(number), str(stem)) for number, stem in self._engine.rows(query)]
 
     def claimed(self) -> list[FolderFile]:
         """Listed PDFs that have an exam by now, or are no more."""
@@ -254,7 +251,7 @@ class FolderFiles:
         near = (other.near == Document.near) & (other.stem != Document.stem) & (other.kind == "json")
         columns = (Document.id, Document.stem, *_partner_columns(other))
         query = Document.select(*columns).join(other, on=near).where(Document.id.in_(newest)).limit(2 * limit)
-        rows = self._engine.run(query.order_by(Document.id, other.id).tuples())
+        rows = self._engine.rows(query.order_by(Document.id, other.id))
         return [(int(row[0]), str(row[1]), _partner(row[2:])) for row in rows]
 
     def lacking(self, keys: Collection[str]) -> list[Partner]:
@@ -264,21 +261,21 @@ class FolderFiles:
         for portion in portions(sorted(keys)):
             near = Document.near.in_(list(portion))
             query = Document.select(*_partner_columns(Document)).where(near & (waits | (Document.kind == "json")))
-            found += [_partner(row) for row in self._engine.run(query.order_by(Document.id).tuples())]
+            found += [_partner(row) for row in self._engine.rows(query.order_by(Document.id))]
         return [one for one in found if one.exam is None or one.lacks]
 
     def exams_of(self, stem: str, *, nearly: bool = False) -> list[int]:
         """Exams with a document of this name, or of nearly this name."""
         where = Document.near == near_key(stem) if nearly else Document.stem == stem
         query = Document.select(Document.exam).where(where & Document.exam.is_null(False)).distinct().limit(MOST)
-        return sorted(int(row[0]) for row in self._engine.run(query.tuples()))
+        return sorted(int(row[0]) for row in self._engine.rows(query))
 
     def exams_named(self, words: Collection[str]) -> list[int]:
         """Exams that one of these words names, by ExamId or accession number."""
         found: set[int] = set()
         for portion in portions(sorted(words)):
             query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(list(portion))).distinct().limit(MOST)
-            found |= {int(row[0]) for row in self._engine.run(query.tuples())}
+            found |= {int(row[0]) for row in self._engine.rows(query)}
         return sorted(found)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, Exam
 from router.catalogue.exams.documents import Documents, TakenDocument
@@ -77,11 +77,11 @@ class Filed:
     bound: Sequence[tuple[int, str]] = ()
 
 
-class Filings:
+class Filings(Rows):
     """Writes what `router.intake.pairing` decides by a snapshot; nothing is judged here."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
         self._documents = Documents(engine)
         self._links = Links(engine)

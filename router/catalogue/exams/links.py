@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.tables.exams import Exam, ExamStudy, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyAccession
 from router.catalogue.exams.exam_rows import ExamRows
@@ -23,11 +23,11 @@ class OverlappingExam:
     approved: bool
 
 
-class Links:
+class Links(Rows):
     """Studies by UID, whether they are here or still to come; a link keeps the key that joined it."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
 
     def of(self, exam: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.tombstones import summaries
@@ -53,11 +53,8 @@ class Neighbour:
     came: datetime
 
 
-class Arrivals:
+class Arrivals(Rows):
     """Read for people only."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def files(self, exam: int) -> list[File]:
         """The files taken for an exam, as they came."""
@@ -78,7 +75,7 @@ class Arrivals:
 
     def next_look(self, exam: int) -> datetime | None:
         """The next evaluation of the exam, if nothing comes before."""
-        rows: Any = self._engine.run(Exam.select(Exam.check_at).where(Exam.id == exam).tuples())
+        rows = self._engine.rows(Exam.select(Exam.check_at).where(Exam.id == exam))
         return next((row[0] for row in rows), None)
 
     def arrivals(self, uids: list[str]) -> list[Arrival]:
@@ -86,8 +83,8 @@ class Arrivals:
         columns = (Study.uid, Instance.sending_ae)
         times = (fn.COUNT(Instance.id), fn.MIN(Instance.received), fn.MAX(Instance.received))
         query = Instance.select(*columns, *times).join(Study).where(Study.uid.in_(uids)).group_by(*columns)
-        found = [_arrival(*row) for row in self._engine.run(query.tuples())]
-        names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(uids)).tuples()))
+        found = [_arrival(*row) for row in self._engine.rows(query)]
+        names = dict(self._engine.rows(Study.select(Study.id, Study.uid).where(Study.uid.in_(uids))))
         for gone in summaries(self._engine, list(names)):
             found += [_arrival(names[gone.study], ae, *came) for ae, came in gone.arrivals.items()]
         by_sender: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
@@ -125,7 +122,7 @@ class Arrivals:
 
     def _studies(self, where: Any) -> list[Neighbour]:
         columns = (Study.id, Study.uid, Study.study_date, Study.first_received)
-        rows: Any = self._engine.run(Study.select(*columns).where(where).limit(_AT_MOST).tuples())
+        rows = self._engine.rows(Study.select(*columns).where(where).limit(_AT_MOST))
         numbers = self._of_studies(StudyAccession.study, StudyAccession.accession_number, where)
         patients = self._of_studies(StudyIdentity.study, StudyIdentity.patient_id, where)
         none: frozenset[str] = frozenset()

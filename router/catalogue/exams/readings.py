@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.images import READING, Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.instances import accession_numbers, identity_row
 from router.catalogue.images.studies import is_outdated
@@ -20,11 +20,8 @@ class Outdated:
     version: int
 
 
-class Readings:
+class Readings(Rows):
     """The identities of a study, as far as they are to be read again."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def outdated(self, study_uid: str) -> list[Outdated]:
         """The identities of which a file is left, each with the latest."""
@@ -34,7 +31,7 @@ class Readings:
     def _of(self, study_uid: str, row: Any) -> Iterator[Outdated]:
         mine = (Instance.study == row.study_id) & (Instance.identity == row.id) & Instance.purged.is_null()
         query = Instance.select(Instance.series_uid, Instance.sop_uid, Instance.version).where(mine)
-        for series, sop, version in self._engine.run(query.order_by(Instance.id.desc()).limit(1).tuples()):
+        for series, sop, version in self._engine.rows(query.order_by(Instance.id.desc()).limit(1)):
             yield Outdated(row.id, InstanceUids(study_uid, series, sop), version)
 
     def renew(self, identity: int, header: Header) -> None:

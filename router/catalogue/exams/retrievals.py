@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Exam, PacsCount, Retrieval
 
 
@@ -27,11 +27,8 @@ class Asked:
     down_until: datetime | None = None
 
 
-class Retrievals:
+class Retrievals(Rows):
     """Questions to the PACS."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, exam: int) -> Asked | None:
         """The questions about an exam; None when none was ever meant to be asked."""
@@ -81,7 +78,7 @@ class Retrievals:
         columns = (PacsCount.study_uid, PacsCount.instances)
         found: dict[str, int] = {}
         for portion in portions(list(study_uids)):
-            found |= dict(self._engine.run(PacsCount.select(*columns).where(PacsCount.study_uid.in_(portion)).tuples()))
+            found |= dict(self._engine.rows(PacsCount.select(*columns).where(PacsCount.study_uid.in_(portion))))
         return found
 
     def _read(self, where: Any) -> list[Asked]:

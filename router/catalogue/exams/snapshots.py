@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, Exam, PdfWord
 from router.catalogue.db.tables.queue import Delivery, Upload
@@ -165,11 +165,11 @@ class PdfSnapshot:
     bearers: Sequence[tuple[Bearer, str]] = ()
 
 
-class Snapshots:
+class Snapshots(Rows):
     """Reads within the transaction in which the rows are written that are decided by them."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
         self._documents = Documents(engine)
         self._links = Links(engine)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.ledger import Fate
@@ -30,11 +30,8 @@ class Stored:
     damaged: str
 
 
-class Damages:
+class Damages(Rows):
     """Instances set aside as damaged, and those to read again for it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def set_aside(self, instance: int, why: str, now: datetime) -> None:
         """Note that the file of this version is damaged: it is sent nowhere, and its exams are evaluated."""
@@ -52,16 +49,16 @@ class Damages:
         """Studies with a damaged instance that is still needed: here, and not replaced by a newer version."""
         here = Instance.damaged.is_null(False) & Instance.purged.is_null() & Instance.newest
         query = Instance.select(Study.uid).join(Study).where(here).distinct()
-        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+        return frozenset(self._engine.column(query))
 
     def is_here(self, instance: int) -> bool:
         """Whether the version still has its file, as far as the rows say."""
         query = Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
-        return bool(self._engine.run(query.tuples()))
+        return bool(self._engine.rows(query))
 
     def last(self) -> int:
         """The largest number of an instance; 0 without one."""
-        return int(self._engine.run(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0)).tuples())[0][0])
+        return int(self._engine.value(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0))))
 
     def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
         """The next instances, numbered after `after`, that came before `before` and that a destination may still get.
@@ -79,7 +76,7 @@ class Damages:
         found = [
             Stored(key=key, uids=InstanceUids(study, series, sop), version=version, size=size,
                    checksum=checksum or digest, damaged=damaged or "")
-            for key, study, series, sop, version, size, checksum, digest, damaged in self._engine.run(query.tuples())
+            for key, study, series, sop, version, size, checksum, digest, damaged in self._engine.rows(query)
         ]  # fmt: skip
         return found, until
 
@@ -89,7 +86,7 @@ def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: date
     with engine.write():
         for uids, version in versions:
             mine = (Instance.sop_uid == uids.sop) & (Instance.version == version) & (Study.uid == uids.study)
-            for (instance,) in engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples()):
+            for (instance,) in engine.rows(Instance.select(Instance.id).join(Study).where(mine)):
                 damaged = (LedgerRow.instance == instance) & (LedgerRow.state == Fate.DAMAGED)
                 engine.run(Instance.update(damaged=None).where(Instance.id == instance))
                 engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(damaged))

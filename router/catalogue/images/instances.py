@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.statement import Among, InsertMany
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import (
@@ -93,11 +93,8 @@ _RANKS = Among(
 )
 
 
-class Instances:
+class Instances(Rows):
     """The index of filed instances."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def known(self, sop_uids: Iterable[str], digests: Iterable[str] = ()) -> dict[str, list[Known]]:
         """Versions that have rows, in order, by SOP instance UID, whatever the study; tombstones' get them.
@@ -157,8 +154,8 @@ class Instances:
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
         """Mark studies as doubtful: every exam that has one of them is held. Earlier doubts stay."""
         with self._engine.write():
-            for uid, said in self._engine.run(
-                Study.select(Study.uid, Study.doubt).where(Study.uid.in_(list(study_uids))).tuples()
+            for uid, said in self._engine.rows(
+                Study.select(Study.uid, Study.doubt).where(Study.uid.in_(list(study_uids)))
             ):
                 doubts = list(dict.fromkeys([*parts_of(said), text]))[-_MOST_DOUBTS:]
                 self._engine.run(Study.update(doubt=_BETWEEN.join(doubts)).where(Study.uid == uid))
@@ -171,7 +168,7 @@ class Instances:
         if undecided:
             mine &= ~fn.EXISTS(LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id))
         query = Instance.select(Instance.id).join(Study).where(mine).limit(1)
-        return bool(self._engine.run(query.tuples()))
+        return bool(self._engine.rows(query))
 
     def walk(self) -> Iterable[Recorded]:
         """Every row that has its file, page by page: there are millions, and no transaction stays open in between."""
@@ -199,7 +196,7 @@ class Instances:
         if device["device_modality"] not in NO_DEVICE:
             of_no_device = (Study.uid == uid) & Study.device_modality.in_(sorted(NO_DEVICE))
             self._engine.run(Study.update(device).where(of_no_device))
-        number, purged = self._engine.run(Study.select(Study.id, Study.purged).where(Study.uid == uid).tuples())[0]
+        number, purged = self._engine.rows(Study.select(Study.id, Study.purged).where(Study.uid == uid))[0]
         if purged:
             self._engine.run(Study.update(purged=None).where(Study.id == number))
         revive(self._engine, [number])
@@ -213,7 +210,7 @@ class Instances:
             self._engine.run(StudyIdentity.insert_many(portion).on_conflict_ignore())
             mine = (StudyIdentity.study == study) & StudyIdentity.digest.in_([row["digest"] for row in portion])
             query = StudyIdentity.select(StudyIdentity.digest, StudyIdentity.id).where(mine)
-            numbers.update(self._engine.run(query.tuples()))
+            numbers.update(self._engine.rows(query))
         accessions = {number: None for new in news for number in accession_numbers(new.header)}
         for portion in portions([{"study": study, "accession_number": number} for number in accessions]):
             self._engine.run(StudyAccession.insert_many(portion).on_conflict_ignore())
@@ -319,7 +316,7 @@ def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
 def _keep(engine: Engine, new: NewInstance, purpose: str) -> None:
     uids = new.header.uids
     mine = (Study.uid == uids.study) & (Instance.sop_uid == uids.sop) & (Instance.version == new.version)
-    number = engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples())[0][0]
+    number = engine.rows(Instance.select(Instance.id).join(Study).where(mine))[0][0]
     rows = [{"instance": number, "purpose": purpose, "sop_uid": uid} for uid in new.header.references]
     for portion in portions(rows):
         engine.run(Reference.insert_many(portion))

@@ -9,7 +9,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.tombstones import instant, packed, summaries
@@ -125,11 +125,8 @@ class Entry:
     at: datetime
 
 
-class Ledger:
+class Ledger(Rows):
     """Ledger rows of all destinations."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def undecided(self, exam: int, destination: str) -> list[Undecided]:
         """Newest versions of the exam's instances, not purged, without a row for the destination."""
@@ -140,7 +137,7 @@ class Ledger:
                    Instance.received, Instance.cut)  # fmt: skip
         here = Instance.newest & Instance.purged.is_null()
         mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
-        rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
+        rows = self._engine.rows(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id))
         return [
             Undecided(
                 key=key, study_uid=study, series_uid=series, sop_uid=sop, facts=facts, version=version, received=at,
@@ -152,7 +149,7 @@ class Ledger:
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
         """Classes of the instances that were selected, whatever became of them."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED)
-        rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
+        rows = self._engine.rows(self._of(exam, Instance.series_class).where(mine).distinct())
         gone = summaries(self._engine, list(self._numbers(exam)))
         packed = {name for one in gone for place, name in one.classes if place == destination}
         return frozenset(SeriesClass(name) for name in packed | {row[0] for row in rows})
@@ -189,13 +186,13 @@ class Ledger:
         """Studies with an instance that is set aside at some destination, as CUT."""
         cut = (Study.uid.in_(list(study_uids))) & (LedgerRow.state == Fate.CUT)
         query = LedgerRow.select(Study.uid).join(Study, on=LedgerRow.study == Study.id).where(cut).distinct()
-        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+        return frozenset(self._engine.column(query))
 
     def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
         with self._engine.write():
             for batch in portions(list(fates)):
                 about = Instance.select(Instance.id, Instance.study, Instance.version)
-                found: Any = self._engine.run(about.where(Instance.id.in_([key for key, _, _ in batch])).tuples())
+                found = self._engine.rows(about.where(Instance.id.in_([key for key, _, _ in batch])))
                 studies = {key: study for key, study, _ in found}
                 rows = [
                     {"destination": destination, "instance": key, "study": studies[key], "state": fate, "rule": rule,
@@ -242,8 +239,8 @@ class Ledger:
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
         """Why instances are refused that the destination gave no status for, and how many, the most first."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.REFUSED) & (LedgerRow.reason != "")
-        rows: Any = self._engine.run(
-            self._of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason).tuples()
+        rows = self._engine.rows(
+            self._of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason)
         )
         return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
@@ -269,7 +266,7 @@ class Ledger:
             self._engine.run(
                 LedgerRow.update(tries=LedgerRow.tries + 1).where(mine if counts else mine & (LedgerRow.tries == 0))
             )
-            return int(self._engine.run(LedgerRow.select(LedgerRow.tries).where(mine).tuples())[0][0])
+            return int(self._engine.value(LedgerRow.select(LedgerRow.tries).where(mine)))
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
         """Send the newest versions of refused instances again: a person has asked for it.
@@ -287,7 +284,7 @@ class Ledger:
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Tallies by exam and destination; an instance counts once, by its latest version that was not left out."""
         mine = ExamStudy.select(ExamStudy.exam, Study.id).join(Study, on=ExamStudy.study_uid == Study.uid)
-        links: Any = self._engine.run(mine.where(ExamStudy.exam.in_(list(exams))).tuples())
+        links = self._engine.rows(mine.where(ExamStudy.exam.in_(list(exams))))
         found: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
         studies = sorted({study for _, study in links})
         counts: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
@@ -303,7 +300,7 @@ class Ledger:
         """The tally of these studies alone at a destination."""
         states: Counter[str] = Counter()
         for uids in portions(sorted(study_uids)):
-            studies = [row[0] for row in self._engine.run(Study.select(Study.id).where(Study.uid.in_(uids)).tuples())]
+            studies = self._engine.column(Study.select(Study.id).where(Study.uid.in_(uids)))
             for _, place, state, n in self._counted(studies):
                 states[state] += n if place == destination else 0
         return _tally(states)
@@ -312,13 +309,13 @@ class Ledger:
         """Counts by study, destination and state; a row with a negative count takes off instances that do not count."""
         place = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
         whole = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*place)
-        rows = list(self._engine.run(whole.tuples()))
+        rows = list(self._engine.rows(whole))
         # Few instances come twice: those are looked at one by one, and not every row.
         older = Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest).tuples()
         for some in portions([row[0] for row in self._engine.run(older)]):
             less = LedgerRow.select(*place, fn.COUNT(LedgerRow.id) * -1).join(Instance)
             less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
-            rows += self._engine.run(less.tuples())
+            rows += self._engine.rows(less)
         rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
         return rows
 
@@ -346,7 +343,7 @@ class Ledger:
     def _numbers(self, exam: int) -> dict[int, str]:
         """The exam's studies that are here, by their numbers."""
         query = Study.select(Study.id, Study.uid).where(Study.uid.in_(_studies_of(exam))).order_by(Study.id)
-        return dict(self._engine.run(query.tuples()))
+        return dict(self._engine.rows(query))
 
     def _of(self, exam: int, *columns: Any) -> Any:
         query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
@@ -375,7 +372,7 @@ def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], in
     found: Counter[tuple[str, str]] = Counter()
     for sign, which in ((1, mine), (-1, mine & ~Instance.newest & fn.EXISTS(outdone()))):
         query = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).join(Instance).where(which).group_by(*place)
-        for destination, state, n in engine.run(query.tuples()):
+        for destination, state, n in engine.rows(query):
             found[destination, state] += sign * n
     return found
 

@@ -80,7 +80,7 @@ class Purge:
     def _old(self, condition: Any, before: datetime, limit: int, *, named: bool) -> list[Old]:
         here = Study.purged.is_null() & (Study.last_received < before)
         query = Study.select(Study.id, Study.uid).where(here & condition).order_by(Study.last_received).limit(limit)
-        return [Old(number, uid, named) for number, uid in self._engine.run(query.tuples())]
+        return [Old(number, uid, named) for number, uid in self._engine.rows(query)]
 
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
         """Strike the next files of the study from the rows; None when it is finished, or need not go after all."""
@@ -95,7 +95,7 @@ class Purge:
     def _strike(self, old: Old, now: datetime) -> Files:
         columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.purged)
         query = Instance.select(*columns).where((Instance.study == old.study) & _unpacked()).order_by(Instance.id)
-        found = self._engine.run(query.limit(BATCH + 1).tuples())
+        found = self._engine.rows(query.limit(BATCH + 1))
         rows, last = found[:BATCH], len(found) <= BATCH
         keys = [row[0] for row in rows]
         keeps = old.named or self._was_sent(old.study)
@@ -125,7 +125,7 @@ class Purge:
         """Whether a destination has any of it. If none has, files that come again must be taken as new."""
         sent = (LedgerRow.study == study) & LedgerRow.state.in_([Fate.SENT, Fate.STORED])
         query = LedgerRow.select(LedgerRow.id).where(sent).limit(1)
-        return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
+        return has_tombstone(self._engine, study) or bool(self._engine.rows(query))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool, removes: bool) -> None:
         if keeps:
@@ -148,7 +148,7 @@ class Purge:
 
     def removals(self) -> list[Files]:
         """Files that a former run of the node did not get to remove."""
-        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
+        rows = self._engine.rows(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places))
         return [_files(*row) for row in rows]
 
     @contextmanager
@@ -167,7 +167,7 @@ class Purge:
         sops = [uids.sop for uids, _ in files.instances]
         query = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study)
         here = Instance.sop_uid.in_(sops) & Instance.purged.is_null()
-        needed = set(self._engine.run(query.where(here).tuples()))
+        needed = set(self._engine.rows(query.where(here)))
         left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
         return Files(files.number, left, files.places)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
@@ -23,11 +23,8 @@ class Decided:
     cut: str
 
 
-class References:
+class References(Rows):
     """References of the newest versions of documents."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def marks(self, study_uids: Iterable[str]) -> Marks:
         """Marks of the instances of these studies that documents refer to."""
@@ -77,4 +74,4 @@ class References:
 
     def _referred(self, study_uids: Iterable[str]) -> list[int]:
         mine = Study.uid.in_(list(study_uids)) & Study.referred
-        return [row[0] for row in self._engine.run(Study.select(Study.id).where(mine).tuples())]
+        return self._engine.column(Study.select(Study.id).where(mine))

@@ -55,7 +55,7 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
     borne: set[int] = set()
     columns = (Instance.study, Instance.modality, Instance.identity)
     query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
-    for study, modality, identity, n in engine.run(query.group_by(*columns).tuples()):
+    for study, modality, identity, n in engine.rows(query.group_by(*columns)):
         counts[study].append((modality, n))
         borne.add(identity)
     for gone in summaries(engine, ids):
@@ -64,7 +64,7 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
             borne.add(identity)
     broken = (Instance.study.in_(ids) & Instance.newest) & Instance.damaged.is_null(False) & Instance.purged.is_null()
     lost = Instance.select(Instance.study, fn.COUNT(Instance.id)).where(broken).group_by(Instance.study)
-    damaged: dict[int, int] = dict(engine.run(lost.tuples()))
+    damaged: dict[int, int] = dict(engine.rows(lost))
     identities: dict[int, list[Identity]] = defaultdict(list)
     outdated: set[int] = set()
     mine = StudyIdentity.study.in_(ids)

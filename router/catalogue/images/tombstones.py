@@ -64,7 +64,7 @@ def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
     """Summaries of these studies' tombstones; a study may have several."""
     for some in portions(studies):
         query = Tombstone.select(Tombstone.study, Tombstone.summary).where(Tombstone.study.in_(some))
-        for study, text in engine.run(query.order_by(Tombstone.id).tuples()):
+        for study, text in engine.rows(query.order_by(Tombstone.id)):
             known = json.loads(text)
             yield Summary(
                 study=study, fates={(place, state): n for place, state, n in known["fates"]},
@@ -126,7 +126,7 @@ def revive(engine: Engine, studies: Iterable[int]) -> None:
 
 def has_tombstone(engine: Engine, study: int) -> bool:
     """Whether something of the study is packed."""
-    return bool(engine.run(Tombstone.select(Tombstone.id).where(Tombstone.study == study).limit(1).tuples()))
+    return engine.has(Tombstone.select(Tombstone.id).where(Tombstone.study == study))
 
 
 def forget(engine: Engine, study: int) -> int:
@@ -147,7 +147,7 @@ def _drop(engine: Engine, study: int, number: int, instances: Sequence[Row]) -> 
 def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) -> None:
     taken = Instance.select(Instance.id).where(Instance.id.in_([row["id"] for row in instances])).limit(1).tuples()
     if engine.run(taken):  # SQLite gives the largest numbers again once their rows are gone
-        last = engine.run(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1).tuples())[0][0]
+        last = engine.rows(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1))[0][0]
         instances = [row | {"id": last + n} for n, row in enumerate(instances, 1)]
     _insert(engine, Instance, instances)
     _insert(engine, LedgerRow, [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
@@ -167,7 +167,7 @@ def _insert(engine: Engine, model: type[Model], rows: Sequence[Row]) -> None:
 
 def _bodies(engine: Engine, studies: Sequence[int], limit: int | None = None) -> list[tuple[int, bytes]]:
     query = Tombstone.select(Tombstone.id, Tombstone.body).where(Tombstone.study.in_(list(studies)))
-    return [(number, bytes(body)) for number, body in engine.run(query.order_by(Tombstone.id).limit(limit).tuples())]
+    return [(number, bytes(body)) for number, body in engine.rows(query.order_by(Tombstone.id).limit(limit))]
 
 
 def _unpacked(body: bytes) -> tuple[list[Row], list[Row]]:

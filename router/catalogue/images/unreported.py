@@ -9,7 +9,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.images import DismissedSender, Facts, Instance, Study, UnreportedDay
 from router.matching.images.unreported import Reported, Waiting
@@ -64,11 +64,8 @@ class Dismissal:
     until: datetime | None
 
 
-class Unreported:
+class Unreported(Rows):
     """Counts by rows of studies; no instance is read for it but by `contents`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def waiting(self) -> list[Waiting]:
         """Every study here that no exam names, the oldest first."""
@@ -101,13 +98,13 @@ class Unreported:
         return {uid: one for portion in portions(study_uids) for uid, one in self._contents(portion).items()}
 
     def _contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
-        names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(study_uids)).tuples()))
+        names = dict(self._engine.rows(Study.select(Study.id, Study.uid).where(Study.uid.in_(study_uids))))
         mine = Instance.study.in_(list(names))
         query = Instance.select(Instance.study, fn.COUNT(fn.DISTINCT(Instance.sop_uid))).where(mine)
-        counts: dict[int, int] = dict(self._engine.run(query.group_by(Instance.study).tuples()))
+        counts: dict[int, int] = dict(self._engine.rows(query.group_by(Instance.study)))
         modalities: dict[int, set[str]] = defaultdict(set)
         facts = Facts.select(Facts.study, Facts.body).where(Facts.study.in_(list(names)))
-        for study, body in self._engine.run(facts.tuples()):
+        for study, body in self._engine.rows(facts):
             modalities[study].add(json.loads(body).get("modality", ""))
         return {
             uid: Contents(instances=counts.get(number, 0), modalities=tuple(sorted(modalities[number] - {""})))
@@ -129,7 +126,7 @@ class Unreported:
         with self._engine.write():
             self._engine.run(UnreportedDay.delete().where(UnreportedDay.day < first))
         query = UnreportedDay.select(UnreportedDay.number).where(UnreportedDay.day < end).order_by(UnreportedDay.day)
-        return [int(number) for (number,) in self._engine.run(query.tuples())]
+        return [int(number) for (number,) in self._engine.rows(query)]
 
     # -- dismissed
 

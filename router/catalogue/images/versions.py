@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.studies import identity_of
@@ -28,11 +28,8 @@ class Several:
     differs: tuple[str, ...]
 
 
-class Versions:
+class Versions(Rows):
     """Instances that came again."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def renewed(self, destination: str, instances: Iterable[int]) -> dict[int, tuple[Fingerprint, Fingerprint]]:
         """For each of the instances of which the destination has an older version: its latest one there, and this."""

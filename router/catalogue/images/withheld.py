@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, Exam
 from router.catalogue.db.tables.images import WITHHELD_IN_LEDGER, Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.db.tables.queue import Delivery
@@ -29,17 +29,14 @@ class Request:
     named: frozenset[str]
 
 
-class Withheld:
+class Withheld(Rows):
     """Instances that are not to be sent before the one exam is approved that they name."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def companions(self, exams: Collection[int]) -> list[Companion]:
         """How these exams stand, by number."""
         deliveries: dict[int, dict[int, str]] = {exam: {} for exam in exams}
         of_them = Delivery.select(Delivery.exam, Delivery.id, Delivery.state).where(Delivery.exam.in_(sorted(exams)))
-        for exam, number, state in self._engine.run(of_them.order_by(Delivery.id).tuples()):
+        for exam, number, state in self._engine.rows(of_them.order_by(Delivery.id)):
             deliveries[exam][number] = state
         query = (
             Exam.select(Exam.id, Exam.approved_at.is_null(False), Exam.created, fn.MAX(Document.arrived))
@@ -54,7 +51,7 @@ class Withheld:
                 closed=bool(deliveries[exam]) and _CLOSED.issuperset(deliveries[exam].values()),
                 changed=max(created, arrived or created),
             )
-            for exam, approved, created, arrived in self._engine.run(query.tuples())
+            for exam, approved, created, arrived in self._engine.rows(query)
         ]  # fmt: skip
 
     def requests(self, studies: Iterable[str]) -> list[Request]:
@@ -63,7 +60,7 @@ class Withheld:
         columns = (StudyIdentity.id, Study.uid, StudyIdentity.other_accession_numbers)
         for some in portions(list(studies)):
             naming = Study.uid.in_(some) & (StudyIdentity.other_accession_numbers != "[]")
-            rows = self._engine.run(StudyIdentity.select(*columns).join(Study).where(naming).tuples())
+            rows = self._engine.rows(StudyIdentity.select(*columns).join(Study).where(naming))
             found += [Request(number, uid, frozenset(json.loads(named))) for number, uid, named in rows]
         return found
 
@@ -71,7 +68,7 @@ class Withheld:
         """Whether anything of these studies is withheld."""
         for some in portions(list(studies)):
             mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER
-            if self._engine.run(LedgerRow.select(LedgerRow.id).where(mine).limit(1).tuples()):
+            if self._engine.rows(LedgerRow.select(LedgerRow.id).where(mine).limit(1)):
                 return True
         return False
 
@@ -79,7 +76,7 @@ class Withheld:
         """Whether something that names these requests is selected for the destination."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED)
         return bool(requests) and bool(
-            self._engine.run(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)).limit(1).tuples())
+            self._engine.rows(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)).limit(1))
         )
 
     def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
@@ -97,7 +94,7 @@ class Withheld:
             rows = [
                 {"destination": destination, "instance": key, "study": study, "state": Fate.WITHHELD, "rule": _RULE,
                  "at": now}
-                for key, study in self._engine.run(Instance.select(Instance.id, Instance.study).where(new).tuples())
+                for key, study in self._engine.rows(Instance.select(Instance.id, Instance.study).where(new))
             ]  # fmt: skip
             for some in portions(rows):
                 self._engine.run(LedgerRow.insert_many(some).on_conflict_ignore())

@@ -10,7 +10,7 @@ from typing import Any
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import AlarmCause, AlarmNewsRow, OpenAlarm
 from router.events import Event, Kind
@@ -19,11 +19,8 @@ from router.policy.folding import AlarmNews, Cause, Fold
 _INSERT = Insert(AlarmNewsRow)
 
 
-class NewsOfAlarms:
+class NewsOfAlarms(Rows):
     """Alarms raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def add(self, event: Event, destination: str) -> None:
         """Keep an alarm's event for the messages; part of the transaction around it."""
@@ -47,7 +44,7 @@ class NewsOfAlarms:
 
     def waits(self) -> bool:
         """Whether there are news."""
-        return bool(self._engine.run(AlarmNewsRow.select(AlarmNewsRow.id).limit(1).tuples()))
+        return self._engine.has(AlarmNewsRow.select(AlarmNewsRow.id))
 
     def standing(self) -> Mapping[Cause, int]:
         """How many alarms of each cause stand; a cause of which none does is left out."""

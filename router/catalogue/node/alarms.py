@@ -8,7 +8,7 @@ from typing import Any
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.tables.node import OpenAlarm
 from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
@@ -66,14 +66,14 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class Alarms:
+class Alarms(Rows):
     """Alarms that are not cleared. The event bus asks `is_news` before it reports one.
 
     News is kept for the messages to people in the same transaction, by every node and every command.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._news = NewsOfAlarms(engine)
 
     def is_news(self, event: Event) -> bool:
@@ -100,7 +100,7 @@ class Alarms:
                 alarm=Alarm(alarm), subject=subject, text=text, exam=exam, delivery=delivery, since=since,
                 destination=destination,
             )
-            for alarm, subject, text, exam, delivery, since, destination in self._engine.run(query.tuples())
+            for alarm, subject, text, exam, delivery, since, destination in self._engine.rows(query)
         ]  # fmt: skip
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
@@ -109,7 +109,7 @@ class Alarms:
 
     def subjects(self, alarm: Alarm) -> frozenset[str]:
         """The subjects of this alarm."""
-        rows = self._engine.run(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm).tuples())
+        rows = self._engine.rows(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm))
         return frozenset(str(row[0]) for row in rows)
 
     def reword(self, alarm: Alarm, subject: str, text: str) -> None:
@@ -124,7 +124,7 @@ class Alarms:
         return {Alarm(alarm): int(number) for alarm, number in self._engine.run(query)}
 
     def _text(self, alarm: Alarm | None, subject: str) -> str | None:
-        rows = self._engine.run(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)).tuples())
+        rows = self._engine.rows(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)))
         return str(rows[0][0]) if rows else None
 
     def _enter(self, event: Event, subject: str) -> bool:

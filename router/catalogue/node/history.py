@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import EventRow
 from router.events import Event, Kind
@@ -15,11 +15,8 @@ _NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SELECTED, Kind.SENT, 
 _INSERT = Insert(EventRow)
 
 
-class History:
+class History(Rows):
     """Event rows. Inside an `Engine.write()` the row is part of that transaction."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def keep(self, event: Event) -> None:
         """The subscriber."""

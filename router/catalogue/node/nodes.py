@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.node import AbsentRow, Duty, NodeRow
 from router.catalogue.queue.association_leases import AssociationLeases
@@ -71,11 +71,11 @@ class Absence:
     taken: str
 
 
-class Nodes:
+class Nodes(Rows):
     """Signs of life and duties. A node has a duty until `until`, unless it takes it again before."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._slots = AssociationLeases(engine)
 
     def set_clock(self, clock: SharedClock) -> None:

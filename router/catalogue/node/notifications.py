@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import NotificationRow as Row
 from router.catalogue.db.tables.node import Setting, WayRow
@@ -50,11 +50,8 @@ class Undelivered:
         return f"{self.error} ({', '.join(counts)})" if counts else self.error
 
 
-class Notifications:
+class Notifications(Rows):
     """The queues. One node at a time sends, in order; all of them may add."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def add(self, way: str, body: str, now: datetime) -> None:
         """Put a message at the end. Beyond MOST_WAITING the oldest are given up, and counted as refused."""
@@ -115,7 +112,7 @@ class Notifications:
 
         In a database that has never known any, none is new.
         """
-        rows: Any = self._engine.run(Setting.select(Setting.value).where(Setting.name == _KNOWN).tuples())
+        rows = self._engine.rows(Setting.select(Setting.value).where(Setting.name == _KNOWN))
         known = frozenset(json.loads(rows[0][0])) if rows else frozenset(marks)
         if not rows or known != frozenset(marks):
             with self._engine.write():
@@ -145,7 +142,7 @@ class Notifications:
         return {way: (int(count), oldest) for way, count, oldest in self._engine.run(query)}
 
     def _count(self, way: str) -> int:
-        return int(self._engine.run(Row.select(fn.COUNT(Row.id)).where(Row.way == way).tuples())[0][0])
+        return int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(Row.way == way)))
 
     def _note_refused(self, way: str, error: str, now: datetime, count: int) -> None:
         known = self._way(way)

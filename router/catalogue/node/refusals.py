@@ -10,7 +10,7 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import RefusalRow, RefusedInstanceRow, RefusedSenderRow
@@ -152,11 +152,8 @@ _SETTLE = Statement(
 )
 
 
-class Refusals:
+class Refusals(Rows):
     """Refusals, written in batches by the main process of each node."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def write(self, batch: Batch) -> None:
         """Add a batch, and have the exams evaluated whose studies are refused for the first time on a day."""
@@ -198,7 +195,7 @@ class Refusals:
 
     def _number(self, table: Any, where: Any = None) -> int:
         query = table.select(fn.COUNT(SQL("*")))
-        return int(self._engine.run((query if where is None else query.where(where)).tuples())[0][0])
+        return int(self._engine.value((query if where is None else query.where(where))))
 
     def _add_sender(self, one: RefusedSender) -> None:
         key, said = [one.kind, one.calling, one.address], [one.why, one.called, one.why, one.reason]
@@ -254,7 +251,7 @@ class Refusals:
 
     def _counts(self, where: Any) -> list[RefusalCount]:
         query = RefusalRow.select(*_fields(RefusalRow, _COLUMNS)).where(where).order_by(RefusalRow.last.desc())
-        return [RefusalCount(**dict(zip(_COLUMNS, row, strict=True))) for row in self._engine.run(query.tuples())]
+        return [RefusalCount(**dict(zip(_COLUMNS, row, strict=True))) for row in self._engine.rows(query)]
 
     def senders(self) -> list[RefusedSender]:
         """Every sender that is being refused, the first refused first."""
@@ -278,13 +275,13 @@ class Refusals:
     def missing(self) -> frozenset[str]:
         """Instances that were refused and have not been stored since."""
         query = RefusedInstanceRow.select(RefusedInstanceRow.sop_uid).where(RefusedInstanceRow.came.is_null())
-        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+        return frozenset(self._engine.column(query))
 
     # -- what is over
 
     def settle(self) -> None:
         """Forget the refused instances that are here whole by now."""
-        if self._engine.run(RefusedInstanceRow.select(RefusedInstanceRow.sop_uid).limit(1).tuples()):
+        if self._engine.rows(RefusedInstanceRow.select(RefusedInstanceRow.sop_uid).limit(1)):
             with self._engine.write():
                 _SETTLE.run(self._engine)
 
@@ -309,7 +306,7 @@ class Refusals:
     def expire(self, before: datetime) -> None:
         """Drop the counts whose last refusal was before then; what lies in quarantine waits for a person."""
         old = (RefusalRow.last < before) & (RefusalRow.place == "")
-        if self._engine.run(RefusalRow.select(RefusalRow.day).where(old).limit(1).tuples()):
+        if self._engine.rows(RefusalRow.select(RefusalRow.day).where(old).limit(1)):
             with self._engine.write():
                 self._engine.run(RefusalRow.delete().where(old))
 

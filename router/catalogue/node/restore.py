@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.queue.queue import Delivery, Queue
@@ -15,15 +15,12 @@ from router.policy.states import State
 LOST = "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)"
 
 
-class Restore:
+class Restore(Rows):
     """Rows as a rebuild makes them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def places(self) -> set[str]:
         """The places of all known documents."""
-        return {row[0] for row in self._engine.run(Document.select(Document.place).tuples())}
+        return set(self._engine.column(Document.select(Document.place)))
 
     def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> int:
         """The exam's number; a new one gets `number`, under which its documents lie."""
@@ -38,7 +35,7 @@ class Restore:
 
     def has_exam(self, number: int) -> bool:
         """Whether there is an exam of that number."""
-        return bool(self._engine.run(Exam.select(Exam.id).where(Exam.id == number).tuples()))
+        return bool(self._engine.rows(Exam.select(Exam.id).where(Exam.id == number)))
 
     def revision(self, exam: int, revision: int) -> None:
         """Note that this intake revision is taken, so that it is not given again."""
@@ -51,7 +48,7 @@ class Restore:
         found: set[int] = set()
         for portion in portions(list(studies)):
             linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(portion))
-            found |= {row[0] for row in self._engine.run(linked.tuples())}
+            found |= set(self._engine.column(linked))
         return found
 
     def under_way(self, queue: Queue) -> list[Delivery]:

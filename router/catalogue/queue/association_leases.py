@@ -5,7 +5,7 @@ Every instant here is the database's own, as with duties.
 
 from datetime import timedelta
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.queue import SlotRow
 
@@ -36,11 +36,8 @@ _GIVE = Statement(
 _FREE = Statement("DELETE FROM slot WHERE node = ?", SlotRow.node)
 
 
-class AssociationLeases:
+class AssociationLeases(Rows):
     """A destination's slots are numbered from 1. One is its holder's until it is given back, or its lease ends."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def take(self, destination: str, limit: int, node: str, lease: timedelta) -> int | None:
         """Take one of the first `limit` slots for so long; its number, None when all are taken."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.queue import Delivery, UnreadRow
@@ -55,11 +55,8 @@ class Unread:
     deliveries: tuple[int, ...] = ()
 
 
-class OpenDeliveries:
+class OpenDeliveries(Rows):
     """Deliveries that are not done with. Of the exams that wait for their approval, which are many, nothing is read."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def deliveries(self, configured: Collection[tuple[str, Channel]]) -> list[Stuck]:
         """Those that may wait for a person: all but what waits for its approval or goes to one of these places."""
@@ -102,8 +99,8 @@ class OpenDeliveries:
         query = UnreadRow.select(*columns).join(Delivery, "LEFT JOIN", on=mine).where(condition)
         found: dict[int, Unread] = {}
         deliveries: dict[int, list[int]] = {}
-        for exam, source, part, word, since, delivery in self._engine.run(
-            query.order_by(UnreadRow.since, UnreadRow.exam, Delivery.id).tuples()
+        for exam, source, part, word, since, delivery in self._engine.rows(
+            query.order_by(UnreadRow.since, UnreadRow.exam, Delivery.id)
         ):
             approval = UnreadApproval(part=Part(part), word=word)
             found[exam] = Unread(exam=exam, source=source, approval=approval, since=since)

@@ -8,13 +8,13 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, RecordedRows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, Study, Tombstone
 from router.catalogue.db.tables.queue import BackfillRow as Row
 from router.catalogue.db.tables.queue import BackfillTurn, Delivery
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.policy.backfill import Backfill, standing
 from router.policy.states import OPEN, State
 
@@ -59,12 +59,8 @@ class Extent:
     size: int
 
 
-class Backfills:
+class Backfills(RecordedRows):
     """Backfills, of which at most one stands: was begun and not stopped."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     def all(self) -> Sequence[Backfill]:
         """The one that stands and those that were stopped, in the order in which they were begun."""
@@ -103,14 +99,14 @@ class Backfills:
         mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
         kept = Delivery.select(Delivery.id).where((Delivery.exam == Exam.id) & (Delivery.state == State.NOT_SHARED))
         query = Exam.select(Exam.id).where(mine & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
-        return [row[0] for row in self._engine.run(query.tuples())]
+        return self._engine.column(query)
 
     def still_open(self, span: Backfill, after: int, limit: int) -> list[int]:
         """Exams of the span, numbered after `after`, of which something without a due time is still to go, in order."""
         mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
         going = Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
         query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(mine & going).distinct()
-        return [row[0] for row in self._engine.run(query.order_by(Exam.id).limit(limit).tuples())]
+        return self._engine.column(query.order_by(Exam.id).limit(limit))
 
     def stages(self, span: Backfill) -> dict[Stage, int]:
         """How many exams approved in the span are at each stage."""
@@ -129,18 +125,18 @@ class Backfills:
     def purged(self, study_uids: Iterable[str]) -> bool:
         """Whether retention has removed images of one of these studies."""
         uids = list(study_uids)
-        return any(self._engine.run(_gone(Study.uid.in_(some)).limit(1).tuples()) for some in portions(uids))
+        return any(self._engine.rows(_gone(Study.uid.in_(some)).limit(1)) for some in portions(uids))
 
     def _purged(self, exams: Sequence[int]) -> set[int]:
         mine = ExamStudy.exam.in_(exams) & fn.EXISTS(_gone(Study.uid == ExamStudy.study_uid))
-        return {row[0] for row in self._engine.run(ExamStudy.select(ExamStudy.exam).where(mine).distinct().tuples())}
+        return set(self._engine.column(ExamStudy.select(ExamStudy.exam).where(mine).distinct()))
 
     def _size(self, exams: Sequence[int]) -> int:
         mine = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
         query = Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(
             Instance.study.in_(mine.where(ExamStudy.exam.in_(exams))) & Instance.newest
         )
-        return int(self._engine.run(query.tuples())[0][0])
+        return int(self._engine.value(query))
 
 
 def _gone(which: Any) -> Any:

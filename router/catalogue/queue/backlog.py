@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Statement, listed
 from router.catalogue.db.tables.queue import Delivery
 from router.clock import require_aware
@@ -58,11 +58,8 @@ _COUNT = Statement(
 )  # fmt: skip
 
 
-class Backlog:
+class Backlog(Rows):
     """Counts at an instant."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def counts(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
         """Counts of these places, those of 0 left out."""

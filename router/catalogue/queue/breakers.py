@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.model import Channel
 from router.policy.breaker import CLOSED, Breaker, Position
 
@@ -23,12 +23,8 @@ class OpenBreaker:
     breaker: Breaker
 
 
-class Breakers:
+class Breakers(RecordedRows):
     """One for each destination and channel, shared by its lanes on every node."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     def of(self, destination: str, channel: Channel) -> Breaker:
         """Closed where nothing else is known."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import Commitment, CommitmentItem
@@ -49,11 +49,8 @@ class Request:
     instances: int
 
 
-class Commitments:
+class Commitments(Rows):
     """Requests for storage commitment at all destinations."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- asking
 
@@ -68,7 +65,7 @@ class Commitments:
         query = (
             _stored(exam, destination, *_columns()).where(LedgerRow.ask_at <= now).order_by(Instance.id).limit(limit)
         )
-        return _uncommitted(self._engine.run(query.tuples()))
+        return _uncommitted(self._engine.rows(query))
 
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
         """Enter a request that is about to be sent."""
@@ -115,7 +112,7 @@ class Commitments:
 
     def asked_under(self, transaction: str) -> list[Uncommitted] | None:
         """The transaction's instances that are not settled, none once it is reported on; None when it is not ours."""
-        if not self._engine.run(Commitment.select(Commitment.id).where(Commitment.uid == transaction).tuples()):
+        if not self._engine.rows(Commitment.select(Commitment.id).where(Commitment.uid == transaction)):
             return None
         query = (
             LedgerRow.select(*_columns())
@@ -159,20 +156,20 @@ class Commitments:
 
     def destination(self, transaction: str) -> str:
         """The destination of a request; "" where the request is not ours."""
-        rows = self._engine.run(Commitment.select(Commitment.destination).where(Commitment.uid == transaction).tuples())
+        rows = self._engine.rows(Commitment.select(Commitment.destination).where(Commitment.uid == transaction))
         return next((str(row[0]) for row in rows), "")
 
     def reported(self, transaction: str) -> bool:
         """Whether the destination has reported on it."""
         mine = (Commitment.uid == transaction) & Commitment.reported.is_null(False)
-        return bool(self._engine.run(Commitment.select(Commitment.id).where(mine).tuples()))
+        return bool(self._engine.rows(Commitment.select(Commitment.id).where(mine)))
 
     # -- for people
 
     def waiting(self) -> int:
         """How many rows of all destinations are stored and not committed."""
         query = LedgerRow.select(fn.COUNT(LedgerRow.id)).where(LedgerRow.state == Fate.STORED)
-        return int(self._engine.run(query.tuples())[0][0])
+        return int(self._engine.value(query))
 
     def requests(self, exam: int, destination: str) -> list[Request]:
         """The requests for instances of the exam that are not reported on, oldest first."""

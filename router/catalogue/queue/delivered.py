@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Disagreement
 from router.catalogue.db.tables.images import Instance, Study, StudyIdentity
 from router.catalogue.db.tables.queue import Delivery
@@ -20,25 +20,22 @@ Files = Mapping[Identity, tuple[InstanceUids, int]]
 """For each identity of a study an instance that bears it and is still here: its UIDs and version."""
 
 
-class Delivered:
+class Delivered(Rows):
     """Deliveries that are `delivered`, and the rows that they were decided by."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def since(self, at: datetime) -> dict[int, dict[int, Channel]]:
         """By exam, the last delivered first: what was delivered of it since then, each delivery with its channel."""
         columns = (Delivery.exam, Delivery.id, Delivery.channel)
         query = Delivery.select(*columns).where((Delivery.state == State.DELIVERED) & (Delivery.delivered_at >= at))
         found: dict[int, dict[int, Channel]] = defaultdict(dict)
-        for exam, number, channel in self._engine.run(query.order_by(Delivery.delivered_at.desc()).tuples()):
+        for exam, number, channel in self._engine.rows(query.order_by(Delivery.delivered_at.desc())):
             found[exam][number] = Channel(channel)
         return found
 
     def settled(self, exam: int) -> frozenset[str]:
         """The digests of the disagreements that a person has settled."""
         mine = (Disagreement.exam == exam) & (Disagreement.who != "")
-        rows = self._engine.run(Disagreement.select(Disagreement.digest).where(mine).tuples())
+        rows = self._engine.rows(Disagreement.select(Disagreement.digest).where(mine))
         return frozenset(row[0] for row in rows)
 
     def files(self, studies: Iterable[str]) -> dict[str, Files]:

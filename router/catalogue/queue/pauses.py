@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.queue import PauseRow as Row
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.policy.pause import EVERYWHERE, Pause
 
 
-class Pauses:
+class Pauses(RecordedRows):
     """At most one stands for each destination, and one for all of them."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     def standing(self) -> Sequence[Pause]:
         """Those that stand, the one of all destinations first."""
@@ -31,7 +27,7 @@ class Pauses:
     def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
         """Begin a pause of the destination, EVERY for all; False where such a pause stands already."""
         with self._engine.lock_names(["pause"]), self._engine.write():
-            if self._engine.run(Row.select(Row.since).where(_stands(destination)).tuples()):
+            if self._engine.rows(Row.select(Row.since).where(_stands(destination))):
                 return False
             row = {"destination": destination, "since": now, "who": who, "why": why, "ended_by": ""}
             self._engine.run(Row.insert(row))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Study
@@ -36,11 +36,8 @@ class Queued:
     count: int
 
 
-class Prospects:
+class Prospects(Rows):
     """Reads the queue's index, and the studies of the exams that are asked for."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def queued(self, destination: str, channel: Channel, now: datetime) -> Queued:
         """In the order in which they are claimed: what is missed already comes after all that can still make it."""

@@ -8,13 +8,13 @@ from typing import Any
 from peewee import SQL, Field, fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import RecordedRows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.queue.backfills import take_turn
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.model import Channel
 from router.policy.pause import EVERY
 from router.policy.retry import UNPROVED
@@ -91,12 +91,8 @@ _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
 
-class Queue:
+class Queue(RecordedRows):
     """Every change of a delivery goes through here and is recorded as an event in the same transaction."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     # -- reading
 
@@ -237,14 +233,14 @@ class Queue:
     def under_way(self, destination: str, channel: Channel) -> int:
         """How many every node together is sending there."""
         mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
-        rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
+        rows = self._engine.rows(Row.select(fn.COUNT(Row.id)).where(mine))
         return int(rows[0][0])
 
     def senders(self) -> dict[str, int]:
         """The number of nodes that send to each destination now; destinations without one are left out."""
         live = (Row.state == State.SENDING) & (Row.lease_until >= self._in(timedelta(0)))
         count = fn.COUNT(Row.lease_owner.distinct())
-        rows: Any = self._engine.run(Row.select(Row.destination, count).where(live).group_by(Row.destination).tuples())
+        rows = self._engine.rows(Row.select(Row.destination, count).where(live).group_by(Row.destination))
         return {destination: int(number) for destination, number in rows}
 
     def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
@@ -257,7 +253,7 @@ class Queue:
         waits &= Row.due.is_null(False) if delivery.due is None else Row.due > now
         if delivery.due is not None and delivery.due > now:
             waits &= Row.due <= delivery.due
-        return bool(self._engine.run(Row.select(Row.id).where(waits).limit(1).tuples()))
+        return self._engine.has(Row.select(Row.id).where(waits))
 
     def _first_due(self, condition: Any) -> Delivery | None:
         # Without null in it, the order begins with the index's own on both engines.
@@ -324,9 +320,7 @@ class Queue:
         """When the delivery was last given back without knowing what was sent; None if it never was."""
         lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
         mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
-        rows: Any = self._engine.run(
-            EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1).tuples()
-        )
+        rows = self._engine.rows(EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1))
         return next((row[0] for row in rows), None)
 
     def _make_ready(self, deliveries: list[Delivery], now: datetime, why: str, changes: Mapping[str, object]) -> int:

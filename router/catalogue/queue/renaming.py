@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.db.tables.images import LedgerRow, Study
 from router.catalogue.db.tables.queue import Delivery
@@ -27,16 +27,13 @@ class Renamed:
     left: int
 
 
-class Renaming:
+class Renaming(Rows):
     """Every step is safe to repeat: one that was cut short is finished by doing it again."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def counts(self, destination: str) -> Counter[State]:
         """How many deliveries go there, by state."""
         query = Delivery.select(Delivery.state, fn.COUNT(Delivery.id)).where(Delivery.destination == destination)
-        found = self._engine.run(query.group_by(Delivery.state).tuples())
+        found = self._engine.rows(query.group_by(Delivery.state))
         return Counter({State(state): int(count) for state, count in found})
 
     def rename(self, old: str, new: str, now: datetime) -> Renamed:
@@ -57,7 +54,7 @@ class Renaming:
         while True:
             mine = (Delivery.destination == destination) & (Delivery.exam > last)
             query = Delivery.select(Delivery.exam).where(mine).distinct().order_by(Delivery.exam)
-            exams = [row[0] for row in self._engine.run(query.limit(_EXAMS_AT_ONCE).tuples())]
+            exams = self._engine.column(query.limit(_EXAMS_AT_ONCE))
             if not exams:
                 return
             yield exams
@@ -96,7 +93,7 @@ class Renaming:
         images = images.join(Study, on=(Study.uid == ExamStudy.study_uid))
         came: dict[int, datetime] = {}
         for query, exam in ((papers, Document.exam), (images, ExamStudy.exam)):
-            for number, at in self._engine.run(query.group_by(exam).tuples()):
+            for number, at in self._engine.rows(query.group_by(exam)):
                 came[number] = max(at, came.get(number, at))
         return {row.exam_id for row in rows if not _is_settled(row, came.get(row.exam_id))}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Statement, listed
 from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery
@@ -97,11 +97,8 @@ class Reload:
     text: str
 
 
-class Survey:
+class Survey(Rows):
     """Sums over the tables; none reads the rows of delivered exams one by one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def places(self, now: datetime) -> list[Place]:
         """Every destination and channel that has deliveries, by name."""

@@ -1,9 +1,8 @@
 """Throughput of each destination, measured while sending: for the forecast."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
 from router.policy.forecast import Throughput
@@ -11,16 +10,13 @@ from router.policy.forecast import Throughput
 _SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
 
 
-class Throughputs:
+class Throughputs(Rows):
     """One for each destination and channel, of all nodes."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, destination: str, channel: Channel) -> Throughput:
         """The latest measurements."""
         mine = (Row.destination == destination) & (Row.channel == channel)
-        rows: Any = self._engine.run(Row.select(Row.units, Row.seconds).where(mine).tuples())
+        rows = self._engine.rows(Row.select(Row.units, Row.seconds).where(mine))
         return Throughput(*rows[0]) if rows else Throughput()
 
     def add(self, destination: str, channel: Channel, units: int, seconds: float, until: datetime) -> None:
@@ -42,5 +38,5 @@ class Throughputs:
 
     def _counted(self, destination: str, channel: Channel) -> datetime | None:
         mine = (Row.destination == destination) & (Row.channel == channel)
-        rows: Any = self._engine.run(Row.select(Row.counted).where(mine).tuples())
+        rows = self._engine.rows(Row.select(Row.counted).where(mine))
         return rows[0][0] if rows else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import Upload as Row
 
 
@@ -30,11 +30,8 @@ class Frozen:
     pdf_checksum: str = ""
 
 
-class Uploads:
+class Uploads(Rows):
     """The uploads of report deliveries."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, delivery: int) -> list[Frozen]:
         """All uploads of a delivery, the first one first."""
