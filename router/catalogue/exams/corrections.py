@@ -1,18 +1,19 @@
 """Corrections: exams whose patient's data may have changed since a delivery, and the data they were sent under."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.engine import Rows
+from router.catalogue.db.fields import instant
 from router.catalogue.db.tables.exams import Document, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
-from router.catalogue.images.studies import identity_of
-from router.catalogue.images.tombstones import instant, packed
+from router.catalogue.images.studies import identities
+from router.catalogue.images.tombstones import packed
 from router.model import Patient
 
 
@@ -51,21 +52,20 @@ class Corrections(Rows):
 
     def sent(self, study_uids: Iterable[str]) -> list[Borne]:
         """Every version of the studies' instances, also where the files are purged, by SOP instance and version."""
-        query = Study.select(Study.id).where(Study.uid.in_(list(study_uids))).tuples()
-        studies = [row[0] for row in self._engine.run(query)]
+        studies = self._engine.column(Study.select(Study.id).where(Study.uid.in_(list(study_uids))))
         rows = [row for study in studies for row in (*self._here(study), *self._packed(study))]
-        patients = self._patients(sorted({row[2] for row in rows}))
+        names = identities(self._engine, {row[2] for row in rows})
         return [
-            Borne(sop_uid=sop, version=version, patient=patients[identity], received=received, sent=sent)
+            Borne(sop_uid=sop, version=version, patient=names[identity].patient, received=received, sent=sent)
             for sop, version, identity, received, sent in sorted(rows, key=lambda row: row[:2])
-            if identity in patients
+            if identity in names
         ]
 
     def _here(self, study: int) -> list[_Row]:
         sent: dict[int, dict[str, datetime]] = defaultdict(dict)
         went = (LedgerRow.study == study) & (LedgerRow.state == Fate.SENT)
-        for key, place, at in self._engine.rows(LedgerRow.select(LedgerRow.instance, LedgerRow.destination, LedgerRow.at)
-                                               .where(went)):  # fmt: skip
+        query = LedgerRow.select(LedgerRow.instance, LedgerRow.destination, LedgerRow.at).where(went)
+        for key, place, at in self._engine.rows(query):
             sent[key][place] = at
         columns = (Instance.id, Instance.sop_uid, Instance.version, Instance.identity, Instance.received)
         rows = self._engine.rows(Instance.select(*columns).where(Instance.study == study))
@@ -83,9 +83,3 @@ class Corrections(Rows):
                 for n, one in enumerate(instances)
             ]
         return found
-
-    def _patients(self, numbers: Sequence[int]) -> dict[int, Patient]:
-        rows = (
-            self._engine.run(StudyIdentity.select().where(StudyIdentity.id.in_(some))) for some in portions(numbers)
-        )
-        return {row.id: identity_of(row).patient for some in rows for row in some}

@@ -184,7 +184,7 @@ class Documents(Rows):
             if not self._engine.run(marked):
                 return
             digest = Document.select(Document.digest).where(Document.id == document)
-            paths = self._engine.column(SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)))  # fmt: skip
+            paths = self._engine.column(SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)))
             self._engine.run(SeenFile.delete().where(SeenFile.path.in_(paths)))
             exams = Document.select(Document.exam).where((Document.id == document) & Document.exam.is_null(False))
             self._exams.request_evaluation(self._engine.column(exams), now)

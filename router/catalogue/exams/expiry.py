@@ -77,7 +77,7 @@ class Expiry(RecordedRows):
     def _drop(self, exam: int) -> None:
         deliveries = Delivery.select(Delivery.id).where(Delivery.exam == exam)
         documents = Document.select(Document.id).where(Document.exam == exam)
-        studies = self._engine.column(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))  # fmt: skip
+        studies = self._engine.column(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))
         self._engine.run(Upload.delete().where(Upload.delivery.in_(deliveries)))
         self._engine.run(EventRow.delete().where((EventRow.exam == exam) | EventRow.delivery.in_(deliveries)))
         self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))

@@ -7,8 +7,9 @@ from datetime import datetime
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, Rows
-from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
+from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
@@ -53,18 +54,17 @@ class Damages(Rows):
 
     def is_here(self, instance: int) -> bool:
         """Whether the version still has its file, as far as the rows say."""
-        query = Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
-        return bool(self._engine.rows(query))
+        return self._engine.has(
+            Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
+        )
 
     def last(self) -> int:
         """The largest number of an instance; 0 without one."""
         return int(self._engine.value(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0))))
 
     def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
-        """The next instances, numbered after `after`, that came before `before` and that a destination may still get.
-
-        Also the number up to which all were looked at.
-        """
+        """The next instances after number `after`, come before `before`, that a destination may still get; and the last
+        number that was looked at."""
         until = after + _RANGE
         rows = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id)
         open_ = LedgerRow.state.not_in([Fate.SENT, Fate.FILTERED])
@@ -96,5 +96,4 @@ def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: date
 def _touch(engine: Engine, instance: int, now: datetime) -> None:
     """Have the exams of its study evaluated."""
     studies = Instance.select(Study.uid).join(Study).where(Instance.id == instance)
-    linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
-    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
+    evaluate(engine, Exam.id.in_(exams_of(studies)), now)

@@ -28,18 +28,17 @@ class References(Rows):
 
     def marks(self, study_uids: Iterable[str]) -> Marks:
         """Marks of the instances of these studies that documents refer to."""
-        referred = self._referred(study_uids)
-        found: set[tuple[str, str]] = set()
-        for study in referred:
-            document = Instance.alias()
+        found: set[tuple[Any, ...]] = set()
+        mine = Study.uid.in_(list(study_uids)) & Study.referred
+        document = Instance.alias()
+        for study in self._engine.column(Study.select(Study.id).where(mine)):
             query = (
                 Reference.select(Reference.purpose, Reference.sop_uid)
                 .join(document, on=(Reference.instance == document.id) & document.newest)
                 .join(Instance, on=(Instance.sop_uid == Reference.sop_uid) & (Instance.study == study))
                 .distinct()
-                .tuples()
             )
-            found.update(self._engine.run(query))
+            found.update(self._engine.rows(query))
         return marks_of(found)
 
     def decided(self, exam: int, destination: str, sop_uids: Sequence[str]) -> list[Decided]:
@@ -50,13 +49,11 @@ class References(Rows):
             .join(Instance)
             .join(Study)
             .where(Study.uid.in_(studies) & (LedgerRow.destination == destination) & Instance.newest)
-            .tuples()
         )
-        rows: Any = [
-            row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
-        ]
         return [
-            Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, cut=cut) for key, uid, state, rule, cut in rows
+            Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, cut=cut)
+            for some in portions(sop_uids)
+            for key, uid, state, rule, cut in self._engine.rows(query.where(Instance.sop_uid.in_(some)))
         ]
 
     def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
@@ -71,7 +68,3 @@ class References(Rows):
         with self._engine.write():
             for portion in portions(keys):
                 self._engine.run(LedgerRow.update(rule=rule).where(LedgerRow.id.in_(portion)))
-
-    def _referred(self, study_uids: Iterable[str]) -> list[int]:
-        mine = Study.uid.in_(list(study_uids)) & Study.referred
-        return self._engine.column(Study.select(Study.id).where(mine))

@@ -33,14 +33,13 @@ class SeriesMembers(Rows):
         columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.position,
                    Instance.series_class, Instance.rule)  # fmt: skip
         query = Instance.select(*columns).join(Study).where((Study.uid == study_uid) & Instance.newest)
-        rows = self._engine.rows(query.order_by(Instance.id))
         return [
             Classified(
                 Member(key=key, series_uid=series, sop_uid=sop, facts=facts, position=position),
                 SeriesClass(found),
                 rule,
             )
-            for key, series, sop, facts, position, found, rule in rows
+            for key, series, sop, facts, position, found, rule in self._engine.rows(query.order_by(Instance.id))
         ]
 
     def facts(self, numbers: Iterable[int]) -> dict[int, SeriesFacts]:
@@ -57,8 +56,8 @@ class SeriesMembers(Rows):
             return
         with self._engine.write():
             for (series_class, rule), keys in changes.items():
+                changed = Instance.update(series_class=series_class, rule=rule)
                 for portion in portions(keys):
-                    changed = Instance.update(series_class=series_class, rule=rule)
                     self._engine.run(changed.where(Instance.id.in_(portion)))
 
 
@@ -86,9 +85,8 @@ def changes_of(classes: Iterable[tuple[Classified, SeriesClass, str]]) -> dict[t
 
 def _body(facts: SeriesFacts) -> str:
     """Values that differ from their defaults."""
-    values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
-    known = {name: value for name, value in values if value != getattr(_DEFAULTS, name)}
-    return json.dumps(known, sort_keys=True)
+    values = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    return json.dumps({n: value for n, value in values.items() if value != getattr(_DEFAULTS, n)}, sort_keys=True)
 
 
 @remembered(2**12, 2**12)  # series; characters

@@ -4,9 +4,8 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from peewee import fn
+from peewee import Expression, Select, fn
 
 from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, Exam
@@ -86,9 +85,7 @@ class Withheld(Rows):
         decided = LedgerRow.select(LedgerRow.id).where(
             (LedgerRow.instance == Instance.id) & (LedgerRow.destination == destination)
         )
-        mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
-        new = mine & Instance.identity.in_([one.identity for one in requests]) & Instance.newest
-        new &= Instance.purged.is_null() & ~fn.EXISTS(decided)
+        new = _of_requests(requests) & Instance.newest & Instance.purged.is_null() & ~fn.EXISTS(decided)
         selected = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED) & _naming(requests)
         with self._engine.write():
             rows = [
@@ -109,11 +106,14 @@ class Withheld(Rows):
                 self._engine.run(LedgerRow.delete().where(mine))
 
 
-def _numbers(studies: Sequence[str]) -> Any:
+def _numbers(studies: Sequence[str]) -> Select:
     return Study.select(Study.id).where(Study.uid.in_(studies))
 
 
-def _naming(requests: Sequence[Request]) -> Any:
+def _of_requests(requests: Sequence[Request]) -> Expression:
     mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
-    naming = mine & Instance.identity.in_([one.identity for one in requests])
-    return LedgerRow.instance.in_(Instance.select(Instance.id).where(naming))
+    return mine & Instance.identity.in_([one.identity for one in requests])
+
+
+def _naming(requests: Sequence[Request]) -> Expression:
+    return LedgerRow.instance.in_(Instance.select(Instance.id).where(_of_requests(requests)))

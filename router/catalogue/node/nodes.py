@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from router.catalogue.db.engine import Engine, Rows
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.node import AbsentRow, Duty, NodeRow
 from router.catalogue.queue.association_leases import AssociationLeases
@@ -83,7 +84,7 @@ class Nodes(Rows):
         if self._engine.is_shared:
             asked = clock.monotonic()
             ((now,),) = _TIME.run(self._engine)
-            clock.set_to(NodeRow.seen.python_value(now), asked, clock.monotonic())
+            clock.set_to(instant(now), asked, clock.monotonic())
 
     def beat(self, name: str) -> None:
         """Give a sign of life of this node."""

@@ -195,7 +195,7 @@ class Refusals(Rows):
 
     def _number(self, table: Any, where: Any = None) -> int:
         query = table.select(fn.COUNT(SQL("*")))
-        return int(self._engine.value((query if where is None else query.where(where))))
+        return int(self._engine.value(query if where is None else query.where(where)))
 
     def _add_sender(self, one: RefusedSender) -> None:
         key, said = [one.kind, one.calling, one.address], [one.why, one.called, one.why, one.reason]

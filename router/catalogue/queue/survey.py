@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from router.catalogue.db.engine import Rows
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement, listed
 from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery
@@ -123,11 +124,10 @@ class Survey(Rows):
     def due_soon(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
         """How many are due before `until` and not delivered, and the first of them."""
         count = int(_COUNT_DUE.run(self._engine, until)[0][0])
-        due = Delivery.due.python_value
         rows = _FIRST_DUE.run(self._engine, until, most) if count else []
         return count, [
             DueSoon(
-                id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]), due=due(r[5]),
+                id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]), due=instant(r[5]),
                 trouble=r[6] or ", ".join(r[7].split()),
             )
             for r in rows
@@ -140,7 +140,6 @@ class Survey(Rows):
     def reloads(self, nodes: Sequence[str]) -> list[Reload]:
         """The last reload of each of these nodes that has reloaded since its start."""
         found = ((node, *row) for node in nodes for row in _CONFIGURED.run(self._engine, node))
-        instant = EventRow.at.python_value
         return [Reload(node, instant(at), text) for node, at, kind, text in found if kind == Kind.RELOADED]
 
 
