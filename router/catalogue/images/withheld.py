@@ -65,18 +65,14 @@ class Withheld(Rows):
 
     def any(self, studies: Iterable[str]) -> bool:
         """Whether anything of these studies is withheld."""
-        for some in portions(list(studies)):
-            mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER
-            if self._engine.rows(LedgerRow.select(LedgerRow.id).where(mine).limit(1)):
-                return True
-        return False
+        withheld = LedgerRow.select(LedgerRow.id).where(WITHHELD_IN_LEDGER)
+        found = (withheld.where(LedgerRow.study.in_(_numbers(some))) for some in portions(list(studies)))
+        return any(map(self._engine.has, found))
 
     def wanted(self, destination: str, requests: Sequence[Request]) -> bool:
         """Whether something that names these requests is selected for the destination."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED)
-        return bool(requests) and bool(
-            self._engine.rows(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)).limit(1))
-        )
+        return bool(requests) and self._engine.has(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)))
 
     def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
         """Withhold the instances that name these requests and are undecided, or selected and not sent."""

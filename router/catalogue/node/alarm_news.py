@@ -49,8 +49,8 @@ class NewsOfAlarms(Rows):
     def standing(self) -> Mapping[Cause, int]:
         """How many alarms of each cause stand; a cause of which none does is left out."""
         columns = OpenAlarm.alarm, OpenAlarm.destination
-        query = OpenAlarm.select(*columns, fn.COUNT(OpenAlarm.subject)).group_by(*columns).tuples()
-        return {Cause(Alarm(alarm), destination): int(count) for alarm, destination, count in self._engine.run(query)}
+        query = OpenAlarm.select(*columns, fn.COUNT(OpenAlarm.subject)).group_by(*columns)
+        return {Cause(Alarm(alarm), destination): int(count) for alarm, destination, count in self._engine.rows(query)}
 
     def folds(self) -> Mapping[Cause, Fold]:
         """Every cause that is remembered."""
@@ -64,29 +64,16 @@ class NewsOfAlarms(Rows):
         with self._engine.write():
             self._engine.run(AlarmCause.delete().where(mine))
             if not fold.is_over(now):
-                alarm, destination = fold.cause.alarm, fold.cause.destination
-                self._engine.run(AlarmCause.insert(alarm=alarm, destination=destination, fold=_written(fold)))
-
-
-def _written(fold: Fold) -> str:
-    return json.dumps({name: value for name, value in asdict(fold).items() if name != "cause"}, default=_instant)
-
-
-def _instant(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)
+                values = asdict(fold)
+                cause = values.pop("cause")
+                self._engine.run(AlarmCause.insert(**cause, fold=json.dumps(values, default=datetime.isoformat)))
 
 
 def _fold(cause: Cause, body: Mapping[str, Any]) -> Fold:
     first, last = body["first"], body["last"]
     return Fold(
-        cause=cause,
-        told=body["told"],
-        came=body["came"],
-        untold=body["untold"],
+        cause=cause, told=body["told"], came=body["came"], untold=body["untold"], names=tuple(body["names"]),
         first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
-        names=tuple(body["names"]),
         last=None if last is None else datetime.fromisoformat(last),
         changes=tuple(map(datetime.fromisoformat, body["changes"])),
-    )
+    )  # fmt: skip

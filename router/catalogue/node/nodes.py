@@ -17,8 +17,6 @@ from router.clock import SharedClock
 from router.errors import DutyLost
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
 # A node gives a sign of life.
 _BEAT = Statement(
     "INSERT INTO node (name, seen) VALUES (?, NOW) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen", NodeRow.name

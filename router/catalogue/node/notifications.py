@@ -57,7 +57,7 @@ class Notifications(Rows):
         """Put a message at the end. Beyond MOST_WAITING the oldest are given up, and counted as refused."""
         with self._engine.write():
             _INSERT.run(self._engine, way=way, at=now, body=body)
-            surplus = self._count(way) - MOST_WAITING
+            surplus = int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(Row.way == way))) - MOST_WAITING
             if surplus > 0:
                 oldest = [one.id for one in self.waiting(way, surplus)]
                 self._engine.run(Row.delete().where(Row.id.in_(oldest)))
@@ -112,9 +112,9 @@ class Notifications(Rows):
 
         In a database that has never known any, none is new.
         """
-        rows = self._engine.rows(Setting.select(Setting.value).where(Setting.name == _KNOWN))
-        known = frozenset(json.loads(rows[0][0])) if rows else frozenset(marks)
-        if not rows or known != frozenset(marks):
+        kept = self._engine.value(Setting.select(Setting.value).where(Setting.name == _KNOWN))
+        known = frozenset(marks if kept is None else json.loads(kept))
+        if kept is None or known != frozenset(marks):
             with self._engine.write():
                 self._engine.run(Setting.delete().where(Setting.name == _KNOWN))
                 self._engine.run(Setting.insert(name=_KNOWN, value=json.dumps(sorted(marks))))
@@ -123,7 +123,8 @@ class Notifications(Rows):
     def undelivered(self, now: datetime) -> Sequence[Undelivered]:
         """The ways on which messages do not arrive, or some of the last day never did, by name."""
         rows: Any = self._engine.run(WayRow.select().order_by(WayRow.name))
-        counts = self._counts()
+        query = Row.select(Row.way, fn.COUNT(Row.id), fn.MIN(Row.at)).group_by(Row.way)
+        counts = {way: (int(count), oldest) for way, count, oldest in self._engine.rows(query)}
         found = [
             Undelivered(way=row.name, since=row.since, error=row.error, waiting=counts.get(row.name, (0, now))[0],
                         refused=row.refused, down=row.down)
@@ -135,14 +136,6 @@ class Notifications(Rows):
             if now - oldest > _LEFT_LYING and way not in {one.way for one in found}
         ]
         return sorted([*found, *lying], key=lambda one: one.way)
-
-    def _counts(self) -> dict[str, tuple[int, datetime]]:
-        """By way: how many messages wait, and since when the oldest does."""
-        query = Row.select(Row.way, fn.COUNT(Row.id), fn.MIN(Row.at)).group_by(Row.way).tuples()
-        return {way: (int(count), oldest) for way, count, oldest in self._engine.run(query)}
-
-    def _count(self, way: str) -> int:
-        return int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(Row.way == way)))
 
     def _note_refused(self, way: str, error: str, now: datetime, count: int) -> None:
         known = self._way(way)

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from router.catalogue.db.engine import Rows, portions
-from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
+from router.catalogue.db.tables.exams import Document, Exam
+from router.catalogue.exams.evaluation import exams_of
 from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.queue.queue import Delivery, Queue
 from router.matching.exam.readiness import PERSON
@@ -24,9 +25,9 @@ class Restore(Rows):
 
     def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> int:
         """The exam's number; a new one gets `number`, under which its documents lie."""
-        query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
-        for row in self._engine.run(query):
-            return int(row[0])
+        query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id))
+        if (known := self._engine.value(query)) is not None:
+            return int(known)
         with self._engine.write():
             self._engine.run(Exam.insert(id=number, branch=branch, exam_id=exam_id, created=now))
             self._engine.numbered(Exam)
@@ -35,7 +36,7 @@ class Restore(Rows):
 
     def has_exam(self, number: int) -> bool:
         """Whether there is an exam of that number."""
-        return bool(self._engine.rows(Exam.select(Exam.id).where(Exam.id == number)))
+        return self._engine.has(Exam.select(Exam.id).where(Exam.id == number))
 
     def revision(self, exam: int, revision: int) -> None:
         """Note that this intake revision is taken, so that it is not given again."""
@@ -47,16 +48,14 @@ class Restore(Rows):
         """The exams to which any of these studies belongs."""
         found: set[int] = set()
         for portion in portions(list(studies)):
-            linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(portion))
-            found |= set(self._engine.column(linked))
+            found.update(self._engine.column(exams_of(portion)))
         return found
 
     def under_way(self, queue: Queue) -> list[Delivery]:
-        """Deliveries that may have been sent since: on their way, or waiting for something else than approval, be it
-        that the cause of a doubt goes."""
+        """Deliveries that may have been sent since: on their way, or waiting or held for something but approval."""
         going = queue.in_state([State.READY, State.SENDING, State.DEFERRED])
-        approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False)).tuples()
-        known = {row[0] for row in self._engine.run(approved)}
+        approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False))
+        known = set(self._engine.column(approved))
         waiting = [one for one in queue.in_state([State.WAITING, State.HELD]) if one.held_by != PERSON]
         return going + [one for one in waiting if one.exam in known]
 

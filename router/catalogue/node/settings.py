@@ -9,5 +9,5 @@ class Settings(Rows):
 
     def checks(self) -> int:
         """The set of checks ([identity] checks) of a configuration that names none."""
-        rows = self._engine.rows(Setting.select(Setting.value).where(Setting.name == CHECKS))
-        return int(rows[0][0] if rows else BEGINS_WITH[CHECKS])
+        kept = self._engine.value(Setting.select(Setting.value).where(Setting.name == CHECKS))
+        return int(BEGINS_WITH[CHECKS] if kept is None else kept)

@@ -10,8 +10,6 @@ from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.queue import SlotRow
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
 # Takes the first free one of so many slots; no row where all are taken.
 _TAKE = Statement(
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"

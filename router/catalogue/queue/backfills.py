@@ -1,12 +1,11 @@
 """Backfills: which stand and stood, how far they have come, and the turn of their next delivery."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from peewee import fn
+from peewee import Expression, Select, fn
 
 from router.catalogue.db.engine import Engine, RecordedRows, portions
 from router.catalogue.db.statement import Statement
@@ -64,9 +63,7 @@ class Backfills(RecordedRows):
 
     def all(self) -> Sequence[Backfill]:
         """The one that stands and those that were stopped, in the order in which they were begun."""
-        names = [field.name for field in fields(Backfill)]
-        rows: Any = self._engine.run(Row.select().order_by(Row.since))
-        return [Backfill(**{name: getattr(row, name) for name in names}) for row in rows]
+        return [Backfill(**row) for row in self._engine.run(Row.select().order_by(Row.since).dicts())]
 
     def standing(self) -> Backfill | None:
         """The one that stands."""
@@ -74,11 +71,10 @@ class Backfills(RecordedRows):
 
     def begin(self, wanted: Backfill, days: str) -> bool:
         """Begin it, with an event that names its `days`; False where one stands already."""
-        row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
         with self._engine.lock_names(["backfill"]), self._engine.write():
             if self.standing() is not None:
                 return False
-            self._engine.run(Row.insert(row))
+            self._engine.run(Row.insert(asdict(wanted)))
             self._engine.run(BackfillTurn.delete())
             self._bus.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", who=wanted.who))
         return True
@@ -96,16 +92,14 @@ class Backfills(RecordedRows):
 
     def kept_back(self, span: Backfill, after: int = 0, limit: int | None = None) -> list[int]:
         """Exams of the span that are not shared, numbered after `after`, in order."""
-        mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
         kept = Delivery.select(Delivery.id).where((Delivery.exam == Exam.id) & (Delivery.state == State.NOT_SHARED))
-        query = Exam.select(Exam.id).where(mine & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
+        query = Exam.select(Exam.id).where(_in_span(span, after) & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
         return self._engine.column(query)
 
     def still_open(self, span: Backfill, after: int, limit: int) -> list[int]:
         """Exams of the span, numbered after `after`, of which something without a due time is still to go, in order."""
-        mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
-        going = Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
-        query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(mine & going).distinct()
+        going = _in_span(span, after) & Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
+        query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(going).distinct()
         return self._engine.column(query.order_by(Exam.id).limit(limit))
 
     def stages(self, span: Backfill) -> dict[Stage, int]:
@@ -116,7 +110,8 @@ class Backfills(RecordedRows):
     def extent(self, span: Backfill) -> Extent:
         """How much of the span is kept back."""
         exams = self.kept_back(span)
-        gone = {exam for some in portions(exams) for exam in self._purged(some)}
+        removed = ExamStudy.select(ExamStudy.exam).where(fn.EXISTS(_gone(Study.uid == ExamStudy.study_uid))).distinct()
+        gone = {one for some in portions(exams) for one in self._engine.column(removed.where(ExamStudy.exam.in_(some)))}
         left = [exam for exam in exams if exam not in gone]
         sample = left[:: -(-len(left) // _SAMPLE)] if left else []
         size = self._size(sample) * len(left) // len(sample) if sample else 0
@@ -124,22 +119,19 @@ class Backfills(RecordedRows):
 
     def purged(self, study_uids: Iterable[str]) -> bool:
         """Whether retention has removed images of one of these studies."""
-        uids = list(study_uids)
-        return any(self._engine.rows(_gone(Study.uid.in_(some)).limit(1)) for some in portions(uids))
-
-    def _purged(self, exams: Sequence[int]) -> set[int]:
-        mine = ExamStudy.exam.in_(exams) & fn.EXISTS(_gone(Study.uid == ExamStudy.study_uid))
-        return set(self._engine.column(ExamStudy.select(ExamStudy.exam).where(mine).distinct()))
+        return any(self._engine.has(_gone(Study.uid.in_(some))) for some in portions(list(study_uids)))
 
     def _size(self, exams: Sequence[int]) -> int:
         mine = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-        query = Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(
-            Instance.study.in_(mine.where(ExamStudy.exam.in_(exams))) & Instance.newest
-        )
-        return int(self._engine.value(query))
+        newest = Instance.study.in_(mine.where(ExamStudy.exam.in_(exams))) & Instance.newest
+        return int(self._engine.value(Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(newest)))
 
 
-def _gone(which: Any) -> Any:
+def _in_span(span: Backfill, after: int) -> Expression:
+    return (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
+
+
+def _gone(which: Expression) -> Select:
     packed = Tombstone.select(Tombstone.id).where(Tombstone.study == Study.id)
     return Study.select(Study.uid).where(which & (Study.purged.is_null(False) | fn.EXISTS(packed)))
 

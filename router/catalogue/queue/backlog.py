@@ -63,15 +63,13 @@ class Backlog(Rows):
 
     def counts(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
         """Counts of these places, those of 0 left out."""
-        return [count for place in places for count in self._of(place, require_aware(now))]
-
-    def _of(self, place: Place, now: datetime) -> list[BacklogCount]:
-        edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
-        rows = _COUNT.run(self._engine, *edges, place.destination, place.channel)
-        return [
-            BacklogCount(
-                destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],
-                deliveries=count, first_due=Delivery.due.python_value(first),
-            )
-            for state, age, count, first in rows
-        ]  # fmt: skip
+        now = require_aware(now)
+        found: list[BacklogCount] = []
+        for place in places:
+            edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
+            found += [
+                BacklogCount(destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],
+                             deliveries=count, first_due=Delivery.due.python_value(first))
+                for state, age, count, first in _COUNT.run(self._engine, *edges, place.destination, place.channel)
+            ]  # fmt: skip
+        return found

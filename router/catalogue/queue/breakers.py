@@ -1,9 +1,11 @@
 """Breakers that are not closed, kept over restarts and for every node."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from peewee import Expression
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import RecordedRows
@@ -46,7 +48,9 @@ class Breakers(RecordedRows):
             before = self.of(destination, channel)
             after = decide(before)
             if after != before:
-                self._write(destination, channel, after)
+                self._engine.run(Row.delete().where(_is(destination, channel)))
+                if after != CLOSED:
+                    self._engine.run(Row.insert(destination=destination, channel=channel, **asdict(after)))
             if before.position != after.position != Position.HALF_OPEN:
                 self._tell(destination, channel, after, now)
         return before, after
@@ -61,17 +65,6 @@ class Breakers(RecordedRows):
         with self._engine.write():
             self._engine.run(Row.update(probe_at=now).where(Row.position == Position.OPEN))
 
-    def _write(self, destination: str, channel: Channel, breaker: Breaker) -> None:
-        mine = _is(destination, channel)
-        self._engine.run(Row.delete().where(mine))
-        if breaker != CLOSED:
-            values = {
-                "destination": destination, "channel": channel, "position": breaker.position,
-                "failures": breaker.failures, "width": breaker.width, "since": breaker.since,
-                "probe_at": breaker.probe_at, "why": breaker.why, "outage": breaker.outage,
-            }  # fmt: skip
-            self._engine.run(Row.insert(values))
-
     def _tell(self, destination: str, channel: Channel, breaker: Breaker, now: datetime) -> None:
         closed = breaker.position == Position.CLOSED
         text = f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {breaker.why}"
@@ -79,23 +72,17 @@ class Breakers(RecordedRows):
         subject, fields = f"{channel} to {destination}", {"destination": destination}
         self._bus.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=subject, fields=fields))
 
-    def _select(self, condition: Any) -> list[OpenBreaker]:
+    def _select(self, condition: Expression | bool) -> list[OpenBreaker]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))
         return [OpenBreaker(row.destination, Channel(row.channel), _breaker(row)) for row in rows]
 
 
 def _breaker(row: Any) -> Breaker:
-    outage = Outage(row.outage)
     return Breaker(
-        position=Position(row.position),
-        failures=row.failures,
-        width=row.width,
-        since=row.since,
-        probe_at=row.probe_at,
-        why=row.why,
-        outage=outage,
-    )
+        position=Position(row.position), failures=row.failures, width=row.width, since=row.since,
+        probe_at=row.probe_at, why=row.why, outage=Outage(row.outage),
+    )  # fmt: skip
 
 
-def _is(destination: str, channel: Channel) -> Any:
+def _is(destination: str, channel: Channel) -> Expression:
     return (Row.destination == destination) & (Row.channel == channel)

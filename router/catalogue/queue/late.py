@@ -67,10 +67,9 @@ class LateResults(Rows):
     def write(self, results: Sequence[Late]) -> list[Late]:
         """Write all in one transaction; those that changed something. To write one again changes nothing."""
         with self._engine.write():
-            return [one for one in results if self._written(one)]
-
-    def _written(self, one: Late) -> bool:
-        return self._answer(one) if isinstance(one, LateAnswer) else self._receipt(one)
+            return [
+                one for one in results if (self._answer(one) if isinstance(one, LateAnswer) else self._receipt(one))
+            ]
 
     def _answer(self, one: LateAnswer) -> bool:
         named = (Study.uid == one.uids.study) & (Instance.sop_uid == one.uids.sop) & (Instance.version == one.version)

@@ -14,8 +14,6 @@ from router.catalogue.db.tables.queue import Delivery
 from router.model import Channel
 
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot
-
-
 _PLACE = (Delivery.destination, Delivery.channel)
 _READY = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
 _IN_ORDER = f"ORDER BY due, changed, id LIMIT {_MOST}"
@@ -60,7 +58,6 @@ class Prospects(Rows):
                 .join(Study, on=ExamStudy.study_uid == Study.uid)
                 .where(ExamStudy.exam.in_(list(portion)))
                 .group_by(ExamStudy.exam)
-                .tuples()
             )
-            found |= {int(exam): last for exam, last in self._engine.run(query)}
+            found |= dict(self._engine.rows(query))
         return found

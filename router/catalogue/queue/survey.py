@@ -17,9 +17,6 @@ from router.policy.states import PENDING, State
 # Since approval, by which the standard counts; the last group is everything older.
 AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
 _PENDING = listed(PENDING)
-_MICROSECOND = timedelta(microseconds=1)
-
-
 # Deliveries by destination, channel and state.
 _STATES = Statement("SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state")
 # Approved deliveries by place that are not done with: all, those over their due time, those approved since each age.
@@ -110,32 +107,27 @@ class Survey(Rows):
         ages = {(row[0], row[1]): row[2:] for row in _BY_AGE.run(self._engine, now, *bounds)}
         found = []
         for (destination, channel), mine in sorted(states.items()):
+            trouble = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in mine else []
             by_age, late = _by_age(ages.get((destination, channel)))
             found.append(Place(
                 destination=destination, channel=Channel(channel), states=mine, ages=by_age, late=late,
-                trouble=self._last_trouble(destination, channel, mine),
+                trouble=str(trouble[0][0]) if trouble else "",
             ))  # fmt: skip
         return found
-
-    def _last_trouble(self, destination: str, channel: str, states: Mapping[State, int]) -> str:
-        found = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in states else []
-        return str(found[0][0]) if found else ""
 
     def due_soon(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
         """How many are due before `until` and not delivered, and the first of them."""
         count = int(_COUNT_DUE.run(self._engine, until)[0][0])
         rows = _FIRST_DUE.run(self._engine, until, most) if count else []
         return count, [
-            DueSoon(
-                id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]), due=instant(r[5]),
-                trouble=r[6] or ", ".join(r[7].split()),
-            )
+            DueSoon(id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]),
+                    due=instant(r[5]), trouble=r[6] or ", ".join(r[7].split()))
             for r in rows
         ]  # fmt: skip
 
     def nodes(self) -> Sequence[Heartbeat]:
         """Every node that has not left."""
-        return [Heartbeat(name, int(ago) * _MICROSECOND) for name, ago in _NODES.run(self._engine)]
+        return [Heartbeat(name, timedelta(microseconds=int(ago))) for name, ago in _NODES.run(self._engine)]
 
     def reloads(self, nodes: Sequence[str]) -> list[Reload]:
         """The last reload of each of these nodes that has reloaded since its start."""

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from peewee import Expression
+
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
@@ -15,8 +17,7 @@ class Throughputs(Rows):
 
     def of(self, destination: str, channel: Channel) -> Throughput:
         """The latest measurements."""
-        mine = (Row.destination == destination) & (Row.channel == channel)
-        rows = self._engine.rows(Row.select(Row.units, Row.seconds).where(mine))
+        rows = self._engine.rows(Row.select(Row.units, Row.seconds).where(_is(destination, channel)))
         return Throughput(*rows[0]) if rows else Throughput()
 
     def add(self, destination: str, channel: Channel, units: int, seconds: float, until: datetime) -> None:
@@ -25,18 +26,15 @@ class Throughputs(Rows):
         So the pace is that of all who send at the same time, and not that of one of them.
         """
         with self._engine.lock_names([f"pace {channel} {destination}"]), self._engine.write():
-            counted = self._counted(destination, channel)
+            counted = self._engine.value(Row.select(Row.counted).where(_is(destination, channel)))
             if counted is not None and counted <= until + _SKEW:
                 seconds = min(seconds, max((until - counted).total_seconds(), 0.0))
             pace = self.of(destination, channel).and_then(units, seconds)
-            values = {
-                "destination": destination, "channel": channel, "units": pace.units, "seconds": pace.seconds,
-                "counted": until,
-            }  # fmt: skip
-            key = {"conflict_target": [Row.destination, Row.channel]}
-            self._engine.run(Row.insert(values).on_conflict(**key, preserve=[Row.units, Row.seconds, Row.counted]))
+            values = {"units": pace.units, "seconds": pace.seconds, "counted": until}
+            row = Row.insert(destination=destination, channel=channel, **values)
+            place = [Row.destination, Row.channel]
+            self._engine.run(row.on_conflict(conflict_target=place, preserve=[Row.units, Row.seconds, Row.counted]))
 
-    def _counted(self, destination: str, channel: Channel) -> datetime | None:
-        mine = (Row.destination == destination) & (Row.channel == channel)
-        rows = self._engine.rows(Row.select(Row.counted).where(mine))
-        return rows[0][0] if rows else None
+
+def _is(destination: str, channel: Channel) -> Expression:
+    return (Row.destination == destination) & (Row.channel == channel)

@@ -36,17 +36,27 @@ class Uploads(Rows):
     def of(self, delivery: int) -> list[Frozen]:
         """All uploads of a delivery, the first one first."""
         rows: Any = self._engine.run(Row.select().where(Row.delivery == delivery).order_by(Row.n))
-        return [_frozen(row) for row in rows]
+        return [
+            Frozen(
+                id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place,
+                pdf_place=row.pdf_place, refused=row.refused, receipt=row.receipt, receipt_place=row.receipt_place,
+                frozen=row.frozen, confirmed=row.confirmed, exam_checksum=row.exam_checksum or "",
+                pdf_checksum=row.pdf_checksum or "",
+            )
+            for row in rows
+        ]  # fmt: skip
 
     def freeze(
         self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime,
         exam_checksum: str = "", pdf_checksum: str = "",
     ) -> None:  # fmt: skip
         """Enter an upload whose exam JSON is durable at `exam_place`."""
-        places = {"exam_place": exam_place, "pdf_place": pdf_place, "exam_checksum": exam_checksum or None,
-                  "pdf_checksum": pdf_checksum or None}  # fmt: skip
+        row = Row.insert(
+            delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, exam_place=exam_place, pdf_place=pdf_place,
+            exam_checksum=exam_checksum or None, pdf_checksum=pdf_checksum or None,
+        )  # fmt: skip
         with self._engine.write():
-            self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
+            self._engine.run(row)
 
     def refuse(self, upload: int) -> None:
         """Note that this upload is not to be sent (again): the next one is filled again."""
@@ -58,11 +68,3 @@ class Uploads(Rows):
         with self._engine.write():
             changes = {"receipt": receipt, "receipt_place": receipt_place, "confirmed": now}
             self._engine.run(Row.update(**changes).where(Row.id == upload))
-
-
-def _frozen(row: Any) -> Frozen:
-    return Frozen(
-        id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place, pdf_place=row.pdf_place,
-        refused=row.refused, receipt=row.receipt, receipt_place=row.receipt_place, frozen=row.frozen,
-        confirmed=row.confirmed, exam_checksum=row.exam_checksum or "", pdf_checksum=row.pdf_checksum or "",
-    )  # fmt: skip
