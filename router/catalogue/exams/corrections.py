@@ -39,16 +39,12 @@ class Corrections(Rows):
         other = Document.alias()
         differs = (other.exam == Document.exam) & (other.kind == "json") & (other.digest != Document.digest)
         came = (Document.kind == "json") & Document.purged.is_null() & (Document.arrived >= since)
-        jsons = Document.select(Document.exam).where(
-            came & Document.exam.is_null(False) & fn.EXISTS(other.select(other.id).where(differs))
-        )
+        changed = came & Document.exam.is_null(False) & fn.EXISTS(other.select(other.id).where(differs))
         several = StudyIdentity.select(fn.COUNT(StudyIdentity.id)).where(StudyIdentity.study == Study.id)
-        images = (
-            ExamStudy.select(ExamStudy.exam)
-            .join(Study, on=Study.uid == ExamStudy.study_uid)
-            .where((Study.last_received >= since) & (several > 1))
-        )
-        return sorted({row[0] for query in (jsons, images) for row in self._engine.rows(query)})
+        images = ExamStudy.select(ExamStudy.exam).join(Study, on=Study.uid == ExamStudy.study_uid)
+        images = images.where((Study.last_received >= since) & (several > 1))
+        jsons = self._engine.column(Document.select(Document.exam).where(changed))
+        return sorted({*jsons, *self._engine.column(images)})
 
     def sent(self, study_uids: Iterable[str]) -> list[Borne]:
         """Every version of the studies' instances, also where the files are purged, by SOP instance and version."""

@@ -1,20 +1,19 @@
 """Decisions of people about exams: doubts they settled, numbers of one patient, studies kept apart."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Alias as Row
-from router.catalogue.db.tables.exams import Disagreement, Exam, ExamStudy, SeparatedStudy
+from router.catalogue.db.tables.exams import Disagreement, Exam, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyIdentity
 from router.catalogue.db.tables.queue import Delivery
+from router.catalogue.exams.evaluation import exams_of
 from router.matching.patient.alias import classes
 from router.matching.patient.doubt import Doubt
 from router.policy.states import State
-
-_OPEN = [state for state in State if state not in (State.DELIVERED, State.CANCELLED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +68,15 @@ class Decisions(Rows):
 
     def aliases(self) -> list[Alias]:
         """All of them."""
-        rows: Any = self._engine.run(Row.select().order_by(Row.at))
-        return [Alias(old=row.old, new=row.new, why=row.why, who=row.who, at=row.at) for row in rows]
+        return [Alias(**row) for row in self._engine.run(Row.select().order_by(Row.at).dicts())]
 
     def alias(self, alias: Alias) -> bool:
         """Enter it; False when these two are known as one patient's."""
         known = self.classes()
         if alias.old in known and known[alias.old] == known.get(alias.new):
             return False
-        row = {"old": alias.old, "new": alias.new, "why": alias.why, "who": alias.who, "at": alias.at}
         with self._engine.write():
-            self._engine.run(Row.insert(row).on_conflict_ignore())
+            self._engine.run(Row.insert(asdict(alias)).on_conflict_ignore())
         return True
 
     def unalias(self, old: str, new: str) -> bool:
@@ -95,21 +92,16 @@ class Decisions(Rows):
         for number in numbers:  # prefixes and padding are stripped when numbers are compared
             bearing, seen = bearing | Exam.patient_id.contains(number), seen | StudyIdentity.patient_id.contains(number)
         studies = Study.select(Study.uid).join(StudyIdentity).where(seen)
-        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
-        open_ = Delivery.select(Delivery.exam).where(Delivery.state.in_(_OPEN))
-        where = bearing | Exam.id.in_(linked) | Exam.id.in_(open_)
+        open_ = Delivery.select(Delivery.exam).where(Delivery.state.not_in([State.DELIVERED, State.CANCELLED]))
+        where = bearing | Exam.id.in_(exams_of(studies)) | Exam.id.in_(open_)
         return self._engine.column(Exam.select(Exam.id).where(where))
 
     # -- studies
 
     def parted(self, exam: int) -> frozenset[str]:
         """The studies that a person keeps apart from the exam, whatever names them."""
-        return frozenset(
-            r[0]
-            for r in self._engine.rows(
-                SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam)
-            )
-        )
+        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam)
+        return frozenset(self._engine.column(query))
 
     def part(self, exam: int, study_uid: str) -> None:
         """Keep a study apart from an exam."""
@@ -118,7 +110,6 @@ class Decisions(Rows):
 
     def unpart(self, exam: int, study_uid: str) -> None:
         """Let the study join again."""
+        same = (SeparatedStudy.exam == exam) & (SeparatedStudy.study_uid == study_uid)
         with self._engine.write():
-            self._engine.run(
-                SeparatedStudy.delete().where((SeparatedStudy.exam == exam) & (SeparatedStudy.study_uid == study_uid))
-            )
+            self._engine.run(SeparatedStudy.delete().where(same))

@@ -55,10 +55,7 @@ class TakenDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Knowledge of a document's copy: its SHA-256 ("" where nobody knows), and why it is damaged ("" while not).
-
-    `named` is a digest of all that a JSON is joined to studies by.
-    """
+    """A document's copy: its SHA-256 ("": not known), why it is damaged ("": it is not), and of a JSON its `named`."""
 
     checksum: str = ""
     damaged: str = ""
@@ -120,8 +117,7 @@ class Documents(Rows):
         values: dict[str, Any] = {**_approval(key), "content": content, "reported": reported, "named": named(key)}
         columns = [getattr(Document, column) for column in values]
         with self._engine.write():
-            known = self._engine.rows(Document.select(*columns).where(Document.id == document))
-            if known[0] == tuple(values.values()):
+            if self._engine.rows(Document.select(*columns).where(Document.id == document)) == [tuple(values.values())]:
                 return False
             self._engine.run(Document.update(**values).where(Document.id == document))
         return True
@@ -130,10 +126,9 @@ class Documents(Rows):
         """Mark older versions that came late; those that were not marked before are returned."""
         if not documents:
             return []
+        mine = Document.id.in_(list(documents)) & ~Document.stale
         with self._engine.write():
-            mine = Document.id.in_(list(documents)) & ~Document.stale
-            fresh = self._engine.column(Document.select(Document.id).where(mine))
-            if fresh:
+            if fresh := self._engine.column(Document.select(Document.id).where(mine)):
                 self._engine.run(Document.update(stale=True).where(Document.id.in_(fresh)))
         return fresh
 
@@ -161,8 +156,8 @@ class Documents(Rows):
 
         Without `read` its text stays unread for good.
         """
-        fate = None if read else Unread.FOR_GOOD
-        changes = {"unread": fate, "vouched": pdf.vouched, "named": "\n".join(sorted(pdf.named))}
+        changes = {"unread": None if read else Unread.FOR_GOOD, "vouched": pdf.vouched,
+                   "named": "\n".join(sorted(pdf.named))}  # fmt: skip
         with self._engine.write():
             self._engine.run(Document.update(**changes).where(Document.id == pdf.document))
             if not pdf.vouched or pdf.exam is None:
@@ -175,13 +170,11 @@ class Documents(Rows):
     def damage(self, document: int, place: str, why: str, now: datetime) -> None:
         """The document's copy, or an upload frozen with it, is not what came: its report is held until it comes again.
 
-        A copy at another place than `place` has come meanwhile. An original that stays in the drop folder is taken
-        once more.
+        Nothing is done if its copy lies elsewhere by now. An original that stays in the drop folder is taken once more.
         """
         with self._engine.write():
             mine = (Document.id == document) & (Document.place == place)
-            marked = Document.update(damaged=why).where(mine & Document.damaged.is_null())
-            if not self._engine.run(marked):
+            if not self._engine.run(Document.update(damaged=why).where(mine & Document.damaged.is_null())):
                 return
             digest = Document.select(Document.digest).where(Document.id == document)
             paths = self._engine.column(SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)))

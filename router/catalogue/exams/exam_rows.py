@@ -70,9 +70,8 @@ class ExamRows(Rows):
         """The node's own number of an exam; an exam that is not known is made, with this description."""
         if number := self.known(branch, exam_id):
             return number
-        row = {"branch": branch, "exam_id": exam_id, "created": now, **described._asdict()}
         with self._engine.write():
-            made = _NEW.run(self._engine, **row)
+            made = _NEW.run(self._engine, branch=branch, exam_id=exam_id, created=now, **described._asdict())
             if made is None:  # another node was quicker
                 return self.number_of(branch, exam_id, now, described)
             words = identifiers(exam_id, described.accession_number, described.patient_name)

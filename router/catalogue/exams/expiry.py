@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from peewee import JOIN, fn
+from peewee import Expression, fn
 
 from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.exams import (
@@ -49,8 +49,7 @@ class Expiry(RecordedRows):
                 return None
             mine = Document.select(Document.id, Document.place).where((Document.exam == exam) & _copies(before))
             found = self._engine.rows(mine)
-            changed = Document.update(purged=now).where(Document.id.in_([number for number, _ in found]))
-            self._engine.run(changed)
+            self._engine.run(Document.update(purged=now).where(Document.id.in_([number for number, _ in found])))
             text = f"e{exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
             self._bus.record(Event(now, Kind.PURGED, text, exam=exam))
             return self._removal([place.rpartition("/")[0] for _, place in found])
@@ -89,7 +88,7 @@ class Expiry(RecordedRows):
             self._engine.run(table.delete().where(table.exam == exam))
         self._engine.run(Exam.delete().where(Exam.id == exam))
 
-    def _locked(self, exam: int, condition: Any) -> bool:
+    def _locked(self, exam: int, condition: Expression) -> bool:
         """An update that changes nothing locks the row: who has the exam evaluated waits, or was first."""
         return bool(self._engine.run(Exam.update(touched=Exam.touched).where((Exam.id == exam) & condition)))
 
@@ -104,7 +103,7 @@ def forgotten_key(branch: str, exam_id: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _copies(before: datetime) -> Any:
+def _copies(before: datetime) -> Expression:
     return (Document.kind == "pdf") & Document.purged.is_null() & (Document.arrived < before)
 
 
@@ -117,9 +116,8 @@ def _done(before: datetime, now: datetime) -> Any:
 
 
 def _over(before: datetime, now: datetime) -> Any:
-    here = ExamStudy.select(ExamStudy.exam).join(Study, JOIN.INNER, on=Study.uid == ExamStudy.study_uid)
+    here = ExamStudy.select(ExamStudy.exam).join(Study, on=Study.uid == ExamStudy.study_uid)
     unpurged = here.where((ExamStudy.exam == Exam.id) & Study.purged.is_null())
     # SQLite would give the last exam's number, under which its files lie, to the next one.
     later = Exam.alias()
-    last = fn.EXISTS(later.select(later.id).where(later.id > Exam.id))
-    return _done(before, now) & ~fn.EXISTS(unpurged) & last
+    return _done(before, now) & ~fn.EXISTS(unpurged) & fn.EXISTS(later.select(later.id).where(later.id > Exam.id))

@@ -127,7 +127,10 @@ class FolderFiles(Rows):
             for path, one in wanted.items():
                 if path not in known or known[path].found != one:
                     self.enter(one, now)
-            self._count(kind, counted)
+            number = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
+            if self._engine.value(number) != counted:
+                row = FolderCount.insert(name=kind, number=counted)
+                self._engine.run(row.on_conflict(conflict_target=[FolderCount.name], preserve=[FolderCount.number]))
 
     def _next(self) -> int:
         """A number that no file had before: an alarm that is read late must not name another one."""
@@ -138,13 +141,6 @@ class FolderFiles(Rows):
         self._engine.run(FolderCount.insert(name=_LAST, number=1))
         return 1
 
-    def _count(self, kind: FileKind, number: int) -> None:
-        here = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
-        if [number] == self._engine.column(here):
-            return
-        same = {"conflict_target": [FolderCount.name], "update": {FolderCount.number: number}}
-        self._engine.run(FolderCount.insert(name=kind, number=number).on_conflict(**same))
-
     def end(self, ids: Collection[int]) -> None:
         """List these no longer."""
         with self._engine.write():
@@ -153,10 +149,10 @@ class FolderFiles(Rows):
 
     def dismiss(self, ids: Collection[int], who: str, why: str, now: datetime) -> None:
         """Let these lie, until they change."""
-        changes: dict[str, Any] = {"dismissed": now, "who": who, "because": why}
+        changed = FolderFileRow.update(dismissed=now, who=who, because=why)
         with self._engine.write():
             for portion in portions(sorted(ids)):
-                self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id.in_(list(portion))))
+                self._engine.run(changed.where(FolderFileRow.id.in_(portion)))
 
     # -- reading
 
@@ -176,9 +172,7 @@ class FolderFiles(Rows):
     def of_paths(self, kind: FileKind, paths: Collection[str]) -> list[FolderFile]:
         """Files of a kind with one of these paths."""
         mine = FolderFileRow.kind == kind
-        return [
-            one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(list(some)))
-        ]
+        return [one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(some))]
 
     def of_path(self, path: str) -> list[FolderFile]:
         """Files of this path, one a kind."""
@@ -190,8 +184,7 @@ class FolderFiles(Rows):
         if numbered and (found := self._read(FolderFileRow.id == int(name[1:]))):
             return found
         key = near_key(name)
-        alike = (FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key)
-        found = self._read(alike)
+        found = self._read((FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key))
         return [one for one in found if f"/{one.found.path}".endswith(f"/{name}")] or found
 
     def of_exam(self, exam: int) -> list[FolderFile]:
@@ -201,10 +194,9 @@ class FolderFiles(Rows):
 
     def counts(self) -> dict[FileKind, int]:
         """Numbers of files that are not dismissed, by kind; those beyond MOST of a scan are counted."""
-        open_ = FolderFileRow.dismissed.is_null()
-        columns = (FolderFileRow.kind, fn.COUNT(FolderFileRow.id))
-        here = dict(self._engine.rows(FolderFileRow.select(*columns).group_by(FolderFileRow.kind)))
-        left = dict(self._engine.rows(FolderFileRow.select(*columns).where(open_).group_by(FolderFileRow.kind)))
+        query = FolderFileRow.select(FolderFileRow.kind, fn.COUNT(FolderFileRow.id)).group_by(FolderFileRow.kind)
+        here = dict(self._engine.rows(query))
+        left = dict(self._engine.rows(query.where(FolderFileRow.dismissed.is_null())))
         counted = dict(self._engine.rows(FolderCount.select(FolderCount.name, FolderCount.number)))
         return {kind: left.get(kind, 0) + max(counted.get(kind, 0) - here.get(kind, 0), 0) for kind in FileKind}
 
@@ -225,12 +217,16 @@ class FolderFiles(Rows):
             (newer.stem == Document.stem) & (newer.kind == "pdf") & newer.exam.is_null() & (newer.id > Document.id)
         )
         mine = (FolderFileRow.kind == FileKind.UNCLAIMED) & (FolderFileRow.document == Document.id)
-        late = Document.arrived.between(oldest, before) & (
-            ~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study)
+        in_time = ~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study)
+        where = (
+            waits
+            & Document.arrived.between(oldest, before)
+            & in_time
+            & ~fn.EXISTS(superseded)
+            & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         )
-        where = waits & late & ~fn.EXISTS(superseded) & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         query = Document.select(Document.id, Document.stem).where(where).order_by(Document.id).limit(limit)
-        return [(int(number), str(stem)) for number, stem in self._engine.rows(query)]
+        return [(number, stem) for number, stem in self._engine.rows(query)]
 
     def claimed(self) -> list[FolderFile]:
         """Listed PDFs that have an exam by now, or are no more."""
@@ -252,30 +248,30 @@ class FolderFiles(Rows):
         columns = (Document.id, Document.stem, *_partner_columns(other))
         query = Document.select(*columns).join(other, on=near).where(Document.id.in_(newest)).limit(2 * limit)
         rows = self._engine.rows(query.order_by(Document.id, other.id))
-        return [(int(row[0]), str(row[1]), _partner(row[2:])) for row in rows]
+        return [(number, stem, _partner(*partner)) for number, stem, *partner in rows]
 
     def lacking(self, keys: Collection[str]) -> list[Partner]:
         """Documents with one of these near keys that miss their partner: PDFs without an exam, exams without a PDF."""
         waits = (Document.kind == "pdf") & Document.exam.is_null()
         found: list[Partner] = []
         for portion in portions(sorted(keys)):
-            near = Document.near.in_(list(portion))
+            near = Document.near.in_(portion)
             query = Document.select(*_partner_columns(Document)).where(near & (waits | (Document.kind == "json")))
-            found += [_partner(row) for row in self._engine.rows(query.order_by(Document.id))]
+            found += [_partner(*row) for row in self._engine.rows(query.order_by(Document.id))]
         return [one for one in found if one.exam is None or one.lacks]
 
     def exams_of(self, stem: str, *, nearly: bool = False) -> list[int]:
         """Exams with a document of this name, or of nearly this name."""
         where = Document.near == near_key(stem) if nearly else Document.stem == stem
         query = Document.select(Document.exam).where(where & Document.exam.is_null(False)).distinct().limit(MOST)
-        return sorted(int(row[0]) for row in self._engine.rows(query))
+        return sorted(self._engine.column(query))
 
     def exams_named(self, words: Collection[str]) -> list[int]:
         """Exams that one of these words names, by ExamId or accession number."""
         found: set[int] = set()
         for portion in portions(sorted(words)):
-            query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(list(portion))).distinct().limit(MOST)
-            found |= {int(row[0]) for row in self._engine.rows(query)}
+            query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(portion)).distinct().limit(MOST)
+            found.update(self._engine.column(query))
         return sorted(found)
 
 
@@ -285,8 +281,7 @@ def _partner_columns(one: Any) -> Sequence[Any]:
     return one.near, one.kind, one.place, one.stem, one.exam, ~fn.EXISTS(has)
 
 
-def _partner(row: Sequence[Any]) -> Partner:
-    near, kind, place, stem, exam, lacks = row
+def _partner(near: str, kind: str, place: str, stem: str, exam: int | None, lacks: bool) -> Partner:
     name = f"{stem}{'.hl7' if place.endswith('.hl7') else '.' + kind}"
     return Partner(key=near, kind=kind, name=name, stem=stem, exam=exam, lacks=exam is not None and bool(lacks))
 

@@ -89,21 +89,16 @@ class Filings(Rows):
     def write(self, filing: Filing, vacant: Vacant, now: datetime) -> Filed:
         """Write the rows; the copies that they name must be durable before the transaction ends."""
         with self._engine.write():
-            exam = self._exam(filing.exam, now)
-            filed = self._document(filing, exam, vacant, now)
+            exam = filing.exam
+            if isinstance(exam, ExamKey):
+                exam = self._exams.number_of(exam.branch, exam.exam_id, now, description(exam))
+            number, revision, place = self._document(filing, exam, vacant, now)
             if exam is not None and filing.describes is not None:
                 self._exams.describe(exam, filing.describes)
             links = self._links.link(exam, filing.links, JoinedBy.LISTED, now) if exam and filing.links else []
             bound = [self._bind(binding, exam, vacant) for binding in filing.binds] if exam else []
             self._evaluate(filing, exam, now)
-        return Filed(
-            exam=exam, document=filed[0], revision=filed[1], place=filed[2], linked=links, bound=bound
-        )  # fmt: skip
-
-    def _exam(self, exam: int | ExamKey | None, now: datetime) -> int | None:
-        if isinstance(exam, ExamKey):
-            return self._exams.number_of(exam.branch, exam.exam_id, now, description(exam))
-        return exam
+        return Filed(exam=exam, document=number, revision=revision, place=place, linked=links, bound=bound)
 
     def _document(
         self, filing: Filing, exam: int | None, vacant: Vacant, now: datetime

@@ -48,8 +48,7 @@ class Originals(Rows):
 
     def begun(self) -> bool:
         """Whether the files are noted that lay there before this database noted anything."""
-        found = SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN)
-        return bool(self._engine.rows(found))
+        return self._engine.has(SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN))
 
     def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime) -> None:
         """Note the files that lie there, once: a former version noted nothing, and a database may be lost."""
@@ -61,9 +60,8 @@ class Originals(Rows):
         """Files that lie there since before `at`, by their keys: the next ones after the key `after`."""
         columns = (SetAsideRow.key, SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         where = (SetAsideRow.at < at) & (SetAsideRow.key > after) & (SetAsideRow.key != _BEGUN)
-        query = SetAsideRow.select(*columns).where(where)
-        rows = self._engine.rows(query.order_by(SetAsideRow.key).limit(limit))
-        return [(key, _read(home, place, mark)) for key, home, place, mark in rows]
+        query = SetAsideRow.select(*columns).where(where).order_by(SetAsideRow.key).limit(limit)
+        return [(key, _read(home, place, mark)) for key, home, place, mark in self._engine.rows(query)]
 
     def missed(self) -> list[Missed]:
         """The chosen PDFs of exams with a report to deliver whose copies were removed."""
@@ -102,12 +100,10 @@ class Originals(Rows):
 
     def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
         """Note that a file which stays in the drop folder was dealt with. `file_time` in nanoseconds since 1970."""
-        kept = _in_64_bits(file_time)
-        row = SeenFile.insert(path=path, size=size, file_time=kept, digest=digest)
-        same = [SeenFile.path, SeenFile.digest]
+        row = SeenFile.insert(path=path, size=size, file_time=_in_64_bits(file_time), digest=digest)
+        same, changes = [SeenFile.path, SeenFile.digest], [SeenFile.size, SeenFile.file_time]
         with self._engine.write():
-            changes = {SeenFile.size: size, SeenFile.file_time: kept}
-            self._engine.run(row.on_conflict(conflict_target=same, update=changes))
+            self._engine.run(row.on_conflict(conflict_target=same, preserve=changes))
 
     def remembers(self, path: str, size: int, file_time: int) -> bool:
         """Whether this very file was dealt with."""

@@ -63,15 +63,15 @@ class PdfNames(Rows):
         """A known exam other than this one that the words name."""
         for portion in portions(sorted(said)):
             theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam)
-            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1).tuples()
-            for row in self._engine.run(query):
-                return int(row[0])
+            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1)
+            for exam_ in self._engine.column(query):
+                return int(exam_)
         return None
 
     def known_number(self, number: str, exam: int) -> bool:
         """Whether it is the ExamId, accession number or patient number of another exam."""
-        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam)).limit(1)
-        return self.other([number], exam) is not None or bool(self._engine.rows(theirs))
+        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam))
+        return self.other([number], exam) is not None or self._engine.has(theirs)
 
     def owners(self, words: Collection[str], exam: int) -> list[int]:
         """Other exams, one of whose PDFs says one of the words."""

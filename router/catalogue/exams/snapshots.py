@@ -186,13 +186,17 @@ class Snapshots(Rows):
         exam, *described, lacks = known[0] if known else (0, "", "", "", True)
         of_pattern = self._of_pattern(key, exam) if patterned else ()
         of_number = [
-            self._of_number(pdf) for n in numbers for pdf in self._pdfs(_NUMBERED.run(self._engine, exam, n, n))
+            replace(pdf, owner_by_name=pdf.owner in self._documents.exams_of_stem(pdf.stem))
+            for n in numbers
+            for pdf in self._pdfs(_NUMBERED.run(self._engine, exam, n, n))
         ]
+        mine = (Document.exam == exam) & (Document.kind == "json")
+        rows = self._engine.run(Document.select().where(mine).order_by(Document.id)) if exam else []
         return JsonSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "json", stem, since)),
             damaged=self._damaged("json", digest), exam=exam or None,
             described=Description(described[0], described[1], described[2]), lacks=bool(lacks),
-            jsons=self._jsons(exam) if exam else (),
+            jsons=[(version_of(row), row.digest) for row in rows],
             linked=frozenset(self._links.of(exam)) if exam and of_pattern else frozenset(),
             of_name=self._pdfs(_OF_NAME.run(self._engine, stem, exam)), of_pattern=of_pattern, of_number=of_number,
             bearers={n: self._bearers(n, exam) for n in numbers} if of_number else {},
@@ -208,9 +212,11 @@ class Snapshots(Rows):
         """
         found = _OF_KEY.run(self._engine, owner.branch, owner.exam_id) if owner else []
         named = self._exams.named_by(names) if names else {}
+        lost = self._damaged("pdf", digest)
+        missed = [] if lost else _MISSED.run(self._engine, digest, Channel.REPORT, *sorted(CLOSED))
         return PdfSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "pdf", stem, since)),
-            lost=self._damaged("pdf", digest) or self._missed(digest),
+            lost=lost or next((LostCopy(document=one, exam=exam, place="") for one, exam in missed), None),
             waits=bool(_WAITS.run(self._engine, digest, stem)),
             owner=_candidates(found)[0] if found else None,
             of_name=_candidates(_OF_STEM.run(self._engine, stem)),
@@ -229,15 +235,6 @@ class Snapshots(Rows):
         rows = _DAMAGED.run(self._engine, digest, kind)
         return next((LostCopy(document=one, exam=exam, place=place) for one, exam, place in rows), None)
 
-    def _missed(self, digest: str) -> LostCopy | None:
-        rows = _MISSED.run(self._engine, digest, Channel.REPORT, *sorted(CLOSED))
-        return next((LostCopy(document=one, exam=exam, place="") for one, exam in rows), None)
-
-    def _jsons(self, exam: int) -> list[tuple[JsonVersion, str]]:
-        mine = (Document.exam == exam) & (Document.kind == "json")
-        rows = self._engine.run(Document.select().where(mine).order_by(Document.id))
-        return [(version_of(row), row.digest) for row in rows]
-
     def _of_pattern(
         self, key: ExamKey, exam: int
     ) -> list[tuple[WaitingPdf, Mapping[str, str], Mapping[str, Sequence[int]]]]:
@@ -255,15 +252,10 @@ class Snapshots(Rows):
 
     def _pdf(self, document: int, place: str, stem: str, vouched: bool, owner: int | None) -> WaitingPdf:
         said = self._exams.pdf_names.said(document)
+        pdf = WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner)
         if owner is None:
-            return WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said)
-        return WaitingPdf(
-            document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner,
-            owner_words=self._candidate(owner).own, sent=dict(_SENT.run(self._engine, place)),
-        )  # fmt: skip
-
-    def _of_number(self, pdf: WaitingPdf) -> WaitingPdf:
-        return replace(pdf, owner_by_name=pdf.owner in self._documents.exams_of_stem(pdf.stem))
+            return pdf
+        return replace(pdf, owner_words=self._candidate(owner).own, sent=dict(_SENT.run(self._engine, place)))
 
     def _bearers(self, number: str, other_than: int) -> list[Bearer]:
         return [one for one in self._exams.pdf_names.bearers(number) if one.exam != other_than]
