@@ -46,7 +46,7 @@ class Joining:
 
     def join(self, case: ExamSnapshot, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
-        apart = self.decisions.parted(case.exam)
+        apart = self.exams.links.apart(case.exam)
         found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
         listed_now, found_now = frozenset(key.study_uids), frozenset(found)
         gone = [u for u, how in case.links.items() if u in apart or _outdated(u, how, listed_now, found_now)]

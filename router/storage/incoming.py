@@ -189,10 +189,7 @@ class Incoming:
         return Attempts(self._folder / "dropped")
 
     def set_ahead(self, ahead: timedelta) -> None:
-        """By how much the clock of this machine, which names files, is ahead of the one that the nodes share.
-
-        It is left in the folder for the other nodes, to the second.
-        """
+        """Set how far this clock, which names files, is ahead of the shared one; other nodes read it, to the second."""
         former, self._ahead = self._ahead, ahead // timedelta(microseconds=1) * 1000
         if abs(self._ahead - former) > _TOLD_NS:
             part = self._folder / f"{_AHEAD}.part"

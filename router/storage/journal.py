@@ -209,10 +209,7 @@ class Journal:
 
 
 def oldest_unfiled(folder: Path) -> int | None:
-    """Arrival of the oldest instance that a worker's journal holds, in nanoseconds since 1970; None: none.
-
-    For another process, which must not take a later one before that.
-    """
+    """Arrival (ns since 1970) of the oldest instance in a worker's journal, or None; later ones must wait for it."""
     with suppress(FileNotFoundError, struct.error):
         return _ARRIVAL.unpack((folder / _OLDEST).read_bytes())[0] or None
     return None

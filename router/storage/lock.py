@@ -20,10 +20,7 @@ _PAUSE = 0.05
 
 
 def lock(folder: Path, owner: str) -> int:
-    """Hold the node's lock until the process ends, since two of a name would take back each other's leases.
-
-    ConfigurationError when another process holds it.
-    """
+    """Hold the node's lock until the process ends: two would share leases. ConfigurationError if it is held."""
     handle = _open(folder / NODE)
     if not _locked(handle, fcntl.LOCK_EX, _PATIENCE):
         os.close(handle)
@@ -34,10 +31,7 @@ def lock(folder: Path, owner: str) -> int:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the node's lock now; nothing is made where there is none.
-
-    OSError where this account may not look.
-    """
+    """Whether a process holds the node's lock; nothing is made. OSError where this account may not look."""
     try:
         handle = os.open(folder / NODE, os.O_RDONLY)
     except FileNotFoundError:

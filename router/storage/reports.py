@@ -61,10 +61,7 @@ class Reports:
         make_folder(data / "reports")
 
     def place(self, form: str, exam: int | None, number: int) -> str:
-        """The place of a document: `number` is the revision in its exam, or the document's own while unpaired.
-
-        `form` is json, hl7 or pdf.
-        """
+        """Place of a document by `form` (json, hl7, pdf): `number` is its revision, or its own while unpaired."""
         return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[form]}"
 
     def taken(self, place: str) -> bool:

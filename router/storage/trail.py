@@ -72,8 +72,7 @@ class Trail:
         self._key = key
 
     def append(self, messages: Sequence[str], at: datetime) -> list[Record]:
-        """Add the messages durably; their records. OSError when they cannot be written, or another process does not
-        let us."""
+        """Add the messages durably; their records. OSError when they cannot be written or the trail stays locked."""
         make_folder(self.folder)
         with take(self.folder / _LOCK, _PATIENCE) as alone:
             if not alone:

@@ -117,10 +117,7 @@ class Backups:
 
 
 class Original:
-    """The database's file as it was opened: this connection reads it also when its name is gone, or another's.
-
-    `connection` may be used by any thread, one at a time.
-    """
+    """The database's file as opened, read also once its name is gone; `connection`: any thread, one at a time."""
 
     def __init__(self, data: Path) -> None:
         """OSError or sqlite3.Error when there is no database."""

@@ -349,10 +349,7 @@ class Database:
 def open_database(
     url: str, data: Path, steps: Sequence[Step] = STEPS, *, limits: Limits = sessions.DEFAULT
 ) -> Database:
-    """The database that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`.
-
-    `limits` are those of a server's sessions.
-    """
+    """The database of `[database] url`, else SQLite in the data folder; its tables may be `outdated`."""
     found = Database(_engine(url, data, limits), steps)
     try:
         with found.engine.first_use():

@@ -135,10 +135,7 @@ class _Session:
 
 
 class Watch:
-    """Watch over the sessions of a process, in two threads: one gives signs of life, the other gives up silent ones.
-
-    The threads end with the last session.
-    """
+    """Two threads over a process's sessions, until the last ends: one gives signs of life, one gives up silent ones."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

@@ -98,11 +98,6 @@ class Decisions(Rows):
 
     # -- studies
 
-    def parted(self, exam: int) -> frozenset[str]:
-        """The studies that a person keeps apart from the exam, whatever names them."""
-        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam)
-        return frozenset(self._engine.column(query))
-
     def part(self, exam: int, study_uid: str) -> None:
         """Keep a study apart from an exam."""
         with self._engine.write():

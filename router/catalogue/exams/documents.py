@@ -101,10 +101,7 @@ class Documents(Rows):
         return number
 
     def returned(self, document: int, revision: int, place: str, checksum: str) -> None:
-        """The document has a copy again, at `place`; it is the same document.
-
-        An upload that was frozen with the former copy and has no receipt is filled again.
-        """
+        """The document has a copy again; uploads frozen with the former one, without a receipt, are filled again."""
         changes = {"purged": None, "revision": revision, "place": place, "checksum": checksum, "damaged": None}
         former = Document.select(Document.place).where(Document.id == document)
         with self._engine.write():
@@ -133,10 +130,7 @@ class Documents(Rows):
         return fresh
 
     def confirm_pdf(self, document: int, version: int) -> None:
-        """A person says that the PDF belongs to this version of the exam's JSON (a document's id).
-
-        Of a JSON, named with itself: that it is the version that counts.
-        """
+        """A person says that the PDF belongs to this version of the JSON; of a JSON, with itself, that it counts."""
         with self._engine.write():
             self._engine.run(Document.update(confirmed=version).where(Document.id == document))
 
@@ -152,10 +146,7 @@ class Documents(Rows):
         return next(_unread(row) for row in self._engine.run(Document.select().where(Document.id == document)))
 
     def reread(self, pdf: UnreadPdf, words: frozenset[str], now: datetime, *, read: bool) -> None:
-        """Keep `named` and `vouched` of a PDF after the second try, and the words of its text where they are asked for.
-
-        Without `read` its text stays unread for good.
-        """
+        """Keep what a second try found of a PDF, its words where they are asked for; not `read`: unread for good."""
         changes = {"unread": None if read else Unread.FOR_GOOD, "vouched": pdf.vouched,
                    "named": "\n".join(sorted(pdf.named))}  # fmt: skip
         with self._engine.write():

@@ -93,10 +93,7 @@ class ExamRows(Rows):
             return True
 
     def named_by(self, names: Mapping[str, str], other_than: int = 0) -> dict[str, list[int]]:
-        """Exams by each of these names, at most two a name; kinds in the order in which they decide.
-
-        Kinds are `exam_id`, `study_uid` (a listed study) and `accession`.
-        """
+        """Exams by each name, at most two: `exam_id`, `study_uid` (listed), `accession`, in the order that decides."""
         return {
             kind: [int(row[0]) for row in statement.run(self._engine, names[kind], other_than)]
             for kind, statement in _NAMED.items()

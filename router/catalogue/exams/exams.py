@@ -26,10 +26,7 @@ from router.matching.report_pdf.naming import doubt, identifiers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Choice of an exam's report PDF: why, in words; the document; one that a person may confirm or choose instead.
-
-    `weighed` is the last document of the exam that was known then.
-    """
+    """Choice of a report PDF: why, the document, one to confirm instead; `weighed`: the last document known then."""
 
     evidence: str = ""
     pdf: int | None = None

@@ -84,10 +84,7 @@ class FolderFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """A document whose name is near: its key, kind, name with ending, exam (None for a PDF that waits).
-
-    `lacks`: the exam has no PDF yet.
-    """
+    """A document of a near name: key, kind, name with ending, exam (None: a PDF that waits); `lacks`: no PDF yet."""
 
     key: str
     kind: str

@@ -64,10 +64,7 @@ class Links(Rows):
         return studies_here(self._engine, uids)
 
     def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
-        """Studies that name this accession number, as their own or in RequestAttributesSequence.
-
-        Those of `known`, which were read before, are not read again.
-        """
+        """Studies that name this accession number, also in RequestAttributesSequence; `known` are not read again."""
         if not accession_number:
             return []
         named = StudyAccession.accession_number == accession_number

@@ -19,10 +19,7 @@ _BEGUN = "begun"  # the key of a row that stands for no file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """A report PDF that is needed once more and whose copy was removed.
-
-    `message` is where the copy of the HL7 message lies that it came in, "" where it came in none.
-    """
+    """A report PDF needed once more whose copy was removed; `message`: place of the HL7 message it came in, or ""."""
 
     document: int
     exam: int

@@ -18,10 +18,7 @@ _RANGE = 5000  # rows that a question looks at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored instance version to be read; `checksum` is its XXH3-128, or its SHA-256 where that is all there is.
-
-    `damaged` says why it is set aside, "" when it is not.
-    """
+    """A stored instance version to read. `checksum`: XXH3-128, else SHA-256. `damaged`: why it is set aside, or ""."""
 
     key: int
     uids: InstanceUids

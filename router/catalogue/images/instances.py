@@ -280,10 +280,7 @@ _REFERRED = Among(
 
 
 def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
-    """Keep the references of a batch that is entered, and mark the studies that they refer to. In a transaction.
-
-    The exams of those studies are evaluated: the document may lie in another study.
-    """
+    """Keep a batch's references; mark the studies they refer to, have their exams evaluated. In a transaction."""
     for new in batch:
         purpose = purpose_of(new.header.facts, new.series_class)
         if purpose and new.header.references:

@@ -56,10 +56,7 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToSend:
-    """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256.
-
-    `tries` counts as in the ledger; `since` is when it was last decided that it goes.
-    """
+    """A selected instance. `key`, `tries`: its row's; `checksum`: XXH3-128, else SHA-256; `since`: last decided."""
 
     key: int
     uids: InstanceUids
@@ -74,10 +71,7 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Answer of the destination to a ledger row; `status` is None where it gave none, and `reason` says why.
-
-    `ask_at` is when to ask for the storage commitment of an instance that is stored.
-    """
+    """Answer to a ledger row; without a `status`, `reason` says why; `ask_at`: when to ask for its commitment."""
 
     key: int
     fate: Fate
@@ -155,10 +149,7 @@ class Ledger(Rows):
         self._enter(destination, fates, now)
 
     def hold(self, destination: str, fate: Fate, doubts: Mapping[int, str], now: datetime) -> None:
-        """Record that instances are to be sent once a person has released them, each with the rule that says so.
-
-        `fate` is HELD, LATE or CUT.
-        """
+        """Have instances, each with its rule, wait until a person releases them: as `fate`, HELD, LATE or CUT."""
         self._enter(destination, ((key, fate, rule) for key, rule in doubts.items()), now)
 
     def release(self, exam: int, destination: str, fate: Fate, now: datetime) -> None:

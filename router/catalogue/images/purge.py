@@ -51,10 +51,7 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files to be removed, by instance and version, and folders of reports (`places`, below the data folder).
-
-    `number` is how to say that they are gone.
-    """
+    """Files to remove, by instance and version, and folders of reports (`places`); `number` says that they are gone."""
 
     number: int
     instances: Sequence[tuple[InstanceUids, int]]

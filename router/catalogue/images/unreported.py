@@ -77,10 +77,7 @@ class Unreported(Rows):
         return next(map(_waiting, _ONE_WAITING.run(self._engine, study_uid)), None)
 
     def headers(self) -> dict[str, list[dict[str, str]]]:
-        """Header texts of the studies that no exam names, by UID, under the keywords of [[share.exclude]].
-
-        A study has one for each patient and order in it.
-        """
+        """By UID, headers of unnamed studies under the keywords of [[share.exclude]]: one a patient and order."""
         found: dict[str, list[dict[str, str]]] = defaultdict(list)
         for uid, *values in _HEADERS.run(self._engine):
             found[uid].append(dict(zip(_KEYWORDS, values, strict=True)))

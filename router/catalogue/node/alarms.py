@@ -58,10 +58,7 @@ def folded(alarms: Iterable[Standing]) -> list[ActiveAlarm]:
 
 
 class Alarms(Rows):
-    """Alarms that are not cleared. The event bus asks `is_news` before it reports one.
-
-    News is kept for the messages to people in the same transaction, by every node and every command.
-    """
+    """Alarms not cleared; the event bus asks `is_news`. News for the messages is kept in the same transaction."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

@@ -33,10 +33,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """A way and why its messages do not arrive.
-
-    `waiting` counts those that are tried again, `refused` those that never arrive. `down` is false where others do.
-    """
+    """Why a way's messages do not arrive: `waiting` are tried again, `refused` never arrive; not `down`: others do."""
 
     way: str
     since: datetime
@@ -108,10 +105,7 @@ class Notifications(Rows):
             self._engine.run(WayRow.delete().where(WayRow.name.not_in(list(ways))))
 
     def fresh(self, marks: Collection[str]) -> frozenset[str]:
-        """The ways, by their marks, that were not there before; all of these are known from then on.
-
-        In a database that has never known any, none is new.
-        """
+        """Marks of ways not known before; all are known from then on. Where none was ever known, none is new."""
         kept = self._engine.value(Setting.select(Setting.value).where(Setting.name == _KNOWN))
         known = frozenset(marks if kept is None else json.loads(kept))
         if kept is None or known != frozenset(marks):

@@ -48,10 +48,7 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """Extent of what was approved in a span and is kept back: `exams`, of which the images of `purged` are gone.
-
-    `size` in bytes is estimated by some of the others.
-    """
+    """Exams of a span that are kept back, those with `purged` images, and the others' `size`, estimated in bytes."""
 
     exams: int
     purged: int

@@ -14,10 +14,7 @@ from router.policy.states import PENDING, State
 
 
 class Age(StrEnum):
-    """How much of its time a delivery has used, the youngest first.
-
-    `undue` has no due time: it is not approved, or a backfill's.
-    """
+    """How much of its time a delivery has used, the youngest first; `undue`: not approved, or a backfill's."""
 
     UNDUE = "undue"
     FIRST_HALF = "first-half"

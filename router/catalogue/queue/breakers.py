@@ -40,10 +40,7 @@ class Breakers(RecordedRows):
     def change(
         self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker]
     ) -> tuple[Breaker, Breaker]:
-        """Replace the breaker by what `decide` makes of it, under a lock; return it as it was and as it is.
-
-        Where it opens or closes, that is one event.
-        """
+        """Replace the breaker under a lock by what `decide` gives; an event if it opens or closes. Before and after."""
         with self._engine.lock_names([f"breaker {channel} {destination}"]), self._engine.write():
             before = self.of(destination, channel)
             after = decide(before)

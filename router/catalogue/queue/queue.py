@@ -157,10 +157,7 @@ class Queue(RecordedRows):
         self, delivery: Delivery, to: State, now: datetime, why: str, *, who: str = "node",
         changes: Mapping[str, object] | None = None,
     ) -> bool:  # fmt: skip
-        """Move if it is still where `delivery` says; False when somebody else has moved it meanwhile.
-
-        ForbiddenMove when the table has no such move. `changes` are further columns.
-        """
+        """Move it; False when it has moved meanwhile, ForbiddenMove where no such move is. `changes`: more columns."""
         require_move(delivery.state, to)
         where = _as_read(delivery)
         columns = {"state": to, "changed": now} | ({"delivered_at": now} if to == State.DELIVERED else {})

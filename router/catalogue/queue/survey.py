@@ -136,10 +136,7 @@ class Survey(Rows):
 
 
 def former(places: Iterable[Place], configured: Collection[str]) -> Mapping[str, int]:
-    """Destinations that are not configured, and how many exams were delivered to each, by the channel of more.
-
-    A correction of such an exam goes nowhere.
-    """
+    """Exams delivered to each destination not configured, by the channel of more: their corrections go nowhere."""
     found: dict[str, int] = {}
     for place in places:
         if place.destination not in configured and (number := place.states.get(State.DELIVERED, 0)):

@@ -10,10 +10,7 @@ from router.catalogue.db.tables.queue import Upload as Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """An upload of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
-
-    The checksums are SHA-256 of the two files, "" where they were not taken yet.
-    """
+    """An upload of a delivery, the `n`-th, the same at every retry; checksums are SHA-256, "" where not taken yet."""
 
     id: int
     n: int
