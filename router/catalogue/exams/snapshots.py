@@ -177,11 +177,8 @@ class Snapshots(Rows):
     def json(
         self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: Sequence[str], patterned: bool
     ) -> JsonSnapshot:  # fmt: skip
-        """The rows that an exam JSON concerns.
-
-        `since` is the file's time; `numbers` are those that the name of a PDF may be; `patterned` whether a pattern
-        reads names.
-        """
+        """The rows that an exam JSON concerns. `since`: the file's time; `numbers`: what a PDF's whole name may be;
+        `patterned`: a pattern reads names."""
         known = _EXAM.run(self._engine, key.branch, key.exam_id)
         exam, *described, lacks = known[0] if known else (0, "", "", "", True)
         of_pattern = self._of_pattern(key, exam) if patterned else ()
@@ -205,11 +202,8 @@ class Snapshots(Rows):
     def pdf(
         self, *, stem: str, digest: str, since: datetime, owner: ExamKey | None, names: Mapping[str, str], number: str
     ) -> PdfSnapshot:  # fmt: skip
-        """The rows that a PDF concerns.
-
-        `owner` is the exam of the message that it came in, `names` are those that its name holds by kind, `number` its
-        name where that may be an exam's number.
-        """
+        """The rows that a PDF concerns. `owner`: the exam of its message; `names`: those in its name, by kind;
+        `number`: its name where that may be an exam's number."""
         found = _OF_KEY.run(self._engine, owner.branch, owner.exam_id) if owner else []
         named = self._exams.named_by(names) if names else {}
         lost = self._damaged("pdf", digest)

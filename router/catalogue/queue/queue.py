@@ -189,12 +189,11 @@ class Queue(RecordedRows):
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
         at_most: int | None = None, *, missed_first: bool = False, undated: timedelta | None = timedelta(0),
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, `at_most` are under way, or sending
-        there is paused: once a pause is written, no node claims anything.
+        """Take the ready delivery that is due first; None when there is none, `at_most` are under way or sending there
+        is paused: once a pause is written, no node claims anything.
 
-        A delivery that is over its due time comes after all that can still make it, or before them by `missed_first`.
-        Of several due at one time the one that has waited longest goes first. A backfill's, which have no due time,
-        come last: one in `undated` at most, none where that is None.
+        Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
+        one time the longest waiting first; a backfill's, not due, last: one in `undated`, none where that is None.
         """
         ready = _ready(destination, channel)
         ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])

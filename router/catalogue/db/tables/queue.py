@@ -17,7 +17,7 @@ from router.catalogue.db.tables.images import LedgerRow
 
 
 class Delivery(Model):
-    """An exam to a destination by a channel: `due` orders the queue, `legal_due` is the law's, `expected` forecast."""
+    """An exam to a destination by a channel. `due` orders the queue, `legal_due` is the standard's, `expected` guessed."""
 
     id = AutoField()
     exam = ForeignKeyField(Exam, index=False)
