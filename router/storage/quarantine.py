@@ -31,16 +31,14 @@ class Quarantine:
 
     def take(self, path: Path, now: datetime, why: str, reason: str) -> Path:
         """Move the file in, durably; `why` is a word for the folder's name, `reason` a sentence."""
-        folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
-        write(folder / _REASON, f"{reason}\n".encode())
+        folder = self._begin(f"{now:%Y%m%dT%H%M%S}-{why}", reason)
         os.rename(path, folder / path.name)  # noqa: PTH104  # same file system: the data folder's
         sync_folder(folder)
         return folder
 
     def keep(self, name: str, data: bytes, now: datetime, why: str, reason: str) -> Path:
         """Like `take`, for content whose original stays where it is."""
-        folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
-        write(folder / _REASON, f"{reason}\n".encode())
+        folder = self._begin(f"{now:%Y%m%dT%H%M%S}-{why}", reason)
         write(folder / name, data)
         return folder
 
@@ -61,12 +59,13 @@ class Quarantine:
         shutil.rmtree(self._folder / kept.name)
         sync_folder(self._folder)
 
-    def _free(self, name: str) -> Path:
+    def _begin(self, name: str, reason: str) -> Path:
+        """Make a folder of this name, or with a number, that has the reason in it."""
         folder, n = self._folder / name, 1
         while folder.exists():
             n += 1
             folder = self._folder / f"{name}~{n}"
-        make_folder(folder)
+        write(folder / _REASON, f"{reason}\n".encode())
         return folder
 
 

@@ -31,14 +31,10 @@ def note(
     `checksum` is SHA-256 of the document, "" where it is not known. `text` is None where none was read: of a JSON, and
     of a PDF whose text could not be read in time.
     """
-    source: dict[str, object] = {"name": name, "digest": digest, "file_time": file_time.isoformat()}
-    if checksum:
-        source["checksum"] = checksum
-    if text is not None:
-        source["text"] = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
-    if made is not None:
-        source["made"] = made.isoformat()
-    return source
+    packed = None if text is None else base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
+    known = {"checksum": checksum or None, "text": packed, "made": made and made.isoformat()}
+    source = {"name": name, "digest": digest, "file_time": file_time.isoformat()}
+    return source | {key: value for key, value in known.items() if value is not None}
 
 
 def text_of(source: Mapping[str, Any]) -> str | None:

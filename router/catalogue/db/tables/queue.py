@@ -17,7 +17,7 @@ from router.catalogue.db.tables.images import LedgerRow
 
 
 class Delivery(Model):
-    """An exam to a destination by a channel. `due` orders the queue, `legal_due` is the standard's, `expected` guessed."""
+    """An exam to a destination by a channel. `due` orders the queue; `legal_due`: the standard's; `expected`: ours."""
 
     id = AutoField()
     exam = ForeignKeyField(Exam, index=False)
