@@ -46,10 +46,6 @@ class Quarantine:
         """Everything in it, the oldest first."""
         return [_kept(folder) for folder in sorted(self._folder.iterdir()) if folder.is_dir()]
 
-    def count(self) -> int:
-        """How many folders it holds, without looking into them."""
-        return count_in(self._folder)
-
     def has(self, name: str) -> bool:
         """Whether the folder of that name is in it."""
         return (self._folder / name).is_dir()
@@ -70,7 +66,7 @@ class Quarantine:
 
 
 def count_in(quarantine: Path) -> int:
-    """Like `Quarantine.count`, without making the folder; 0 where there is none."""
+    """How many folders a quarantine holds, without looking into them; 0 where there is none."""
     return sum(1 for folder in quarantine.iterdir() if folder.is_dir()) if quarantine.is_dir() else 0
 
 

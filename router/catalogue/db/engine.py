@@ -173,7 +173,9 @@ class SqliteEngine(Engine):
             "journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -64000,
             "journal_size_limit": LOG_BYTES,
         }  # fmt: skip
-        super().__init__(peewee.SqliteDatabase(_existing(path), uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS))
+        # Where the file is gone later, no thread makes an empty one in its place.
+        existing = f"file:{quote(str(path.absolute()))}?mode=rw"
+        super().__init__(peewee.SqliteDatabase(existing, uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -205,11 +207,6 @@ class SqliteEngine(Engine):
 
     def lock_setup(self) -> None:
         """BEGIN IMMEDIATE has done it."""
-
-
-def _existing(path: Path) -> str:
-    """For SQLite: where the file is gone later, no thread makes an empty one in its place."""
-    return f"file:{quote(str(path.absolute()))}?mode=rw"
 
 
 class PostgresEngine(Engine):

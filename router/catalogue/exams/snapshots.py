@@ -242,14 +242,15 @@ class Snapshots(Rows):
         return found
 
     def _pdfs(self, rows: Iterable[Sequence[Any]]) -> list[WaitingPdf]:
-        return [self._pdf(*row) for row in rows]
-
-    def _pdf(self, document: int, place: str, stem: str, vouched: bool, owner: int | None) -> WaitingPdf:
-        said = self._exams.pdf_names.said(document)
-        pdf = WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner)
-        if owner is None:
-            return pdf
-        return replace(pdf, owner_words=self._candidate(owner).own, sent=dict(_SENT.run(self._engine, place)))
+        found: list[WaitingPdf] = []
+        for document, place, stem, vouched, owner in rows:
+            said = self._exams.pdf_names.said(document)
+            pdf = WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner)
+            if owner is not None:
+                sent = dict(_SENT.run(self._engine, place))
+                pdf = replace(pdf, owner_words=self._candidate(owner).own, sent=sent)
+            found.append(pdf)
+        return found
 
     def _bearers(self, number: str, other_than: int) -> list[Bearer]:
         return [one for one in self._exams.pdf_names.bearers(number) if one.exam != other_than]

@@ -166,8 +166,8 @@ def _bodies(
 def _key(sop_uid: str) -> int:
     """64 bits of a UID. Keys of one series mostly differ in the last bits, so that they are neighbours in the index."""
     head, _, tail = sop_uid.rpartition(".")
-    digests = [hashlib.sha256(part.encode()).digest() for part in (head, tail)]
-    return int.from_bytes(digests[0][:4] + digests[1][:4], "big", signed=True)
+    halves = (hashlib.sha256(part.encode()).digest()[:4] for part in (head, tail))
+    return int.from_bytes(b"".join(halves), "big", signed=True)
 
 
 def _rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Row]:

@@ -54,9 +54,17 @@ class NewsOfAlarms(Rows):
 
     def folds(self) -> Mapping[Cause, Fold]:
         """Every cause that is remembered."""
-        rows: Any = self._engine.run(AlarmCause.select())
-        found = [_fold(Cause(Alarm(row.alarm), row.destination), json.loads(row.fold)) for row in rows]
-        return {fold.cause: fold for fold in found}
+        found: dict[Cause, Fold] = {}
+        for alarm, destination, text in self._engine.rows(AlarmCause.select()):
+            cause, body = Cause(Alarm(alarm), destination), json.loads(text)
+            first, last = body["first"], body["last"]
+            found[cause] = Fold(
+                cause=cause, told=body["told"], came=body["came"], untold=body["untold"], names=tuple(body["names"]),
+                first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
+                last=None if last is None else datetime.fromisoformat(last),
+                changes=tuple(map(datetime.fromisoformat, body["changes"])),
+            )  # fmt: skip
+        return found
 
     def keep(self, fold: Fold, now: datetime) -> None:
         """Keep the cause as it is folded; remove one that is over."""
@@ -67,13 +75,3 @@ class NewsOfAlarms(Rows):
                 values = asdict(fold)
                 cause = values.pop("cause")
                 self._engine.run(AlarmCause.insert(**cause, fold=json.dumps(values, default=datetime.isoformat)))
-
-
-def _fold(cause: Cause, body: Mapping[str, Any]) -> Fold:
-    first, last = body["first"], body["last"]
-    return Fold(
-        cause=cause, told=body["told"], came=body["came"], untold=body["untold"], names=tuple(body["names"]),
-        first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
-        last=None if last is None else datetime.fromisoformat(last),
-        changes=tuple(map(datetime.fromisoformat, body["changes"])),
-    )  # fmt: skip

@@ -103,16 +103,13 @@ def _fields(table: type[Model], names: Iterable[str]) -> list[Field]:
 
 
 def _insert(table: str, columns: Sequence[str], key: Sequence[str], update: str) -> str:
-    marks, names, target = ", ".join("?" * len(columns)), ", ".join(map(_quoted, columns)), ", ".join(map(_quoted, key))
+    marks = ", ".join("?" * len(columns))
+    names, target = (", ".join(f'"{name}"' for name in some) for some in (columns, key))
     return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({target}) DO UPDATE SET {update}"  # noqa: S608 our own names
 
 
 def _where(key: Sequence[str]) -> str:
-    return " AND ".join(f"{_quoted(name)} = ?" for name in key)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+    return " AND ".join(f'"{name}" = ?' for name in key)
 
 
 # Enters refusals of a kind that is new on its day; another node may be quicker.

@@ -70,7 +70,7 @@ class OpenDeliveries(Rows):
             for channel in Channel:
                 if (place, channel) not in configured:
                     rows += _OF_PLACE.run(self._engine, place, channel)
-        return [_stuck(row) for row in {row[0]: row for row in rows}.values()]
+        return list({row[0]: _stuck(row) for row in rows}.values())
 
     # -- approvals that cannot be read
 

@@ -111,17 +111,14 @@ class Backfills(RecordedRows):
         gone = {one for some in portions(exams) for one in self._engine.column(removed.where(ExamStudy.exam.in_(some)))}
         left = [exam for exam in exams if exam not in gone]
         sample = left[:: -(-len(left) // _SAMPLE)] if left else []
-        size = self._size(sample) * len(left) // len(sample) if sample else 0
-        return Extent(exams=len(exams), purged=len(gone), size=size)
+        studies = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
+        newest = Instance.study.in_(studies.where(ExamStudy.exam.in_(sample))) & Instance.newest
+        size = int(self._engine.value(Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(newest)))
+        return Extent(exams=len(exams), purged=len(gone), size=size * len(left) // max(len(sample), 1))
 
     def purged(self, study_uids: Iterable[str]) -> bool:
         """Whether retention has removed images of one of these studies."""
         return any(self._engine.has(_gone(Study.uid.in_(some))) for some in portions(list(study_uids)))
-
-    def _size(self, exams: Sequence[int]) -> int:
-        mine = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-        newest = Instance.study.in_(mine.where(ExamStudy.exam.in_(exams))) & Instance.newest
-        return int(self._engine.value(Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(newest)))
 
 
 def _in_span(span: Backfill, after: int) -> Expression:

@@ -49,7 +49,14 @@ class Breakers(RecordedRows):
                 if after != CLOSED:
                     self._engine.run(Row.insert(destination=destination, channel=channel, **asdict(after)))
             if before.position != after.position != Position.HALF_OPEN:
-                self._tell(destination, channel, after, now)
+                closed = after.position == Position.CLOSED
+                text = (
+                    f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {after.why}"
+                )
+                self._bus.record(Event(
+                    now, Kind.CLEARED if closed else Kind.ALARM, text, alarm=Alarm.BREAKER,
+                    subject=f"{channel} to {destination}", fields={"destination": destination},
+                ))  # fmt: skip
         return before, after
 
     def forget(self, destination: str, channel: Channel) -> None:
@@ -62,23 +69,16 @@ class Breakers(RecordedRows):
         with self._engine.write():
             self._engine.run(Row.update(probe_at=now).where(Row.position == Position.OPEN))
 
-    def _tell(self, destination: str, channel: Channel, breaker: Breaker, now: datetime) -> None:
-        closed = breaker.position == Position.CLOSED
-        text = f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {breaker.why}"
-        kind = Kind.CLEARED if closed else Kind.ALARM
-        subject, fields = f"{channel} to {destination}", {"destination": destination}
-        self._bus.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=subject, fields=fields))
-
     def _select(self, condition: Expression | bool) -> list[OpenBreaker]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))
-        return [OpenBreaker(row.destination, Channel(row.channel), _breaker(row)) for row in rows]
-
-
-def _breaker(row: Any) -> Breaker:
-    return Breaker(
-        position=Position(row.position), failures=row.failures, width=row.width, since=row.since,
-        probe_at=row.probe_at, why=row.why, outage=Outage(row.outage),
-    )  # fmt: skip
+        found = []
+        for row in rows:
+            breaker = Breaker(
+                position=Position(row.position), failures=row.failures, width=row.width, since=row.since,
+                probe_at=row.probe_at, why=row.why, outage=Outage(row.outage),
+            )  # fmt: skip
+            found.append(OpenBreaker(row.destination, Channel(row.channel), breaker))
+        return found
 
 
 def _is(destination: str, channel: Channel) -> Expression:
