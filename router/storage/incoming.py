@@ -228,16 +228,13 @@ class Incoming:
             at = [int(self._listed[0].stem)]
         except IndexError:
             at = _arrivals(_folders_in(self._folder))
-        at = [one - self._ahead for one in at] + self._oldest_elsewhere()
-        return _instant(min(at)) if at else None
-
-    def _oldest_elsewhere(self) -> list[int]:
         looked, found = self._elsewhere
         if self._nodes is not None and time.monotonic() - looked > _LATELY:
             others = [path for path in self._nodes.iterdir() if path.is_dir() and path != self._folder]
             found = [min(at) - _ahead_in(other) for other in others if (at := _arrivals(_folders_in(other)))]
             self._elsewhere = time.monotonic(), found
-        return found
+        at = [one - self._ahead for one in at] + found
+        return _instant(min(at)) if at else None
 
     def wait(self, seconds: float) -> None:
         """Return when something has arrived since the last call, or after `seconds`."""

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,8 +73,7 @@ def count_in(quarantine: Path) -> int:
 
 def _kept(folder: Path) -> Kept:
     files = [path for path in sorted(folder.iterdir()) if path.name != _REASON]
-    try:
+    reason = ""
+    with suppress(FileNotFoundError):
         reason = (folder / _REASON).read_text(encoding="utf-8", errors="replace").strip()
-    except FileNotFoundError:
-        reason = ""
     return Kept(folder.name, reason, files, sum(path.stat().st_size for path in files))

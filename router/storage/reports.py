@@ -107,9 +107,8 @@ class Reports:
     def walk(self) -> Iterator[Path]:
         """Every document as it was taken, without uploads."""
         for name in NAMES.values():
-            for path in (self._data / "reports").glob(f"*/*/{name}"):
-                if path.parts[-2].isdigit():
-                    yield path
+            found = (self._data / "reports").glob(f"*/*/{name}")
+            yield from (path for path in found if path.parts[-2].isdigit())
 
 
 class Copies:

@@ -41,9 +41,8 @@ class Takeover:
     def _move(self, folder: Path, name: str) -> int:
         sweep(folder)
         discard(folder)
-        found = len(list(folder.glob("*.dcm")))
         mine = self._incoming / self._owner
-        if found:
+        if found := len(list(folder.glob("*.dcm"))):
             folder.rename(mine / f"{name}-{folder.name}-{time.time_ns()}")
             sync_folder(mine)
             sync_folder(folder.parent)

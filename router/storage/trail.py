@@ -77,10 +77,13 @@ class Trail:
         with take(self.folder / _LOCK, _PATIENCE) as alone:
             if not alone:
                 raise TimeoutError("the audit trail is locked")
-            for path in self._files()[-1:]:
+            newest = self._files()[-1:]
+            for path in newest:
                 _cut_off(path)
             last = self.last()
-            path = self._current(at, last)
+            path = self.folder / f"{at:%Y-%m-%d}.{last.n + 1 if last else 1:012}.jsonl"
+            if newest and newest[0].name[:10] >= f"{at:%Y-%m-%d}":  # a clock that was set back keeps the order
+                path = newest[0]
             records: list[Record] = []
             for message in messages:
                 last = self._sealed(message, at, last)
@@ -144,10 +147,8 @@ class Trail:
         return self._key.mac(f"sent {n}".encode()).hex() if self._key else ""
 
     def verify(self, accepted: int = 0) -> Verified:
-        """Go along the chain. What retention removed before the first record cannot be judged.
-
-        A person has taken the records up to number `accepted` as they are, though their key is lost.
-        """
+        """Go along the chain; what retention removed before it cannot be judged. Records up to number `accepted` a
+        person has taken as they are, though their key is lost."""
         walk = _Walk(self._digest, self._key, accepted)
         for path in self._files():
             for number, line in enumerate(_lines(path), 1):
@@ -163,13 +164,6 @@ class Trail:
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.*.jsonl"))
-
-    def _current(self, at: datetime, last: Record | None) -> Path:
-        """The file of the day; a clock that was set back keeps the order."""
-        newest = self._files()[-1:]
-        if newest and newest[0].name[:10] >= f"{at:%Y-%m-%d}":
-            return newest[0]
-        return self.folder / f"{at:%Y-%m-%d}.{last.n + 1 if last else 1:012}.jsonl"
 
     def _sealed(self, message: str, at: datetime, last: Record | None) -> Record:
         n, previous = (last.n + 1, last.seal) if last else (1, FIRST)
@@ -265,9 +259,11 @@ def _record(line: bytes) -> Record:
     except (TypeError, RecursionError) as error:
         raise ValueError("not a record") from error
     texts = (record.at, record.message, record.previous, record.seal, record.key)
-    if type(record.n) is not int or not all(isinstance(text, str) and text.isascii() for text in texts[2:]):
-        raise ValueError("not a record")
-    if not all(isinstance(text, str) for text in texts[:2]):
+    if (
+        type(record.n) is not int
+        or not all(isinstance(text, str) for text in texts)
+        or not "".join(texts[2:]).isascii()
+    ):
         raise ValueError("not a record")
     return record
 

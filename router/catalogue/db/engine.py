@@ -279,6 +279,10 @@ class Rows:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def transaction(self) -> AbstractContextManager[None]:
+        """One transaction for what is done within."""
+        return self._engine.write()
+
 
 class RecordedRows(Rows):
     """Rows whose changes are recorded as events in the same transaction."""

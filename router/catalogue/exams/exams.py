@@ -1,7 +1,6 @@
 """Exams as they are evaluated: everything known of one in one view, when it is due, and what its evaluation found."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -72,10 +71,6 @@ class Exams(ExamRows):
         self.calibrations = Calibrations(engine)
         self.originals = Originals(engine)
         self.files = FolderFiles(engine)
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """One transaction for what is done within."""
-        return self._engine.write()
 
     # -- evaluation
 

@@ -97,7 +97,11 @@ class Filings(Rows):
                 self._exams.describe(exam, filing.describes)
             links = self._links.link(exam, filing.links, JoinedBy.LISTED, now) if exam and filing.links else []
             bound = [self._bind(binding, exam, vacant) for binding in filing.binds] if exam else []
-            self._evaluate(filing, exam, now)
+            concerned = filing.evaluates | {one.pdf.owner for one in filing.binds if one.pdf.owner is not None}
+            if exam is not None:
+                concerned |= {exam} if filing.binds else set()
+                concerned |= set(self._exams.pdf_names.owners(filing.names, exam))
+            self._exams.request_evaluation(concerned, now)
         return Filed(exam=exam, document=number, revision=revision, place=place, linked=links, bound=bound)
 
     def _document(
@@ -133,12 +137,3 @@ class Filings(Rows):
             revision = self._exams.next_revision(exam)
             if place := vacant(form, exam, revision):
                 return revision, place
-
-    def _evaluate(self, filing: Filing, exam: int | None, now: datetime) -> None:
-        concerned = set(filing.evaluates)
-        if exam is not None:
-            concerned |= {exam} if filing.binds else set()
-            concerned |= set(self._exams.pdf_names.owners(filing.names, exam))
-        concerned |= {binding.pdf.owner for binding in filing.binds if binding.pdf.owner is not None}
-        if concerned:
-            self._exams.request_evaluation(concerned, now)

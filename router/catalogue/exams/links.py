@@ -55,9 +55,9 @@ class Links(Rows):
     def unlink(self, exam: int, study_uids: Iterable[str]) -> None:
         """Take studies from an exam, because the JSON that counts no longer names them."""
         with self._engine.write():
+            mine = ExamStudy.delete().where(ExamStudy.exam == exam)
             for portion in portions(list(study_uids)):
-                mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
-                self._engine.run(ExamStudy.delete().where(mine))
+                self._engine.run(mine.where(ExamStudy.study_uid.in_(portion)))
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """The studies of these UIDs that are here."""

@@ -120,10 +120,6 @@ class Instances(Rows):
         """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
         return self._engine.lock_names(study_uids)
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """One transaction for what is done within."""
-        return self._engine.write()
-
     def add(self, batch: Sequence[NewInstance]) -> None:
         """Enter a batch whose files are in place, and have the exams evaluated that it concerns."""
         by_study: dict[str, list[NewInstance]] = defaultdict(list)

@@ -232,9 +232,9 @@ class Ledger(Rows):
         with self._engine.write():
             for o, keys in alike.items():
                 changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason,
-                           "ask_at": o.ask_at}  # fmt: skip
+                           "ask_at": o.ask_at, "at": now}  # fmt: skip
                 for portion in portions(keys):
-                    self._engine.run(LedgerRow.update(**changes, at=now).where(LedgerRow.id.in_(portion)))
+                    self._engine.run(LedgerRow.update(changes).where(LedgerRow.id.in_(portion)))
 
     def lost(self, key: int, counts: bool) -> int:
         """Note that an association was lost with this row's instance, which goes last from then on; losses so far.

@@ -155,19 +155,17 @@ class Purge:
 
         While they go no other node catalogues into their study; that they are gone is noted at the end.
         """
+        same = Instance.sop_uid.in_([uids.sop for uids, _ in files.instances]) & Instance.purged.is_null()
+        here = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study).where(same)
         with self._engine.lock_names({uids.study for uids, _ in files.instances}):
-            mine = Removal.select(Removal.id).where(Removal.id == files.number)
-            yield self._unneeded(files) if self._engine.has(mine) else Files(files.number, ())
+            if self._engine.has(Removal.select(Removal.id).where(Removal.id == files.number)):
+                needed = set(self._engine.rows(here))
+                left = [(u, version) for u, version in files.instances if (u.study, u.sop, version) not in needed]
+                yield Files(files.number, left, files.places)
+            else:
+                yield Files(files.number, ())
             with self._engine.write():
                 self._engine.run(Removal.delete().where(Removal.id == files.number))
-
-    def _unneeded(self, files: Files) -> Files:
-        sops = [uids.sop for uids, _ in files.instances]
-        query = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study)
-        here = Instance.sop_uid.in_(sops) & Instance.purged.is_null()
-        needed = set(self._engine.rows(query.where(here)))
-        left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
-        return Files(files.number, left, files.places)
 
     # -- what is older than the audit
 

@@ -58,10 +58,10 @@ class References(Rows):
 
     def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
         """Change ledger rows that are still as they were read."""
+        changed = LedgerRow.update(state=after, rule=rule, at=now).where(LedgerRow.state == before)
         with self._engine.write():
             for portion in portions(keys):
-                changed = LedgerRow.update(state=after, rule=rule, at=now)
-                self._engine.run(changed.where(LedgerRow.id.in_(portion) & (LedgerRow.state == before)))
+                self._engine.run(changed.where(LedgerRow.id.in_(portion)))
 
     def remark(self, keys: Sequence[int], rule: str) -> None:
         """Change the rule that ledger rows show, and nothing else."""

@@ -113,8 +113,7 @@ class Alarms(Rows):
                "exam": event.exam, "delivery": event.delivery, "since": event.at}  # fmt: skip
         insert = OpenAlarm.insert(row).on_conflict_ignore().returning(OpenAlarm.alarm)
         with self._engine.write():
-            entered = bool(self._engine.run(insert))
-            if entered:
+            if entered := bool(self._engine.run(insert)):
                 self._news.add(event, destination)
             return entered
 
@@ -122,8 +121,7 @@ class Alarms(Rows):
         """Remove the alarm; the news of it names the destination at which it was raised, whatever the event names."""
         gone = OpenAlarm.delete().where(_is(event.alarm, event.subject)).returning(OpenAlarm.destination)
         with self._engine.write():
-            removed = self._engine.run(gone)
-            if removed:
+            if removed := self._engine.run(gone):
                 self._news.add(event, removed[0].destination)
             return bool(removed)
 

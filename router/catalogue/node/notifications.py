@@ -124,12 +124,13 @@ class Notifications(Rows):
                         refused=row.refused, down=row.down)
             for row in rows if row.down or now - row.since < _REMEMBERED
         ]  # fmt: skip
-        lying = [
+        known = {one.way for one in found}
+        found += [
             Undelivered(way=way, since=oldest, error=_NOBODY, waiting=count, refused=0, down=True)
             for way, (count, oldest) in counts.items()
-            if now - oldest > _LEFT_LYING and way not in {one.way for one in found}
+            if now - oldest > _LEFT_LYING and way not in known
         ]
-        return sorted([*found, *lying], key=lambda one: one.way)
+        return sorted(found, key=lambda one: one.way)
 
     def _note_refused(self, way: str, error: str, now: datetime, count: int) -> None:
         known = self._way(way)

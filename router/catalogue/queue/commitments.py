@@ -68,11 +68,9 @@ class Commitments(Rows):
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
         """Enter a request that is about to be sent."""
         with self._engine.write():
-            row = Commitment.insert(uid=transaction, destination=destination, asked=now)
-            number = self._engine.run(row.returning(Commitment.id))[0].id
-            for portion in portions(keys):
-                items = [{"commitment": number, "ledger": key} for key in portion]
-                self._engine.run(CommitmentItem.insert_many(items))
+            number = self._engine.run(Commitment.insert(uid=transaction, destination=destination, asked=now))
+            for some in portions([{"commitment": number, "ledger": key} for key in keys]):
+                self._engine.run(CommitmentItem.insert_many(some))
 
     def accepted(self, transaction: str, asked: datetime, ask_at: datetime) -> None:
         """Note that the destination has taken the request of `asked`: without a report it is asked again at `ask_at`.

@@ -108,7 +108,10 @@ class Survey(Rows):
         found = []
         for (destination, channel), mine in sorted(states.items()):
             trouble = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in mine else []
-            by_age, late = _by_age(ages.get((destination, channel)))
+            whole, late, *younger = map(int, ages.get((destination, channel), (0,) * (len(AGES) + 2)))
+            by_age = tuple(
+                b - a for a, b in pairwise([0, *younger, whole])
+            )  # each of `younger` has the former ones too
             found.append(Place(
                 destination=destination, channel=Channel(channel), states=mine, ages=by_age, late=late,
                 trouble=str(trouble[0][0]) if trouble else "",
@@ -142,12 +145,3 @@ def former(places: Iterable[Place], configured: Collection[str]) -> Mapping[str,
         if place.destination not in configured and (number := place.states.get(State.DELIVERED, 0)):
             found[place.destination] = max(number, found.get(place.destination, 0))
     return found
-
-
-def _by_age(row: tuple[int, ...] | None) -> tuple[tuple[int, ...], int]:
-    """From counts that each hold the younger ones too, to counts a group."""
-    if row is None:
-        return (0,) * (len(AGES) + 1), 0
-    whole, late, *younger = (int(each) for each in row)
-    up_to = [0, *younger, whole]
-    return tuple(b - a for a, b in pairwise(up_to)), late

@@ -62,6 +62,6 @@ class Uploads(Rows):
 
     def confirm(self, upload: int, receipt: str, receipt_place: str, now: datetime) -> None:
         """Enter the receipt, which is durable at `receipt_place`."""
+        confirmed = Row.update(receipt=receipt, receipt_place=receipt_place, confirmed=now)
         with self._engine.write():
-            changes = {"receipt": receipt, "receipt_place": receipt_place, "confirmed": now}
-            self._engine.run(Row.update(**changes).where(Row.id == upload))
+            self._engine.run(confirmed.where(Row.id == upload))
