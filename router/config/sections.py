@@ -15,9 +15,9 @@ from router.config.sources import Hl7Listener, Query, Receive, Reports, Sender
 
 __all__ = [
     "EXCLUDE_FIELDS", "KEY_FILES", "OF_EXAM", "Admin", "Alarms", "Branch", "CodeTable", "Config", "Department",
-    "Destination", "Device", "DicomDestination", "Exclude", "Heartbeat", "Hl7Listener", "Hospital", "HospitalConfig",
-    "HttpDestination", "HttpPeer", "Identity", "Mail", "Node", "Query", "Receive", "Reports", "Retention", "Sender", "Series", "Share",
-    "StudyRule", "Syslog", "Thin", "Tls",
+    "Destination", "Device", "DicomDestination", "Exclude", "Heartbeat", "Hl7Listener", "Hospital",
+    "HospitalConfig", "HttpDestination", "HttpPeer", "Identity", "Mail", "Node", "Query", "Receive", "Reports",
+    "Retention", "Sender", "Series", "Share", "StudyRule", "Syslog", "Thin", "Tls",
 ]  # fmt: skip
 
 

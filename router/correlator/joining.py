@@ -42,7 +42,7 @@ class Joining:
 
     def join(self, case: ExamSnapshot, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
-        apart = self.decisions.parted(case.exam)
+        apart = self.exams.links.apart(case.exam)
         found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
         named = {JoinedBy.LISTED: {*key.study_uids}, JoinedBy.ACCESSION: {*key.study_uids, *found}}
         gone = [uid for uid, how in case.links.items() if uid in apart or uid not in named.get(JoinedBy(how), {uid})]

@@ -84,7 +84,7 @@ class Retrieval:
 
     def _ask(self, due: Asked, answers: list[str]) -> None:
         case = self.catalogue.exams.case(due.exam)
-        apart = self.catalogue.decisions.parted(due.exam)
+        apart = self.catalogue.exams.links.apart(due.exam)
         for held in self._held(case, due.accession_number, answers):
             if held.study_uid in apart or self.stop():
                 continue

@@ -29,8 +29,7 @@ class Dailies:
     def prune(self, before: date) -> None:
         """Remove what is older."""
         for path in self.folder.glob("*"):
-            day = _day(path)
-            if day is not None and day < before:
+            if (day := _day(path)) is not None and day < before:
                 path.unlink(missing_ok=True)
 
 

@@ -5,6 +5,8 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 FOLDER_MODE = 0o700
@@ -20,23 +22,26 @@ def make_folder(folder: Path) -> None:
 
 def make_tree(folder: Path) -> Iterator[Path]:
     """Make the folder and its missing parents, private, from the top; each as it is made. Durable after `sync_tree`."""
-    missing = []
-    at = folder
-    while not at.exists():
-        missing.append(at)
-        at = at.parent
+    missing = list(takewhile(lambda at: not at.exists(), (folder, *folder.parents)))
     for path in reversed(missing):
         path.mkdir(mode=FOLDER_MODE, exist_ok=True)
         yield path
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in the folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+@contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor of the file, closed at the end; one that is made is private."""
+    handle = os.open(path, flags, FILE_MODE)
     try:
-        os.fsync(handle)
+        yield handle
     finally:
         os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in the folder durable."""
+    with opened(folder, os.O_RDONLY | os.O_DIRECTORY) as handle:
+        os.fsync(handle)
 
 
 def sync_folders(folders: Iterable[Path]) -> None:

@@ -54,7 +54,9 @@ class IncomingFile:
         if self._handle < 0:
             self._size += sum(map(len, parts))
             if self._size <= self._largest:
-                self._hold(parts)
+                for part in parts:
+                    self._held.append(bytes(part))
+                    self._checksum = zlib.crc32(part, self._checksum)
                 return
             self._open()
         self._write(parts)
@@ -80,11 +82,6 @@ class IncomingFile:
             self._close()
             self._folder.unlink(self._part)
 
-    def _hold(self, parts: Sequence[bytes | memoryview]) -> None:
-        for part in parts:
-            self._held.append(bytes(part))
-            self._checksum = zlib.crc32(part, self._checksum)
-
     def _open(self) -> None:
         self._handle = self._folder.open(self._part)
         held, self._held = self._held, []
@@ -95,12 +92,9 @@ class IncomingFile:
             some = parts[first : first + _MOST_PARTS]
             written = os.writev(self._handle, some)
             if written < sum(map(len, some)):
-                self._write_rest(b"".join(some)[written:])
-
-    def _write_rest(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._handle, view) :]
+                rest = memoryview(b"".join(some))[written:]
+                while rest:
+                    rest = rest[os.write(self._handle, rest) :]
 
     def _close(self) -> None:
         handle, self._handle = self._handle, -1
@@ -189,10 +183,7 @@ class Incoming:
         return Attempts(self._folder / "dropped")
 
     def set_ahead(self, ahead: timedelta) -> None:
-        """By how much the clock of this machine, which names files, is ahead of the one that the nodes share.
-
-        It is left in the folder for the other nodes, to the second.
-        """
+        """Set how far this clock, which names files, is ahead of the shared one; other nodes read it, to the second."""
         former, self._ahead = self._ahead, ahead // timedelta(microseconds=1) * 1000
         if abs(self._ahead - former) > _TOLD_NS:
             part = self._folder / f"{_AHEAD}.part"
@@ -211,44 +202,39 @@ class Incoming:
         """Like `sweep`, for every folder, also those of more workers than there will be. None may be running."""
         mine = [self.worker_folder(n + 1) for n in range(workers)]
         with no_workers(self._folder):
-            self._sweep(mine)
-
-    def _sweep(self, mine: Sequence[Path]) -> None:
-        for folder in self._folders():
-            sweep(folder)
-            if folder not in mine:
-                discard(folder)
-                with suppress(OSError):  # what is in it is still to be catalogued
-                    folder.rmdir()
+            for folder in _folders_in(self._folder):
+                sweep(folder)
+                if folder not in mine:
+                    discard(folder)
+                    with suppress(OSError):  # what is in it is still to be catalogued
+                        folder.rmdir()
 
     def files(self, limit: int) -> list[Path]:
-        """Up to `limit` acknowledged files in the order of arrival, the same ones until they are gone.
-
-        None that came after one that is still in a worker's journal: of two versions the later must come later.
-        """
+        """Up to `limit` acknowledged files by arrival, the same until they are gone; none is later than a journal's."""
         while self._listed and not self._listed[0].exists():
             self._listed.popleft()
         if len(self._listed) < limit:
-            self._listed = deque(self._list())
+            folders = _folders_in(self._folder)
+            latest = max((name for name, _ in _files_in(folders)), default="")
+            oldest = min((at for at in map(oldest_unfiled, folders) if at is not None), default=_NEVER)
+            # What came before `latest` has its file by the second look, or was in a journal in between.
+            found = (one for one in _files_in(folders) if one[0] <= latest and one[0] < name_of(oldest))
+            self._listed = deque(folder / name for name, folder in sorted(found))
         return list(itertools.islice(self._listed, limit))
 
     def oldest(self) -> datetime | None:
-        """When the oldest instance arrived that is acknowledged, here or by another node, and has not been released;
-        None when there is none. Other nodes are read only every so often."""
+        """Arrival of the oldest instance of any node not released yet, or None; other nodes are read now and then."""
         try:
             at = [int(self._listed[0].stem)]
         except IndexError:
-            at = _arrivals(self._folders())
-        at = [one - self._ahead for one in at] + self._oldest_elsewhere()
-        return _instant(min(at)) if at else None
-
-    def _oldest_elsewhere(self) -> list[int]:
+            at = _arrivals(_folders_in(self._folder))
         looked, found = self._elsewhere
         if self._nodes is not None and time.monotonic() - looked > _LATELY:
             others = [path for path in self._nodes.iterdir() if path.is_dir() and path != self._folder]
             found = [min(at) - _ahead_in(other) for other in others if (at := _arrivals(_folders_in(other)))]
             self._elsewhere = time.monotonic(), found
-        return found
+        at = [one - self._ahead for one in at] + found
+        return _instant(min(at)) if at else None
 
     def wait(self, seconds: float) -> None:
         """Return when something has arrived since the last call, or after `seconds`."""
@@ -260,17 +246,6 @@ class Incoming:
         """Something has arrived: make `wait` return."""
         self._woken = time.monotonic()
         self._arrived.set()
-
-    def _list(self) -> list[Path]:
-        folders = self._folders()
-        latest = max((name for name, _ in _files_in(folders)), default="")
-        oldest = min((at for at in map(oldest_unfiled, folders) if at is not None), default=_NEVER)
-        # What came before `latest` has its file by the second look, or was in a journal in between.
-        found = (one for one in _files_in(folders) if one[0] <= latest and one[0] < name_of(oldest))
-        return [folder / name for name, folder in sorted(found)]
-
-    def _folders(self) -> list[Path]:
-        return _folders_in(self._folder)
 
 
 def waiting_in(incoming: Path) -> Callable[[Path], bool]:

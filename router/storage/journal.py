@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from router.storage.durable import FILE_MODE, sync_folder
+from router.storage.durable import FILE_MODE, opened, sync_folder
 from router.storage.segment import Bytes, Record, Segment, slots
 
 LARGEST = 2**20  # bytes of an instance; what is larger costs more to write twice than its own file costs
@@ -97,21 +97,15 @@ class Journal:
     def _reserve(self, room: int) -> tuple[_Use, int] | None:
         use = self._use
         if use is None or use.end + room > use.segment.size:
-            self._use = use = self._begin()
+            if use is not None and not use.unfiled:
+                self._free.append(use.segment)  # else it becomes free when all of it is filed
+            segment = self._free.pop() if self._free else None
+            self._use = use = _Use(segment, segment.begin(secrets.token_bytes(16))) if segment else None
         if use is None:
             return None
         place, use.end = use.end, use.end + room
         use.unfiled.add(place)
         return use, place
-
-    def _begin(self) -> _Use | None:
-        """The former use, if any, becomes free when all of it is filed."""
-        if self._use is not None and not self._use.unfiled:
-            self._free.append(self._use.segment)
-        if not self._free:
-            return None
-        segment = self._free.pop()
-        return _Use(segment, segment.begin(secrets.token_bytes(16)))
 
     def _announce(self, arrived: int) -> bool:
         """Announce an arrival before it is durable: until it is filed, nobody takes later ones. False if that fails."""
@@ -152,7 +146,9 @@ class Journal:
             self._came.wait()
             self._came.clear()
             try:
-                self._file_all()
+                while self._waiting:
+                    self._await_quiet()
+                    self._file([self._waiting[n] for n in range(min(len(self._waiting), _BATCH))])
                 trouble = ""
             except OSError as error:
                 if trouble != (trouble := str(error.strerror)):
@@ -177,11 +173,6 @@ class Journal:
             if self._closing.is_set():
                 return
 
-    def _file_all(self) -> None:
-        while self._waiting:
-            self._await_quiet()
-            self._file([self._waiting[n] for n in range(min(len(self._waiting), _BATCH))])
-
     def _await_quiet(self) -> None:
         latest = self._waiting[0].record.arrived + _LONGEST * 1e9
         while not self._closing.is_set() and self._free and time.time_ns() < latest:
@@ -200,19 +191,13 @@ class Journal:
                 one.use.unfiled.discard(one.place)
                 self._forget(one.record.arrived)
             for use in {one.use for one in batch}:
-                self._settle(use)
-
-    def _settle(self, use: _Use) -> None:
-        use.segment.filed(min(use.unfiled, default=use.end))
-        if use is not self._use and not use.unfiled:
-            self._free.append(use.segment)
+                use.segment.filed(min(use.unfiled, default=use.end))
+                if use is not self._use and not use.unfiled:
+                    self._free.append(use.segment)
 
 
 def oldest_unfiled(folder: Path) -> int | None:
-    """Arrival of the oldest instance that a worker's journal holds, in nanoseconds since 1970; None: none.
-
-    For another process, which must not take a later one before that.
-    """
+    """Arrival (ns since 1970) of the oldest instance in a worker's journal, or None; later ones must wait for it."""
     with suppress(FileNotFoundError, struct.error):
         return _ARRIVAL.unpack((folder / _OLDEST).read_bytes())[0] or None
     return None
@@ -221,12 +206,9 @@ def oldest_unfiled(folder: Path) -> int | None:
 def file(segment: Segment, record: Record, path: Path) -> None:
     """Give a record a file of its own, its bytes durable; its name is the caller's to sync."""
     part = path.with_suffix(".part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-    try:
+    with opened(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as handle:
         segment.copy(record, handle)
         os.fsync(handle)
-    finally:
-        os.close(handle)
     part.rename(path)
 
 

@@ -7,11 +7,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from router.errors import ConfigurationError
-from router.storage.durable import FILE_MODE
+from router.storage.durable import FILE_MODE, opened
 
 NODE, WORKERS = ".lock", ".workers"
 _PATIENCE = 2.0  # seconds: another node may look whether this one left something
@@ -20,11 +20,8 @@ _PAUSE = 0.05
 
 
 def lock(folder: Path, owner: str) -> int:
-    """Hold the node's lock until the process ends, since two of a name would take back each other's leases.
-
-    ConfigurationError when another process holds it.
-    """
-    handle = _open(folder / NODE)
+    """Hold the node's lock until the process ends: two would share leases. ConfigurationError if it is held."""
+    handle = os.open(folder / NODE, os.O_RDWR | os.O_CREAT, FILE_MODE)
     if not _locked(handle, fcntl.LOCK_EX, _PATIENCE):
         os.close(handle)
         raise ConfigurationError(
@@ -34,23 +31,15 @@ def lock(folder: Path, owner: str) -> int:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the node's lock now; nothing is made where there is none.
-
-    OSError where this account may not look.
-    """
-    try:
-        handle = os.open(folder / NODE, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
+    """Whether a process holds the node's lock; nothing is made. OSError where this account may not look."""
+    with suppress(FileNotFoundError), opened(folder / NODE, os.O_RDONLY) as handle:
         return not _locked(handle, fcntl.LOCK_SH, 0.0)
-    finally:
-        os.close(handle)
+    return False
 
 
 def share(folder: Path) -> int:
     """A worker's part of the lock in its node's folder, until the process ends."""
-    handle = _open(folder / WORKERS)
+    handle = os.open(folder / WORKERS, os.O_RDWR | os.O_CREAT, FILE_MODE)
     fcntl.flock(handle, fcntl.LOCK_SH)
     return handle
 
@@ -69,15 +58,8 @@ def no_workers(folder: Path) -> Iterator[None]:
 @contextmanager
 def take(path: Path, patience: float = 0.0) -> Iterator[bool]:
     """Hold a lock for a while; False when somebody else had it for so many seconds."""
-    handle = _open(path)
-    try:
+    with opened(path, os.O_RDWR | os.O_CREAT) as handle:
         yield _locked(handle, fcntl.LOCK_EX, patience)
-    finally:
-        os.close(handle)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
 
 
 def _locked(handle: int, kind: int, patience: float) -> bool:

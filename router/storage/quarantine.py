@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,26 +32,20 @@ class Quarantine:
 
     def take(self, path: Path, now: datetime, why: str, reason: str) -> Path:
         """Move the file in, durably; `why` is a word for the folder's name, `reason` a sentence."""
-        folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
-        write(folder / _REASON, f"{reason}\n".encode())
+        folder = self._begin(f"{now:%Y%m%dT%H%M%S}-{why}", reason)
         os.rename(path, folder / path.name)  # noqa: PTH104  # same file system: the data folder's
         sync_folder(folder)
         return folder
 
     def keep(self, name: str, data: bytes, now: datetime, why: str, reason: str) -> Path:
         """Like `take`, for content whose original stays where it is."""
-        folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
-        write(folder / _REASON, f"{reason}\n".encode())
+        folder = self._begin(f"{now:%Y%m%dT%H%M%S}-{why}", reason)
         write(folder / name, data)
         return folder
 
     def listed(self) -> list[Kept]:
         """Everything in it, the oldest first."""
         return [_kept(folder) for folder in sorted(self._folder.iterdir()) if folder.is_dir()]
-
-    def count(self) -> int:
-        """How many folders it holds, without looking into them."""
-        return count_in(self._folder)
 
     def has(self, name: str) -> bool:
         """Whether the folder of that name is in it."""
@@ -61,24 +56,24 @@ class Quarantine:
         shutil.rmtree(self._folder / kept.name)
         sync_folder(self._folder)
 
-    def _free(self, name: str) -> Path:
+    def _begin(self, name: str, reason: str) -> Path:
+        """Make a folder of this name, or with a number, that has the reason in it."""
         folder, n = self._folder / name, 1
         while folder.exists():
             n += 1
             folder = self._folder / f"{name}~{n}"
-        make_folder(folder)
+        write(folder / _REASON, f"{reason}\n".encode())
         return folder
 
 
 def count_in(quarantine: Path) -> int:
-    """Like `Quarantine.count`, without making the folder; 0 where there is none."""
+    """How many folders a quarantine holds, without looking into them; 0 where there is none."""
     return sum(1 for folder in quarantine.iterdir() if folder.is_dir()) if quarantine.is_dir() else 0
 
 
 def _kept(folder: Path) -> Kept:
     files = [path for path in sorted(folder.iterdir()) if path.name != _REASON]
-    try:
+    reason = ""
+    with suppress(FileNotFoundError):
         reason = (folder / _REASON).read_text(encoding="utf-8", errors="replace").strip()
-    except FileNotFoundError:
-        reason = ""
     return Kept(folder.name, reason, files, sum(path.stat().st_size for path in files))

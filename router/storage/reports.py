@@ -31,14 +31,10 @@ def note(
     `checksum` is SHA-256 of the document, "" where it is not known. `text` is None where none was read: of a JSON, and
     of a PDF whose text could not be read in time.
     """
-    source: dict[str, object] = {"name": name, "digest": digest, "file_time": file_time.isoformat()}
-    if checksum:
-        source["checksum"] = checksum
-    if text is not None:
-        source["text"] = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
-    if made is not None:
-        source["made"] = made.isoformat()
-    return source
+    packed = None if text is None else base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
+    known = {"checksum": checksum or None, "text": packed, "made": made and made.isoformat()}
+    source = {"name": name, "digest": digest, "file_time": file_time.isoformat()}
+    return source | {key: value for key, value in known.items() if value is not None}
 
 
 def text_of(source: Mapping[str, Any]) -> str | None:
@@ -61,10 +57,7 @@ class Reports:
         make_folder(data / "reports")
 
     def place(self, form: str, exam: int | None, number: int) -> str:
-        """The place of a document: `number` is the revision in its exam, or the document's own while unpaired.
-
-        `form` is json, hl7 or pdf.
-        """
+        """Place of a document by `form` (json, hl7, pdf): `number` is its revision, or its own while unpaired."""
         return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[form]}"
 
     def taken(self, place: str) -> bool:
@@ -114,9 +107,8 @@ class Reports:
     def walk(self) -> Iterator[Path]:
         """Every document as it was taken, without uploads."""
         for name in NAMES.values():
-            for path in (self._data / "reports").glob(f"*/*/{name}"):
-                if path.parts[-2].isdigit():
-                    yield path
+            found = (self._data / "reports").glob(f"*/*/{name}")
+            yield from (path for path in found if path.parts[-2].isdigit())
 
 
 class Copies:

@@ -4,14 +4,12 @@ A crash leaves the file behind, so it proves nothing: a reader asks the node at 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from router.storage.durable import write
 
-_FOLDER = "running"
 ADMIN = "admin"
 
 
@@ -52,7 +50,7 @@ class RunningFiles:
     """The files of all nodes on this data folder."""
 
     def __init__(self, data: Path) -> None:
-        self._folder = data / _FOLDER
+        self._folder = data / "running"
 
     def write(self, running: Running) -> None:
         """Leave the file, in the place of a former one; OSError when the disk does not take it."""
@@ -77,12 +75,9 @@ class RunningFiles:
 
 def _read(path: Path) -> Running | None:
     try:
-        return _running(json.loads(path.read_bytes()))
+        found = json.loads(path.read_bytes())
+        listeners = tuple(Listener(str(one["name"]), str(one["host"]), int(one["port"])) for one in found["listeners"])
+        texts = {name: str(found[name]) for name in ("node", "started", "scheme", "configuration", "digest")}
+        return Running(pid=int(found["pid"]), listeners=listeners, host=str(found.get("host", "")), **texts)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-
-
-def _running(found: Mapping[str, Any]) -> Running:
-    listeners = tuple(Listener(str(one["name"]), str(one["host"]), int(one["port"])) for one in found["listeners"])
-    texts = {name: str(found[name]) for name in ("node", "started", "scheme", "configuration", "digest")}
-    return Running(pid=int(found["pid"]), listeners=listeners, host=str(found.get("host", "")), **texts)

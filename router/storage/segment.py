@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.storage.durable import FILE_MODE, sync_folder
+from router.storage.durable import opened, sync_folder
 
 SLOT = 4096
 _MARK = b"INCOMING"
@@ -57,13 +57,10 @@ class Segment:
     @classmethod
     def prepare(cls, path: Path, size: int) -> "Segment":
         """A new one, its blocks written and its name durable; OSError when there is no room."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-        try:
+        with opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as handle:
             for _ in range(0, size, len(_ZEROS)):
                 os.write(handle, _ZEROS)
             os.fsync(handle)
-        finally:
-            os.close(handle)
         sync_folder(path.parent)
         return cls(path)
 

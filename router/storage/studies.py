@@ -73,20 +73,15 @@ class Studies:
         for path in paths:
             path.unlink(missing_ok=True)
             folders.add(path.parent)
-        for series in folders:
-            self._close(series)
-        for study in {series.parent for series in folders}:
-            self._close(study)
-
-    def _close(self, folder: Path) -> None:
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:
-            sync_folder(folder)
-        else:
-            sync_folder(folder.parent)
+        for folder in [*folders, *{series.parent for series in folders}]:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                sync_folder(folder)
+            else:
+                sync_folder(folder.parent)
 
     def walk(self) -> Iterator[Path]:
         """Every filed instance on disk."""

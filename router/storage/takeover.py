@@ -5,8 +5,6 @@ had for it: its own, which it holds as long as it lives, and that of its workers
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from router.storage.durable import sync_folder
@@ -32,25 +30,19 @@ class Takeover:
 
     def take_over(self, name: str) -> int | None:
         """Make the node's folders ours; how many instances they hold, None when it, or a worker of its, still runs."""
-        with self._seized(self._incoming / name) as seized:
-            if not seized:
+        with take(self._incoming / name / NODE) as node, take(self._incoming / name / WORKERS) as workers:
+            if not (node and workers):
                 return None
             return sum(self._move(folder, name) for folder in self._folders(name))
 
     def _folders(self, name: str) -> list[Path]:
         return sorted(path for path in (self._incoming / name).iterdir() if path.is_dir())
 
-    @contextmanager
-    def _seized(self, folder: Path) -> Iterator[bool]:
-        with take(folder / NODE) as node, take(folder / WORKERS) as workers:
-            yield node and workers
-
     def _move(self, folder: Path, name: str) -> int:
         sweep(folder)
         discard(folder)
-        found = len(list(folder.glob("*.dcm")))
         mine = self._incoming / self._owner
-        if found:
+        if found := len(list(folder.glob("*.dcm"))):
             folder.rename(mine / f"{name}-{folder.name}-{time.time_ns()}")
             sync_folder(mine)
             sync_folder(folder.parent)

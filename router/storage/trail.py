@@ -72,19 +72,23 @@ class Trail:
         self._key = key
 
     def append(self, messages: Sequence[str], at: datetime) -> list[Record]:
-        """Add the messages durably; their records. OSError when they cannot be written, or another process does not
-        let us."""
+        """Add the messages durably; their records. OSError when they cannot be written or the trail stays locked."""
         make_folder(self.folder)
         with take(self.folder / _LOCK, _PATIENCE) as alone:
             if not alone:
                 raise TimeoutError("the audit trail is locked")
-            last = self._last()
-            path = self._current(at, last)
+            newest = self._files()[-1:]
+            for path in newest:
+                _cut_off(path)
+            last = self.last()
+            path = self.folder / f"{at:%Y-%m-%d}.{last.n + 1 if last else 1:012}.jsonl"
+            if newest and newest[0].name[:10] >= f"{at:%Y-%m-%d}":  # a clock that was set back keeps the order
+                path = newest[0]
             records: list[Record] = []
             for message in messages:
                 last = self._sealed(message, at, last)
                 records.append(last)
-            self._write(path, b"".join(map(_line, records)))
+            self._write(path, records)
         return records
 
     def records(self) -> Iterator[Record]:
@@ -124,16 +128,16 @@ class Trail:
         return key is not None and key.id == record.key and compare_digest(record.seal, _seal(record, key.mac))
 
     def sent(self) -> int:
-        """The number of the last record that was sent on; 0 before any was, or where the mark is not the node's own.
-
-        Then everything is sent again: nobody can have records left out by writing a mark.
-        """
+        """Number of the last record sent on; 0 before any, or where the mark is not ours: all is sent again then."""
         try:
             number, _, mac = (self.folder / _SENT).read_text(encoding="ascii").partition(" ")
             n = int(number)
         except (FileNotFoundError, ValueError):
             return 0
-        return n if n >= 0 and self._is_mark(n, mac) else 0
+        if mac or not self._key:
+            return n if n >= 0 and mac == self._mark(n) else 0
+        record = self.at(n)  # of before the trail had a key
+        return n if n >= 0 and (record is None or not record.key) else 0
 
     def note_sent(self, n: int) -> None:
         """Everything up to record `n` was sent on."""
@@ -142,17 +146,9 @@ class Trail:
     def _mark(self, n: int) -> str:
         return self._key.mac(f"sent {n}".encode()).hex() if self._key else ""
 
-    def _is_mark(self, n: int, mac: str) -> bool:
-        if mac or not self._key:
-            return mac == self._mark(n)
-        record = self.at(n)  # of before the trail had a key
-        return record is None or not record.key
-
     def verify(self, accepted: int = 0) -> Verified:
-        """Go along the chain. What retention removed before the first record cannot be judged.
-
-        A person has taken the records up to number `accepted` as they are, though their key is lost.
-        """
+        """Go along the chain; what retention removed before it cannot be judged. Records up to number `accepted` a
+        person has taken as they are, though their key is lost."""
         walk = _Walk(self._digest, self._key, accepted)
         for path in self._files():
             for number, line in enumerate(_lines(path), 1):
@@ -169,19 +165,6 @@ class Trail:
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.*.jsonl"))
 
-    def _current(self, at: datetime, last: Record | None) -> Path:
-        """The file of the day; a clock that was set back keeps the order."""
-        newest = self._files()[-1:]
-        if newest and newest[0].name[:10] >= f"{at:%Y-%m-%d}":
-            return newest[0]
-        return self.folder / f"{at:%Y-%m-%d}.{last.n + 1 if last else 1:012}.jsonl"
-
-    def _last(self) -> Record | None:
-        for path in reversed(self._files()):
-            if (line := _last_line(path)) is not None:
-                return _record(line)
-        return None
-
     def _sealed(self, message: str, at: datetime, last: Record | None) -> Record:
         n, previous = (last.n + 1, last.seal) if last else (1, FIRST)
         bare = Record(
@@ -189,7 +172,9 @@ class Trail:
         )
         return replace(bare, seal=_seal(bare, self._key.mac if self._key else self._digest))
 
-    def _write(self, path: Path, lines: bytes) -> None:
+    def _write(self, path: Path, records: Sequence[Record]) -> None:
+        contents = ({name: value for name, value in asdict(one).items() if value or name != "key"} for one in records)
+        lines = b"".join(json.dumps(content, ensure_ascii=False).encode() + b"\n" for content in contents)
         new = not path.exists()
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
         with os.fdopen(handle, "wb") as file:
@@ -220,7 +205,7 @@ class _Walk:
         except ValueError:
             self._faults.append(f"{path.name} line {number}: is no record")
             return
-        found = [*self._wrong(record), *self._unchained(record), *_out_of_place(record, path, number)]
+        found = [*self._wrong(record), *self._misplaced(record, _first(path) + number - 1)]
         self._faults += [f"{path.name} line {number}: {fault}" for fault in found]
         self._first, self._last = self._first or record, record
         self._kinds[self._kind(record)] += 1
@@ -253,22 +238,19 @@ class _Walk:
             if record.seal != _seal(record, self._digest):
                 yield f"record {record.n} was changed"
 
-    def _unchained(self, record: Record) -> Iterator[str]:
+    def _misplaced(self, record: Record, wanted: int) -> Iterator[str]:
         last = self._last
         if last is None and record.n == 1 and record.previous != FIRST:
             yield "the first record does not begin the chain"
         if last is not None and (record.n, record.previous) != (last.n + 1, last.seal):
             yield f"record {record.n} does not follow record {last.n}"
+        if record.n != wanted:
+            yield f"record {record.n} is not where it belongs"
 
 
 def _seal(record: Record, digest: Digest) -> str:
     content: list[object] = [record.n, record.at, record.message, record.previous]
     return digest(json.dumps(content + ([record.key] if record.key else [])).encode()).hex()
-
-
-def _line(record: Record) -> bytes:
-    content = {name: value for name, value in asdict(record).items() if value or name != "key"}
-    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
 
 def _record(line: bytes) -> Record:
@@ -277,9 +259,11 @@ def _record(line: bytes) -> Record:
     except (TypeError, RecursionError) as error:
         raise ValueError("not a record") from error
     texts = (record.at, record.message, record.previous, record.seal, record.key)
-    if type(record.n) is not int or not all(isinstance(text, str) and text.isascii() for text in texts[2:]):
-        raise ValueError("not a record")
-    if not all(isinstance(text, str) for text in texts[:2]):
+    if (
+        type(record.n) is not int
+        or not all(isinstance(text, str) for text in texts)
+        or not "".join(texts[2:]).isascii()
+    ):
         raise ValueError("not a record")
     return record
 
@@ -295,11 +279,6 @@ def _first(path: Path) -> int:
     return int(path.name.split(".")[1])
 
 
-def _out_of_place(record: Record, path: Path, line: int) -> Iterator[str]:
-    if record.n != _first(path) + line - 1:
-        yield f"record {record.n} is not where it belongs"
-
-
 def _end(path: Path) -> bytes | None:
     """The last whole line; a further one may be in the making."""
     with path.open("rb") as file:
@@ -312,14 +291,11 @@ def _end(path: Path) -> bytes | None:
     return lines[-2] if len(lines) > 1 else None
 
 
-def _last_line(path: Path) -> bytes | None:
-    """The last whole line; the rest that a crash left of another one is cut off."""
+def _cut_off(path: Path) -> None:
+    """Remove the rest that a crash left of another line."""
     with path.open("rb+") as file:
         start = max(file.seek(0, os.SEEK_END) - _LONGEST, 0)
         file.seek(start)
         tail = file.read()
-        whole = tail.rfind(b"\n") + 1
-        if whole < len(tail):
-            file.truncate(start + whole)
-    lines = tail[:whole].split(b"\n")
-    return lines[-2] if len(lines) > 1 else None
+        if not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)

@@ -8,12 +8,12 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from router.storage.durable import FILE_MODE, make_folder, sync_folder
+from router.storage.durable import make_folder, opened, sync_folder
 
 _ROOM = 2**18  # bytes: what every lane may have under way, several times
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class UnwrittenFiles:
     def reserve(self) -> None:
         """Make room on the disk for results to come, where there is none yet; OSError when it is full."""
         make_folder(self._folder)
-        with _opened(self._path(self._node)) as handle:
+        with opened(self._path(self._node), os.O_RDWR | os.O_CREAT) as handle:
             size = os.fstat(handle).st_size
             if size < _ROOM:
                 _write(handle, bytes(_ROOM - size), size)
@@ -38,9 +38,11 @@ class UnwrittenFiles:
 
     def add(self, results: Sequence[Mapping[str, object]]) -> None:
         """Return when the results survive power loss; OSError when the disk does not take them."""
-        data = b"".join(map(_line, results))
+        # A line begins with an end: one that was cut off before it is a line of its own.
+        texts = [json.dumps(result, ensure_ascii=False).encode() for result in results]
+        data = b"".join(b"\n%08x %s\n" % (zlib.crc32(text), text) for text in texts)
         make_folder(self._folder)
-        with _opened(self._path(self._node)) as handle:
+        with opened(self._path(self._node), os.O_RDWR | os.O_CREAT) as handle:
             if self._end is None:
                 self._end = _used(handle)
             _write(handle, data, self._end)
@@ -49,16 +51,24 @@ class UnwrittenFiles:
 
     def read(self, node: str = "") -> list[dict[str, Any]]:
         """A node's results, ours by default, in the order in which they came. A line that is not whole is left out."""
+        node = node or self._node
         try:
-            data = self._path(node or self._node).read_bytes()
+            data = self._path(node).read_bytes()
         except FileNotFoundError:
             return []
-        return list(_results(data, node or self._node))
+        found = []
+        for line in data.replace(b"\0", b"\n").splitlines():
+            checksum, _, text = line.partition(b" ")
+            if checksum == b"%08x" % zlib.crc32(text):
+                found.append(json.loads(text))
+            elif line:
+                _log.warning("a result in unwritten/%s does not read: what it was about may be sent once more", node)
+        return found
 
     def clear(self) -> None:
         """Forget our results: the database has them. The room stays."""
         self._end = 0
-        with suppress(FileNotFoundError), _opened(self._path(self._node), os.O_RDWR) as handle:
+        with suppress(FileNotFoundError), opened(self._path(self._node), os.O_RDWR) as handle:
             _write(handle, bytes(_used(handle)), 0)
 
     def forget(self, node: str) -> None:
@@ -73,29 +83,6 @@ class UnwrittenFiles:
 
     def _path(self, node: str) -> Path:
         return self._folder / node
-
-
-@contextmanager
-def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
-    handle = os.open(path, flags | os.O_CLOEXEC, FILE_MODE)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _line(result: Mapping[str, object]) -> bytes:
-    text = json.dumps(result, ensure_ascii=False).encode()
-    return b"\n%08x %s\n" % (zlib.crc32(text), text)  # one that was cut off before it is a line of its own
-
-
-def _results(data: bytes, node: str) -> Iterator[dict[str, Any]]:
-    for line in data.replace(b"\0", b"\n").splitlines():
-        checksum, _, text = line.partition(b" ")
-        if checksum == b"%08x" % zlib.crc32(text):
-            yield json.loads(text)
-        elif line:
-            _log.warning("a result in unwritten/%s does not read: what it was about may be sent once more", node)
 
 
 def _used(handle: int) -> int:

@@ -80,7 +80,7 @@ def test_every_thread_has_its_own_session_with_the_limits(postgresql: Database) 
 def test_over_a_network_both_ends_look_whether_the_other_one_is_there(postgresql: Database) -> None:
     with opened(postgresql.url, Limits(connect=2, idle=30, lock=35, statement=45, answer=50)) as engine:
         assert isinstance(engine, PostgresEngine)
-        given = engine.parameters
+        given = engine.database.connect_params
     assert (given["keepalives"], given["tcp_user_timeout"], given["connect_timeout"]) == (1, 30_000, 2)
     assert given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"] <= 30
 
@@ -88,9 +88,9 @@ def test_over_a_network_both_ends_look_whether_the_other_one_is_there(postgresql
 def test_what_the_url_says_itself_counts(postgresql: Database) -> None:
     with opened(f"{postgresql.url}&connect_timeout=9&keepalives_idle=77", SHORT) as engine:
         assert isinstance(engine, PostgresEngine)
-        assert "connect_timeout" not in engine.parameters
-        assert "keepalives_idle" not in engine.parameters
-        assert engine.parameters["keepalives_count"] > 0
+        assert "connect_timeout" not in engine.database.connect_params
+        assert "keepalives_idle" not in engine.database.connect_params
+        assert engine.database.connect_params["keepalives_count"] > 0
 
 
 def test_whoever_waits_for_a_lock_too_long_is_told_so_and_goes_on(postgresql: Database) -> None:

@@ -22,7 +22,7 @@ _UNFINISHED = "rebuild-unfinished"
 _PAGES = 64
 _PAUSE_SECONDS = 0.001
 _STAMP = "%Y%m%dT%H%M%SZ"
-_MODES = 0o700, 0o600
+_FOLDER_MODE, _FILE_MODE = 0o700, 0o600
 # Reads a table that every database of ours has: that opens the log, too, and begins the snapshot of a transaction.
 _READ = "SELECT version FROM schema"
 
@@ -68,11 +68,11 @@ class Backups:
         size = database.stat().st_size if source is None else source.size
         if shutil.disk_usage(self._data).free - size < spare:
             raise TransientError("no room for a backup of the database", hint="make room on the data folder's volume")
-        self._folder.mkdir(mode=_MODES[0], exist_ok=True)
+        self._folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         with _alone(self._folder):
             part = self._folder / "router.db.part"
             part.unlink(missing_ok=True)
-            part.touch(mode=_MODES[1])
+            part.touch(mode=_FILE_MODE)
             try:
                 if source is None:
                     with closing(sqlite3.connect(database, isolation_level=None)) as opened:
@@ -80,10 +80,8 @@ class Backups:
                 else:
                     _copy(source.connection, part, stop)
                 if not sound(part):
-                    raise IntegrityError(
-                        "the database's copy does not pass SQLite's check",
-                        hint="stop every node and run verify --rebuild",
-                    )
+                    raise IntegrityError("the database's copy does not pass SQLite's check",
+                                         hint="stop every node and run verify --rebuild")  # fmt: skip
                 target = self._folder / f"router-{now:{_STAMP}}.db"
                 _settle(part, target)
             finally:
@@ -104,23 +102,19 @@ class Backups:
         return next((backup for backup in self.listed() if sound(backup.path)), None)
 
     def put_back(self, backup: Path, now: datetime) -> None:
-        """Make the copy the database; the former one is set aside. The node must be stopped. InvalidData when it is not
-        sound."""
+        """With the node stopped: make the copy the database, set the former one aside; InvalidData: it is not sound."""
         if not sound(backup):
             raise InvalidData("this is not a sound copy of the database", hint="see `backup list`")
         part = self._data / f"{DATABASE}.part"
         shutil.copyfile(backup, part)
-        part.chmod(_MODES[1])
+        part.chmod(_FILE_MODE)
         begin(self._data)
         set_aside(self._data, now, "before-restore")
         _settle(part, self._data / DATABASE)
 
 
 class Original:
-    """The database's file as it was opened: this connection reads it also when its name is gone, or another's.
-
-    `connection` may be used by any thread, one at a time.
-    """
+    """The database's file as opened, read also once its name is gone; `connection`: any thread, one at a time."""
 
     def __init__(self, data: Path) -> None:
         """OSError or sqlite3.Error when there is no database."""
@@ -174,8 +168,7 @@ def mend(data: Path, now: datetime) -> Backup | None:
         return None
     begin(data)
     set_aside(data, now, "damaged")  # its log, too: it belongs to no other file
-    backup = Backups(data).newest_sound()
-    if backup is not None:
+    if backup := Backups(data).newest_sound():
         Backups(data).put_back(backup.path, now)
     return backup
 
@@ -183,7 +176,7 @@ def mend(data: Path, now: datetime) -> Backup | None:
 def begin(data: Path) -> None:
     """Note durably that the database does not agree with the files, until `finish`."""
     part = data / f"{_UNFINISHED}.part"
-    part.touch(mode=_MODES[1])
+    part.touch(mode=_FILE_MODE)
     _settle(part, data / _UNFINISHED)
 
 

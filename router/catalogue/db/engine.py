@@ -19,6 +19,7 @@ import peewee
 from router.catalogue.db import sessions
 from router.catalogue.db.sessions import Limits
 from router.errors import ConfigurationError, IntegrityError, TransientError
+from router.events import EventBus
 
 _BUSY_SECONDS = 30
 LOG_BYTES = 2**25  # what a reader that took long, a backup say, made SQLite's log grow beyond is given back afterwards
@@ -34,20 +35,17 @@ _LOCK = "SELECT pg_advisory_xact_lock(%s, %s)"
 _T = TypeVar("_T")
 
 
-def _unsealed() -> None:
-    """Nothing has to be done before a commit."""
-
-
 class Engine(ABC):
     """An open database. Every thread gets a connection of its own, closed by `close_thread`."""
 
     now: str  # the database's clock in SQL, as InstantField keeps it
     whole: str  # the type of a number of 64 bits, for steps that make a table
     is_shared: bool  # by several nodes, whose clocks may disagree
+    snapshot: Mapping[str, str] = {}  # options of a transaction that reads one state
 
     def __init__(self, database: peewee.Database) -> None:
         self.database = database
-        self._seal: Callable[[], None] = _unsealed
+        self._seal: Callable[[], None] = lambda: None
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -81,7 +79,7 @@ class Engine(ABC):
     @contextmanager
     def read(self) -> Iterator[None]:
         """One consistent view over several queries."""
-        with self.connected(), self._snapshot():
+        with self.connected(), self.database.atomic(**self.snapshot):
             yield
 
     def run(self, query: Any) -> Any:
@@ -90,7 +88,24 @@ class Engine(ABC):
             result = query.execute(self.database)
             return list(result) if isinstance(result, peewee.CursorWrapper) else result
 
-    def execute(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    def rows(self, query: peewee.BaseQuery) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        rows: list[tuple[Any, ...]] = self.run(query.tuples())
+        return rows
+
+    def column(self, query: peewee.BaseQuery) -> list[Any]:
+        """The values of a query of one column."""
+        return [value for (value,) in self.run(query.tuples())]
+
+    def value(self, query: peewee.BaseQuery) -> Any:
+        """The value of a query of one column in its first row; None without a row."""
+        return next(iter(self.column(query)), None)
+
+    def has(self, query: peewee.Query) -> bool:
+        """Whether a query has any row."""
+        return bool(self.run(query.limit(1).tuples()))
+
+    def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that is written out; the rows, if it gives any."""
         database: Any = self.database
         with self.connected():
@@ -109,9 +124,6 @@ class Engine(ABC):
         """Close this thread's connection. Without one, do not wait for a thread that is opening its own."""
         if not self.database.is_closed():
             self.database.close()
-
-    def _snapshot(self) -> Any:
-        return self.database.atomic()
 
     def _connect(self) -> None:
         self.database.connect()
@@ -158,13 +170,12 @@ class SqliteEngine(Engine):
         except OSError as error:
             raise TransientError(f"the database cannot be opened: {error.strerror}", hint="see [node] data") from error
         pragmas = {
-            "journal_mode": "wal",
-            "synchronous": "full",
-            "foreign_keys": 1,
-            "cache_size": -64000,
+            "journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -64000,
             "journal_size_limit": LOG_BYTES,
-        }
-        super().__init__(peewee.SqliteDatabase(_existing(path), uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS))
+        }  # fmt: skip
+        # Where the file is gone later, no thread makes an empty one in its place.
+        existing = f"file:{quote(str(path.absolute()))}?mode=rw"
+        super().__init__(peewee.SqliteDatabase(existing, uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -198,21 +209,16 @@ class SqliteEngine(Engine):
         """BEGIN IMMEDIATE has done it."""
 
 
-def _existing(path: Path) -> str:
-    """For SQLite: where the file is gone later, no thread makes an empty one in its place."""
-    return f"file:{quote(str(path.absolute()))}?mode=rw"
-
-
 class PostgresEngine(Engine):
     """A server, shared by several nodes. `url` is what libpq takes, with psycopg 3 as the driver."""
 
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
     whole = "BIGINT"
     is_shared = True
+    snapshot: Mapping[str, str] = {"isolation_level": "REPEATABLE READ"}
 
     def __init__(self, url: str, limits: Limits) -> None:
-        url = url.replace("postgres://", "postgresql://", 1)
-        self._server = sessions.Server(url, limits)
+        self._server = sessions.Server(url.replace("postgres://", "postgresql://", 1), limits)
         super().__init__(self._server)
 
     @contextmanager
@@ -226,11 +232,6 @@ class PostgresEngine(Engine):
                 f"[database] url: {type(error.__context__ or error).__name__}",
                 hint="it must be one that psql takes, and its account must own the database",
             ) from error
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Settings of libpq that this node makes itself."""
-        return dict(self._server.connect_params)
 
     @contextmanager
     def patient(self) -> Iterator[None]:
@@ -261,9 +262,6 @@ class PostgresEngine(Engine):
         largest = table.select(peewee.fn.MAX(number))
         self.run(peewee.Select(columns=[peewee.fn.SETVAL(sequence, largest)]))
 
-    def _snapshot(self) -> Any:
-        return self.database.atomic(isolation_level="REPEATABLE READ")
-
     def lock_setup(self) -> None:
         # CREATE TABLE IF NOT EXISTS fails when two nodes run it at once.
         self.run(peewee.Select(columns=[peewee.fn.PG_ADVISORY_XACT_LOCK(_SETUP_LOCK)]))
@@ -273,3 +271,22 @@ def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """The values, as many at once as a statement takes on both engines."""
     for start in range(0, len(values), _AT_ONCE):
         yield values[start : start + _AT_ONCE]
+
+
+class Rows:
+    """A part of the catalogue, over an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """One transaction for what is done within."""
+        return self._engine.write()
+
+
+class RecordedRows(Rows):
+    """Rows whose changes are recorded as events in the same transaction."""
+
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
+        super().__init__(engine)
+        self._bus = bus

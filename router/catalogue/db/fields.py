@@ -29,9 +29,12 @@ class InstantField(BigIntegerField):
         return (min(max(require_aware(value), _FIRST), _LAST) - _EPOCH) // _MICROSECOND
 
     def python_value(self, value: Any) -> Any:
-        if value is None:
-            return None
-        return _EPOCH + timedelta(microseconds=min(max(value, _LEAST), _MOST))
+        return None if value is None else instant(value)
+
+
+def instant(value: int) -> datetime:
+    """The instant that a stored value stands for."""
+    return _EPOCH + timedelta(microseconds=min(max(value, _LEAST), _MOST))
 
 
 def storable(value: datetime | None) -> bool:

@@ -7,7 +7,6 @@ database is of one version or of another, never between two. Of several nodes on
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import peewee
@@ -25,7 +24,7 @@ Step = Callable[[Engine], None]
 
 def _readings(engine: Engine) -> None:
     """Rules by which the texts of an identity were read; older identities are read again when they are needed."""
-    engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL", ())
+    engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL")
     forget_expired(engine)
 
 
@@ -39,14 +38,14 @@ def forget_expired(engine: Engine) -> None:
 
 def _cut(engine: Engine) -> None:
     """Place where an instance's data set breaks off; older instances were taken for whole."""
-    engine.execute("ALTER TABLE instance ADD COLUMN cut TEXT NOT NULL DEFAULT ''", ())
+    engine.execute("ALTER TABLE instance ADD COLUMN cut TEXT NOT NULL DEFAULT ''")
     _without_default(engine, "instance", "cut")
 
 
 def _without_default(engine: Engine, table: str, column: str) -> None:
     """Drop a default that only the older rows need; SQLite keeps it, where it does no harm."""
     if engine.database.param == "%s":
-        engine.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT", ())
+        engine.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
 
 
 def _checksums(engine: Engine) -> None:
@@ -55,40 +54,39 @@ def _checksums(engine: Engine) -> None:
         ("instance", "checksum"), ("instance", "damaged"), ("document", "checksum"), ("document", "damaged"),
         ("upload", "exam_checksum"), ("upload", "pdf_checksum"),
     ):  # fmt: skip
-        engine.execute(f'ALTER TABLE "{table}" ADD COLUMN "{column}" TEXT', ())
-    damaged = 'CREATE INDEX "instance_damaged" ON "instance" ("study_id") WHERE ("damaged" IS NOT NULL)'
-    engine.execute(damaged, ())
+        engine.execute(f'ALTER TABLE "{table}" ADD COLUMN "{column}" TEXT')
+    engine.execute('CREATE INDEX "instance_damaged" ON "instance" ("study_id") WHERE ("damaged" IS NOT NULL)')
 
 
 def _evidence_of_pdfs(engine: Engine) -> None:
     """Evidence that chose a report PDF, and how far each source's PDFs can be told by text, time and labels."""
     for column in ("evidence TEXT", "pdf INTEGER", "candidate INTEGER", "weighed INTEGER"):
-        engine.execute(f"ALTER TABLE exam ADD COLUMN {column}", ())
+        engine.execute(f"ALTER TABLE exam ADD COLUMN {column}")
     for column in ("message", "unread", "learnt"):
-        engine.execute(f"ALTER TABLE document ADD COLUMN {column} INTEGER", ())
-    engine.execute("UPDATE exam SET patient_id = substr(patient_id, 1, 500) WHERE length(patient_id) > 500", ())
-    engine.execute('CREATE INDEX "exam_patient_id" ON "exam" ("patient_id")', ())
-    engine.execute('CREATE INDEX "document_unread" ON "document" ("arrived") WHERE unread = 1', ())
+        engine.execute(f"ALTER TABLE document ADD COLUMN {column} INTEGER")
+    engine.execute("UPDATE exam SET patient_id = substr(patient_id, 1, 500) WHERE length(patient_id) > 500")
+    engine.execute('CREATE INDEX "exam_patient_id" ON "exam" ("patient_id")')
+    engine.execute('CREATE INDEX "document_unread" ON "document" ("arrived") WHERE unread = 1')
     columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("agreed", "offsets", "labels"))
-    engine.execute(f'CREATE TABLE "pdf_source" ("name" TEXT NOT NULL PRIMARY KEY, {columns})', ())
+    engine.execute(f'CREATE TABLE "pdf_source" ("name" TEXT NOT NULL PRIMARY KEY, {columns})')
 
 
 def _settings(engine: Engine) -> None:
     """Settings of the data folder; an older one keeps the first set of checks until a person says otherwise."""
-    engine.execute('CREATE TABLE "setting" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)', ())
-    engine.execute("INSERT INTO setting (name, value) VALUES ('checks', '1')", ())
+    engine.execute('CREATE TABLE "setting" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)')
+    engine.execute("INSERT INTO setting (name, value) VALUES ('checks', '1')")
 
 
 def _withheld(engine: Engine) -> None:
     """Instances that wait for another exam's approval are found without reading all of their study's."""
-    engine.execute("""CREATE INDEX "ledger_withheld" ON "ledger" ("study") WHERE state = 'withheld'""", ())
+    engine.execute("""CREATE INDEX "ledger_withheld" ON "ledger" ("study") WHERE state = 'withheld'""")
 
 
 def _set_aside(engine: Engine) -> None:
     """Retention removes from done/ and rejected/ only what is noted here; what lies there is noted when it looks."""
     columns = '"key" TEXT NOT NULL PRIMARY KEY, "home" TEXT NOT NULL, "place" TEXT NOT NULL, "mark" TEXT NOT NULL'
-    engine.execute(f'CREATE TABLE "set_aside" ({columns}, "at" {engine.whole} NOT NULL)', ())
-    engine.execute('CREATE INDEX "setasiderow_at" ON "set_aside" ("at")', ())
+    engine.execute(f'CREATE TABLE "set_aside" ({columns}, "at" {engine.whole} NOT NULL)')
+    engine.execute('CREATE INDEX "setasiderow_at" ON "set_aside" ("at")')
 
 
 def _heads(engine: Engine) -> None:
@@ -96,24 +94,23 @@ def _heads(engine: Engine) -> None:
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("seal", "at", "chain", "key", "signature", "accepted"))
     numbers = f'"number" INTEGER NOT NULL, "n" {engine.whole} NOT NULL'
     engine.execute(
-        f'CREATE TABLE "audit_head" ("node" TEXT NOT NULL, {numbers}, {texts}, PRIMARY KEY ("node", "number"))', ()
+        f'CREATE TABLE "audit_head" ("node" TEXT NOT NULL, {numbers}, {texts}, PRIMARY KEY ("node", "number"))'
     )
 
 
 def _attention(engine: Engine) -> None:
     """Alarms say which destination they concern; exams whose approval cannot be read are known, and looked for."""
-    engine.execute("ALTER TABLE open_alarm ADD COLUMN destination TEXT NOT NULL DEFAULT ''", ())
+    engine.execute("ALTER TABLE open_alarm ADD COLUMN destination TEXT NOT NULL DEFAULT ''")
     of_delivery = "(SELECT destination FROM delivery WHERE delivery.id = open_alarm.delivery)"
-    sql = f"UPDATE open_alarm SET destination = COALESCE({of_delivery}, '')"  # noqa: S608 our own text
-    engine.execute(sql, ())
+    engine.execute(f"UPDATE open_alarm SET destination = COALESCE({of_delivery}, '')")  # noqa: S608 our own text
     _without_default(engine, "open_alarm", "destination")
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("source", "part", "word"))
     exam = '"exam_id" INTEGER NOT NULL PRIMARY KEY'
     refers = 'FOREIGN KEY ("exam_id") REFERENCES "exam" ("id")'
-    engine.execute(f'CREATE TABLE "unread_approval" ({exam}, {texts}, "since" {engine.whole} NOT NULL, {refers})', ())
+    engine.execute(f'CREATE TABLE "unread_approval" ({exam}, {texts}, "since" {engine.whole} NOT NULL, {refers})')
     timed = "SELECT exam_id FROM document WHERE kind = 'json' AND approve_time IS NOT NULL AND NOT approved"
     sql = f"UPDATE exam SET touched = touched + 1, check_at = {engine.now} WHERE id IN ({timed})"  # noqa: S608 our own text
-    engine.execute(sql, ())
+    engine.execute(sql)
 
 
 def _notifications(engine: Engine) -> None:
@@ -123,32 +120,30 @@ def _notifications(engine: Engine) -> None:
     cause = '"alarm" TEXT NOT NULL, "destination" TEXT NOT NULL'
     about = f'"subject" TEXT NOT NULL, "text" TEXT NOT NULL, "exam" INTEGER, "delivery" INTEGER, "at" {engine.whole}'
     key = f'"id" {number} NOT NULL PRIMARY KEY'
-    engine.execute(f'CREATE TABLE "alarm_news" ({key}, {cause}, "raised" {truth} NOT NULL, {about} NOT NULL)', ())
+    engine.execute(f'CREATE TABLE "alarm_news" ({key}, {cause}, "raised" {truth} NOT NULL, {about} NOT NULL)')
     once = 'PRIMARY KEY ("alarm", "destination")'
-    engine.execute(f'CREATE TABLE "alarm_cause" ({cause}, "fold" TEXT NOT NULL, {once})', ())
+    engine.execute(f'CREATE TABLE "alarm_cause" ({cause}, "fold" TEXT NOT NULL, {once})')
     message = f'"way" TEXT NOT NULL, "at" {engine.whole} NOT NULL, "body" TEXT NOT NULL'
-    engine.execute(f'CREATE TABLE "notification" ({key}, {message})', ())
-    engine.execute('CREATE INDEX "notificationrow_way_id" ON "notification" ("way", "id")', ())
+    engine.execute(f'CREATE TABLE "notification" ({key}, {message})')
+    engine.execute('CREATE INDEX "notificationrow_way_id" ON "notification" ("way", "id")')
     columns = f'"since" {engine.whole} NOT NULL, "error" TEXT NOT NULL, "down" {truth} NOT NULL'
     name = '"name" TEXT NOT NULL PRIMARY KEY'
-    engine.execute(f'CREATE TABLE "notification_way" ({name}, {columns}, "refused" INTEGER NOT NULL)', ())
+    engine.execute(f'CREATE TABLE "notification_way" ({name}, {columns}, "refused" INTEGER NOT NULL)')
 
 
 def _unreported(engine: Engine) -> None:
     """Origins of studies, the number without a report by day, and senders of whom a person needs none."""
-    engine.execute("ALTER TABLE study ADD COLUMN sending_address TEXT NOT NULL DEFAULT ''", ())
+    engine.execute("ALTER TABLE study ADD COLUMN sending_address TEXT NOT NULL DEFAULT ''")
     _without_default(engine, "study", "sending_address")
-    engine.execute('CREATE TABLE "unreported_day" ("day" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
+    engine.execute('CREATE TABLE "unreported_day" ("day" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)')
     texts = '"sender" TEXT NOT NULL PRIMARY KEY, "why" TEXT NOT NULL, "who" TEXT NOT NULL'
-    engine.execute(
-        f'CREATE TABLE "dismissed_sender" ({texts}, "at" {engine.whole} NOT NULL, "until" {engine.whole})', ()
-    )
+    engine.execute(f'CREATE TABLE "dismissed_sender" ({texts}, "at" {engine.whole} NOT NULL, "until" {engine.whole})')
 
 
 def _folder_files(engine: Engine) -> None:
     """Files of the drop folder that wait for a person; names of older documents are not compared for nearness."""
-    engine.execute('ALTER TABLE "document" ADD COLUMN "near" TEXT', ())
-    engine.execute('CREATE INDEX "document_near" ON "document" ("near")', ())
+    engine.execute('ALTER TABLE "document" ADD COLUMN "near" TEXT')
+    engine.execute('CREATE INDEX "document_near" ON "document" ("near")')
     texts = ", ".join(
         f'"{name}" TEXT NOT NULL' for name in ("kind", "path", "near_key", "why", "text", "near", "branch")
     )
@@ -157,11 +152,11 @@ def _folder_files(engine: Engine) -> None:
         "kept" TEXT NOT NULL, "mark" TEXT NOT NULL, "since" {engine.whole} NOT NULL, "dismissed" {engine.whole},
         "who" TEXT NOT NULL, "because" TEXT NOT NULL
     """
-    engine.execute(f'CREATE TABLE "folder_file" ("id" INTEGER NOT NULL PRIMARY KEY, {texts}, {numbers}, {rest})', ())
+    engine.execute(f'CREATE TABLE "folder_file" ("id" INTEGER NOT NULL PRIMARY KEY, {texts}, {numbers}, {rest})')
     for column in ("near_key", "exam", "document"):
-        engine.execute(f'CREATE INDEX "folderfilerow_{column}" ON "folder_file" ("{column}")', ())
-    engine.execute('CREATE UNIQUE INDEX "folderfilerow_path_kind" ON "folder_file" ("path", "kind")', ())
-    engine.execute('CREATE TABLE "folder_count" ("name" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
+        engine.execute(f'CREATE INDEX "folderfilerow_{column}" ON "folder_file" ("{column}")')
+    engine.execute('CREATE UNIQUE INDEX "folderfilerow_path_kind" ON "folder_file" ("path", "kind")')
+    engine.execute('CREATE TABLE "folder_count" ("name" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)')
 
 
 def _pauses(engine: Engine) -> None:
@@ -169,8 +164,8 @@ def _pauses(engine: Engine) -> None:
     columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("who", "why", "ended_by"))
     instants = f'"since" {engine.whole} NOT NULL, "until" {engine.whole}'
     key = 'PRIMARY KEY ("destination", "since")'
-    engine.execute(f'CREATE TABLE "pause" ("destination" TEXT NOT NULL, {columns}, {instants}, {key})', ())
-    engine.execute("ALTER TABLE breaker ADD COLUMN outage TEXT NOT NULL DEFAULT 'trouble'", ())
+    engine.execute(f'CREATE TABLE "pause" ("destination" TEXT NOT NULL, {columns}, {instants}, {key})')
+    engine.execute("ALTER TABLE breaker ADD COLUMN outage TEXT NOT NULL DEFAULT 'trouble'")
     _without_default(engine, "breaker", "outage")
 
 
@@ -180,28 +175,24 @@ def _refused_at_the_door(engine: Engine) -> None:
     names = ("day", "calling", "address", "called", "why", "study_uid", "place")
     key, columns = ", ".join(f'"{name}"' for name in names), ", ".join(f'"{name}" {text}' for name in names)
     numbers = f'"count" INTEGER NOT NULL, "first" {whole}, "last" {whole}'
-    engine.execute(f'CREATE TABLE "refusal" ({columns}, "reason" {text}, {numbers}, PRIMARY KEY ({key}))', ())
-    engine.execute('CREATE INDEX "refusalrow_study_uid" ON "refusal" ("study_uid")', ())
-    engine.execute('CREATE INDEX "refusalrow_last" ON "refusal" ("last")', ())
+    engine.execute(f'CREATE TABLE "refusal" ({columns}, "reason" {text}, {numbers}, PRIMARY KEY ({key}))')
+    engine.execute('CREATE INDEX "refusalrow_study_uid" ON "refusal" ("study_uid")')
+    engine.execute('CREATE INDEX "refusalrow_last" ON "refusal" ("last")')
     columns = ", ".join(f'"{name}" {text}' for name in ("kind", "calling", "address", "called", "why", "reason"))
     numbers = f'"count" INTEGER NOT NULL, "untracked" INTEGER NOT NULL, "first" {whole}, "last" {whole}'
     numbers += f', "stored" {engine.whole}, "dismissed" {engine.whole}, "dismissal" {text}'
-    engine.execute(
-        f'CREATE TABLE "refused_sender" ({columns}, {numbers}, PRIMARY KEY ("kind", "calling", "address"))', ()
-    )
+    engine.execute(f'CREATE TABLE "refused_sender" ({columns}, {numbers}, PRIMARY KEY ("kind", "calling", "address"))')
     columns = f'"sop_uid" {text}, "calling" {text}, "address" {text}, "at" {whole}, "came" {engine.whole}'
-    engine.execute(f'CREATE TABLE "refused_instance" ({columns}, PRIMARY KEY ("sop_uid", "calling", "address"))', ())
+    engine.execute(f'CREATE TABLE "refused_instance" ({columns}, PRIMARY KEY ("sop_uid", "calling", "address"))')
 
 
 def _backfills(engine: Engine) -> None:
     """Backfills of what was approved before sharing began."""
     truth, whole = "BOOLEAN" if engine.database.param == "%s" else "INTEGER", f"{engine.whole} NOT NULL"
     columns = f'"first" {whole}, "last" {whole}, "at_night" {truth} NOT NULL, "per_hour" INTEGER, "who" TEXT NOT NULL'
-    engine.execute(
-        f'CREATE TABLE "backfill" ("since" {whole} PRIMARY KEY, {columns}, "until" {engine.whole})', ()
-    )  # fmt: skip
+    engine.execute(f'CREATE TABLE "backfill" ("since" {whole} PRIMARY KEY, {columns}, "until" {engine.whole})')
     place, key = '"destination" TEXT NOT NULL, "channel" TEXT NOT NULL', 'PRIMARY KEY ("destination", "channel")'
-    engine.execute(f'CREATE TABLE "backfill_turn" ({place}, "at" {whole}, {key})', ())
+    engine.execute(f'CREATE TABLE "backfill_turn" ({place}, "at" {whole}, {key})')
 
 
 def _short_names(engine: Engine) -> None:
@@ -233,14 +224,14 @@ def _shorten(engine: Engine, table: str, column: str) -> None:
 def _absent_nodes(engine: Engine) -> None:
     """Nodes that were stopped or died; the table begins empty."""
     texts = '"name" TEXT NOT NULL PRIMARY KEY, "how" TEXT NOT NULL'
-    engine.execute(f'CREATE TABLE "absent_node" ({texts}, "since" {engine.whole} NOT NULL, "taken" TEXT NOT NULL)', ())
+    engine.execute(f'CREATE TABLE "absent_node" ({texts}, "since" {engine.whole} NOT NULL, "taken" TEXT NOT NULL)')
 
 
 def _shared_among_nodes(engine: Engine) -> None:
     """The associations of a destination are leased to nodes; the pace is that of all nodes together."""
     columns = f'"destination" TEXT NOT NULL, "number" INTEGER NOT NULL, "node" TEXT NOT NULL, "until" {engine.whole}'
-    engine.execute(f'CREATE TABLE "slot" ({columns} NOT NULL, PRIMARY KEY ("destination", "number"))', ())
-    engine.execute(f'ALTER TABLE "pace" ADD COLUMN "counted" {engine.whole}', ())
+    engine.execute(f'CREATE TABLE "slot" ({columns} NOT NULL, PRIMARY KEY ("destination", "number"))')
+    engine.execute(f'ALTER TABLE "pace" ADD COLUMN "counted" {engine.whole}')
 
 
 def _hospitals(engine: Engine) -> None:
@@ -261,7 +252,7 @@ STEPS: tuple[Step, ...] = (
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals,
 )  # fmt: skip
-_SILENT = timedelta(minutes=2)
+_SILENT = 120_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,9 +281,8 @@ def missing(found: int, steps: Sequence[Step]) -> Sequence[Step]:
 
 def require_alone(engine: Engine, node: str) -> None:
     """Raise TransientError while another node gives signs of life: the former version does not know these tables."""
-    microseconds = _SILENT // timedelta(microseconds=1)
-    signs = f"SELECT name FROM node WHERE seen > {engine.now} - {microseconds} ORDER BY name"  # noqa: S608 our own text
-    if others := [name for (name,) in engine.execute(signs, ()) if name != node]:
+    signs = f"SELECT name FROM node WHERE seen > {engine.now} - {_SILENT} ORDER BY name"  # noqa: S608 our own text
+    if others := [name for (name,) in engine.execute(signs) if name != node]:
         raise TransientError(
             f"the database is of a former version, and node {others[0]} still works with it",
             hint="stop every node, then start those of the new version",
@@ -308,7 +298,9 @@ class Database:
 
     def make_tables(self) -> None:
         """Make the tables where there are none; those that are there may be `outdated`, and must be known."""
-        if self._made():
+        with self.engine.connected():  # without the lock of a writer, for whom a reader need not wait
+            made = self.engine.database.table_exists("schema")
+        if made:
             self.outdated()
             return
         with self.engine.write():
@@ -321,11 +313,6 @@ class Database:
             self.engine.run(Schema.insert(version=version_of(self._steps)))
             for name, value in BEGINS_WITH.items():
                 self.engine.run(Setting.insert(name=name, value=value))
-
-    def _made(self) -> bool:
-        """Whether there are tables; asked without the lock of a writer, for whom a reader need not wait."""
-        with self.engine.connected():
-            return bool(self.engine.database.table_exists("schema"))
 
     def outdated(self) -> bool:
         """Whether the tables are of a former version; ConfigurationError when they are of none that is known."""
@@ -354,17 +341,16 @@ class Database:
         return Conversion(found, version_of(self._steps))
 
     def _version(self) -> int:
-        return int(self.engine.run(Schema.select(Schema.version).tuples())[0][0])
+        return int(self.engine.value(Schema.select(Schema.version)))
 
 
 def open_database(
     url: str, data: Path, steps: Sequence[Step] = STEPS, *, limits: Limits = sessions.DEFAULT
 ) -> Database:
-    """The database that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`.
-
-    `limits` are those of a server's sessions.
-    """
-    found = Database(_engine(url, data, limits), steps)
+    """The database of `[database] url`, else SQLite in the data folder; its tables may be `outdated`."""
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigurationError("[database] url: expected postgresql://user@host/name")
+    found = Database(PostgresEngine(url, limits) if url else SqliteEngine(data / "router.db"), steps)
     try:
         with found.engine.first_use():
             found.make_tables()
@@ -372,11 +358,3 @@ def open_database(
         found.engine.close_thread()
         raise
     return found
-
-
-def _engine(url: str, data: Path, limits: Limits) -> Engine:
-    if not url:
-        return SqliteEngine(data / "router.db")
-    if url.startswith(("postgresql://", "postgres://")):
-        return PostgresEngine(url, limits)
-    raise ConfigurationError("[database] url: expected postgresql://user@host/name")

@@ -56,12 +56,8 @@ DEFAULT = limits_of(timedelta(seconds=30))
 
 def parameters(url: str, limits: Limits) -> dict[str, int]:
     """Settings of libpq for a connection, but those that the URL makes itself."""
-    third = max(int(limits.idle / 3), 1)
-    probe = max(int(limits.idle * 2 / 3 / _PROBES), 1)
-    wanted = {
-        "connect_timeout": limits.connect, "keepalives": 1, "keepalives_idle": third, "keepalives_interval": probe,
-        "keepalives_count": _PROBES, "tcp_user_timeout": _milliseconds(limits.idle),
-    }  # fmt: skip
+    wanted = {"connect_timeout": limits.connect, "keepalives": 1}
+    wanted |= {name.replace("tcp_keepalives", "keepalives"): value for name, value in _socket(limits).items()}
     given = parse_qs(urlsplit(url).query, keep_blank_values=True)
     return {name: value for name, value in wanted.items() if name not in given}
 
@@ -76,7 +72,13 @@ def settings(limits: Limits, *, patient: bool = False) -> Mapping[str, int]:
         "idle_in_transaction_session_timeout": _milliseconds(limits.idle),
         "lock_timeout": _milliseconds(limits.lock),
         "statement_timeout": 0 if patient else _milliseconds(limits.statement),
-        # The server looks whether this machine is still there; over a local socket it takes no notice.
+        **_socket(limits),  # the server looks whether this machine is still there; a local socket takes no notice
+    }
+
+
+def _socket(limits: Limits) -> Mapping[str, int]:
+    """Settings of a TCP socket, as the server names them: after `idle` the other end is known to be gone."""
+    return {
         "tcp_keepalives_idle": max(int(limits.idle / 3), 1),
         "tcp_keepalives_interval": max(int(limits.idle * 2 / 3 / _PROBES), 1),
         "tcp_keepalives_count": _PROBES,
@@ -90,8 +92,6 @@ _REASONS = {
     "25P03": "the session was silent within a transaction for too long, and the database ended it",
     "25006": "no server of the database takes writes",
 }
-
-
 # By words of libpq, and of the server where every language of it has them; the first that fits. Of several servers in
 # the URL each may have said something: one that is only down comes last.
 _REFUSED = {
@@ -135,16 +135,13 @@ class _Session:
 
 
 class Watch:
-    """Watch over the sessions of a process, in two threads: one gives signs of life, the other gives up silent ones.
-
-    The threads end with the last session.
-    """
+    """Two threads over a process's sessions, until the last ends: one gives signs of life, one gives up silent ones."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._sessions: weakref.WeakKeyDictionary[Any, _Session] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._most = float("inf")
+        self.most = float("inf")  # seconds for an answer, in a hurry
         self._running: set[str] = set()
 
     def add(self, connection: Any) -> None:
@@ -160,16 +157,11 @@ class Watch:
         with self._lock:
             self._sessions.pop(connection, None)
 
-    @property
-    def hurries(self) -> bool:
-        """Whether there is less time than the limits say."""
-        return self._most < float("inf")
-
     def hurry(self, seconds: float) -> None:
         """Give up statements that are not answered within so many seconds, those under way and all later ones."""
         until = time.monotonic() + seconds
         with self._lock:
-            self._most = seconds
+            self.most = seconds
             for one in self._sessions.values():
                 if one.until is not None:
                     one.until = min(one.until, until)
@@ -181,7 +173,7 @@ class Watch:
         if session is None:
             yield
             return
-        seconds = min(float("inf") if patient else self._limits.answer, self._most)
+        seconds = min(float("inf") if patient else self._limits.answer, self.most)
         session.until = time.monotonic() + seconds
         try:
             yield
@@ -219,7 +211,7 @@ class Watch:
         silent = session.until is None and time.monotonic() - session.last >= every
         with suppress(Exception):
             if silent and connection.info.transaction_status == _IN_TRANSACTION:
-                session.pulse = time.monotonic() + min(self._limits.answer, self._most)
+                session.pulse = time.monotonic() + min(self._limits.answer, self.most)
                 connection.execute("SELECT 1")
                 session.last = time.monotonic()
         session.pulse = None
@@ -284,7 +276,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
 
     def _open(self) -> Any:
         """A connection; in a hurry no second try is made with a server that let the first one wait in vain."""
-        if not self.watch.hurries:
+        if self.watch.most == float("inf"):
             return self._connect()
         if self._gone:
             raise peewee.OperationalError("unreachable")

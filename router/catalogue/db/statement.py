@@ -12,10 +12,7 @@ _NOW = re.compile(r"\bNOW\b")
 
 
 class Statement:
-    """One statement for both engines, its values converted as their fields do.
-
-    `?` stands for each value, `NOW` for the database's clock as InstantField keeps it.
-    """
+    """One statement for both engines: `?` is a value, converted as its field does, `NOW` the database's clock."""
 
     def __init__(self, sql: str, *fields: Field) -> None:
         self._sql = {

@@ -3,21 +3,20 @@
 import json
 from collections.abc import Iterable
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, PdfSource
 from router.matching.report_pdf.calibration import Calibration, learnt
 
 
-class Calibrations:
+class Calibrations(Rows):
     """The calibrations, by the name of the source."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, origin: str) -> Calibration:
         """Calibration of a source."""
-        rows = self._engine.run(PdfSource.select().where(PdfSource.name == origin))
-        return next((_loaded(row) for row in rows), Calibration())
+        columns = (PdfSource.agreed, PdfSource.offsets, PdfSource.labels)
+        for agreed, offsets, labels in self._engine.rows(PdfSource.select(*columns).where(PdfSource.name == origin)):
+            return Calibration(agreed=agreed, offsets=tuple(json.loads(offsets)), labels=json.loads(labels))
+        return Calibration()
 
     def learn(self, document: int, origin: str, *, agreed: bool, offset: int | None, labels: Iterable[str]) -> None:
         """Count a PDF that was paired with its JSON; each once. `offset` is in seconds from approval to making."""
@@ -30,8 +29,3 @@ class Calibrations:
             kept = PdfSource.insert(name=origin, **row)
             fresh = {getattr(PdfSource, column): value for column, value in row.items()}
             self._engine.run(kept.on_conflict(conflict_target=[PdfSource.name], update=fresh))
-
-
-def _loaded(row: PdfSource) -> Calibration:
-    offsets, labels = json.loads(str(row.offsets)), json.loads(str(row.labels))
-    return Calibration(agreed=str(row.agreed), offsets=tuple(offsets), labels=labels)

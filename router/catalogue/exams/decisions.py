@@ -1,20 +1,19 @@
 """Decisions of people about exams: doubts they settled, numbers of one patient, studies kept apart."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Alias as Row
-from router.catalogue.db.tables.exams import Disagreement, Exam, ExamStudy, SeparatedStudy
+from router.catalogue.db.tables.exams import Disagreement, Exam, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyIdentity
 from router.catalogue.db.tables.queue import Delivery
+from router.catalogue.exams.evaluation import exams_of
 from router.matching.patient.alias import classes
 from router.matching.patient.doubt import Doubt
 from router.policy.states import State
-
-_OPEN = [state for state in State if state not in (State.DELIVERED, State.CANCELLED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +27,8 @@ class Alias:
     at: datetime
 
 
-class Decisions:
+class Decisions(Rows):
     """Decisions of people, never removed: no evaluation changes them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- doubts
 
@@ -40,7 +36,7 @@ class Decisions:
         """Keep the present disagreements, by the digest of what was compared; return those that nobody has settled."""
         mine = Disagreement.exam == exam
         columns = (Disagreement.digest, Disagreement.who)
-        known = dict(self._engine.run(Disagreement.select(*columns).where(mine).tuples()))
+        known = dict(self._engine.rows(Disagreement.select(*columns).where(mine)))
         gone = [digest for digest, who in known.items() if not who and digest not in found]
         new = [
             {"exam": exam, "digest": d, "text": doubt.text, "at": now} for d, doubt in found.items() if d not in known
@@ -56,7 +52,7 @@ class Decisions:
         """The disagreements of the exam that nobody has settled: texts by digest."""
         mine = (Disagreement.exam == exam) & (Disagreement.who == "")
         query = Disagreement.select(Disagreement.digest, Disagreement.text).where(mine).order_by(Disagreement.digest)
-        return dict(self._engine.run(query.tuples()))
+        return dict(self._engine.rows(query))
 
     def settle(self, exam: int, digests: Iterable[str], why: str, who: str, now: datetime) -> None:
         """Settle these of them, and no other that came meanwhile."""
@@ -68,21 +64,19 @@ class Decisions:
 
     def classes(self) -> Mapping[str, str]:
         """Each number with an alias, and the number that stands for all of its patient's."""
-        return classes(self._engine.run(Row.select(Row.old, Row.new).order_by(Row.old, Row.new).tuples()))
+        return classes(self._engine.rows(Row.select(Row.old, Row.new).order_by(Row.old, Row.new)))
 
     def aliases(self) -> list[Alias]:
         """All of them."""
-        rows: Any = self._engine.run(Row.select().order_by(Row.at))
-        return [Alias(old=row.old, new=row.new, why=row.why, who=row.who, at=row.at) for row in rows]
+        return [Alias(**row) for row in self._engine.run(Row.select().order_by(Row.at).dicts())]
 
     def alias(self, alias: Alias) -> bool:
         """Enter it; False when these two are known as one patient's."""
         known = self.classes()
         if alias.old in known and known[alias.old] == known.get(alias.new):
             return False
-        row = {"old": alias.old, "new": alias.new, "why": alias.why, "who": alias.who, "at": alias.at}
         with self._engine.write():
-            self._engine.run(Row.insert(row).on_conflict_ignore())
+            self._engine.run(Row.insert(asdict(alias)).on_conflict_ignore())
         return True
 
     def unalias(self, old: str, new: str) -> bool:
@@ -98,21 +92,11 @@ class Decisions:
         for number in numbers:  # prefixes and padding are stripped when numbers are compared
             bearing, seen = bearing | Exam.patient_id.contains(number), seen | StudyIdentity.patient_id.contains(number)
         studies = Study.select(Study.uid).join(StudyIdentity).where(seen)
-        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
-        open_ = Delivery.select(Delivery.exam).where(Delivery.state.in_(_OPEN))
-        where = bearing | Exam.id.in_(linked) | Exam.id.in_(open_)
-        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+        open_ = Delivery.select(Delivery.exam).where(Delivery.state.not_in([State.DELIVERED, State.CANCELLED]))
+        where = bearing | Exam.id.in_(exams_of(studies)) | Exam.id.in_(open_)
+        return self._engine.column(Exam.select(Exam.id).where(where))
 
     # -- studies
-
-    def parted(self, exam: int) -> frozenset[str]:
-        """The studies that a person keeps apart from the exam, whatever names them."""
-        return frozenset(
-            r[0]
-            for r in self._engine.run(
-                SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam).tuples()
-            )
-        )
 
     def part(self, exam: int, study_uid: str) -> None:
         """Keep a study apart from an exam."""
@@ -121,7 +105,6 @@ class Decisions:
 
     def unpart(self, exam: int, study_uid: str) -> None:
         """Let the study join again."""
+        same = (SeparatedStudy.exam == exam) & (SeparatedStudy.study_uid == study_uid)
         with self._engine.write():
-            self._engine.run(
-                SeparatedStudy.delete().where((SeparatedStudy.exam == exam) & (SeparatedStudy.study_uid == study_uid))
-            )
+            self._engine.run(SeparatedStudy.delete().where(same))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.fields import storable
 from router.catalogue.db.statement import Insert, Statement
 from router.catalogue.db.tables.exams import Document, SeenFile
@@ -55,10 +55,7 @@ class TakenDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Knowledge of a document's copy: its SHA-256 ("" where nobody knows), and why it is damaged ("" while not).
-
-    `named` is a digest of all that a JSON is joined to studies by.
-    """
+    """A document's copy: its SHA-256 ("": not known), why it is damaged ("": it is not), and of a JSON its `named`."""
 
     checksum: str = ""
     damaged: str = ""
@@ -76,16 +73,16 @@ class UnreadPdf:
     vouched: bool
 
 
-class Documents:
+class Documents(Rows):
     """The documents that were taken, each under a number of its own."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
 
     def any(self) -> bool:
         """Whether anything was ever taken."""
-        return bool(self._engine.run(Document.select(Document.id).limit(1).tuples()))
+        return self._engine.has(Document.select(Document.id))
 
     def exams_of_stem(self, stem: str) -> list[int]:
         """The exams of the JSONs under this name, the exam of the last one first."""
@@ -104,10 +101,7 @@ class Documents:
         return number
 
     def returned(self, document: int, revision: int, place: str, checksum: str) -> None:
-        """The document has a copy again, at `place`; it is the same document.
-
-        An upload that was frozen with the former copy and has no receipt is filled again.
-        """
+        """The document has a copy again; uploads frozen with the former one, without a receipt, are filled again."""
         changes = {"purged": None, "revision": revision, "place": place, "checksum": checksum, "damaged": None}
         former = Document.select(Document.place).where(Document.id == document)
         with self._engine.write():
@@ -120,8 +114,7 @@ class Documents:
         values: dict[str, Any] = {**_approval(key), "content": content, "reported": reported, "named": named(key)}
         columns = [getattr(Document, column) for column in values]
         with self._engine.write():
-            known = self._engine.run(Document.select(*columns).where(Document.id == document).tuples())
-            if known[0] == tuple(values.values()):
+            if self._engine.rows(Document.select(*columns).where(Document.id == document)) == [tuple(values.values())]:
                 return False
             self._engine.run(Document.update(**values).where(Document.id == document))
         return True
@@ -130,18 +123,14 @@ class Documents:
         """Mark older versions that came late; those that were not marked before are returned."""
         if not documents:
             return []
+        mine = Document.id.in_(list(documents)) & ~Document.stale
         with self._engine.write():
-            mine = Document.id.in_(list(documents)) & ~Document.stale
-            fresh = [row[0] for row in self._engine.run(Document.select(Document.id).where(mine).tuples())]
-            if fresh:
+            if fresh := self._engine.column(Document.select(Document.id).where(mine)):
                 self._engine.run(Document.update(stale=True).where(Document.id.in_(fresh)))
         return fresh
 
     def confirm_pdf(self, document: int, version: int) -> None:
-        """A person says that the PDF belongs to this version of the exam's JSON (a document's id).
-
-        Of a JSON, named with itself: that it is the version that counts.
-        """
+        """A person says that the PDF belongs to this version of the JSON; of a JSON, with itself, that it counts."""
         with self._engine.write():
             self._engine.run(Document.update(confirmed=version).where(Document.id == document))
 
@@ -157,12 +146,9 @@ class Documents:
         return next(_unread(row) for row in self._engine.run(Document.select().where(Document.id == document)))
 
     def reread(self, pdf: UnreadPdf, words: frozenset[str], now: datetime, *, read: bool) -> None:
-        """Keep `named` and `vouched` of a PDF after the second try, and the words of its text where they are asked for.
-
-        Without `read` its text stays unread for good.
-        """
-        fate = None if read else Unread.FOR_GOOD
-        changes = {"unread": fate, "vouched": pdf.vouched, "named": "\n".join(sorted(pdf.named))}
+        """Keep what a second try found of a PDF, its words where they are asked for; not `read`: unread for good."""
+        changes = {"unread": None if read else Unread.FOR_GOOD, "vouched": pdf.vouched,
+                   "named": "\n".join(sorted(pdf.named))}  # fmt: skip
         with self._engine.write():
             self._engine.run(Document.update(**changes).where(Document.id == pdf.document))
             if not pdf.vouched or pdf.exam is None:
@@ -175,20 +161,17 @@ class Documents:
     def damage(self, document: int, place: str, why: str, now: datetime) -> None:
         """The document's copy, or an upload frozen with it, is not what came: its report is held until it comes again.
 
-        A copy at another place than `place` has come meanwhile. An original that stays in the drop folder is taken
-        once more.
+        Nothing is done if its copy lies elsewhere by now. An original that stays in the drop folder is taken once more.
         """
         with self._engine.write():
             mine = (Document.id == document) & (Document.place == place)
-            marked = Document.update(damaged=why).where(mine & Document.damaged.is_null())
-            if not self._engine.run(marked):
+            if not self._engine.run(Document.update(damaged=why).where(mine & Document.damaged.is_null())):
                 return
             digest = Document.select(Document.digest).where(Document.id == document)
-            paths = [row[0] for row in self._engine.run(
-                SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)).tuples())]  # fmt: skip
+            paths = self._engine.column(SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)))
             self._engine.run(SeenFile.delete().where(SeenFile.path.in_(paths)))
             exams = Document.select(Document.exam).where((Document.id == document) & Document.exam.is_null(False))
-            self._exams.request_evaluation([row[0] for row in self._engine.run(exams.tuples())], now)
+            self._exams.request_evaluation(self._engine.column(exams), now)
 
     def look_again(self, exam: int) -> None:
         """Forget the damage of the exam's documents, to be found again if it is there: a person has put files back."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.exams.pdf_names import PdfNames
@@ -57,11 +57,11 @@ def description(key: ExamKey) -> Description:
     return Description(key.accession_number, key.patient.name, key.patient.patient_ids.get("Patient.PatientId", ""))
 
 
-class ExamRows:
+class ExamRows(Rows):
     """Changes to exams' rows that the other tables of this package cause."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self.pdf_names = PdfNames(engine)
 
     def known(self, hospital: str, branch: str, exam_id: str) -> int | None:
@@ -74,9 +74,10 @@ class ExamRows:
         """The node's own number of an exam; an exam that is not known is made, with this description."""
         if number := self.known(hospital, branch, exam_id):
             return number
-        row = {"hospital": hospital, "branch": branch, "exam_id": exam_id, "created": now, **described._asdict()}
         with self._engine.write():
-            made = _NEW.run(self._engine, **row)
+            made = _NEW.run(
+                self._engine, hospital=hospital, branch=branch, exam_id=exam_id, created=now, **described._asdict()
+            )
             if made is None:  # another node was quicker
                 return self.number_of(hospital, branch, exam_id, now, described)
             words = identifiers(exam_id, described.accession_number, described.patient_name)
@@ -98,10 +99,7 @@ class ExamRows:
             return True
 
     def named_by(self, names: Mapping[str, str], other_than: int = 0) -> dict[str, list[int]]:
-        """Exams by each of these names, at most two a name; kinds in the order in which they decide.
-
-        Kinds are `exam_id`, `study_uid` (a listed study) and `accession`.
-        """
+        """Exams by each name, at most two: `exam_id`, `study_uid` (listed), `accession`, in the order that decides."""
         return {
             kind: [int(row[0]) for row in statement.run(self._engine, names[kind], other_than)]
             for kind, statement in _NAMED.items()

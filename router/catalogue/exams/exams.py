@@ -1,16 +1,16 @@
 """Exams as they are evaluated: everything known of one in one view, when it is due, and what its evaluation found."""
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables.exams import Document, Exam, ExamStudy, ExpiredExam
+from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
 from router.catalogue.exams.calibrations import Calibrations
 from router.catalogue.exams.documents import Documents, Proof, proof_of, version_of
+from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.exams.exam_rows import ExamRows
 from router.catalogue.exams.expiry import forgotten_key
 from router.catalogue.exams.files import FolderFiles
@@ -25,10 +25,7 @@ from router.matching.report_pdf.naming import doubt, identifiers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Choice of an exam's report PDF: why, in words; the document; one that a person may confirm or choose instead.
-
-    `weighed` is the last document of the exam that was known then.
-    """
+    """Choice of a report PDF: why, the document, one to confirm instead; `weighed`: the last document known then."""
 
     evidence: str = ""
     pdf: int | None = None
@@ -76,37 +73,28 @@ class Exams(ExamRows):
         self.originals = Originals(engine)
         self.files = FolderFiles(engine)
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """One transaction for what is done within."""
-        return self._engine.write()
-
     # -- evaluation
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
-        query = Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit).tuples()
-        return [row[0] for row in self._engine.run(query)]
+        query = Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
+        return self._engine.column(query)
 
     def next_check(self) -> datetime | None:
         """The instant at which the next exam is to be evaluated."""
         query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
-        return next((row[0] for row in self._engine.run(query.tuples())), None)
+        at: datetime | None = self._engine.value(query)
+        return at
 
     def checked(
-        self,
-        case: ExamSnapshot,
-        check_at: datetime | None,
-        approved_at: datetime | None,
-        doubt: str,
+        self, case: ExamSnapshot, check_at: datetime | None, approved_at: datetime | None, doubt: str,
         chosen: Chosen = Chosen(),
-    ) -> bool:
+    ) -> bool:  # fmt: skip
         """Close an evaluation; False when the exam was touched meanwhile and must be evaluated again."""
         where = (Exam.id == case.exam) & (Exam.touched == case.touched)
-        changes: dict[str, Any] = {"check_at": check_at, "approved_at": approved_at, "doubt": doubt}
-        changes |= {"evidence": chosen.evidence, "pdf": chosen.pdf, "candidate": chosen.candidate,
-                    "weighed": chosen.weighed}  # fmt: skip
+        changes = {"check_at": check_at, "approved_at": approved_at, "doubt": doubt, **asdict(chosen)}
         with self._engine.write():
-            return bool(self._engine.run(Exam.update(**changes).where(where)))
+            return bool(self._engine.run(Exam.update(changes).where(where)))
 
     def approve(self, case: ExamSnapshot, approved_at: datetime | None, now: datetime) -> None:
         """Keep a changed approval, and have the exams evaluated that have a study in common with this one."""
@@ -121,9 +109,8 @@ class Exams(ExamRows):
 
     def put_off_no_longer(self, now: datetime) -> None:
         """Have the exams evaluated that wait for a later time, and set arrivals from the future to now."""
-        later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
         with self._engine.write():
-            self._engine.run(later)
+            evaluate(self._engine, Exam.check_at > now, now)
             self._engine.run(Study.update(last_received=now).where(Study.last_received > now))
 
     def case(self, exam: int) -> ExamSnapshot:
@@ -132,6 +119,9 @@ class Exams(ExamRows):
             row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
             documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
             links = self.links.of(exam)
+            gone = ExpiredExam.select(ExpiredExam.key).where(
+                ExpiredExam.key == forgotten_key(row.hospital, row.branch, row.exam_id)
+            )
             return ExamSnapshot(
                 exam=exam, hospital=row.hospital, branch=row.branch, exam_id=row.exam_id,
                 touched=row.touched, doubt=row.doubt,
@@ -139,16 +129,12 @@ class Exams(ExamRows):
                 pdfs=tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 places={d.id: d.place for d in documents}, links=links, studies=self.links.studies(links),
                 siblings=self.links.overlapping(exam, links), approved=row.approved_at is not None,
-                apart=self.links.apart(exam), forgotten=self._forgotten(row.hospital, row.branch, row.exam_id),
+                apart=self.links.apart(exam), forgotten=self._engine.has(gone),
                 proofs={d.id: proof_of(d) for d in documents},
                 chosen=Chosen(
                     evidence=row.evidence or "", pdf=row.pdf, candidate=row.candidate, weighed=row.weighed
                 ),
             )  # fmt: skip
-
-    def _forgotten(self, hospital: str, branch: str, exam_id: str) -> bool:
-        query = ExpiredExam.select(ExpiredExam.key).where(ExpiredExam.key == forgotten_key(hospital, branch, exam_id))
-        return bool(self._engine.run(query.tuples()))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched
@@ -168,24 +154,26 @@ class Exams(ExamRows):
     def approved_between(self, start: datetime, end: datetime) -> list[int]:
         """Exams by the instant of their approval."""
         then = (Exam.approved_at >= start) & (Exam.approved_at < end)
-        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(then).order_by(Exam.id).tuples())]
+        return self._engine.column(Exam.select(Exam.id).where(then).order_by(Exam.id))
 
     def approved_at(self, exam: int) -> datetime | None:
         """The instant of the exam's approval."""
-        rows = self._engine.run(Exam.select(Exam.approved_at).where(Exam.id == exam))
-        return rows[0].approved_at if rows else None
+        at: datetime | None = self._engine.value(Exam.select(Exam.approved_at).where(Exam.id == exam))
+        return at
 
     def names(self, exams: Iterable[int]) -> dict[int, str]:
         """The ExamIds of these exams."""
-        query = Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams))).tuples()
-        return dict(self._engine.run(query))
+        return dict(self._engine.rows(Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams)))))
 
     def find(self, text: str, *, exam_id: bool = False) -> list[int]:
         """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is."""
         if exam_id:
-            return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(Exam.exam_id == text).tuples())]
-        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
+            return self._engine.column(Exam.select(Exam.id).where(Exam.exam_id == text))
         stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
-        where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
-        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+        where = (
+            (Exam.exam_id == text)
+            | Exam.id.in_(exams_of([text]))
+            | Exam.id.in_(named.where(Document.exam.is_null(False)))
+        )
+        return self._engine.column(Exam.select(Exam.id).where(where))

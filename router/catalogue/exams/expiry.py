@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from peewee import JOIN, fn
+from peewee import Expression, fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.exams import (
     Disagreement,
     Document,
@@ -28,23 +28,19 @@ from router.catalogue.db.tables.images import Removal, Study
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery, UnreadRow, Upload
 from router.catalogue.images.purge import Files
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.policy.states import CLOSED
 
 
-class Expiry:
+class Expiry(RecordedRows):
     """The rows' side of the retention of reports."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     # -- copies of reports
 
     def with_copies(self, before: datetime, now: datetime, limit: int) -> list[int]:
         """Exams that have copies of PDFs and nothing to do since before `before`."""
         query = Document.select(Document.exam).join(Exam).where(_copies(before) & _done(before, now)).distinct()
-        return [row[0] for row in self._engine.run(query.order_by(Document.exam).limit(limit).tuples())]
+        return self._engine.column(query.order_by(Document.exam).limit(limit))
 
     def take_copies(self, exam: int, before: datetime, now: datetime) -> Files | None:
         """Strike the exam's PDFs; None when it has something to do again. Their rows stay."""
@@ -52,9 +48,8 @@ class Expiry:
             if not self._locked(exam, _done(before, now)):
                 return None
             mine = Document.select(Document.id, Document.place).where((Document.exam == exam) & _copies(before))
-            found = self._engine.run(mine.tuples())
-            changed = Document.update(purged=now).where(Document.id.in_([number for number, _ in found]))
-            self._engine.run(changed)
+            found = self._engine.rows(mine)
+            self._engine.run(Document.update(purged=now).where(Document.id.in_([number for number, _ in found])))
             text = f"e{exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
             self._bus.record(Event(now, Kind.PURGED, text, exam=exam))
             return self._removal([place.rpartition("/")[0] for _, place in found])
@@ -64,16 +59,14 @@ class Expiry:
     def old(self, before: datetime, now: datetime, limit: int) -> list[int]:
         """Exams that were done with before `before` and whose studies have no file here."""
         query = Exam.select(Exam.id).where((Exam.created < before) & _over(before, now)).order_by(Exam.id)
-        return [row[0] for row in self._engine.run(query.limit(limit).tuples())]
+        return self._engine.column(query.limit(limit))
 
     def drop(self, exam: int, before: datetime, now: datetime) -> Files | None:
         """Forget the exam but that there was one of its ExamId; None when it has something to do again."""
         with self._engine.write():
             if not self._locked(exam, _over(before, now)):
                 return None
-            (key,) = self._engine.run(
-                Exam.select(Exam.hospital, Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples()
-            )
+            (key,) = self._engine.rows(Exam.select(Exam.hospital, Exam.branch, Exam.exam_id).where(Exam.id == exam))
             self._engine.run(ExpiredExam.insert(key=forgotten_key(*key)).on_conflict_ignore())
             self._drop(exam)
             text = f"e{exam}: its records, what was sent and the receipts are removed: [retention] records is over"
@@ -83,8 +76,7 @@ class Expiry:
     def _drop(self, exam: int) -> None:
         deliveries = Delivery.select(Delivery.id).where(Delivery.exam == exam)
         documents = Document.select(Document.id).where(Document.exam == exam)
-        studies = [row[0] for row in self._engine.run(
-            ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())]  # fmt: skip
+        studies = self._engine.column(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))
         self._engine.run(Upload.delete().where(Upload.delivery.in_(deliveries)))
         self._engine.run(EventRow.delete().where((EventRow.exam == exam) | EventRow.delivery.in_(deliveries)))
         self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))
@@ -96,7 +88,7 @@ class Expiry:
             self._engine.run(table.delete().where(table.exam == exam))
         self._engine.run(Exam.delete().where(Exam.id == exam))
 
-    def _locked(self, exam: int, condition: Any) -> bool:
+    def _locked(self, exam: int, condition: Expression) -> bool:
         """An update that changes nothing locks the row: who has the exam evaluated waits, or was first."""
         return bool(self._engine.run(Exam.update(touched=Exam.touched).where((Exam.id == exam) & condition)))
 
@@ -112,7 +104,7 @@ def forgotten_key(hospital: str, branch: str, exam_id: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _copies(before: datetime) -> Any:
+def _copies(before: datetime) -> Expression:
     return (Document.kind == "pdf") & Document.purged.is_null() & (Document.arrived < before)
 
 
@@ -125,9 +117,8 @@ def _done(before: datetime, now: datetime) -> Any:
 
 
 def _over(before: datetime, now: datetime) -> Any:
-    here = ExamStudy.select(ExamStudy.exam).join(Study, JOIN.INNER, on=Study.uid == ExamStudy.study_uid)
+    here = ExamStudy.select(ExamStudy.exam).join(Study, on=Study.uid == ExamStudy.study_uid)
     unpurged = here.where((ExamStudy.exam == Exam.id) & Study.purged.is_null())
     # SQLite would give the last exam's number, under which its files lie, to the next one.
     later = Exam.alias()
-    last = fn.EXISTS(later.select(later.id).where(later.id > Exam.id))
-    return _done(before, now) & ~fn.EXISTS(unpurged) & last
+    return _done(before, now) & ~fn.EXISTS(unpurged) & fn.EXISTS(later.select(later.id).where(later.id > Exam.id))

@@ -11,7 +11,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, ExamWord, FolderCount, FolderFileRow
 from router.matching.report_pdf.near_names import near_key
 from router.model import SetAside
@@ -84,10 +84,7 @@ class FolderFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """A document whose name is near: its key, kind, name with ending, exam (None for a PDF that waits).
-
-    `lacks`: the exam has no PDF yet.
-    """
+    """A document of a near name: key, kind, name with ending, exam (None: a PDF that waits); `lacks`: no PDF yet."""
 
     key: str
     kind: str
@@ -97,11 +94,8 @@ class Partner:
     lacks: bool
 
 
-class FolderFiles:
+class FolderFiles(Rows):
     """The rows. Those of one path and one kind are one row."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- entering
 
@@ -130,7 +124,10 @@ class FolderFiles:
             for path, one in wanted.items():
                 if path not in known or known[path].found != one:
                     self.enter(one, now)
-            self._count(kind, counted)
+            number = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
+            if self._engine.value(number) != counted:
+                row = FolderCount.insert(name=kind, number=counted)
+                self._engine.run(row.on_conflict(conflict_target=[FolderCount.name], preserve=[FolderCount.number]))
 
     def _next(self) -> int:
         """A number that no file had before: an alarm that is read late must not name another one."""
@@ -141,13 +138,6 @@ class FolderFiles:
         self._engine.run(FolderCount.insert(name=_LAST, number=1))
         return 1
 
-    def _count(self, kind: FileKind, number: int) -> None:
-        here = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
-        if [number] == [row[0] for row in self._engine.run(here.tuples())]:
-            return
-        same = {"conflict_target": [FolderCount.name], "update": {FolderCount.number: number}}
-        self._engine.run(FolderCount.insert(name=kind, number=number).on_conflict(**same))
-
     def end(self, ids: Collection[int]) -> None:
         """List these no longer."""
         with self._engine.write():
@@ -156,16 +146,16 @@ class FolderFiles:
 
     def dismiss(self, ids: Collection[int], who: str, why: str, now: datetime) -> None:
         """Let these lie, until they change."""
-        changes: dict[str, Any] = {"dismissed": now, "who": who, "because": why}
+        changed = FolderFileRow.update(dismissed=now, who=who, because=why)
         with self._engine.write():
             for portion in portions(sorted(ids)):
-                self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id.in_(list(portion))))
+                self._engine.run(changed.where(FolderFileRow.id.in_(portion)))
 
     # -- reading
 
     def any(self) -> bool:
         """Whether any file is listed."""
-        return bool(self._engine.run(FolderFileRow.select(FolderFileRow.id).limit(1).tuples()))
+        return self._engine.has(FolderFileRow.select(FolderFileRow.id))
 
     def listed(self, kind: FileKind, after: int = 0, limit: int | None = None) -> list[FolderFile]:
         """Files of a kind by number, of a higher number than `after`."""
@@ -179,9 +169,7 @@ class FolderFiles:
     def of_paths(self, kind: FileKind, paths: Collection[str]) -> list[FolderFile]:
         """Files of a kind with one of these paths."""
         mine = FolderFileRow.kind == kind
-        return [
-            one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(list(some)))
-        ]
+        return [one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(some))]
 
     def of_path(self, path: str) -> list[FolderFile]:
         """Files of this path, one a kind."""
@@ -193,8 +181,7 @@ class FolderFiles:
         if numbered and (found := self._read(FolderFileRow.id == int(name[1:]))):
             return found
         key = near_key(name)
-        alike = (FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key)
-        found = self._read(alike)
+        found = self._read((FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key))
         return [one for one in found if f"/{one.found.path}".endswith(f"/{name}")] or found
 
     def of_exam(self, exam: int) -> list[FolderFile]:
@@ -204,11 +191,10 @@ class FolderFiles:
 
     def counts(self) -> dict[FileKind, int]:
         """Numbers of files that are not dismissed, by kind; those beyond MOST of a scan are counted."""
-        open_ = FolderFileRow.dismissed.is_null()
-        columns = (FolderFileRow.kind, fn.COUNT(FolderFileRow.id))
-        here = dict(self._engine.run(FolderFileRow.select(*columns).group_by(FolderFileRow.kind).tuples()))
-        left = dict(self._engine.run(FolderFileRow.select(*columns).where(open_).group_by(FolderFileRow.kind).tuples()))
-        counted = dict(self._engine.run(FolderCount.select(FolderCount.name, FolderCount.number).tuples()))
+        query = FolderFileRow.select(FolderFileRow.kind, fn.COUNT(FolderFileRow.id)).group_by(FolderFileRow.kind)
+        here = dict(self._engine.rows(query))
+        left = dict(self._engine.rows(query.where(FolderFileRow.dismissed.is_null())))
+        counted = dict(self._engine.rows(FolderCount.select(FolderCount.name, FolderCount.number)))
         return {kind: left.get(kind, 0) + max(counted.get(kind, 0) - here.get(kind, 0), 0) for kind in FileKind}
 
     def _read(self, where: Any, limit: int | None = None) -> list[FolderFile]:
@@ -228,12 +214,16 @@ class FolderFiles:
             (newer.stem == Document.stem) & (newer.kind == "pdf") & newer.exam.is_null() & (newer.id > Document.id)
         )
         mine = (FolderFileRow.kind == FileKind.UNCLAIMED) & (FolderFileRow.document == Document.id)
-        late = Document.arrived.between(oldest, before) & (
-            ~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study)
+        in_time = ~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study)
+        where = (
+            waits
+            & Document.arrived.between(oldest, before)
+            & in_time
+            & ~fn.EXISTS(superseded)
+            & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         )
-        where = waits & late & ~fn.EXISTS(superseded) & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         query = Document.select(Document.id, Document.stem).where(where).order_by(Document.id).limit(limit)
-        return [(int(number), str(stem)) for number, stem in self._engine.run(query.tuples())]
+        return [(number, stem) for number, stem in self._engine.rows(query)]
 
     def claimed(self) -> list[FolderFile]:
         """Listed PDFs that have an exam by now, or are no more."""
@@ -254,31 +244,31 @@ class FolderFiles:
         near = (other.near == Document.near) & (other.stem != Document.stem) & (other.kind == "json")
         columns = (Document.id, Document.stem, *_partner_columns(other))
         query = Document.select(*columns).join(other, on=near).where(Document.id.in_(newest)).limit(2 * limit)
-        rows = self._engine.run(query.order_by(Document.id, other.id).tuples())
-        return [(int(row[0]), str(row[1]), _partner(row[2:])) for row in rows]
+        rows = self._engine.rows(query.order_by(Document.id, other.id))
+        return [(number, stem, _partner(*partner)) for number, stem, *partner in rows]
 
     def lacking(self, keys: Collection[str]) -> list[Partner]:
         """Documents with one of these near keys that miss their partner: PDFs without an exam, exams without a PDF."""
         waits = (Document.kind == "pdf") & Document.exam.is_null()
         found: list[Partner] = []
         for portion in portions(sorted(keys)):
-            near = Document.near.in_(list(portion))
+            near = Document.near.in_(portion)
             query = Document.select(*_partner_columns(Document)).where(near & (waits | (Document.kind == "json")))
-            found += [_partner(row) for row in self._engine.run(query.order_by(Document.id).tuples())]
+            found += [_partner(*row) for row in self._engine.rows(query.order_by(Document.id))]
         return [one for one in found if one.exam is None or one.lacks]
 
     def exams_of(self, stem: str, *, nearly: bool = False) -> list[int]:
         """Exams with a document of this name, or of nearly this name."""
         where = Document.near == near_key(stem) if nearly else Document.stem == stem
         query = Document.select(Document.exam).where(where & Document.exam.is_null(False)).distinct().limit(MOST)
-        return sorted(int(row[0]) for row in self._engine.run(query.tuples()))
+        return sorted(self._engine.column(query))
 
     def exams_named(self, words: Collection[str]) -> list[int]:
         """Exams that one of these words names, by ExamId or accession number."""
         found: set[int] = set()
         for portion in portions(sorted(words)):
-            query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(list(portion))).distinct().limit(MOST)
-            found |= {int(row[0]) for row in self._engine.run(query.tuples())}
+            query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(portion)).distinct().limit(MOST)
+            found.update(self._engine.column(query))
         return sorted(found)
 
 
@@ -288,8 +278,7 @@ def _partner_columns(one: Any) -> Sequence[Any]:
     return one.near, one.kind, one.place, one.stem, one.exam, ~fn.EXISTS(has)
 
 
-def _partner(row: Sequence[Any]) -> Partner:
-    near, kind, place, stem, exam, lacks = row
+def _partner(near: str, kind: str, place: str, stem: str, exam: int | None, lacks: bool) -> Partner:
     name = f"{stem}{'.hl7' if place.endswith('.hl7') else '.' + kind}"
     return Partner(key=near, kind=kind, name=name, stem=stem, exam=exam, lacks=exam is not None and bool(lacks))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, Exam
 from router.catalogue.exams.documents import Documents, TakenDocument
@@ -77,11 +77,11 @@ class Filed:
     bound: Sequence[tuple[int, str]] = ()
 
 
-class Filings:
+class Filings(Rows):
     """Writes what `router.intake.pairing` decides by a snapshot; nothing is judged here."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
         self._documents = Documents(engine)
         self._links = Links(engine)
@@ -89,21 +89,20 @@ class Filings:
     def write(self, filing: Filing, vacant: Vacant, now: datetime) -> Filed:
         """Write the rows; the copies that they name must be durable before the transaction ends."""
         with self._engine.write():
-            exam = self._exam(filing.exam, now)
-            filed = self._document(filing, exam, vacant, now)
+            exam = filing.exam
+            if isinstance(exam, ExamKey):
+                exam = self._exams.number_of(exam.hospital, exam.branch, exam.exam_id, now, description(exam))
+            number, revision, place = self._document(filing, exam, vacant, now)
             if exam is not None and filing.describes is not None:
                 self._exams.describe(exam, filing.describes)
             links = self._links.link(exam, filing.links, JoinedBy.LISTED, now) if exam and filing.links else []
             bound = [self._bind(binding, exam, vacant) for binding in filing.binds] if exam else []
-            self._evaluate(filing, exam, now)
-        return Filed(
-            exam=exam, document=filed[0], revision=filed[1], place=filed[2], linked=links, bound=bound
-        )  # fmt: skip
-
-    def _exam(self, exam: int | ExamKey | None, now: datetime) -> int | None:
-        if isinstance(exam, ExamKey):
-            return self._exams.number_of(exam.hospital, exam.branch, exam.exam_id, now, description(exam))
-        return exam
+            concerned = filing.evaluates | {one.pdf.owner for one in filing.binds if one.pdf.owner is not None}
+            if exam is not None:
+                concerned |= {exam} if filing.binds else set()
+                concerned |= set(self._exams.pdf_names.owners(filing.names, exam))
+            self._exams.request_evaluation(concerned, now)
+        return Filed(exam=exam, document=number, revision=revision, place=place, linked=links, bound=bound)
 
     def _document(
         self, filing: Filing, exam: int | None, vacant: Vacant, now: datetime
@@ -138,12 +137,3 @@ class Filings:
             revision = self._exams.next_revision(exam)
             if place := vacant(form, exam, revision):
                 return revision, place
-
-    def _evaluate(self, filing: Filing, exam: int | None, now: datetime) -> None:
-        concerned = set(filing.evaluates)
-        if exam is not None:
-            concerned |= {exam} if filing.binds else set()
-            concerned |= set(self._exams.pdf_names.owners(filing.names, exam))
-        concerned |= {binding.pdf.owner for binding in filing.binds if binding.pdf.owner is not None}
-        if concerned:
-            self._exams.request_evaluation(concerned, now)

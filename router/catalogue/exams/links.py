@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.tables.exams import Exam, ExamStudy, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyAccession
 from router.catalogue.exams.exam_rows import ExamRows
@@ -23,17 +23,17 @@ class OverlappingExam:
     approved: bool
 
 
-class Links:
+class Links(Rows):
     """Studies by UID, whether they are here or still to come; a link keeps the key that joined it."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
 
     def of(self, exam: int) -> dict[str, str]:
         """The exam's studies, each with the key that joined it."""
-        query = ExamStudy.select(ExamStudy.study_uid, ExamStudy.joined_by).where(ExamStudy.exam == exam).tuples()
-        return dict(self._engine.run(query))
+        query = ExamStudy.select(ExamStudy.study_uid, ExamStudy.joined_by).where(ExamStudy.exam == exam)
+        return dict(self._engine.rows(query))
 
     def link(self, exam: int, study_uids: Iterable[str], joined_by: str, now: datetime) -> list[str]:
         """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays.
@@ -48,31 +48,28 @@ class Links:
                 rows = [{"exam": exam, "study_uid": uid, "joined_by": joined_by, "since": now} for uid in portion]
                 self._engine.run(ExamStudy.insert_many(rows).on_conflict_ignore())
                 shared = ExamStudy.study_uid.in_(portion) & (ExamStudy.exam != exam)
-                others = ExamStudy.select(ExamStudy.exam).where(shared).distinct().tuples()
-                self._exams.request_evaluation([row[0] for row in self._engine.run(others)], now)
+                others = ExamStudy.select(ExamStudy.exam).where(shared).distinct()
+                self._exams.request_evaluation(self._engine.column(others), now)
         return new
 
     def unlink(self, exam: int, study_uids: Iterable[str]) -> None:
         """Take studies from an exam, because the JSON that counts no longer names them."""
         with self._engine.write():
+            mine = ExamStudy.delete().where(ExamStudy.exam == exam)
             for portion in portions(list(study_uids)):
-                mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
-                self._engine.run(ExamStudy.delete().where(mine))
+                self._engine.run(mine.where(ExamStudy.study_uid.in_(portion)))
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """The studies of these UIDs that are here."""
         return studies_here(self._engine, uids)
 
     def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
-        """Studies that name this accession number, as their own or in RequestAttributesSequence.
-
-        Those of `known`, which were read before, are not read again.
-        """
+        """Studies that name this accession number, also in RequestAttributesSequence; `known` are not read again."""
         if not accession_number:
             return []
         named = StudyAccession.accession_number == accession_number
-        query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id).tuples()
-        uids = [row[0] for row in self._engine.run(query)]
+        query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id)
+        uids = self._engine.column(query)
         found = {**self.studies(uid for uid in uids if uid not in known), **known}
         return [found[uid] for uid in uids]
 
@@ -80,8 +77,8 @@ class Links:
         """The other exams of these studies, once for each study."""
         columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid,
                    Exam.approved_at.is_null(False))  # fmt: skip
-        query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
-        found = (self._engine.run(query.where(ExamStudy.study_uid.in_(some))) for some in portions(list(uids)))
+        query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam)
+        found = (self._engine.rows(query.where(ExamStudy.study_uid.in_(some))) for some in portions(list(uids)))
         return tuple(
             OverlappingExam(
                 exam=other, accession_number=accession_number, patient_id=patient_id, patient_name=name, study_uid=uid,
@@ -92,5 +89,5 @@ class Links:
 
     def apart(self, exam: int) -> frozenset[str]:
         """The studies that a person keeps apart from the exam."""
-        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam).tuples()
-        return frozenset(row[0] for row in self._engine.run(query))
+        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam)
+        return frozenset(self._engine.column(query))

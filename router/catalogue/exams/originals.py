@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, Exam, SeenFile, SetAsideRow
 from router.catalogue.db.tables.queue import Delivery
 from router.model import Channel, SetAside
@@ -19,10 +19,7 @@ _BEGUN = "begun"  # the key of a row that stands for no file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """A report PDF that is needed once more and whose copy was removed.
-
-    `message` is where the copy of the HL7 message lies that it came in, "" where it came in none.
-    """
+    """A report PDF needed once more whose copy was removed; `message`: place of the HL7 message it came in, or ""."""
 
     document: int
     exam: int
@@ -33,11 +30,8 @@ class Missed:
     message: str
 
 
-class Originals:
+class Originals(Rows):
     """Files that retention may remove there, each known by its place, inode and size."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def note(self, lying: Sequence[SetAside], at: datetime) -> None:
         """Remember files that were put there at this time; one noted before at the same place is replaced."""
@@ -51,8 +45,7 @@ class Originals:
 
     def begun(self) -> bool:
         """Whether the files are noted that lay there before this database noted anything."""
-        found = SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN)
-        return bool(self._engine.run(found.tuples()))
+        return self._engine.has(SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN))
 
     def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime) -> None:
         """Note the files that lie there, once: a former version noted nothing, and a database may be lost."""
@@ -64,9 +57,8 @@ class Originals:
         """Files that lie there since before `at`, by their keys: the next ones after the key `after`."""
         columns = (SetAsideRow.key, SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         where = (SetAsideRow.at < at) & (SetAsideRow.key > after) & (SetAsideRow.key != _BEGUN)
-        query = SetAsideRow.select(*columns).where(where)
-        rows: Any = self._engine.run(query.order_by(SetAsideRow.key).limit(limit).tuples())
-        return [(key, _read(home, place, mark)) for key, home, place, mark in rows]
+        query = SetAsideRow.select(*columns).where(where).order_by(SetAsideRow.key).limit(limit)
+        return [(key, _read(home, place, mark)) for key, home, place, mark in self._engine.rows(query)]
 
     def missed(self) -> list[Missed]:
         """The chosen PDFs of exams with a report to deliver whose copies were removed."""
@@ -76,7 +68,7 @@ class Originals:
         query = Delivery.select(*columns).join(Exam).join(Document, on=Document.id == Exam.pdf)
         query = query.join(message, "LEFT JOIN", on=message.id == Document.message)
         open_ = (Delivery.channel == Channel.REPORT) & Delivery.state.not_in(sorted(CLOSED))
-        rows: Any = self._engine.run(query.where(open_ & Document.purged.is_null(False)).distinct().tuples())
+        rows = self._engine.rows(query.where(open_ & Document.purged.is_null(False)).distinct())
         return [
             Missed(document=document, exam=exam, stem=stem, digest=digest, file_time=file_time, purged=purged,
                    message=place or "")
@@ -88,7 +80,7 @@ class Originals:
         columns, found = (Exam.id, Document.purged), dict[int, datetime]()
         for some in portions(sorted(exams)):
             query = Exam.select(*columns).join(Document, on=Document.id == Exam.pdf).where(Exam.id.in_(some))
-            found |= dict(self._engine.run(query.where(Document.purged.is_null(False)).tuples()))
+            found |= dict(self._engine.rows(query.where(Document.purged.is_null(False))))
         return found
 
     def lying(self, places: Iterable[tuple[bytes, bytes]]) -> list[SetAside]:
@@ -96,21 +88,19 @@ class Originals:
         keys = [_key(home, place) for home, place in places]
         columns = (SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         query = SetAsideRow.select(*columns).where(SetAsideRow.key.in_(keys)).order_by(SetAsideRow.at.desc())
-        return [_read(*row) for row in self._engine.run(query.tuples())]
+        return [_read(*row) for row in self._engine.rows(query)]
 
     def staying(self, digest: str) -> list[tuple[str, int, int]]:
         """Files of this content that were taken and stay in the drop folder: path below it, size, time in ns."""
         columns = (SeenFile.path, SeenFile.size, SeenFile.file_time)
-        return list(self._engine.run(SeenFile.select(*columns).where(SeenFile.digest == digest).tuples()))
+        return list(self._engine.rows(SeenFile.select(*columns).where(SeenFile.digest == digest)))
 
     def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
         """Note that a file which stays in the drop folder was dealt with. `file_time` in nanoseconds since 1970."""
-        kept = _in_64_bits(file_time)
-        row = SeenFile.insert(path=path, size=size, file_time=kept, digest=digest)
-        same = [SeenFile.path, SeenFile.digest]
+        row = SeenFile.insert(path=path, size=size, file_time=_in_64_bits(file_time), digest=digest)
+        same, changes = [SeenFile.path, SeenFile.digest], [SeenFile.size, SeenFile.file_time]
         with self._engine.write():
-            changes = {SeenFile.size: size, SeenFile.file_time: kept}
-            self._engine.run(row.on_conflict(conflict_target=same, update=changes))
+            self._engine.run(row.on_conflict(conflict_target=same, preserve=changes))
 
     def remembers(self, path: str, size: int, file_time: int) -> bool:
         """Whether this very file was dealt with."""
@@ -119,7 +109,7 @@ class Originals:
     def remembered(self, path: str) -> dict[tuple[int, int], str]:
         """The digests of the files that were dealt with under this path, by size and time."""
         query = SeenFile.select(SeenFile.size, SeenFile.file_time, SeenFile.digest).where(SeenFile.path == path)
-        return {(size, at): digest for size, at, digest in self._engine.run(query.tuples())}
+        return {(size, at): digest for size, at, digest in self._engine.rows(query)}
 
     def forget_seen(self, path: str, digest: str) -> None:
         """Content that was refused under this path is refused again when it comes again."""

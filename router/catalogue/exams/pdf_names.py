@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, Exam, ExamWord, PdfWord
 from router.matching.report_pdf.naming import Bearer, identifiers
@@ -31,11 +31,8 @@ _SAID = Statement("SELECT word FROM pdf_word WHERE document_id = ? AND kind = 't
 _DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
 
 
-class PdfNames:
+class PdfNames(Rows):
     """The words of exams, and of the PDFs that nothing vouches for yet."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def answer(self, exam: int, words: Collection[str], *, new: bool = False) -> None:
         """The exam answers to these words from now on, and to no others."""
@@ -66,15 +63,15 @@ class PdfNames:
         """A known exam other than this one that the words name."""
         for portion in portions(sorted(said)):
             theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam)
-            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1).tuples()
-            for row in self._engine.run(query):
-                return int(row[0])
+            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1)
+            for exam_ in self._engine.column(query):
+                return int(exam_)
         return None
 
     def known_number(self, number: str, exam: int) -> bool:
         """Whether it is the ExamId, accession number or patient number of another exam."""
-        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam)).limit(1)
-        return self.other([number], exam) is not None or bool(self._engine.run(theirs.tuples()))
+        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam))
+        return self.other([number], exam) is not None or self._engine.has(theirs)
 
     def owners(self, words: Collection[str], exam: int) -> list[int]:
         """Other exams, one of whose PDFs says one of the words."""
@@ -83,7 +80,7 @@ class PdfNames:
     def names_of(self, document: int) -> dict[str, str]:
         """The words that the pattern found in the PDF's name, by group."""
         mine = (PdfWord.document == document) & PdfWord.kind.not_in([_TEXT, NUMBER])
-        return dict(self._engine.run(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine).tuples()))
+        return dict(self._engine.rows(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine)))
 
     def bearers(self, number: str) -> list[Bearer]:
         """The exams with this ExamId or accession number; at most 20."""
@@ -102,7 +99,7 @@ class PdfNames:
     def used_by_others(self, stem: str, exam: int) -> bool:
         """Whether a JSON of another exam came under this name."""
         theirs = (Document.kind == "json") & (Document.stem == stem) & (Document.exam != exam)
-        return bool(self._engine.run(Document.select(Document.id).where(theirs).limit(1).tuples()))
+        return self._engine.has(Document.select(Document.id).where(theirs))
 
     def identifiers(self, exam: int) -> frozenset[str]:
         """The words by which a report's text names the exam."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
+from peewee import Expression, fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.tombstones import summaries
@@ -53,11 +53,8 @@ class Neighbour:
     came: datetime
 
 
-class Arrivals:
+class Arrivals(Rows):
     """Read for people only."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def files(self, exam: int) -> list[File]:
         """The files taken for an exam, as they came."""
@@ -69,7 +66,7 @@ class Arrivals:
         named = (Document.stem == stem) | Document.stem.endswith("/" + stem)
         return self._files(named & Document.exam.is_null())
 
-    def _files(self, where: Any) -> list[File]:
+    def _files(self, where: Expression) -> list[File]:
         rows: Any = self._engine.run(Document.select().where(where).order_by(Document.arrived, Document.id))
         return [
             File(kind=r.kind, name=r.stem, arrived=r.arrived, exam=r.exam_id, approved=r.approved, stale=r.stale)
@@ -78,30 +75,31 @@ class Arrivals:
 
     def next_look(self, exam: int) -> datetime | None:
         """The next evaluation of the exam, if nothing comes before."""
-        rows: Any = self._engine.run(Exam.select(Exam.check_at).where(Exam.id == exam).tuples())
-        return next((row[0] for row in rows), None)
+        at: datetime | None = self._engine.value(Exam.select(Exam.check_at).where(Exam.id == exam))
+        return at
 
     def arrivals(self, uids: list[str]) -> list[Arrival]:
         """The senders of these studies, and when they sent."""
         columns = (Study.uid, Instance.sending_ae)
         times = (fn.COUNT(Instance.id), fn.MIN(Instance.received), fn.MAX(Instance.received))
         query = Instance.select(*columns, *times).join(Study).where(Study.uid.in_(uids)).group_by(*columns)
-        found = [_arrival(*row) for row in self._engine.run(query.tuples())]
-        names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(uids)).tuples()))
+        came: dict[tuple[str, str], list[tuple[int, datetime, datetime]]] = defaultdict(list)
+        for uid, ae, *span in self._engine.rows(query):
+            came[uid, ae].append((span[0], span[1], span[2]))
+        names = dict(self._engine.rows(Study.select(Study.id, Study.uid).where(Study.uid.in_(uids))))
         for gone in summaries(self._engine, list(names)):
-            found += [_arrival(names[gone.study], ae, *came) for ae, came in gone.arrivals.items()]
-        by_sender: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
-        for one in found:
-            by_sender[one.study_uid, one.sending_ae].append(one)
-        whole = [
-            _arrival(*who, sum(a.instances for a in some), min(a.first for a in some), max(a.last for a in some))
-            for who, some in by_sender.items()
-        ]
-        return sorted(whole, key=lambda a: (a.first, a.study_uid))
+            for ae, packed in gone.arrivals.items():
+                came[names[gone.study], ae].append(packed)
+        found = [
+            Arrival(study_uid=uid, sending_ae=ae, instances=sum(n for n, _, _ in spans),
+                    first=min(first for _, first, _ in spans), last=max(last for _, _, last in spans))
+            for (uid, ae), spans in came.items()
+        ]  # fmt: skip
+        return sorted(found, key=lambda a: (a.first, a.study_uid))
 
     def exam(self, exam: int) -> Neighbour:
         """The exam as its neighbours see it."""
-        return next(self._exam(row) for row in self._engine.run(Exam.select().where(Exam.id == exam)))
+        return self._exams(Exam.id == exam)[0]
 
     def study(self, uid: str) -> Neighbour | None:
         """The study as its neighbours see it; None when it is not here."""
@@ -109,41 +107,34 @@ class Arrivals:
 
     def exams_about(self, since: datetime, until: datetime) -> list[Neighbour]:
         """The exams that were first known in this time."""
-        query = Exam.select().where(Exam.created.between(since, until)).limit(_AT_MOST)
-        return [self._exam(row) for row in self._engine.run(query)]
+        return self._exams(Exam.created.between(since, until))
 
     def strays_about(self, since: datetime, until: datetime) -> list[Neighbour]:
         """The studies of this time that no exam has."""
         named = ExamStudy.select(ExamStudy.study_uid)
         return self._studies(Study.last_received.between(since, until) & Study.uid.not_in(named))
 
-    def _exam(self, row: Any) -> Neighbour:
-        return Neighbour(
-            name=row.exam_id, exam=row.id, accessions=frozenset({row.accession_number}),
-            patients=frozenset({row.patient_id}), date="", came=row.created,
-        )  # fmt: skip
+    def _exams(self, where: Expression) -> list[Neighbour]:
+        return [
+            Neighbour(name=row.exam_id, exam=row.id, accessions=frozenset({row.accession_number}),
+                      patients=frozenset({row.patient_id}), date="", came=row.created)
+            for row in self._engine.run(Exam.select().where(where).limit(_AT_MOST))
+        ]  # fmt: skip
 
-    def _studies(self, where: Any) -> list[Neighbour]:
+    def _studies(self, where: Expression) -> list[Neighbour]:
         columns = (Study.id, Study.uid, Study.study_date, Study.first_received)
-        rows: Any = self._engine.run(Study.select(*columns).where(where).limit(_AT_MOST).tuples())
+        rows = self._engine.rows(Study.select(*columns).where(where).limit(_AT_MOST))
         numbers = self._of_studies(StudyAccession.study, StudyAccession.accession_number, where)
         patients = self._of_studies(StudyIdentity.study, StudyIdentity.patient_id, where)
         none: frozenset[str] = frozenset()
         return [
-            Neighbour(
-                name=uid, exam=None, accessions=numbers.get(number, none), patients=patients.get(number, none),
-                date=date, came=came,
-            )
+            Neighbour(name=uid, exam=None, accessions=numbers.get(number, none),
+                      patients=patients.get(number, none), date=date, came=came)
             for number, uid, date, came in rows
         ]  # fmt: skip
 
     def _of_studies(self, study: Any, column: Any, where: Any) -> dict[int, frozenset[str]]:
-        found: dict[int, set[str]] = {}
-        query = study.model.select(study, column).join(Study).where(where).tuples()
-        for number, value in self._engine.run(query):
-            found.setdefault(number, set()).add(value)
+        found: dict[int, set[str]] = defaultdict(set)
+        for number, value in self._engine.rows(study.model.select(study, column).join(Study).where(where)):
+            found[number].add(value)
         return {number: frozenset(values) for number, values in found.items()}
-
-
-def _arrival(study_uid: str, sending_ae: str, instances: int, first: datetime, last: datetime) -> Arrival:
-    return Arrival(study_uid=study_uid, sending_ae=sending_ae, instances=instances, first=first, last=last)

@@ -1,10 +1,8 @@
 """Identities whose texts were read by the rules of an older version, to be read again."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.images import READING, Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.images.instances import accession_numbers, identity_row
 from router.catalogue.images.studies import is_outdated
@@ -20,22 +18,19 @@ class Outdated:
     version: int
 
 
-class Readings:
+class Readings(Rows):
     """The identities of a study, as far as they are to be read again."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def outdated(self, study_uid: str) -> list[Outdated]:
         """The identities of which a file is left, each with the latest."""
         rows = self._engine.run(StudyIdentity.select().join(Study).where(Study.uid == study_uid))
-        return [one for row in rows if is_outdated(row) for one in self._of(study_uid, row)]
-
-    def _of(self, study_uid: str, row: Any) -> Iterator[Outdated]:
-        mine = (Instance.study == row.study_id) & (Instance.identity == row.id) & Instance.purged.is_null()
-        query = Instance.select(Instance.series_uid, Instance.sop_uid, Instance.version).where(mine)
-        for series, sop, version in self._engine.run(query.order_by(Instance.id.desc()).limit(1).tuples()):
-            yield Outdated(row.id, InstanceUids(study_uid, series, sop), version)
+        latest = Instance.select(Instance.series_uid, Instance.sop_uid, Instance.version).order_by(Instance.id.desc())
+        found: list[Outdated] = []
+        for row in filter(is_outdated, rows):
+            mine = (Instance.study == row.study_id) & (Instance.identity == row.id) & Instance.purged.is_null()
+            for series, sop, version in self._engine.rows(latest.where(mine).limit(1)):
+                found.append(Outdated(row.id, InstanceUids(study_uid, series, sop), version))
+        return found
 
     def renew(self, identity: int, header: Header) -> None:
         """Set the row to the header as read by today's rules; where such a row exists it takes the instances."""

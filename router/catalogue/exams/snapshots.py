@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, Exam, PdfWord
 from router.catalogue.db.tables.queue import Delivery, Upload
@@ -167,11 +167,11 @@ class PdfSnapshot:
     bearers: Sequence[tuple[Bearer, str]] = ()
 
 
-class Snapshots:
+class Snapshots(Rows):
     """Reads within the transaction in which the rows are written that are decided by them."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._exams = ExamRows(engine)
         self._documents = Documents(engine)
         self._links = Links(engine)
@@ -179,22 +179,23 @@ class Snapshots:
     def json(
         self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: Sequence[str], patterned: bool
     ) -> JsonSnapshot:  # fmt: skip
-        """The rows that an exam JSON concerns.
-
-        `since` is the file's time; `numbers` are those that the name of a PDF may be; `patterned` whether a pattern
-        reads names.
-        """
+        """The rows that an exam JSON concerns. `since`: the file's time; `numbers`: what a PDF's whole name may be;
+        `patterned`: a pattern reads names."""
         known = _EXAM.run(self._engine, key.hospital, key.branch, key.exam_id)
         exam, *described, lacks = known[0] if known else (0, "", "", "", True)
         of_pattern = self._of_pattern(key, exam) if patterned else ()
         of_number = [
-            self._of_number(pdf) for n in numbers for pdf in self._pdfs(_NUMBERED.run(self._engine, exam, n, n))
+            replace(pdf, owner_by_name=pdf.owner in self._documents.exams_of_stem(pdf.stem))
+            for n in numbers
+            for pdf in self._pdfs(_NUMBERED.run(self._engine, exam, n, n))
         ]
+        mine = (Document.exam == exam) & (Document.kind == "json")
+        rows = self._engine.run(Document.select().where(mine).order_by(Document.id)) if exam else []
         return JsonSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "json", stem, since)),
             damaged=self._damaged("json", digest), exam=exam or None,
             described=Description(described[0], described[1], described[2]), lacks=bool(lacks),
-            jsons=self._jsons(exam) if exam else (),
+            jsons=[(version_of(row), row.digest) for row in rows],
             linked=frozenset(self._links.of(exam)) if exam and of_pattern else frozenset(),
             of_name=self._pdfs(_OF_NAME.run(self._engine, stem, exam)), of_pattern=of_pattern, of_number=of_number,
             bearers={n: self._bearers(n, exam) for n in numbers} if of_number else {},
@@ -203,16 +204,15 @@ class Snapshots:
     def pdf(
         self, *, stem: str, digest: str, since: datetime, owner: ExamKey | None, names: Mapping[str, str], number: str
     ) -> PdfSnapshot:  # fmt: skip
-        """The rows that a PDF concerns.
-
-        `owner` is the exam of the message that it came in, `names` are those that its name holds by kind, `number` its
-        name where that may be an exam's number.
-        """
+        """The rows that a PDF concerns. `owner`: the exam of its message; `names`: those in its name, by kind;
+        `number`: its name where that may be an exam's number."""
         found = _OF_KEY.run(self._engine, owner.hospital, owner.branch, owner.exam_id) if owner else []
         named = self._exams.named_by(names) if names else {}
+        lost = self._damaged("pdf", digest)
+        missed = [] if lost else _MISSED.run(self._engine, digest, Channel.REPORT, *sorted(CLOSED))
         return PdfSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "pdf", stem, since)),
-            lost=self._damaged("pdf", digest) or self._missed(digest),
+            lost=lost or next((LostCopy(document=one, exam=exam, place="") for one, exam in missed), None),
             waits=bool(_WAITS.run(self._engine, digest, stem)),
             owner=_candidates(found)[0] if found else None,
             of_name=_candidates(_OF_STEM.run(self._engine, stem)),
@@ -231,15 +231,6 @@ class Snapshots:
         rows = _DAMAGED.run(self._engine, digest, kind)
         return next((LostCopy(document=one, exam=exam, place=place) for one, exam, place in rows), None)
 
-    def _missed(self, digest: str) -> LostCopy | None:
-        rows = _MISSED.run(self._engine, digest, Channel.REPORT, *sorted(CLOSED))
-        return next((LostCopy(document=one, exam=exam, place="") for one, exam in rows), None)
-
-    def _jsons(self, exam: int) -> list[tuple[JsonVersion, str]]:
-        mine = (Document.exam == exam) & (Document.kind == "json")
-        rows = self._engine.run(Document.select().where(mine).order_by(Document.id))
-        return [(version_of(row), row.digest) for row in rows]
-
     def _of_pattern(
         self, key: ExamKey, exam: int
     ) -> list[tuple[WaitingPdf, Mapping[str, str], Mapping[str, Sequence[int]]]]:
@@ -253,19 +244,15 @@ class Snapshots:
         return found
 
     def _pdfs(self, rows: Iterable[Sequence[Any]]) -> list[WaitingPdf]:
-        return [self._pdf(*row) for row in rows]
-
-    def _pdf(self, document: int, place: str, stem: str, vouched: bool, owner: int | None) -> WaitingPdf:
-        said = self._exams.pdf_names.said(document)
-        if owner is None:
-            return WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said)
-        return WaitingPdf(
-            document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner,
-            owner_words=self._candidate(owner).own, sent=dict(_SENT.run(self._engine, place)),
-        )  # fmt: skip
-
-    def _of_number(self, pdf: WaitingPdf) -> WaitingPdf:
-        return replace(pdf, owner_by_name=pdf.owner in self._documents.exams_of_stem(pdf.stem))
+        found: list[WaitingPdf] = []
+        for document, place, stem, vouched, owner in rows:
+            said = self._exams.pdf_names.said(document)
+            pdf = WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner)
+            if owner is not None:
+                sent = dict(_SENT.run(self._engine, place))
+                pdf = replace(pdf, owner_words=self._candidate(owner).own, sent=sent)
+            found.append(pdf)
+        return found
 
     def _bearers(self, number: str, other_than: int) -> list[Bearer]:
         return [one for one in self._exams.pdf_names.bearers(number) if one.exam != other_than]

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.engine import Engine, Rows
+from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
+from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
@@ -17,10 +18,7 @@ _RANGE = 5000  # rows that a question looks at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored instance version to be read; `checksum` is its XXH3-128, or its SHA-256 where that is all there is.
-
-    `damaged` says why it is set aside, "" when it is not.
-    """
+    """A stored instance version to read. `checksum`: XXH3-128, else SHA-256. `damaged`: why it is set aside, or ""."""
 
     key: int
     uids: InstanceUids
@@ -30,11 +28,8 @@ class Stored:
     damaged: str
 
 
-class Damages:
+class Damages(Rows):
     """Instances set aside as damaged, and those to read again for it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def set_aside(self, instance: int, why: str, now: datetime) -> None:
         """Note that the file of this version is damaged: it is sent nowhere, and its exams are evaluated."""
@@ -52,22 +47,21 @@ class Damages:
         """Studies with a damaged instance that is still needed: here, and not replaced by a newer version."""
         here = Instance.damaged.is_null(False) & Instance.purged.is_null() & Instance.newest
         query = Instance.select(Study.uid).join(Study).where(here).distinct()
-        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+        return frozenset(self._engine.column(query))
 
     def is_here(self, instance: int) -> bool:
         """Whether the version still has its file, as far as the rows say."""
-        query = Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
-        return bool(self._engine.run(query.tuples()))
+        return self._engine.has(
+            Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
+        )
 
     def last(self) -> int:
         """The largest number of an instance; 0 without one."""
-        return int(self._engine.run(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0)).tuples())[0][0])
+        return int(self._engine.value(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0))))
 
     def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
-        """The next instances, numbered after `after`, that came before `before` and that a destination may still get.
-
-        Also the number up to which all were looked at.
-        """
+        """The next instances after number `after`, come before `before`, that a destination may still get; and the last
+        number that was looked at."""
         until = after + _RANGE
         rows = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id)
         open_ = LedgerRow.state.not_in([Fate.SENT, Fate.FILTERED])
@@ -79,7 +73,7 @@ class Damages:
         found = [
             Stored(key=key, uids=InstanceUids(study, series, sop), version=version, size=size,
                    checksum=checksum or digest, damaged=damaged or "")
-            for key, study, series, sop, version, size, checksum, digest, damaged in self._engine.run(query.tuples())
+            for key, study, series, sop, version, size, checksum, digest, damaged in self._engine.rows(query)
         ]  # fmt: skip
         return found, until
 
@@ -89,7 +83,7 @@ def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: date
     with engine.write():
         for uids, version in versions:
             mine = (Instance.sop_uid == uids.sop) & (Instance.version == version) & (Study.uid == uids.study)
-            for (instance,) in engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples()):
+            for (instance,) in engine.rows(Instance.select(Instance.id).join(Study).where(mine)):
                 damaged = (LedgerRow.instance == instance) & (LedgerRow.state == Fate.DAMAGED)
                 engine.run(Instance.update(damaged=None).where(Instance.id == instance))
                 engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(damaged))
@@ -99,5 +93,4 @@ def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: date
 def _touch(engine: Engine, instance: int, now: datetime) -> None:
     """Have the exams of its study evaluated."""
     studies = Instance.select(Study.uid).join(Study).where(Instance.id == instance)
-    linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
-    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
+    evaluate(engine, Exam.id.in_(exams_of(studies)), now)

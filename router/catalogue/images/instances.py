@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.statement import Among, InsertMany
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import (
@@ -24,6 +24,7 @@ from router.catalogue.db.tables.images import (
     StudyAccession,
     StudyIdentity,
 )
+from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.images.damages import mend
 from router.catalogue.images.series_members import facts_numbers
 from router.catalogue.images.tombstones import of_instances, revive
@@ -74,7 +75,6 @@ class Recorded:
 _PAGE = 5000
 _BETWEEN, _MOST_DOUBTS = "; ", 20
 _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
-_NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
 # Versions of these instances. Of one that came a thousand times few rows are read: the newest, the last, the last sound
 # one, and those of given data sets.
@@ -93,11 +93,8 @@ _RANKS = Among(
 )
 
 
-class Instances:
+class Instances(Rows):
     """The index of filed instances."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def known(self, sop_uids: Iterable[str], digests: Iterable[str] = ()) -> dict[str, list[Known]]:
         """Versions that have rows, in order, by SOP instance UID, whatever the study; tombstones' get them.
@@ -107,8 +104,11 @@ class Instances:
         found: dict[str, list[Known]] = defaultdict(list)
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
-        same = list(set(digests))
-        rows = [row for portion in portions(sops) for row in self._known(portion, same)]
+        same, param = list(set(digests)), self._engine.database.param
+        rows: list[tuple[Any, ...]] = []
+        for some in portions(sops):
+            marks = [", ".join([param] * len(values)) or "NULL" for values in (some, same)]
+            rows += self._engine.execute(_KNOWN.format(*marks), [*some, *same])
         for sop, study, version, digest, purged, cut, damaged, series, pixels in sorted(rows, key=itemgetter(2)):
             found[sop].append(Known(
                 study_uid=study, version=version, digest=digest, purged=purged is not None, cut=cut != "",
@@ -116,18 +116,9 @@ class Instances:
             ))  # fmt: skip
         return found
 
-    def _known(self, sops: Sequence[str], digests: Sequence[str]) -> list[tuple[Any, ...]]:
-        param = self._engine.database.param
-        marks = [", ".join([param] * len(values)) or "NULL" for values in (sops, digests)]
-        return self._engine.execute(_KNOWN.format(*marks), [*sops, *digests])
-
     def lock_names(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
         """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
         return self._engine.lock_names(study_uids)
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """One transaction for what is done within."""
-        return self._engine.write()
 
     def add(self, batch: Sequence[NewInstance]) -> None:
         """Enter a batch whose files are in place, and have the exams evaluated that it concerns."""
@@ -140,7 +131,9 @@ class Instances:
                 identities = self._identities(study, news)
                 for portion in portions(list(zip(news, identities, strict=True))):
                     self._rows(study, portion)
-                self._touch_exams(study, uid, news[-1].received)
+                numbers = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
+                concerned = Exam.id.in_(exams_of([uid])) | Exam.accession_number.in_(numbers)
+                evaluate(self._engine, concerned, news[-1].received)
             _note_references(self._engine, batch)
 
     def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
@@ -156,29 +149,26 @@ class Instances:
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
         """Mark studies as doubtful: every exam that has one of them is held. Earlier doubts stay."""
+        uids = list(study_uids)
         with self._engine.write():
-            for uid, said in self._engine.run(
-                Study.select(Study.uid, Study.doubt).where(Study.uid.in_(list(study_uids))).tuples()
-            ):
+            for uid, said in self._engine.rows(Study.select(Study.uid, Study.doubt).where(Study.uid.in_(uids))):
                 doubts = list(dict.fromkeys([*parts_of(said), text]))[-_MOST_DOUBTS:]
                 self._engine.run(Study.update(doubt=_BETWEEN.join(doubts)).where(Study.uid == uid))
-            linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(list(study_uids)))
-            self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
+            evaluate(self._engine, Exam.id.in_(exams_of(uids)), now)
 
     def has_cut(self, study_uid: str, *, undecided: bool = False) -> bool:
         """Whether of an instance of the study no version is whole; `undecided`: of one without a ledger row."""
         mine = (Study.uid == study_uid) & Instance.newest & (Instance.cut != "") & Instance.purged.is_null()
         if undecided:
             mine &= ~fn.EXISTS(LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id))
-        query = Instance.select(Instance.id).join(Study).where(mine).limit(1)
-        return bool(self._engine.run(query.tuples()))
+        return self._engine.has(Instance.select(Instance.id).join(Study).where(mine))
 
     def walk(self) -> Iterable[Recorded]:
         """Every row that has its file, page by page: there are millions, and no transaction stays open in between."""
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
-        query = Instance.select(*columns).join(Study).order_by(Instance.id).limit(_PAGE).tuples()
+        query = Instance.select(*columns).join(Study).order_by(Instance.id).limit(_PAGE)
         last = 0
-        while rows := self._engine.run(query.where((Instance.id > last) & Instance.purged.is_null())):
+        while rows := self._engine.rows(query.where((Instance.id > last) & Instance.purged.is_null())):
             last = rows[-1][0]
             for _, study, series, sop, version, digest in rows:
                 yield Recorded(InstanceUids(study, series, sop), version, digest)
@@ -191,15 +181,12 @@ class Instances:
             uid=uid, accession_number=head.accession_number, study_date=head.study_date, study_time=head.study_time,
             description=head.study_description, first_received=first.received, last_received=last.received, **device,
         )  # fmt: skip
-        kept = row.on_conflict(
-            conflict_target=[Study.uid], update={Study.last_received: last.received},
-            where=Study.last_received < last.received,
-        )  # fmt: skip
-        self._engine.run(kept)
+        later, was_before = {Study.last_received: last.received}, Study.last_received < last.received
+        self._engine.run(row.on_conflict(conflict_target=[Study.uid], update=later, where=was_before))
         if device["device_modality"] not in NO_DEVICE:
             of_no_device = (Study.uid == uid) & Study.device_modality.in_(sorted(NO_DEVICE))
             self._engine.run(Study.update(device).where(of_no_device))
-        number, purged = self._engine.run(Study.select(Study.id, Study.purged).where(Study.uid == uid).tuples())[0]
+        number, purged = self._engine.rows(Study.select(Study.id, Study.purged).where(Study.uid == uid))[0]
         if purged:
             self._engine.run(Study.update(purged=None).where(Study.id == number))
         revive(self._engine, [number])
@@ -212,8 +199,7 @@ class Instances:
         for portion in portions(list({row["digest"]: row for row in rows}.values())):
             self._engine.run(StudyIdentity.insert_many(portion).on_conflict_ignore())
             mine = (StudyIdentity.study == study) & StudyIdentity.digest.in_([row["digest"] for row in portion])
-            query = StudyIdentity.select(StudyIdentity.digest, StudyIdentity.id).where(mine)
-            numbers.update(self._engine.run(query.tuples()))
+            numbers.update(self._engine.rows(StudyIdentity.select(StudyIdentity.digest, StudyIdentity.id).where(mine)))
         accessions = {number: None for new in news for number in accession_numbers(new.header)}
         for portion in portions([{"study": study, "accession_number": number} for number in accessions]):
             self._engine.run(StudyAccession.insert_many(portion).on_conflict_ignore())
@@ -221,15 +207,13 @@ class Instances:
 
     def _rows(self, study: int, entries: Sequence[tuple[NewInstance, int]]) -> None:
         news = [new for new, _ in entries]
-        have: dict[str, _Rank] = {}
-        for sop, whole, last in _RANKS.run(self._engine, list({new.header.uids.sop for new in news}), study):
-            have[sop] = (True, whole) if whole is not None else (False, last)
+        ranks = _RANKS.run(self._engine, list({new.header.uids.sop for new in news}), study)
+        have: dict[str, _Rank] = {sop: (whole is not None, whole or last) for sop, whole, last in ranks}
         newest = dict(have)
         for new in news:
             sop = new.header.uids.sop
-            newest[sop] = max((not new.header.cut, new.version), newest.get(sop, _NONE))
-        replaced = [sop for sop, rank in have.items() if rank < newest[sop]]
-        if replaced:
+            newest[sop] = max((not new.header.cut, new.version), newest.get(sop, (False, 0)))
+        if replaced := [sop for sop, rank in have.items() if rank < newest[sop]]:
             older = (Instance.study == study) & Instance.sop_uid.in_(replaced)
             self._engine.run(Instance.update(newest=False).where(older))
         facts = facts_numbers(self._engine, study, [new.header.facts for new, _ in entries])
@@ -238,12 +222,6 @@ class Instances:
             for new, identity in entries
         ]
         _NEW_INSTANCES.run(self._engine, rows)
-
-    def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
-        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == uid)
-        accessions = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
-        concerned = Exam.id.in_(linked) | Exam.accession_number.in_(accessions)
-        self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(concerned))
 
 
 def parts_of(doubt: str) -> list[str]:
@@ -298,10 +276,7 @@ _REFERRED = Among(
 
 
 def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
-    """Keep the references of a batch that is entered, and mark the studies that they refer to. In a transaction.
-
-    The exams of those studies are evaluated: the document may lie in another study.
-    """
+    """Keep a batch's references; mark the studies they refer to, have their exams evaluated. In a transaction."""
     for new in batch:
         purpose = purpose_of(new.header.facts, new.series_class)
         if purpose and new.header.references:
@@ -309,24 +284,17 @@ def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
     if not batch:
         return
     uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
-    now = batch[-1].received
     revive(engine, of_instances(engine, {uid for new in batch for uid in new.header.references}))
-    found = sorted({row[0] for row in _REFERRED.run(engine, list(uids))})
-    if found:
-        _mark(engine, found, now)
+    if studies := sorted({row[0] for row in _REFERRED.run(engine, list(uids))}):
+        engine.run(Study.update(referred=True).where(Study.id.in_(studies)))
+        referred = Study.select(Study.uid).where(Study.id.in_(studies))
+        evaluate(engine, Exam.id.in_(exams_of(referred)), batch[-1].received)
 
 
 def _keep(engine: Engine, new: NewInstance, purpose: str) -> None:
     uids = new.header.uids
     mine = (Study.uid == uids.study) & (Instance.sop_uid == uids.sop) & (Instance.version == new.version)
-    number = engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples())[0][0]
+    number = engine.value(Instance.select(Instance.id).join(Study).where(mine))
     rows = [{"instance": number, "purpose": purpose, "sop_uid": uid} for uid in new.header.references]
     for portion in portions(rows):
         engine.run(Reference.insert_many(portion))
-
-
-def _mark(engine: Engine, studies: Sequence[int], now: datetime) -> None:
-    engine.run(Study.update(referred=True).where(Study.id.in_(studies)))
-    uids = Study.select(Study.uid).where(Study.id.in_(studies))
-    exams = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(uids))
-    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(exams)))

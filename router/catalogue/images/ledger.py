@@ -7,12 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from peewee import fn
+from peewee import Select, fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
+from router.catalogue.db.fields import instant
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
-from router.catalogue.images.tombstones import instant, packed, summaries
+from router.catalogue.images.tombstones import packed, summaries
 from router.model import InstanceUids, SeriesClass
 
 CUT_OFF = "cut off"
@@ -41,10 +42,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecided:
-    """The newest version of an instance that has no row for a destination yet; `key` is the instance's.
-
-    `cut` says where its data set breaks off, "" where it is whole.
-    """
+    """An instance's newest version without a row for a destination; `key` and `cut` are the instance's."""
 
     key: int
     study_uid: str
@@ -58,10 +56,7 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToSend:
-    """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256.
-
-    `tries` counts as in the ledger; `since` is when it was last decided that it goes.
-    """
+    """A selected instance. `key`, `tries`: its row's; `checksum`: XXH3-128, else SHA-256; `since`: last decided."""
 
     key: int
     uids: InstanceUids
@@ -76,10 +71,7 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Answer of the destination to a ledger row; `status` is None where it gave none, and `reason` says why.
-
-    `ask_at` is when to ask for the storage commitment of an instance that is stored.
-    """
+    """Answer to a ledger row; without a `status`, `reason` says why; `ask_at`: when to ask for its commitment."""
 
     key: int
     fate: Fate
@@ -91,8 +83,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Instances of an exam at a destination. `selected` counts all that were chosen but those that are `late`, `cut` or
-    `withheld`, which are set aside."""
+    """Counts of an exam's instances at a destination; `selected`: all chosen but the `late`, `cut` and `withheld`."""
 
     selected: int = 0
     sent: int = 0
@@ -125,11 +116,8 @@ class Entry:
     at: datetime
 
 
-class Ledger:
+class Ledger(Rows):
     """Ledger rows of all destinations."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def undecided(self, exam: int, destination: str) -> list[Undecided]:
         """Newest versions of the exam's instances, not purged, without a row for the destination."""
@@ -140,22 +128,20 @@ class Ledger:
                    Instance.received, Instance.cut)  # fmt: skip
         here = Instance.newest & Instance.purged.is_null()
         mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
-        rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
+        query = Instance.select(*columns).join(Study).where(mine).order_by(Instance.id)
         return [
-            Undecided(
-                key=key, study_uid=study, series_uid=series, sop_uid=sop, facts=facts, version=version, received=at,
-                cut=cut,
-            )
-            for key, study, series, sop, facts, version, at, cut in rows
+            Undecided(key=key, study_uid=study, series_uid=series, sop_uid=sop, facts=facts, version=version,
+                      received=at, cut=cut)
+            for key, study, series, sop, facts, version, at, cut in self._engine.rows(query)
         ]  # fmt: skip
 
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
         """Classes of the instances that were selected, whatever became of them."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED)
-        rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
+        here = self._engine.column(self._of(exam, Instance.series_class).where(mine).distinct())
         gone = summaries(self._engine, list(self._numbers(exam)))
         packed = {name for one in gone for place, name in one.classes if place == destination}
-        return frozenset(SeriesClass(name) for name in packed | {row[0] for row in rows})
+        return frozenset(SeriesClass(name) for name in packed.union(here))
 
     def decide(self, destination: str, choices: Iterable[tuple[int, bool, str]], now: datetime) -> None:
         """Record choices (instance, selected, rule). An older version that was not sent gives way to its newer one."""
@@ -163,10 +149,7 @@ class Ledger:
         self._enter(destination, fates, now)
 
     def hold(self, destination: str, fate: Fate, doubts: Mapping[int, str], now: datetime) -> None:
-        """Record that instances are to be sent once a person has released them, each with the rule that says so.
-
-        `fate` is HELD, LATE or CUT.
-        """
+        """Have instances, each with its rule, wait until a person releases them: as `fate`, HELD, LATE or CUT."""
         self._enter(destination, ((key, fate, rule) for key, rule in doubts.items()), now)
 
     def release(self, exam: int, destination: str, fate: Fate, now: datetime) -> None:
@@ -189,13 +172,13 @@ class Ledger:
         """Studies with an instance that is set aside at some destination, as CUT."""
         cut = (Study.uid.in_(list(study_uids))) & (LedgerRow.state == Fate.CUT)
         query = LedgerRow.select(Study.uid).join(Study, on=LedgerRow.study == Study.id).where(cut).distinct()
-        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+        return frozenset(self._engine.column(query))
 
     def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
         with self._engine.write():
             for batch in portions(list(fates)):
                 about = Instance.select(Instance.id, Instance.study, Instance.version)
-                found: Any = self._engine.run(about.where(Instance.id.in_([key for key, _, _ in batch])).tuples())
+                found = self._engine.rows(about.where(Instance.id.in_([key for key, _, _ in batch])))
                 studies = {key: study for key, study, _ in found}
                 rows = [
                     {"destination": destination, "instance": key, "study": studies[key], "state": fate, "rule": rule,
@@ -228,24 +211,18 @@ class Ledger:
             .where((LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED))
             .order_by(LedgerRow.tries, Instance.id)
             .limit(limit)
-            .tuples()
         )  # fmt: skip
-        rows: Any = self._engine.run(query)
         return [
-            ToSend(
-                key=k, uids=InstanceUids(st, se, so), version=v, sop_class=c, transfer_syntax=t, instance=i,
-                checksum=x or d, tries=tries, since=at,
-            )
-            for k, st, se, so, v, c, t, i, x, d, tries, at in rows
+            ToSend(key=k, uids=InstanceUids(st, se, so), version=v, sop_class=c, transfer_syntax=t, instance=i,
+                   checksum=x or d, tries=tries, since=at)
+            for k, st, se, so, v, c, t, i, x, d, tries, at in self._engine.rows(query)
         ]  # fmt: skip
 
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
         """Why instances are refused that the destination gave no status for, and how many, the most first."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.REFUSED) & (LedgerRow.reason != "")
-        rows: Any = self._engine.run(
-            self._of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason).tuples()
-        )
-        return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
+        query = self._of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason)
+        return dict(sorted(self._engine.rows(query), key=lambda row: (-row[1], row[0])))
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Write the destination's answers in one transaction, each row once."""
@@ -255,9 +232,9 @@ class Ledger:
         with self._engine.write():
             for o, keys in alike.items():
                 changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason,
-                           "ask_at": o.ask_at}  # fmt: skip
+                           "ask_at": o.ask_at, "at": now}  # fmt: skip
                 for portion in portions(keys):
-                    self._engine.run(LedgerRow.update(**changes, at=now).where(LedgerRow.id.in_(portion)))
+                    self._engine.run(LedgerRow.update(changes).where(LedgerRow.id.in_(portion)))
 
     def lost(self, key: int, counts: bool) -> int:
         """Note that an association was lost with this row's instance, which goes last from then on; losses so far.
@@ -265,33 +242,28 @@ class Ledger:
         The first counts in any case.
         """
         mine = LedgerRow.id == key
+        counted = mine if counts else mine & (LedgerRow.tries == 0)
         with self._engine.write():
-            self._engine.run(
-                LedgerRow.update(tries=LedgerRow.tries + 1).where(mine if counts else mine & (LedgerRow.tries == 0))
-            )
-            return int(self._engine.run(LedgerRow.select(LedgerRow.tries).where(mine).tuples())[0][0])
+            self._engine.run(LedgerRow.update(tries=LedgerRow.tries + 1).where(counted))
+            return int(self._engine.value(LedgerRow.select(LedgerRow.tries).where(mine)))
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
-        """Send the newest versions of refused instances again: a person has asked for it.
-
-        Damaged ones, too: a file may have been put back, and is compared again.
-        """
+        """Send the newest versions of refused and damaged instances again: a person has asked for it."""
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
         ended = LedgerRow.state.in_([Fate.REFUSED, Fate.DAMAGED])
         refused = (LedgerRow.destination == destination) & ended & LedgerRow.instance.in_(mine)
         with self._engine.write():
-            sound = Instance.update(damaged=None).where(Instance.id.in_(mine) & Instance.damaged.is_null(False))
-            self._engine.run(sound)
+            damaged = Instance.id.in_(mine) & Instance.damaged.is_null(False)
+            self._engine.run(Instance.update(damaged=None).where(damaged))
             self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Tallies by exam and destination; an instance counts once, by its latest version that was not left out."""
         mine = ExamStudy.select(ExamStudy.exam, Study.id).join(Study, on=ExamStudy.study_uid == Study.uid)
-        links: Any = self._engine.run(mine.where(ExamStudy.exam.in_(list(exams))).tuples())
+        links = self._engine.rows(mine.where(ExamStudy.exam.in_(list(exams))))
         found: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
-        studies = sorted({study for _, study in links})
         counts: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
-        for some in portions(studies):
+        for some in portions(sorted({study for _, study in links})):
             for study, destination, state, n in self._counted(some):
                 counts[study].append((destination, state, n))
         for exam, study in links:
@@ -303,7 +275,7 @@ class Ledger:
         """The tally of these studies alone at a destination."""
         states: Counter[str] = Counter()
         for uids in portions(sorted(study_uids)):
-            studies = [row[0] for row in self._engine.run(Study.select(Study.id).where(Study.uid.in_(uids)).tuples())]
+            studies = self._engine.column(Study.select(Study.id).where(Study.uid.in_(uids)))
             for _, place, state, n in self._counted(studies):
                 states[state] += n if place == destination else 0
         return _tally(states)
@@ -312,13 +284,13 @@ class Ledger:
         """Counts by study, destination and state; a row with a negative count takes off instances that do not count."""
         place = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
         whole = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*place)
-        rows = list(self._engine.run(whole.tuples()))
+        rows: list[Any] = self._engine.rows(whole)
         # Few instances come twice: those are looked at one by one, and not every row.
-        older = Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest).tuples()
-        for some in portions([row[0] for row in self._engine.run(older)]):
+        older = Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest)
+        for some in portions(self._engine.column(older)):
             less = LedgerRow.select(*place, fn.COUNT(LedgerRow.id) * -1).join(Instance)
             less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
-            rows += self._engine.run(less.tuples())
+            rows += self._engine.rows(less)
         rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
         return rows
 
@@ -329,15 +301,11 @@ class Ledger:
                      Instance.rule, LedgerRow.state, LedgerRow.reason, LedgerRow.rule, LedgerRow.status, LedgerRow.at)
             .where(LedgerRow.destination == destination)
             .order_by(Instance.series_uid, Instance.id)
-            .tuples()
         )  # fmt: skip
-        rows: Any = self._engine.run(query)
         found = [
-            Entry(
-                uids=InstanceUids(st, se, so), version=v, series_class=SeriesClass(c), class_rule=cr, fate=Fate(f),
-                rule=reason or rule, status=s, at=at,
-            )
-            for st, se, so, v, c, cr, f, reason, rule, s, at in rows
+            Entry(uids=InstanceUids(st, se, so), version=v, series_class=SeriesClass(c), class_rule=cr, fate=Fate(f),
+                  rule=reason or rule, status=s, at=at)
+            for st, se, so, v, c, cr, f, reason, rule, s, at in self._engine.rows(query)
         ]  # fmt: skip
         for number, uid in self._numbers(exam).items():
             found += _packed(self._engine, number, uid, destination)
@@ -346,14 +314,14 @@ class Ledger:
     def _numbers(self, exam: int) -> dict[int, str]:
         """The exam's studies that are here, by their numbers."""
         query = Study.select(Study.id, Study.uid).where(Study.uid.in_(_studies_of(exam))).order_by(Study.id)
-        return dict(self._engine.run(query.tuples()))
+        return dict(self._engine.rows(query))
 
-    def _of(self, exam: int, *columns: Any) -> Any:
+    def _of(self, exam: int, *columns: object) -> Select:
         query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
         return query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
 
 
-def _studies_of(exam: int) -> Any:
+def _studies_of(exam: int) -> Select:
     return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
 
 
@@ -375,12 +343,12 @@ def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], in
     found: Counter[tuple[str, str]] = Counter()
     for sign, which in ((1, mine), (-1, mine & ~Instance.newest & fn.EXISTS(outdone()))):
         query = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).join(Instance).where(which).group_by(*place)
-        for destination, state, n in engine.run(query.tuples()):
+        for destination, state, n in engine.rows(query):
             found[destination, state] += sign * n
     return found
 
 
-def outdone() -> Any:
+def outdone() -> Select:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), LedgerRow.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
@@ -389,8 +357,7 @@ def outdone() -> Any:
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
-def _tally(counts: Mapping[str, int]) -> Tally:
-    of = {fate: counts.get(fate, 0) for fate in Fate}
+def _tally(of: Counter[str]) -> Tally:
     chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED)
     return Tally(
         selected=sum(of[fate] for fate in chosen), sent=of[Fate.SENT], refused=of[Fate.REFUSED],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from peewee import JOIN, fn
+from peewee import JOIN, Expression, Select, fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
@@ -52,10 +52,7 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files to be removed, by instance and version, and folders of reports (`places`, below the data folder).
-
-    `number` is how to say that they are gone.
-    """
+    """Files to remove, by instance and version, and folders of reports (`places`); `number` says that they are gone."""
 
     number: int
     instances: Sequence[tuple[InstanceUids, int]]
@@ -78,10 +75,10 @@ class Purge:
         """Studies that no exam names, last received before `before`, in the order in which they came."""
         return self._old(~fn.EXISTS(_links()), before, limit, named=False)
 
-    def _old(self, condition: Any, before: datetime, limit: int, *, named: bool) -> list[Old]:
+    def _old(self, condition: Expression, before: datetime, limit: int, *, named: bool) -> list[Old]:
         here = Study.purged.is_null() & (Study.last_received < before)
         query = Study.select(Study.id, Study.uid).where(here & condition).order_by(Study.last_received).limit(limit)
-        return [Old(number, uid, named) for number, uid in self._engine.run(query.tuples())]
+        return [Old(number, uid, named) for number, uid in self._engine.rows(query)]
 
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
         """Strike the next files of the study from the rows; None when it is finished, or need not go after all."""
@@ -95,16 +92,16 @@ class Purge:
 
     def _strike(self, old: Old, now: datetime) -> Files:
         columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.purged)
-        query = Instance.select(*columns).where((Instance.study == old.study) & _unpacked()).order_by(Instance.id)
-        found = self._engine.run(query.limit(BATCH + 1).tuples())
+        unpacked = Instance.purged.is_null() | ~fn.EXISTS(_referring())  # with a file, or put back
+        query = Instance.select(*columns).where((Instance.study == old.study) & unpacked).order_by(Instance.id)
+        found = self._engine.rows(query.limit(BATCH + 1))
         rows, last = found[:BATCH], len(found) <= BATCH
         keys = [row[0] for row in rows]
         keeps = old.named or self._was_sent(old.study)
         if keeps:
             self._bury(old.study, keys, now)
         else:
-            self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
-            drop_rows(self._engine, keys)
+            self._drop_instances(keys)
         gone = [row[1:4] for row in rows if row[4] is None]
         if last:
             self._finish(old, now, keeps=keeps, removes=bool(gone))
@@ -117,39 +114,40 @@ class Purge:
     def _bury(self, study: int, keys: Sequence[int], now: datetime) -> None:
         """Pack rows, except of documents that refer to others: their references must be found without unpacking."""
         self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys) & Instance.purged.is_null()))
-        packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring())).tuples()
-        mine = [row[0] for row in self._engine.run(packs)]
-        if mine:
+        packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring()))
+        if mine := self._engine.column(packs):
             bury(self._engine, study, mine, fates_of(self._engine, mine), now)
 
     def _was_sent(self, study: int) -> bool:
         """Whether a destination has any of it. If none has, files that come again must be taken as new."""
         sent = (LedgerRow.study == study) & LedgerRow.state.in_([Fate.SENT, Fate.STORED])
-        query = LedgerRow.select(LedgerRow.id).where(sent).limit(1)
-        return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
+        return has_tombstone(self._engine, study) or self._engine.has(LedgerRow.select(LedgerRow.id).where(sent))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool, removes: bool) -> None:
         if keeps:
             self._engine.run(Study.update(purged=now).where(Study.id == old.study))
         else:
-            self._drop_studies([old.study])
-        text = "the study is removed"
-        self._bus.record(Event(now, Kind.CLEARED, text, alarm=Alarm.CUT_OFF, subject=f"study {old.uid}"))
-        if not removes:  # its rows were only put back for a while; what came since would be among the last ones
-            return
-        why = "everything of its exams is done" if old.named else "no exam named it"
-        self._bus.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
+            self._drop_study(old.study)
+        subject = f"study {old.uid}"
+        self._bus.record(Event(now, Kind.CLEARED, "the study is removed", alarm=Alarm.CUT_OFF, subject=subject))
+        if removes:  # else its rows were only put back for a while; what came since would be among the last ones
+            why = "everything of its exams is done" if old.named else "no exam named it"
+            self._bus.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
 
-    def _drop_studies(self, studies: Sequence[int]) -> None:
+    def _drop_instances(self, keys: Sequence[int]) -> None:
+        self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
+        drop_rows(self._engine, keys)
+
+    def _drop_study(self, study: int) -> None:
         for table in (Facts, StudyIdentity, StudyHospital, StudyAccession):
-            self._engine.run(table.delete().where(table.study.in_(list(studies))))
-        self._engine.run(Study.delete().where(Study.id.in_(list(studies))))
+            self._engine.run(table.delete().where(table.study == study))
+        self._engine.run(Study.delete().where(Study.id == study))
 
     # -- files
 
     def removals(self) -> list[Files]:
         """Files that a former run of the node did not get to remove."""
-        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
+        rows = self._engine.rows(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places))
         return [_files(*row) for row in rows]
 
     @contextmanager
@@ -158,19 +156,17 @@ class Purge:
 
         While they go no other node catalogues into their study; that they are gone is noted at the end.
         """
+        same = Instance.sop_uid.in_([uids.sop for uids, _ in files.instances]) & Instance.purged.is_null()
+        here = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study).where(same)
         with self._engine.lock_names({uids.study for uids, _ in files.instances}):
-            mine = Removal.select(Removal.id).where(Removal.id == files.number).tuples()
-            yield self._unneeded(files) if self._engine.run(mine) else Files(files.number, ())
+            if self._engine.has(Removal.select(Removal.id).where(Removal.id == files.number)):
+                needed = set(self._engine.rows(here))
+                left = [(u, version) for u, version in files.instances if (u.study, u.sop, version) not in needed]
+                yield Files(files.number, left, files.places)
+            else:
+                yield Files(files.number, ())
             with self._engine.write():
                 self._engine.run(Removal.delete().where(Removal.id == files.number))
-
-    def _unneeded(self, files: Files) -> Files:
-        sops = [uids.sop for uids, _ in files.instances]
-        query = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study)
-        here = Instance.sop_uid.in_(sops) & Instance.purged.is_null()
-        needed = set(self._engine.run(query.where(here).tuples()))
-        left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
-        return Files(files.number, left, files.places)
 
     # -- what is older than the audit
 
@@ -178,46 +174,39 @@ class Purge:
         """Drop a batch of rows that are kept for the audit only: events, and what is known of purged studies."""
         with self._engine.write():
             # Their numbers rise with time; by `at` there is no index.
-            first = EventRow.select(EventRow.id, EventRow.at).order_by(EventRow.id).limit(BATCH).tuples()
-            old = [number for number, at in self._engine.run(first) if at < before]
+            first = EventRow.select(EventRow.id, EventRow.at).order_by(EventRow.id).limit(BATCH)
+            old = [number for number, at in self._engine.rows(first) if at < before]
             self._engine.run(EventRow.delete().where(EventRow.id.in_(old)))
         return len(old) + self._expire_instances(before)
 
     def _expire_instances(self, before: datetime) -> int:
         with self._engine.write():
-            oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1).tuples()
-            for (study,) in self._engine.run(oldest):
-                # As in `take`: what was added to it just now has made it a study that is here.
-                if not self._engine.run(
-                    Study.update(purged=Study.purged).where((Study.id == study) & (Study.purged < before))
-                ):
-                    return 1
-                if packed := forget(self._engine, study):
-                    return packed
-                mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()
-                keys = [row[0] for row in self._engine.run(mine)]
-                self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
-                drop_rows(self._engine, keys)
-                if len(keys) < BATCH:
-                    self._drop_studies([study])
-                return len(keys) + 1
-        return 0
+            oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1)
+            study = self._engine.value(oldest)
+            if study is None:
+                return 0
+            # As in `take`: what was added to it just now has made it a study that is here.
+            mine = (Study.id == study) & (Study.purged < before)
+            if not self._engine.run(Study.update(purged=Study.purged).where(mine)):
+                return 1
+            if packed := forget(self._engine, study):
+                return packed
+            keys = self._engine.column(Instance.select(Instance.id).where(Instance.study == study).limit(BATCH))
+            self._drop_instances(keys)
+            if len(keys) < BATCH:
+                self._drop_study(study)
+            return len(keys) + 1
 
 
-def _links() -> Any:
+def _links() -> Select:
     return ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
 
 
-def _referring() -> Any:
+def _referring() -> Select:
     """Versions of the outer query's instance that refer to others."""
     document = Instance.alias()
     same = (document.study == Instance.study) & (document.sop_uid == Instance.sop_uid)
     return Reference.select(Reference.instance).join(document, on=Reference.instance == document.id).where(same)
-
-
-def _unpacked() -> Any:
-    """Rows that are still to be packed: with a file, or put back."""
-    return Instance.purged.is_null() | ~fn.EXISTS(_referring())
 
 
 def _done(before: datetime, now: datetime) -> Any:

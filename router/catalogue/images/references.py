@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
@@ -23,26 +23,22 @@ class Decided:
     purged: bool
 
 
-class References:
+class References(Rows):
     """References of the newest versions of documents."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def marks(self, study_uids: Iterable[str]) -> Marks:
         """Marks of the instances of these studies that documents refer to."""
-        referred = self._referred(study_uids)
-        found: set[tuple[str, str]] = set()
-        for study in referred:
-            document = Instance.alias()
+        found: set[tuple[Any, ...]] = set()
+        mine = Study.uid.in_(list(study_uids)) & Study.referred
+        document = Instance.alias()
+        for study in self._engine.column(Study.select(Study.id).where(mine)):
             query = (
                 Reference.select(Reference.purpose, Reference.sop_uid)
                 .join(document, on=(Reference.instance == document.id) & document.newest)
                 .join(Instance, on=(Instance.sop_uid == Reference.sop_uid) & (Instance.study == study))
                 .distinct()
-                .tuples()
             )
-            found.update(self._engine.run(query))
+            found.update(self._engine.rows(query))
         return marks_of(found)
 
     def decided(self, exam: int, destination: str, sop_uids: Sequence[str]) -> list[Decided]:
@@ -53,14 +49,11 @@ class References:
             .join(Instance)
             .join(Study)
             .where(Study.uid.in_(studies) & (LedgerRow.destination == destination) & Instance.newest)
-            .tuples()
         )
-        rows: Any = [
-            row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
-        ]
         return [
             Decided(key=key, sop_uid=uid, fate=Fate(state), rule=rule, purged=purged is not None)
-            for key, uid, state, rule, purged in rows
+            for some in portions(sop_uids)
+            for key, uid, state, rule, purged in self._engine.rows(query.where(Instance.sop_uid.in_(some)))
         ]
 
     def leave_out(self, keys: Sequence[int], rule: str, now: datetime) -> None:
@@ -82,7 +75,3 @@ class References:
         with self._engine.write():
             for portion in portions(keys):
                 self._engine.run(LedgerRow.update(rule=rule).where(LedgerRow.id.in_(portion)))
-
-    def _referred(self, study_uids: Iterable[str]) -> list[int]:
-        mine = Study.uid.in_(list(study_uids)) & Study.referred
-        return [row[0] for row in self._engine.run(Study.select(Study.id).where(mine).tuples())]

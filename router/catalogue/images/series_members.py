@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.tables.images import Facts, Instance, Study
 from router.model import SeriesClass, SeriesFacts
 from router.remembered import remembered
@@ -25,32 +25,28 @@ class Classified:
     rule: str
 
 
-class SeriesMembers:
+class SeriesMembers(Rows):
     """Instances of studies, without what tells their versions apart."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of_study(self, study_uid: str) -> list[Classified]:
         """The newest versions of the study's instances, in the order in which they came."""
         columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.position,
                    Instance.series_class, Instance.rule)  # fmt: skip
         query = Instance.select(*columns).join(Study).where((Study.uid == study_uid) & Instance.newest)
-        rows: Any = self._engine.run(query.order_by(Instance.id).tuples())
         return [
             Classified(
                 Member(key=key, series_uid=series, sop_uid=sop, facts=facts, position=position),
                 SeriesClass(found),
                 rule,
             )
-            for key, series, sop, facts, position, found, rule in rows
+            for key, series, sop, facts, position, found, rule in self._engine.rows(query.order_by(Instance.id))
         ]
 
     def facts(self, numbers: Iterable[int]) -> dict[int, SeriesFacts]:
         """The facts of these numbers."""
         found: dict[int, SeriesFacts] = {}
         for portion in portions(list(set(numbers))):
-            rows: Any = self._engine.run(Facts.select(Facts.id, Facts.body).where(Facts.id.in_(portion)).tuples())
+            rows = self._engine.rows(Facts.select(Facts.id, Facts.body).where(Facts.id.in_(portion)))
             found.update((number, _facts(body)) for number, body in rows)
         return found
 
@@ -60,8 +56,8 @@ class SeriesMembers:
             return
         with self._engine.write():
             for (series_class, rule), keys in changes.items():
+                changed = Instance.update(series_class=series_class, rule=rule)
                 for portion in portions(keys):
-                    changed = Instance.update(series_class=series_class, rule=rule)
                     self._engine.run(changed.where(Instance.id.in_(portion)))
 
 
@@ -74,7 +70,7 @@ def facts_numbers(engine: Engine, study: int, facts: Iterable[SeriesFacts]) -> d
         rows = [{"study": study, "digest": digests[one], "body": bodies[one]} for one in portion]
         engine.run(Facts.insert_many(rows).on_conflict_ignore())
         mine = (Facts.study == study) & Facts.digest.in_([digests[one] for one in portion])
-        numbers.update(engine.run(Facts.select(Facts.digest, Facts.id).where(mine).tuples()))
+        numbers.update(engine.rows(Facts.select(Facts.digest, Facts.id).where(mine)))
     return {one: numbers[digest] for one, digest in digests.items()}
 
 
@@ -89,9 +85,8 @@ def changes_of(classes: Iterable[tuple[Classified, SeriesClass, str]]) -> dict[t
 
 def _body(facts: SeriesFacts) -> str:
     """Values that differ from their defaults."""
-    values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
-    known = {name: value for name, value in values if value != getattr(_DEFAULTS, name)}
-    return json.dumps(known, sort_keys=True)
+    values = {field.name: getattr(facts, field.name) for field in fields(facts)}
+    return json.dumps({n: value for n, value in values.items() if value != getattr(_DEFAULTS, n)}, sort_keys=True)
 
 
 @remembered(2**12, 2**12)  # series; characters

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -55,7 +55,7 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
     borne: set[int] = set()
     columns = (Instance.study, Instance.modality, Instance.identity)
     query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
-    for study, modality, identity, n in engine.run(query.group_by(*columns).tuples()):
+    for study, modality, identity, n in engine.rows(query.group_by(*columns)):
         counts[study].append((modality, n))
         borne.add(identity)
     for gone in summaries(engine, ids):
@@ -64,20 +64,13 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
             borne.add(identity)
     broken = (Instance.study.in_(ids) & Instance.newest) & Instance.damaged.is_null(False) & Instance.purged.is_null()
     lost = Instance.select(Instance.study, fn.COUNT(Instance.id)).where(broken).group_by(Instance.study)
-    damaged: dict[int, int] = dict(engine.run(lost.tuples()))
-    identities: dict[int, list[Identity]] = defaultdict(list)
-    outdated: set[int] = set()
+    damaged: dict[int, int] = dict(engine.rows(lost))
+    identities: dict[int, list[Any]] = defaultdict(list)
     mine = StudyIdentity.study.in_(ids)
-    for i in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
-        if i.id in borne:
-            identities[i.study_id].append(identity_of(i))
-            outdated |= {i.study_id} if is_outdated(i) else set()
-    return [
-        replace(
-            _study(row, identities[row.id], counts[row.id]), outdated=row.id in outdated, damaged=damaged.get(row.id, 0)
-        )
-        for row in rows
-    ]
+    for identity in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
+        if identity.id in borne:
+            identities[identity.study_id].append(identity)
+    return [_study(row, identities[row.id], counts[row.id], damaged.get(row.id, 0)) for row in rows]
 
 
 def identity_of(row: Any) -> Identity:
@@ -86,17 +79,28 @@ def identity_of(row: Any) -> Identity:
     return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
 
 
+def identities(engine: Engine, numbers: Iterable[int]) -> dict[int, Identity]:
+    """Patients and orders of rows of StudyIdentity, by number."""
+    found: dict[int, Identity] = {}
+    for some in portions(sorted(numbers)):
+        found |= {
+            row.id: identity_of(row) for row in engine.run(StudyIdentity.select().where(StudyIdentity.id.in_(some)))
+        }
+    return found
+
+
 def is_outdated(row: Any) -> bool:
     """Whether a row of StudyIdentity was read by former rules, and not all of it is ASCII, which reads one way."""
     texts = row.name + row.patient_id + row.accession_number + row.other_accession_numbers
     return row.reading < READING and not (texts.isascii() and "\\u" not in row.other_accession_numbers)
 
 
-def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
+def _study(row: Any, identities: Sequence[Any], counts: Sequence[tuple[str, int]], damaged: int) -> StudyHere:
     return StudyHere(
-        uid=row.uid, identities=tuple(identities), accession_number=row.accession_number, study_date=row.study_date,
-        study_time=row.study_time, description=row.description, manufacturer=row.manufacturer, model=row.model,
-        station_name=row.station_name, serial_number=row.serial_number, sending_ae=row.sending_ae,
+        uid=row.uid, identities=tuple(map(identity_of, identities)), accession_number=row.accession_number,
+        study_date=row.study_date, study_time=row.study_time, description=row.description,
+        manufacturer=row.manufacturer, model=row.model, station_name=row.station_name,
+        serial_number=row.serial_number, sending_ae=row.sending_ae,
         modalities=tuple(sorted({m for m, _ in counts if m})), instances=sum(n for _, n in counts), doubt=row.doubt,
-        last_received=row.last_received,
+        last_received=row.last_received, outdated=any(map(is_outdated, identities)), damaged=damaged,
     )  # fmt: skip

@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from peewee import Model
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.fields import InstantField
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Among, InsertMany
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, Tombstone, TombstoneKey
 from router.catalogue.db.tables.queue import CommitmentItem
@@ -32,7 +33,6 @@ _ENTRIES = Among(f"SELECT {', '.join(_LEDGER)} FROM ledger WHERE instance_id IN 
 _NEW_KEYS = InsertMany(TombstoneKey)
 # Studies that may have tombstones of these instances.
 _STUDIES = Among("SELECT DISTINCT study FROM tombstone_key WHERE sop IN (?)", TombstoneKey.sop)
-_INSTANT: Any = InstantField()
 
 Row = dict[str, Any]
 Columns = Mapping[str, Sequence[Any]]
@@ -54,17 +54,11 @@ class Summary:
     arrivals: Mapping[str, tuple[int, datetime, datetime]]
 
 
-def instant(value: int) -> datetime:
-    """The instant of a packed row's value."""
-    at: datetime = _INSTANT.python_value(value)
-    return at
-
-
 def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
     """Summaries of these studies' tombstones; a study may have several."""
     for some in portions(studies):
         query = Tombstone.select(Tombstone.study, Tombstone.summary).where(Tombstone.study.in_(some))
-        for study, text in engine.run(query.order_by(Tombstone.id).tuples()):
+        for study, text in engine.rows(query.order_by(Tombstone.id)):
             known = json.loads(text)
             yield Summary(
                 study=study, fates={(place, state): n for place, state, n in known["fates"]},
@@ -75,20 +69,16 @@ def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
 
 
 def packed(engine: Engine, studies: Sequence[int]) -> Iterator[tuple[list[Row], list[Row]]]:
-    """The rows of instances and of the ledger, as the tables have them; a ledger row's `instance_id` is the position of
-    its instance among those beside it."""
-    for _, body in _bodies(engine, studies):
-        yield _unpacked(body)
+    """Rows of instances and of the ledger; a ledger row's `instance_id` is its instance's position beside it."""
+    for _, instances, entries in _bodies(engine, studies):
+        yield instances, entries
 
 
 def bury(engine: Engine, study: int, keys: Sequence[int], fates: Mapping[Place, int], now: datetime) -> None:
-    """Pack these instances of the study with their ledger, of which `fates` counts what is to be counted.
-
-    Inside a transaction.
-    """
+    """Pack these instances of the study with their ledger, whose counts are `fates`. Inside a transaction."""
     instances = sorted(_rows(_INSTANCE, _INSTANCES.run(engine, keys)), key=lambda row: int(row["id"]))
     for row in instances:
-        row["purged"] = row["purged"] or _INSTANT.db_value(now)
+        row["purged"] = row["purged"] or Instance.purged.db_value(now)
     position = {row["id"]: n for n, row in enumerate(instances)}
     entries = [row | {_KEY: position[row[_KEY]]} for row in _rows(_LEDGER, _ENTRIES.run(engine, keys))]
     body = json.dumps([_columns(_INSTANCE, instances), _columns(_LEDGER, entries)], separators=(",", ":"))
@@ -118,21 +108,19 @@ def revive(engine: Engine, studies: Iterable[int]) -> None:
             continue
         with engine.write():
             engine.run(Study.update(purged=None).where(Study.id == study))  # another node that revives it waits here
-            for number, body in _bodies(engine, [study]):
-                instances, entries = _unpacked(body)
+            for number, instances, entries in _bodies(engine, [study]):
                 _put_back(engine, instances, entries)
                 _drop(engine, study, number, instances)
 
 
 def has_tombstone(engine: Engine, study: int) -> bool:
     """Whether something of the study is packed."""
-    return bool(engine.run(Tombstone.select(Tombstone.id).where(Tombstone.study == study).limit(1).tuples()))
+    return engine.has(Tombstone.select(Tombstone.id).where(Tombstone.study == study))
 
 
 def forget(engine: Engine, study: int) -> int:
     """Remove the study's first tombstone; return how many instances it held. Inside a transaction."""
-    for number, body in _bodies(engine, [study], 1):
-        instances, _ = _unpacked(body)
+    for number, instances, _ in _bodies(engine, [study], 1):
         _drop(engine, study, number, instances)
         return len(instances)
     return 0
@@ -145,9 +133,9 @@ def _drop(engine: Engine, study: int, number: int, instances: Sequence[Row]) -> 
 
 
 def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) -> None:
-    taken = Instance.select(Instance.id).where(Instance.id.in_([row["id"] for row in instances])).limit(1).tuples()
-    if engine.run(taken):  # SQLite gives the largest numbers again once their rows are gone
-        last = engine.run(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1).tuples())[0][0]
+    taken = Instance.select(Instance.id).where(Instance.id.in_([row["id"] for row in instances]))
+    if engine.has(taken):  # SQLite gives the largest numbers again once their rows are gone
+        last = engine.value(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1))
         instances = [row | {"id": last + n} for n, row in enumerate(instances, 1)]
     _insert(engine, Instance, instances)
     _insert(engine, LedgerRow, [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
@@ -165,21 +153,21 @@ def _insert(engine: Engine, model: type[Model], rows: Sequence[Row]) -> None:
         engine.execute(sql, [value for row in some for value in row.values()])
 
 
-def _bodies(engine: Engine, studies: Sequence[int], limit: int | None = None) -> list[tuple[int, bytes]]:
+def _bodies(
+    engine: Engine, studies: Sequence[int], limit: int | None = None
+) -> Iterator[tuple[int, list[Row], list[Row]]]:
+    """Tombstones with their rows unpacked, one after the other."""
     query = Tombstone.select(Tombstone.id, Tombstone.body).where(Tombstone.study.in_(list(studies)))
-    return [(number, bytes(body)) for number, body in engine.run(query.order_by(Tombstone.id).limit(limit).tuples())]
-
-
-def _unpacked(body: bytes) -> tuple[list[Row], list[Row]]:
-    instances, entries = (_from_columns(columns) for columns in json.loads(zlib.decompress(body)))
-    return instances, entries
+    for number, body in engine.rows(query.order_by(Tombstone.id).limit(limit)):
+        instances, entries = json.loads(zlib.decompress(bytes(body)))
+        yield number, _from_columns(instances), _from_columns(entries)
 
 
 def _key(sop_uid: str) -> int:
     """64 bits of a UID. Keys of one series mostly differ in the last bits, so that they are neighbours in the index."""
     head, _, tail = sop_uid.rpartition(".")
-    digests = [hashlib.sha256(part.encode()).digest() for part in (head, tail)]
-    return int.from_bytes(digests[0][:4] + digests[1][:4], "big", signed=True)
+    halves = (hashlib.sha256(part.encode()).digest()[:4] for part in (head, tail))
+    return int.from_bytes(b"".join(halves), "big", signed=True)
 
 
 def _rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Row]:
@@ -198,8 +186,7 @@ def _columns(names: Sequence[str], rows: Sequence[Row]) -> Columns:
 def _from_columns(columns: Columns) -> list[Row]:
     whole = dict(columns)
     for name in {"id", _KEY, _RECEIVED, "at"} & whole.keys():
-        total = 0
-        whole[name] = [total := total + step for step in columns[name]]
+        whole[name] = list(accumulate(columns[name]))
     return _rows(list(whole), zip(*whole.values(), strict=True))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.images import DismissedSender, Facts, Instance, Study, UnreportedDay
 from router.matching.images.unreported import Reported, Waiting
@@ -64,11 +65,8 @@ class Dismissal:
     until: datetime | None
 
 
-class Unreported:
+class Unreported(Rows):
     """Counts by rows of studies; no instance is read for it but by `contents`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def waiting(self) -> list[Waiting]:
         """Every study here that no exam names, the oldest first."""
@@ -79,10 +77,7 @@ class Unreported:
         return next(map(_waiting, _ONE_WAITING.run(self._engine, study_uid)), None)
 
     def headers(self) -> dict[str, list[dict[str, str]]]:
-        """Header texts of the studies that no exam names, by UID, under the keywords of [[share.exclude]].
-
-        A study has one for each patient and order in it.
-        """
+        """By UID, headers of unnamed studies under the keywords of [[share.exclude]]: one a patient and order."""
         found: dict[str, list[dict[str, str]]] = defaultdict(list)
         for uid, *values in _HEADERS.run(self._engine):
             found[uid].append(dict(zip(_KEYWORDS, values, strict=True)))
@@ -90,7 +85,6 @@ class Unreported:
 
     def reported(self, since: datetime) -> list[Reported]:
         """Studies of which something came since then and that exams name, by sender, study date and hour."""
-        instant = Study.first_received.python_value
         return [
             Reported(sender=sender, study_date=day, came=instant(int(came)), at=instant(int(hour) * _HOUR))
             for sender, day, hour, came in _REPORTED.run(self._engine, since)
@@ -98,17 +92,18 @@ class Unreported:
 
     def contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
         """How many instances these studies have, and of which modalities."""
-        return {uid: one for portion in portions(study_uids) for uid, one in self._contents(portion).items()}
-
-    def _contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
-        names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(study_uids)).tuples()))
-        mine = Instance.study.in_(list(names))
-        query = Instance.select(Instance.study, fn.COUNT(fn.DISTINCT(Instance.sop_uid))).where(mine)
-        counts: dict[int, int] = dict(self._engine.run(query.group_by(Instance.study).tuples()))
+        names: dict[int, str] = {}
+        counts: dict[int, int] = {}
         modalities: dict[int, set[str]] = defaultdict(set)
-        facts = Facts.select(Facts.study, Facts.body).where(Facts.study.in_(list(names)))
-        for study, body in self._engine.run(facts.tuples()):
-            modalities[study].add(json.loads(body).get("modality", ""))
+        for some in portions(study_uids):
+            here = dict(self._engine.rows(Study.select(Study.id, Study.uid).where(Study.uid.in_(some))))
+            names |= here
+            count = Instance.select(Instance.study, fn.COUNT(fn.DISTINCT(Instance.sop_uid)))
+            mine = Instance.study.in_(list(here))
+            counts |= dict(self._engine.rows(count.where(mine).group_by(Instance.study)))
+            facts = Facts.select(Facts.study, Facts.body).where(Facts.study.in_(list(here)))
+            for study, body in self._engine.rows(facts):
+                modalities[study].add(json.loads(body).get("modality", ""))
         return {
             uid: Contents(instances=counts.get(number, 0), modalities=tuple(sorted(modalities[number] - {""})))
             for number, uid in names.items()
@@ -119,17 +114,16 @@ class Unreported:
     def note(self, day: str, number: int) -> None:
         """Keep the number of the day, an ISO date."""
         row = UnreportedDay.insert(day=day, number=number)
+        row = row.on_conflict(conflict_target=[UnreportedDay.day], update={UnreportedDay.number: number})
         with self._engine.write():
-            self._engine.run(
-                row.on_conflict(conflict_target=[UnreportedDay.day], update={UnreportedDay.number: number})
-            )
+            self._engine.run(row)
 
     def numbers(self, first: str, end: str) -> list[int]:
         """The numbers of the days from `first` to before `end`; older ones are removed."""
         with self._engine.write():
             self._engine.run(UnreportedDay.delete().where(UnreportedDay.day < first))
         query = UnreportedDay.select(UnreportedDay.number).where(UnreportedDay.day < end).order_by(UnreportedDay.day)
-        return [int(number) for (number,) in self._engine.run(query.tuples())]
+        return self._engine.column(query)
 
     # -- dismissed
 
@@ -140,22 +134,19 @@ class Unreported:
 
     def dismiss(self, sender: str, why: str, who: str, at: datetime) -> None:
         """Keep that the sender's studies need no report, as a person says, until one of them gets its."""
-        row = DismissedSender.insert(sender=sender, why=why, who=who, at=at)
-        values = {DismissedSender.why: why, DismissedSender.who: who, DismissedSender.at: at}
-        update = {**values, DismissedSender.until: None}
+        row = DismissedSender.insert(sender=sender, why=why, who=who, at=at, until=None)
+        kept = [DismissedSender.why, DismissedSender.who, DismissedSender.at, DismissedSender.until]
         with self._engine.write():
-            self._engine.run(row.on_conflict(conflict_target=[DismissedSender.sender], update=update))
+            self._engine.run(row.on_conflict(conflict_target=[DismissedSender.sender], preserve=kept))
 
     def end(self, sender: str, until: datetime) -> None:
         """End the dismissal: a report of the sender came, so its studies count again from then on."""
         with self._engine.write():
-            mine = DismissedSender.sender == sender
-            self._engine.run(DismissedSender.update(until=until).where(mine))
+            self._engine.run(DismissedSender.update(until=until).where(DismissedSender.sender == sender))
 
 
 def _waiting(row: tuple[Any, ...]) -> Waiting:
     uid, sender, address, modality, study_date, came, last = row
-    instant = Study.first_received.python_value
     return Waiting(
         study_uid=uid, sender=sender, address=address, modality=modality, study_date=study_date, came=instant(came),
         last=instant(last),

@@ -4,11 +4,10 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from peewee import fn
+from peewee import Expression, Select, fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Document, Exam
 from router.catalogue.db.tables.images import WITHHELD_IN_LEDGER, Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.db.tables.queue import Delivery
@@ -29,17 +28,14 @@ class Request:
     named: frozenset[str]
 
 
-class Withheld:
+class Withheld(Rows):
     """Instances that are not to be sent before the one exam is approved that they name."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def companions(self, exams: Collection[int]) -> list[Companion]:
         """How these exams stand, by number."""
         deliveries: dict[int, dict[int, str]] = {exam: {} for exam in exams}
         of_them = Delivery.select(Delivery.exam, Delivery.id, Delivery.state).where(Delivery.exam.in_(sorted(exams)))
-        for exam, number, state in self._engine.run(of_them.order_by(Delivery.id).tuples()):
+        for exam, number, state in self._engine.rows(of_them.order_by(Delivery.id)):
             deliveries[exam][number] = state
         query = (
             Exam.select(Exam.id, Exam.approved_at.is_null(False), Exam.created, fn.MAX(Document.arrived))
@@ -54,7 +50,7 @@ class Withheld:
                 closed=bool(deliveries[exam]) and _CLOSED.issuperset(deliveries[exam].values()),
                 changed=max(created, arrived or created),
             )
-            for exam, approved, created, arrived in self._engine.run(query.tuples())
+            for exam, approved, created, arrived in self._engine.rows(query)
         ]  # fmt: skip
 
     def requests(self, studies: Iterable[str]) -> list[Request]:
@@ -63,24 +59,20 @@ class Withheld:
         columns = (StudyIdentity.id, Study.uid, StudyIdentity.other_accession_numbers)
         for some in portions(list(studies)):
             naming = Study.uid.in_(some) & (StudyIdentity.other_accession_numbers != "[]")
-            rows = self._engine.run(StudyIdentity.select(*columns).join(Study).where(naming).tuples())
+            rows = self._engine.rows(StudyIdentity.select(*columns).join(Study).where(naming))
             found += [Request(number, uid, frozenset(json.loads(named))) for number, uid, named in rows]
         return found
 
     def any(self, studies: Iterable[str]) -> bool:
         """Whether anything of these studies is withheld."""
-        for some in portions(list(studies)):
-            mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER
-            if self._engine.run(LedgerRow.select(LedgerRow.id).where(mine).limit(1).tuples()):
-                return True
-        return False
+        withheld = LedgerRow.select(LedgerRow.id).where(WITHHELD_IN_LEDGER)
+        found = (withheld.where(LedgerRow.study.in_(_numbers(some))) for some in portions(list(studies)))
+        return any(map(self._engine.has, found))
 
     def wanted(self, destination: str, requests: Sequence[Request]) -> bool:
         """Whether something that names these requests is selected for the destination."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED)
-        return bool(requests) and bool(
-            self._engine.run(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)).limit(1).tuples())
-        )
+        return bool(requests) and self._engine.has(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)))
 
     def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
         """Withhold the instances that name these requests and are undecided, or selected and not sent."""
@@ -89,15 +81,13 @@ class Withheld:
         decided = LedgerRow.select(LedgerRow.id).where(
             (LedgerRow.instance == Instance.id) & (LedgerRow.destination == destination)
         )
-        mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
-        new = mine & Instance.identity.in_([one.identity for one in requests]) & Instance.newest
-        new &= Instance.purged.is_null() & ~fn.EXISTS(decided)
+        new = _of_requests(requests) & Instance.newest & Instance.purged.is_null() & ~fn.EXISTS(decided)
         selected = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED) & _naming(requests)
         with self._engine.write():
             rows = [
                 {"destination": destination, "instance": key, "study": study, "state": Fate.WITHHELD, "rule": _RULE,
                  "at": now}
-                for key, study in self._engine.run(Instance.select(Instance.id, Instance.study).where(new).tuples())
+                for key, study in self._engine.rows(Instance.select(Instance.id, Instance.study).where(new))
             ]  # fmt: skip
             for some in portions(rows):
                 self._engine.run(LedgerRow.insert_many(some).on_conflict_ignore())
@@ -112,11 +102,14 @@ class Withheld:
                 self._engine.run(LedgerRow.delete().where(mine))
 
 
-def _numbers(studies: Sequence[str]) -> Any:
+def _numbers(studies: Sequence[str]) -> Select:
     return Study.select(Study.id).where(Study.uid.in_(studies))
 
 
-def _naming(requests: Sequence[Request]) -> Any:
+def _of_requests(requests: Sequence[Request]) -> Expression:
     mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
-    naming = mine & Instance.identity.in_([one.identity for one in requests])
-    return LedgerRow.instance.in_(Instance.select(Instance.id).where(naming))
+    return mine & Instance.identity.in_([one.identity for one in requests])
+
+
+def _naming(requests: Sequence[Request]) -> Expression:
+    return LedgerRow.instance.in_(Instance.select(Instance.id).where(_of_requests(requests)))

@@ -10,7 +10,7 @@ from typing import Any
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import AlarmCause, AlarmNewsRow, OpenAlarm
 from router.events import Event, Kind
@@ -19,11 +19,8 @@ from router.policy.folding import AlarmNews, Cause, Fold
 _INSERT = Insert(AlarmNewsRow)
 
 
-class NewsOfAlarms:
+class NewsOfAlarms(Rows):
     """Alarms raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def add(self, event: Event, destination: str) -> None:
         """Keep an alarm's event for the messages; part of the transaction around it."""
@@ -47,19 +44,27 @@ class NewsOfAlarms:
 
     def waits(self) -> bool:
         """Whether there are news."""
-        return bool(self._engine.run(AlarmNewsRow.select(AlarmNewsRow.id).limit(1).tuples()))
+        return self._engine.has(AlarmNewsRow.select(AlarmNewsRow.id))
 
     def standing(self) -> Mapping[Cause, int]:
         """How many alarms of each cause stand; a cause of which none does is left out."""
         columns = OpenAlarm.alarm, OpenAlarm.destination
-        query = OpenAlarm.select(*columns, fn.COUNT(OpenAlarm.subject)).group_by(*columns).tuples()
-        return {Cause(Alarm(alarm), destination): int(count) for alarm, destination, count in self._engine.run(query)}
+        query = OpenAlarm.select(*columns, fn.COUNT(OpenAlarm.subject)).group_by(*columns)
+        return {Cause(Alarm(alarm), destination): int(count) for alarm, destination, count in self._engine.rows(query)}
 
     def folds(self) -> Mapping[Cause, Fold]:
         """Every cause that is remembered."""
-        rows: Any = self._engine.run(AlarmCause.select())
-        found = [_fold(Cause(Alarm(row.alarm), row.destination), json.loads(row.fold)) for row in rows]
-        return {fold.cause: fold for fold in found}
+        found: dict[Cause, Fold] = {}
+        for alarm, destination, text in self._engine.rows(AlarmCause.select()):
+            cause, body = Cause(Alarm(alarm), destination), json.loads(text)
+            first, last = body["first"], body["last"]
+            found[cause] = Fold(
+                cause=cause, told=body["told"], came=body["came"], untold=body["untold"], names=tuple(body["names"]),
+                first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
+                last=None if last is None else datetime.fromisoformat(last),
+                changes=tuple(map(datetime.fromisoformat, body["changes"])),
+            )  # fmt: skip
+        return found
 
     def keep(self, fold: Fold, now: datetime) -> None:
         """Keep the cause as it is folded; remove one that is over."""
@@ -67,29 +72,6 @@ class NewsOfAlarms:
         with self._engine.write():
             self._engine.run(AlarmCause.delete().where(mine))
             if not fold.is_over(now):
-                alarm, destination = fold.cause.alarm, fold.cause.destination
-                self._engine.run(AlarmCause.insert(alarm=alarm, destination=destination, fold=_written(fold)))
-
-
-def _written(fold: Fold) -> str:
-    return json.dumps({name: value for name, value in asdict(fold).items() if name != "cause"}, default=_instant)
-
-
-def _instant(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)
-
-
-def _fold(cause: Cause, body: Mapping[str, Any]) -> Fold:
-    first, last = body["first"], body["last"]
-    return Fold(
-        cause=cause,
-        told=body["told"],
-        came=body["came"],
-        untold=body["untold"],
-        first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
-        names=tuple(body["names"]),
-        last=None if last is None else datetime.fromisoformat(last),
-        changes=tuple(map(datetime.fromisoformat, body["changes"])),
-    )
+                values = asdict(fold)
+                cause = values.pop("cause")
+                self._engine.run(AlarmCause.insert(**cause, fold=json.dumps(values, default=datetime.isoformat)))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
+from peewee import Expression, Select, fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.tables.node import OpenAlarm
 from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
@@ -48,60 +48,41 @@ def folded(alarms: Iterable[Standing]) -> list[ActiveAlarm]:
     groups: dict[tuple[Alarm, str], list[Standing]] = {}
     for one in sorted(alarms, key=lambda one: one.since):
         groups.setdefault((one.alarm, one.destination), []).append(one)
-    found = [_active(group) for group in groups.values()]
+    found = [
+        ActiveAlarm(alarm=alarm, destination=destination, count=len(group), since=group[0].since, text=group[0].text,
+                    subject=group[0].subject if len(group) == 1 else "",
+                    exams=tuple(dict.fromkeys(one.exam for one in group if one.exam is not None)))
+        for (alarm, destination), group in groups.items()
+    ]  # fmt: skip
     return sorted(found, key=lambda one: (bool(one.exams), one.since))
 
 
-def _active(group: Sequence[Standing]) -> ActiveAlarm:
-    first, exams = group[0], dict.fromkeys(one.exam for one in group if one.exam is not None)
-    return ActiveAlarm(
-        alarm=first.alarm, destination=first.destination, count=len(group), since=first.since, text=first.text,
-        subject=first.subject if len(group) == 1 else "", exams=tuple(exams),
-    )  # fmt: skip
-
-
-_COLUMNS = (
-    OpenAlarm.alarm, OpenAlarm.subject, OpenAlarm.text, OpenAlarm.exam, OpenAlarm.delivery, OpenAlarm.since,
-    OpenAlarm.destination,
-)  # fmt: skip
-
-
-class Alarms:
-    """Alarms that are not cleared. The event bus asks `is_news` before it reports one.
-
-    News is kept for the messages to people in the same transaction, by every node and every command.
-    """
+class Alarms(Rows):
+    """Alarms not cleared; the event bus asks `is_news`. News for the messages is kept in the same transaction."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._news = NewsOfAlarms(engine)
 
     def is_news(self, event: Event) -> bool:
         """Whether the event raises an alarm that is not raised yet, or clears one that is; keep that it does."""
-        subject = event.subject
-        stands = self._text(event.alarm, subject)
+        stands = self._text(event.alarm, event.subject)
         if event.kind == Kind.CLEARED:
             return stands is not None and self._remove(event)
-        return stands is None and self._enter(event, subject)
+        return stands is None and self._enter(event)
 
     def standing(self, exam: int | None = None, subjects: Sequence[str] = ()) -> Sequence[Standing]:
         """Alarms of one exam and about these subjects, or all, the oldest first."""
-        query = OpenAlarm.select(*_COLUMNS).order_by(OpenAlarm.since)
         mine = (OpenAlarm.exam == exam) | OpenAlarm.subject.in_(list(subjects))
-        return self._read(query if exam is None else query.where(mine))
+        return self._read(OpenAlarm.select() if exam is None else OpenAlarm.select().where(mine))
 
     def of(self, kinds: Collection[Alarm]) -> Sequence[Standing]:
         """Alarms of these kinds, the oldest first: of others, refused files say, there may be tens of thousands."""
-        return self._read(OpenAlarm.select(*_COLUMNS).where(OpenAlarm.alarm.in_(list(kinds))).order_by(OpenAlarm.since))
+        return self._read(OpenAlarm.select().where(OpenAlarm.alarm.in_(list(kinds))))
 
-    def _read(self, query: Any) -> Sequence[Standing]:
-        return [
-            Standing(
-                alarm=Alarm(alarm), subject=subject, text=text, exam=exam, delivery=delivery, since=since,
-                destination=destination,
-            )
-            for alarm, subject, text, exam, delivery, since, destination in self._engine.run(query.tuples())
-        ]  # fmt: skip
+    def _read(self, query: Select) -> Sequence[Standing]:
+        rows: list[dict[str, Any]] = self._engine.run(query.order_by(OpenAlarm.since).dicts())
+        return [Standing(**{**row, "alarm": Alarm(row["alarm"])}) for row in rows]
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
         """Whether this alarm is raised."""
@@ -109,8 +90,7 @@ class Alarms:
 
     def subjects(self, alarm: Alarm) -> frozenset[str]:
         """The subjects of this alarm."""
-        rows = self._engine.run(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm).tuples())
-        return frozenset(str(row[0]) for row in rows)
+        return frozenset(self._engine.column(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm)))
 
     def reword(self, alarm: Alarm, subject: str, text: str) -> None:
         """Change the text of an alarm that is raised; that is no news."""
@@ -120,21 +100,20 @@ class Alarms:
 
     def counts(self) -> dict[Alarm, int]:
         """The number of alarms of each kind that has any."""
-        query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm).tuples()
-        return {Alarm(alarm): int(number) for alarm, number in self._engine.run(query)}
+        query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm)
+        return {Alarm(alarm): int(number) for alarm, number in self._engine.rows(query)}
 
     def _text(self, alarm: Alarm | None, subject: str) -> str | None:
-        rows = self._engine.run(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)).tuples())
-        return str(rows[0][0]) if rows else None
+        text: str | None = self._engine.value(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)))
+        return text
 
-    def _enter(self, event: Event, subject: str) -> bool:
+    def _enter(self, event: Event) -> bool:
         destination = str(event.fields.get("destination", ""))
-        row = {"alarm": event.alarm, "subject": subject, "destination": destination, "text": event.text,
+        row = {"alarm": event.alarm, "subject": event.subject, "destination": destination, "text": event.text,
                "exam": event.exam, "delivery": event.delivery, "since": event.at}  # fmt: skip
         insert = OpenAlarm.insert(row).on_conflict_ignore().returning(OpenAlarm.alarm)
         with self._engine.write():
-            entered = bool(self._engine.run(insert))
-            if entered:
+            if entered := bool(self._engine.run(insert)):
                 self._news.add(event, destination)
             return entered
 
@@ -142,11 +121,10 @@ class Alarms:
         """Remove the alarm; the news of it names the destination at which it was raised, whatever the event names."""
         gone = OpenAlarm.delete().where(_is(event.alarm, event.subject)).returning(OpenAlarm.destination)
         with self._engine.write():
-            removed = self._engine.run(gone)
-            if removed:
+            if removed := self._engine.run(gone):
                 self._news.add(event, removed[0].destination)
             return bool(removed)
 
 
-def _is(alarm: Alarm | None, subject: str) -> Any:
+def _is(alarm: Alarm | None, subject: str) -> Expression:
     return (OpenAlarm.alarm == alarm) & (OpenAlarm.subject == subject)

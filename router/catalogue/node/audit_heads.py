@@ -5,7 +5,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.node import HeadRow
 from router.model import Head
 
@@ -14,17 +14,14 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class AuditHeads:
+class AuditHeads(Rows):
     """The heads of every node, in the order in which they were signed."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def add(self, head: Head) -> None:
         """Keep a head; it is the node's newest."""
         with self._engine.write():
             highest = HeadRow.select(fn.MAX(HeadRow.number)).where(HeadRow.node == head.node)
-            ((last,),) = self._engine.run(highest.tuples())
+            last = self._engine.value(highest)
             values: dict[str, Any] = {column.name: getattr(head, column.name) for column in _COLUMNS}
             self._engine.run(HeadRow.insert(number=(last or 0) + 1, **values))
 
@@ -40,7 +37,7 @@ class AuditHeads:
     def nodes(self) -> Sequence[str]:
         """The nodes that have signed any."""
         query = HeadRow.select(HeadRow.node).distinct().order_by(HeadRow.node)
-        return [str(node) for (node,) in self._engine.run(query.tuples())]
+        return self._engine.column(query)
 
     def prune(self, node: str, before: str) -> None:
         """Forget the node's heads of before this time (ISO 8601, UTC), but never the newest."""
@@ -50,5 +47,4 @@ class AuditHeads:
             self._engine.run(HeadRow.delete().where(mine & (HeadRow.at < before) & (HeadRow.number < newest)))
 
     def _read(self, query: Any) -> list[Head]:
-        names = [column.name for column in _COLUMNS]
-        return [Head(**dict(zip(names, row, strict=True))) for row in self._engine.run(query.tuples())]
+        return [Head(**row) for row in self._engine.run(query.dicts())]

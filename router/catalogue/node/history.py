@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import EventRow
 from router.events import Event, Kind
@@ -15,11 +15,8 @@ _NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SELECTED, Kind.SENT, 
 _INSERT = Insert(EventRow)
 
 
-class History:
+class History(Rows):
     """Event rows. Inside an `Engine.write()` the row is part of that transaction."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def keep(self, event: Event) -> None:
         """The subscriber."""
@@ -35,10 +32,8 @@ class History:
         """Events of these exams and studies, in order."""
         query = EventRow.select().where(EventRow.exam.in_(exams) | EventRow.study_uid.in_(studies))
         rows: Any = self._engine.run(query.order_by(EventRow.at, EventRow.id))
-        return [(row.at, _event(row)) for row in rows]
-
-
-def _event(row: Any) -> Event:
-    about: Any = {"exam": row.exam, "delivery": row.delivery, "study_uid": row.study_uid}
-    alarm = Alarm(row.alarm) if row.alarm else None
-    return Event(row.at, Kind(row.kind), row.text, who=row.who, **about, alarm=alarm, subject=row.subject)
+        return [
+            (r.at, Event(r.at, Kind(r.kind), r.text, who=r.who, exam=r.exam, delivery=r.delivery, study_uid=r.study_uid,
+                         alarm=Alarm(r.alarm) if r.alarm else None, subject=r.subject))
+            for r in rows
+        ]  # fmt: skip

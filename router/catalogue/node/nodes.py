@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, Rows
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.node import AbsentRow, Duty, NodeRow
 from router.catalogue.queue.association_leases import AssociationLeases
@@ -16,8 +17,6 @@ from router.clock import SharedClock
 from router.errors import DutyLost
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
 # A node gives a sign of life.
 _BEAT = Statement(
     "INSERT INTO node (name, seen) VALUES (?, NOW) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen", NodeRow.name
@@ -71,11 +70,11 @@ class Absence:
     taken: str
 
 
-class Nodes:
+class Nodes(Rows):
     """Signs of life and duties. A node has a duty until `until`, unless it takes it again before."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._slots = AssociationLeases(engine)
 
     def set_clock(self, clock: SharedClock) -> None:
@@ -83,7 +82,7 @@ class Nodes:
         if self._engine.is_shared:
             asked = clock.monotonic()
             ((now,),) = _TIME.run(self._engine)
-            clock.set_to(NodeRow.seen.python_value(now), asked, clock.monotonic())
+            clock.set_to(instant(now), asked, clock.monotonic())
 
     def beat(self, name: str) -> None:
         """Give a sign of life of this node."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import NotificationRow as Row
 from router.catalogue.db.tables.node import Setting, WayRow
@@ -33,10 +33,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:
-    """A way and why its messages do not arrive.
-
-    `waiting` counts those that are tried again, `refused` those that never arrive. `down` is false where others do.
-    """
+    """Why a way's messages do not arrive: `waiting` are tried again, `refused` never arrive; not `down`: others do."""
 
     way: str
     since: datetime
@@ -50,17 +47,14 @@ class Undelivered:
         return f"{self.error} ({', '.join(counts)})" if counts else self.error
 
 
-class Notifications:
+class Notifications(Rows):
     """The queues. One node at a time sends, in order; all of them may add."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def add(self, way: str, body: str, now: datetime) -> None:
         """Put a message at the end. Beyond MOST_WAITING the oldest are given up, and counted as refused."""
         with self._engine.write():
             _INSERT.run(self._engine, way=way, at=now, body=body)
-            surplus = self._count(way) - MOST_WAITING
+            surplus = int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(Row.way == way))) - MOST_WAITING
             if surplus > 0:
                 oldest = [one.id for one in self.waiting(way, surplus)]
                 self._engine.run(Row.delete().where(Row.id.in_(oldest)))
@@ -111,13 +105,10 @@ class Notifications:
             self._engine.run(WayRow.delete().where(WayRow.name.not_in(list(ways))))
 
     def fresh(self, marks: Collection[str]) -> frozenset[str]:
-        """The ways, by their marks, that were not there before; all of these are known from then on.
-
-        In a database that has never known any, none is new.
-        """
-        rows: Any = self._engine.run(Setting.select(Setting.value).where(Setting.name == _KNOWN).tuples())
-        known = frozenset(json.loads(rows[0][0])) if rows else frozenset(marks)
-        if not rows or known != frozenset(marks):
+        """Marks of ways not known before; all are known from then on. Where none was ever known, none is new."""
+        kept = self._engine.value(Setting.select(Setting.value).where(Setting.name == _KNOWN))
+        known = frozenset(marks if kept is None else json.loads(kept))
+        if kept is None or known != frozenset(marks):
             with self._engine.write():
                 self._engine.run(Setting.delete().where(Setting.name == _KNOWN))
                 self._engine.run(Setting.insert(name=_KNOWN, value=json.dumps(sorted(marks))))
@@ -126,26 +117,20 @@ class Notifications:
     def undelivered(self, now: datetime) -> Sequence[Undelivered]:
         """The ways on which messages do not arrive, or some of the last day never did, by name."""
         rows: Any = self._engine.run(WayRow.select().order_by(WayRow.name))
-        counts = self._counts()
+        query = Row.select(Row.way, fn.COUNT(Row.id), fn.MIN(Row.at)).group_by(Row.way)
+        counts = {way: (int(count), oldest) for way, count, oldest in self._engine.rows(query)}
         found = [
             Undelivered(way=row.name, since=row.since, error=row.error, waiting=counts.get(row.name, (0, now))[0],
                         refused=row.refused, down=row.down)
             for row in rows if row.down or now - row.since < _REMEMBERED
         ]  # fmt: skip
-        lying = [
+        known = {one.way for one in found}
+        found += [
             Undelivered(way=way, since=oldest, error=_NOBODY, waiting=count, refused=0, down=True)
             for way, (count, oldest) in counts.items()
-            if now - oldest > _LEFT_LYING and way not in {one.way for one in found}
+            if now - oldest > _LEFT_LYING and way not in known
         ]
-        return sorted([*found, *lying], key=lambda one: one.way)
-
-    def _counts(self) -> dict[str, tuple[int, datetime]]:
-        """By way: how many messages wait, and since when the oldest does."""
-        query = Row.select(Row.way, fn.COUNT(Row.id), fn.MIN(Row.at)).group_by(Row.way).tuples()
-        return {way: (int(count), oldest) for way, count, oldest in self._engine.run(query)}
-
-    def _count(self, way: str) -> int:
-        return int(self._engine.run(Row.select(fn.COUNT(Row.id)).where(Row.way == way).tuples())[0][0])
+        return sorted(found, key=lambda one: one.way)
 
     def _note_refused(self, way: str, error: str, now: datetime, count: int) -> None:
         known = self._way(way)

@@ -3,17 +3,18 @@
 Anybody may knock, so each table is bounded: refusals beyond its limit are counted together.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from peewee import SQL, fn
+from peewee import SQL, Expression, Field, Model, fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.node import RefusalRow, RefusedInstanceRow, RefusedSenderRow
+from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.events import Event, Kind
 from router.refusals import Why
 
@@ -97,21 +98,18 @@ _SENDER = (*_SENDER_KEY, "called", "why", "reason", "count", "untracked", "first
 _INSTANCE = ("sop_uid", "calling", "address", "at")
 
 
-def _fields(table: Any, names: Iterable[str]) -> list[Any]:
+def _fields(table: type[Model], names: Iterable[str]) -> list[Field]:
     return [getattr(table, name) for name in names]
 
 
 def _insert(table: str, columns: Sequence[str], key: Sequence[str], update: str) -> str:
-    marks, names, target = ", ".join("?" * len(columns)), ", ".join(map(_quoted, columns)), ", ".join(map(_quoted, key))
+    marks = ", ".join("?" * len(columns))
+    names, target = (", ".join(f'"{name}"' for name in some) for some in (columns, key))
     return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({target}) DO UPDATE SET {update}"  # noqa: S608 our own names
 
 
 def _where(key: Sequence[str]) -> str:
-    return " AND ".join(f"{_quoted(name)} = ?" for name in key)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+    return " AND ".join(f'"{name}" = ?' for name in key)
 
 
 # Enters refusals of a kind that is new on its day; another node may be quicker.
@@ -152,11 +150,8 @@ _SETTLE = Statement(
 )
 
 
-class Refusals:
+class Refusals(Rows):
     """Refusals, written in batches by the main process of each node."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def write(self, batch: Batch) -> None:
         """Add a batch, and have the exams evaluated whose studies are refused for the first time on a day."""
@@ -170,13 +165,17 @@ class Refusals:
                 self._engine.run(RefusedSenderRow.update(stored=at).where(mine))
             for sop_uid, at in batch.came.items():
                 self._engine.run(RefusedInstanceRow.update(came=at).where(RefusedInstanceRow.sop_uid == sop_uid))
-            self._touch_exams(studies, max((one.last for one in batch.counts), default=None))
+            for some in portions(sorted(studies)):
+                evaluate(self._engine, Exam.id.in_(exams_of(some)), max(one.last for one in batch.counts))
 
     def _count(self, one: RefusalCount) -> bool:
         """Whether it is the first of its kind."""
-        if self._added(one):
+        key = [getattr(one, name) for name in _KEY]
+        if _ADD.run(self._engine, one.count, one.last, one.reason, *key):
             return False
-        if self._has_room(one):
+        alike = RefusalRow.study_uid != "" if one.study_uid else RefusalRow.study_uid == ""
+        rows = self._number(RefusalRow, (RefusalRow.day == one.day) & alike)
+        if rows < (MOST_NAMED if one.study_uid else MOST_UNNAMED):
             _ENTER.run(self._engine, *(getattr(one, name) for name in _COLUMNS))
             return True
         if one.study_uid:
@@ -186,19 +185,8 @@ class Refusals:
             _ENTER.run(self._engine, *(getattr(others, name) for name in _COLUMNS))
         return False
 
-    def _added(self, one: RefusalCount) -> bool:
-        key = [getattr(one, name) for name in _KEY]
-        return bool(_ADD.run(self._engine, one.count, one.last, one.reason, *key))
-
-    def _has_room(self, one: RefusalCount) -> bool:
-        named = bool(one.study_uid)
-        alike = RefusalRow.study_uid != "" if named else RefusalRow.study_uid == ""
-        rows = self._number(RefusalRow, (RefusalRow.day == one.day) & alike)
-        return rows < (MOST_NAMED if named else MOST_UNNAMED)
-
-    def _number(self, table: Any, where: Any = None) -> int:
-        query = table.select(fn.COUNT(SQL("*")))
-        return int(self._engine.run((query if where is None else query.where(where)).tuples())[0][0])
+    def _number(self, table: type[Model], where: Expression | bool = True) -> int:
+        return int(self._engine.value(table.select(fn.COUNT(SQL("*"))).where(where)))
 
     def _add_sender(self, one: RefusedSender) -> None:
         key, said = [one.kind, one.calling, one.address], [one.why, one.called, one.why, one.reason]
@@ -215,11 +203,6 @@ class Refusals:
         for one in found[room:]:
             mine = _is(IMAGES, one.calling, one.address)
             self._engine.run(RefusedSenderRow.update(untracked=RefusedSenderRow.untracked + 1).where(mine))
-
-    def _touch_exams(self, studies: Collection[str], now: datetime | None) -> None:
-        for some in portions(sorted(studies)):
-            exams = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(some))
-            self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(exams)))
 
     # -- what is set aside
 
@@ -252,39 +235,34 @@ class Refusals:
         """Refusals since then of which nobody knows the study, the latest first."""
         return self._counts((RefusalRow.study_uid == "") & (RefusalRow.last >= since))
 
-    def _counts(self, where: Any) -> list[RefusalCount]:
-        query = RefusalRow.select(*_fields(RefusalRow, _COLUMNS)).where(where).order_by(RefusalRow.last.desc())
-        return [RefusalCount(**dict(zip(_COLUMNS, row, strict=True))) for row in self._engine.run(query.tuples())]
+    def _counts(self, where: Expression) -> list[RefusalCount]:
+        query = RefusalRow.select().where(where).order_by(RefusalRow.last.desc())
+        return [RefusalCount(**row) for row in self._engine.run(query.dicts())]
 
     def senders(self) -> list[RefusedSender]:
         """Every sender that is being refused, the first refused first."""
-        return list(self._senders())
-
-    def _senders(self) -> Iterator[RefusedSender]:
-        rows: Any = self._engine.run(RefusedSenderRow.select().order_by(RefusedSenderRow.first))
+        rows: list[dict[str, Any]] = self._engine.run(
+            RefusedSenderRow.select().order_by(RefusedSenderRow.first).dicts()
+        )
         if not rows:
-            return
+            return []
         place = (RefusedInstanceRow.calling, RefusedInstanceRow.address)
-        query = RefusedInstanceRow.select(*place, fn.COUNT(SQL("*"))).group_by(*place).tuples()
-        missing = {(calling, address): int(number) for calling, address, number in self._engine.run(query)}
-        for row in rows:
-            yield RefusedSender(
-                kind=row.kind, calling=row.calling, address=row.address, called=row.called, why=row.why,
-                reason=row.reason, count=row.count, untracked=row.untracked, first=row.first, last=row.last,
-                stored=row.stored, dismissed=row.dismissed, dismissal=row.dismissal,
-                missing=missing.get((row.calling, row.address), 0) if row.kind == IMAGES else 0,
-            )  # fmt: skip
+        query = RefusedInstanceRow.select(*place, fn.COUNT(SQL("*"))).group_by(*place)
+        missing = {(IMAGES, calling, address): int(count) for calling, address, count in self._engine.rows(query)}
+        return [
+            RefusedSender(**row, missing=missing.get((row["kind"], row["calling"], row["address"]), 0)) for row in rows
+        ]
 
     def missing(self) -> frozenset[str]:
         """Instances that were refused and have not been stored since."""
         query = RefusedInstanceRow.select(RefusedInstanceRow.sop_uid).where(RefusedInstanceRow.came.is_null())
-        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+        return frozenset(self._engine.column(query))
 
     # -- what is over
 
     def settle(self) -> None:
         """Forget the refused instances that are here whole by now."""
-        if self._engine.run(RefusedInstanceRow.select(RefusedInstanceRow.sop_uid).limit(1).tuples()):
+        if self._engine.rows(RefusedInstanceRow.select(RefusedInstanceRow.sop_uid).limit(1)):
             with self._engine.write():
                 _SETTLE.run(self._engine)
 
@@ -309,11 +287,11 @@ class Refusals:
     def expire(self, before: datetime) -> None:
         """Drop the counts whose last refusal was before then; what lies in quarantine waits for a person."""
         old = (RefusalRow.last < before) & (RefusalRow.place == "")
-        if self._engine.run(RefusalRow.select(RefusalRow.day).where(old).limit(1).tuples()):
+        if self._engine.rows(RefusalRow.select(RefusalRow.day).where(old).limit(1)):
             with self._engine.write():
                 self._engine.run(RefusalRow.delete().where(old))
 
 
-def _is(kind: str, calling: str, address: str) -> Any:
+def _is(kind: str, calling: str, address: str) -> Expression:
     mine = (RefusedSenderRow.kind == kind) & (RefusedSenderRow.calling == calling)
     return mine & (RefusedSenderRow.address == address)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
+from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.tables.exams import Document, Exam
+from router.catalogue.exams.evaluation import exams_of
 from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.queue.queue import Delivery, Queue
 from router.matching.exam.readiness import PERSON
@@ -15,22 +16,19 @@ from router.policy.states import State
 LOST = "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)"
 
 
-class Restore:
+class Restore(Rows):
     """Rows as a rebuild makes them."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def places(self) -> set[str]:
         """The places of all known documents."""
-        return {row[0] for row in self._engine.run(Document.select(Document.place).tuples())}
+        return set(self._engine.column(Document.select(Document.place)))
 
     def exam(self, number: int, hospital: str, branch: str, exam_id: str, now: datetime) -> int:
         """The exam's number; a new one gets `number`, under which its documents lie."""
         same = (Exam.hospital == hospital) & (Exam.branch == branch) & (Exam.exam_id == exam_id)
-        query = Exam.select(Exam.id).where(same).tuples()
-        for row in self._engine.run(query):
-            return int(row[0])
+        query = Exam.select(Exam.id).where(same)
+        if (known := self._engine.value(query)) is not None:
+            return int(known)
         with self._engine.write():
             self._engine.run(Exam.insert(id=number, hospital=hospital, branch=branch, exam_id=exam_id, created=now))
             self._engine.numbered(Exam)
@@ -39,7 +37,7 @@ class Restore:
 
     def has_exam(self, number: int) -> bool:
         """Whether there is an exam of that number."""
-        return bool(self._engine.run(Exam.select(Exam.id).where(Exam.id == number).tuples()))
+        return self._engine.has(Exam.select(Exam.id).where(Exam.id == number))
 
     def revision(self, exam: int, revision: int) -> None:
         """Note that this intake revision is taken, so that it is not given again."""
@@ -51,16 +49,14 @@ class Restore:
         """The exams to which any of these studies belongs."""
         found: set[int] = set()
         for portion in portions(list(studies)):
-            linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(portion))
-            found |= {row[0] for row in self._engine.run(linked.tuples())}
+            found.update(self._engine.column(exams_of(portion)))
         return found
 
     def under_way(self, queue: Queue) -> list[Delivery]:
-        """Deliveries that may have been sent since: on their way, or waiting for something else than approval, be it
-        that the cause of a doubt goes."""
+        """Deliveries that may have been sent since: on their way, or waiting or held for something but approval."""
         going = queue.in_state([State.READY, State.SENDING, State.DEFERRED])
-        approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False)).tuples()
-        known = {row[0] for row in self._engine.run(approved)}
+        approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False))
+        known = set(self._engine.column(approved))
         waiting = [one for one in queue.in_state([State.WAITING, State.HELD]) if one.held_by != PERSON]
         return going + [one for one in waiting if one.exam in known]
 

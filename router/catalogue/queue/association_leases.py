@@ -5,13 +5,11 @@ Every instant here is the database's own, as with duties.
 
 from datetime import timedelta
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.queue import SlotRow
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
 # Takes the first free one of so many slots; no row where all are taken.
 _TAKE = Statement(
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)"
@@ -36,11 +34,8 @@ _GIVE = Statement(
 _FREE = Statement("DELETE FROM slot WHERE node = ?", SlotRow.node)
 
 
-class AssociationLeases:
+class AssociationLeases(Rows):
     """A destination's slots are numbered from 1. One is its holder's until it is given back, or its lease ends."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def take(self, destination: str, limit: int, node: str, lease: timedelta) -> int | None:
         """Take one of the first `limit` slots for so long; its number, None when all are taken."""

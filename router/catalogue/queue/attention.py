@@ -1,11 +1,15 @@
 """Deliveries that are not done with, as they are judged, and the exams whose approval cannot be read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from peewee import Expression
+
+from router.catalogue.db.engine import Rows
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.queue import Delivery, UnreadRow
@@ -55,26 +59,18 @@ class Unread:
     deliveries: tuple[int, ...] = ()
 
 
-class OpenDeliveries:
+class OpenDeliveries(Rows):
     """Deliveries that are not done with. Of the exams that wait for their approval, which are many, nothing is read."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def deliveries(self, configured: Collection[tuple[str, Channel]]) -> list[Stuck]:
         """Those that may wait for a person: all but what waits for its approval or goes to one of these places."""
         rows = [row for statement in _STILL for row in statement.run(self._engine)]
-        for place in self._destinations():
+        place = ""
+        while (place := _NEXT.run(self._engine, place)[0][0]) is not None:  # each is found by its index alone
             for channel in Channel:
                 if (place, channel) not in configured:
                     rows += _OF_PLACE.run(self._engine, place, channel)
-        return [_stuck(row) for row in {row[0]: row for row in rows}.values()]
-
-    def _destinations(self) -> Iterator[str]:
-        """Every destination that there are deliveries to, each found by its index alone."""
-        name = ""
-        while (name := _NEXT.run(self._engine, name)[0][0]) is not None:
-            yield name
+        return list({row[0]: _stuck(row) for row in rows}.values())
 
     # -- approvals that cannot be read
 
@@ -96,31 +92,23 @@ class OpenDeliveries:
         """The exams whose approval cannot be read, or those of these, the oldest first; with their open deliveries."""
         return self._unread(True if exams is None else UnreadRow.exam.in_(sorted(exams)))
 
-    def _unread(self, condition: Any) -> list[Unread]:
+    def _unread(self, condition: Expression | bool) -> list[Unread]:
         mine = (Delivery.exam == UnreadRow.exam) & Delivery.state.in_(sorted(PENDING))
         columns = (UnreadRow.exam, UnreadRow.source, UnreadRow.part, UnreadRow.word, UnreadRow.since, Delivery.id)
         query = UnreadRow.select(*columns).join(Delivery, "LEFT JOIN", on=mine).where(condition)
-        found: dict[int, Unread] = {}
-        deliveries: dict[int, list[int]] = {}
-        for exam, source, part, word, since, delivery in self._engine.run(
-            query.order_by(UnreadRow.since, UnreadRow.exam, Delivery.id).tuples()
-        ):
-            approval = UnreadApproval(part=Part(part), word=word)
-            found[exam] = Unread(exam=exam, source=source, approval=approval, since=since)
-            deliveries.setdefault(exam, []).extend([] if delivery is None else [delivery])
+        rows = self._engine.rows(query.order_by(UnreadRow.since, UnreadRow.exam, Delivery.id))
         return [
-            Unread(exam=one.exam, source=one.source, approval=one.approval, since=one.since,
-                   deliveries=tuple(deliveries[one.exam]))
-            for one in found.values()
+            Unread(exam=exam, source=source, approval=UnreadApproval(part=Part(part), word=word), since=since,
+                   deliveries=tuple(row[-1] for row in mine if row[-1] is not None))
+            for (exam, source, part, word, since), mine in groupby(rows, key=lambda row: row[:-1])
         ]  # fmt: skip
 
 
 def _stuck(row: tuple[Any, ...]) -> Stuck:
     number, exam, destination, channel, state, changed, needs, held_by, error, *instants = row
-    at = Delivery.changed.python_value
-    due, next_try, lease_until, approved_at, check_at = map(at, instants)
+    due, next_try, lease_until, approved_at, check_at = map(Delivery.due.python_value, instants)
     return Stuck(
         id=number, exam=exam, destination=destination, channel=Channel(channel), state=State(state),
-        changed=at(changed), needs=tuple(map(Needs, needs.split())), held_by=held_by, error=error, due=due,
+        changed=instant(changed), needs=tuple(map(Needs, needs.split())), held_by=held_by, error=error, due=due,
         next_try=next_try, lease_until=lease_until, approved_at=approved_at, check_at=check_at,
     )  # fmt: skip

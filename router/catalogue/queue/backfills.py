@@ -1,20 +1,19 @@
 """Backfills: which stand and stood, how far they have come, and the turn of their next delivery."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from peewee import fn
+from peewee import Expression, Select, fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Engine, RecordedRows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, Study, Tombstone
 from router.catalogue.db.tables.queue import BackfillRow as Row
 from router.catalogue.db.tables.queue import BackfillTurn, Delivery
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.policy.backfill import Backfill, standing
 from router.policy.states import OPEN, State
 
@@ -49,28 +48,19 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """Extent of what was approved in a span and is kept back: `exams`, of which the images of `purged` are gone.
-
-    `size` in bytes is estimated by some of the others.
-    """
+    """Exams of a span that are kept back, those with `purged` images, and the others' `size`, estimated in bytes."""
 
     exams: int
     purged: int
     size: int
 
 
-class Backfills:
+class Backfills(RecordedRows):
     """Backfills, of which at most one stands: was begun and not stopped."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     def all(self) -> Sequence[Backfill]:
         """The one that stands and those that were stopped, in the order in which they were begun."""
-        names = [field.name for field in fields(Backfill)]
-        rows: Any = self._engine.run(Row.select().order_by(Row.since))
-        return [Backfill(**{name: getattr(row, name) for name in names}) for row in rows]
+        return [Backfill(**row) for row in self._engine.run(Row.select().order_by(Row.since).dicts())]
 
     def standing(self) -> Backfill | None:
         """The one that stands."""
@@ -78,11 +68,10 @@ class Backfills:
 
     def begin(self, wanted: Backfill, days: str) -> bool:
         """Begin it, with an event that names its `days`; False where one stands already."""
-        row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
         with self._engine.lock_names(["backfill"]), self._engine.write():
             if self.standing() is not None:
                 return False
-            self._engine.run(Row.insert(row))
+            self._engine.run(Row.insert(asdict(wanted)))
             self._engine.run(BackfillTurn.delete())
             self._bus.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", who=wanted.who))
         return True
@@ -100,17 +89,15 @@ class Backfills:
 
     def kept_back(self, span: Backfill, after: int = 0, limit: int | None = None) -> list[int]:
         """Exams of the span that are not shared, numbered after `after`, in order."""
-        mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
         kept = Delivery.select(Delivery.id).where((Delivery.exam == Exam.id) & (Delivery.state == State.NOT_SHARED))
-        query = Exam.select(Exam.id).where(mine & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
-        return [row[0] for row in self._engine.run(query.tuples())]
+        query = Exam.select(Exam.id).where(_in_span(span, after) & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
+        return self._engine.column(query)
 
     def still_open(self, span: Backfill, after: int, limit: int) -> list[int]:
         """Exams of the span, numbered after `after`, of which something without a due time is still to go, in order."""
-        mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
-        going = Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
-        query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(mine & going).distinct()
-        return [row[0] for row in self._engine.run(query.order_by(Exam.id).limit(limit).tuples())]
+        going = _in_span(span, after) & Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
+        query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(going).distinct()
+        return self._engine.column(query.order_by(Exam.id).limit(limit))
 
     def stages(self, span: Backfill) -> dict[Stage, int]:
         """How many exams approved in the span are at each stage."""
@@ -120,30 +107,25 @@ class Backfills:
     def extent(self, span: Backfill) -> Extent:
         """How much of the span is kept back."""
         exams = self.kept_back(span)
-        gone = {exam for some in portions(exams) for exam in self._purged(some)}
+        removed = ExamStudy.select(ExamStudy.exam).where(fn.EXISTS(_gone(Study.uid == ExamStudy.study_uid))).distinct()
+        gone = {one for some in portions(exams) for one in self._engine.column(removed.where(ExamStudy.exam.in_(some)))}
         left = [exam for exam in exams if exam not in gone]
         sample = left[:: -(-len(left) // _SAMPLE)] if left else []
-        size = self._size(sample) * len(left) // len(sample) if sample else 0
-        return Extent(exams=len(exams), purged=len(gone), size=size)
+        studies = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
+        newest = Instance.study.in_(studies.where(ExamStudy.exam.in_(sample))) & Instance.newest
+        size = int(self._engine.value(Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(newest)))
+        return Extent(exams=len(exams), purged=len(gone), size=size * len(left) // max(len(sample), 1))
 
     def purged(self, study_uids: Iterable[str]) -> bool:
         """Whether retention has removed images of one of these studies."""
-        uids = list(study_uids)
-        return any(self._engine.run(_gone(Study.uid.in_(some)).limit(1).tuples()) for some in portions(uids))
-
-    def _purged(self, exams: Sequence[int]) -> set[int]:
-        mine = ExamStudy.exam.in_(exams) & fn.EXISTS(_gone(Study.uid == ExamStudy.study_uid))
-        return {row[0] for row in self._engine.run(ExamStudy.select(ExamStudy.exam).where(mine).distinct().tuples())}
-
-    def _size(self, exams: Sequence[int]) -> int:
-        mine = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-        query = Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(
-            Instance.study.in_(mine.where(ExamStudy.exam.in_(exams))) & Instance.newest
-        )
-        return int(self._engine.run(query.tuples())[0][0])
+        return any(self._engine.has(_gone(Study.uid.in_(some))) for some in portions(list(study_uids)))
 
 
-def _gone(which: Any) -> Any:
+def _in_span(span: Backfill, after: int) -> Expression:
+    return (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
+
+
+def _gone(which: Expression) -> Select:
     packed = Tombstone.select(Tombstone.id).where(Tombstone.study == Study.id)
     return Study.select(Study.uid).where(which & (Study.purged.is_null(False) | fn.EXISTS(packed)))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.statement import Statement, listed
 from router.catalogue.db.tables.queue import Delivery
 from router.clock import require_aware
@@ -14,10 +14,7 @@ from router.policy.states import PENDING, State
 
 
 class Age(StrEnum):
-    """How much of its time a delivery has used, the youngest first.
-
-    `undue` has no due time: it is not approved, or a backfill's.
-    """
+    """How much of its time a delivery has used, the youngest first; `undue`: not approved, or a backfill's."""
 
     UNDUE = "undue"
     FIRST_HALF = "first-half"
@@ -58,23 +55,18 @@ _COUNT = Statement(
 )  # fmt: skip
 
 
-class Backlog:
+class Backlog(Rows):
     """Counts at an instant."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def counts(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
         """Counts of these places, those of 0 left out."""
-        return [count for place in places for count in self._of(place, require_aware(now))]
-
-    def _of(self, place: Place, now: datetime) -> list[BacklogCount]:
-        edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
-        rows = _COUNT.run(self._engine, *edges, place.destination, place.channel)
-        return [
-            BacklogCount(
-                destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],
-                deliveries=count, first_due=Delivery.due.python_value(first),
-            )
-            for state, age, count, first in rows
-        ]  # fmt: skip
+        now = require_aware(now)
+        found: list[BacklogCount] = []
+        for place in places:
+            edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
+            found += [
+                BacklogCount(destination=place.destination, channel=place.channel, state=State(state), age=_AGES[age],
+                             deliveries=count, first_due=Delivery.due.python_value(first))
+                for state, age, count, first in _COUNT.run(self._engine, *edges, place.destination, place.channel)
+            ]  # fmt: skip
+        return found

@@ -1,15 +1,17 @@
 """Breakers that are not closed, kept over restarts and for every node."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import Expression
+
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.model import Channel
 from router.policy.breaker import CLOSED, Breaker, Position
 
@@ -23,12 +25,8 @@ class OpenBreaker:
     breaker: Breaker
 
 
-class Breakers:
+class Breakers(RecordedRows):
     """One for each destination and channel, shared by its lanes on every node."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     def of(self, destination: str, channel: Channel) -> Breaker:
         """Closed where nothing else is known."""
@@ -42,17 +40,23 @@ class Breakers:
     def change(
         self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker]
     ) -> tuple[Breaker, Breaker]:
-        """Replace the breaker by what `decide` makes of it, under a lock; return it as it was and as it is.
-
-        Where it opens or closes, that is one event.
-        """
+        """Replace the breaker under a lock by what `decide` gives; an event if it opens or closes. Before and after."""
         with self._engine.lock_names([f"breaker {channel} {destination}"]), self._engine.write():
             before = self.of(destination, channel)
             after = decide(before)
             if after != before:
-                self._write(destination, channel, after)
+                self._engine.run(Row.delete().where(_is(destination, channel)))
+                if after != CLOSED:
+                    self._engine.run(Row.insert(destination=destination, channel=channel, **asdict(after)))
             if before.position != after.position != Position.HALF_OPEN:
-                self._tell(destination, channel, after, now)
+                closed = after.position == Position.CLOSED
+                text = (
+                    f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {after.why}"
+                )
+                self._bus.record(Event(
+                    now, Kind.CLEARED if closed else Kind.ALARM, text, alarm=Alarm.BREAKER,
+                    subject=f"{channel} to {destination}", fields={"destination": destination},
+                ))  # fmt: skip
         return before, after
 
     def forget(self, destination: str, channel: Channel) -> None:
@@ -65,41 +69,17 @@ class Breakers:
         with self._engine.write():
             self._engine.run(Row.update(probe_at=now).where(Row.position == Position.OPEN))
 
-    def _write(self, destination: str, channel: Channel, breaker: Breaker) -> None:
-        mine = _is(destination, channel)
-        self._engine.run(Row.delete().where(mine))
-        if breaker != CLOSED:
-            values = {
-                "destination": destination, "channel": channel, "position": breaker.position,
-                "failures": breaker.failures, "width": breaker.width, "since": breaker.since,
-                "probe_at": breaker.probe_at, "why": breaker.why, "outage": breaker.outage,
-            }  # fmt: skip
-            self._engine.run(Row.insert(values))
-
-    def _tell(self, destination: str, channel: Channel, breaker: Breaker, now: datetime) -> None:
-        closed = breaker.position == Position.CLOSED
-        text = f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {breaker.why}"
-        kind = Kind.CLEARED if closed else Kind.ALARM
-        subject, fields = f"{channel} to {destination}", {"destination": destination}
-        self._bus.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=subject, fields=fields))
-
-    def _select(self, condition: Any) -> list[OpenBreaker]:
+    def _select(self, condition: Expression | bool) -> list[OpenBreaker]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))
-        return [OpenBreaker(row.destination, Channel(row.channel), _breaker(row)) for row in rows]
+        found = []
+        for row in rows:
+            breaker = Breaker(
+                position=Position(row.position), failures=row.failures, width=row.width, since=row.since,
+                probe_at=row.probe_at, why=row.why, outage=Outage(row.outage),
+            )  # fmt: skip
+            found.append(OpenBreaker(row.destination, Channel(row.channel), breaker))
+        return found
 
 
-def _breaker(row: Any) -> Breaker:
-    outage = Outage(row.outage)
-    return Breaker(
-        position=Position(row.position),
-        failures=row.failures,
-        width=row.width,
-        since=row.since,
-        probe_at=row.probe_at,
-        why=row.why,
-        outage=outage,
-    )
-
-
-def _is(destination: str, channel: Channel) -> Any:
+def _is(destination: str, channel: Channel) -> Expression:
     return (Row.destination == destination) & (Row.channel == channel)

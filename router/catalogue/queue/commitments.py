@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
+from peewee import Select, fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import Commitment, CommitmentItem
+from router.catalogue.exams.evaluation import evaluate
 from router.catalogue.images.ledger import Fate, outdone
 
 
@@ -49,35 +50,27 @@ class Request:
     instances: int
 
 
-class Commitments:
+class Commitments(Rows):
     """Requests for storage commitment at all destinations."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     # -- asking
 
     def next_ask(self, exam: int, destination: str) -> datetime | None:
         """When the first of the exam's stored instances is to be asked for; None when none is stored."""
-        first = _stored(exam, destination, fn.MIN(LedgerRow.ask_at)).tuples()
-        rows: list[tuple[datetime | None]] = self._engine.run(first)
-        return rows[0][0]
+        first: datetime | None = self._engine.value(_stored(exam, destination, fn.MIN(LedgerRow.ask_at)))
+        return first
 
     def to_ask(self, exam: int, destination: str, now: datetime, limit: int) -> list[Uncommitted]:
         """The exam's stored instances whose time to be asked for has come, in the order in which they came."""
-        query = (
-            _stored(exam, destination, *_columns()).where(LedgerRow.ask_at <= now).order_by(Instance.id).limit(limit)
-        )
-        return _uncommitted(self._engine.run(query.tuples()))
+        query = _stored(exam, destination, *_columns()).where(LedgerRow.ask_at <= now).order_by(Instance.id)
+        return _uncommitted(self._engine.rows(query.limit(limit)))
 
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
         """Enter a request that is about to be sent."""
         with self._engine.write():
-            row = Commitment.insert(uid=transaction, destination=destination, asked=now)
-            number = self._engine.run(row.returning(Commitment.id))[0].id
-            for portion in portions(keys):
-                items = [{"commitment": number, "ledger": key} for key in portion]
-                self._engine.run(CommitmentItem.insert_many(items))
+            number = self._engine.run(Commitment.insert(uid=transaction, destination=destination, asked=now))
+            for some in portions([{"commitment": number, "ledger": key} for key in keys]):
+                self._engine.run(CommitmentItem.insert_many(some))
 
     def accepted(self, transaction: str, asked: datetime, ask_at: datetime) -> None:
         """Note that the destination has taken the request of `asked`: without a report it is asked again at `ask_at`.
@@ -98,9 +91,7 @@ class Commitments:
 
     def send_again(self, exam: int, destination: str, status: int, now: datetime) -> None:
         """Send again the instances that the destination last answered `status` for, where their time has come."""
-        missing = _stored(exam, destination, LedgerRow.id).where(
-            (LedgerRow.ask_at <= now) & (LedgerRow.status == status)
-        )
+        missing = _stored(exam, destination, LedgerRow.id).where(LedgerRow.ask_at <= now, LedgerRow.status == status)
         self._change(missing, Fate.SELECTED, now)
 
     def waive(self, exam: int, destination: str, now: datetime) -> None:
@@ -115,7 +106,7 @@ class Commitments:
 
     def asked_under(self, transaction: str) -> list[Uncommitted] | None:
         """The transaction's instances that are not settled, none once it is reported on; None when it is not ours."""
-        if not self._engine.run(Commitment.select(Commitment.id).where(Commitment.uid == transaction).tuples()):
+        if not self._engine.has(Commitment.select(Commitment.id).where(Commitment.uid == transaction)):
             return None
         query = (
             LedgerRow.select(*_columns())
@@ -123,9 +114,8 @@ class Commitments:
             .join(CommitmentItem, on=CommitmentItem.ledger == LedgerRow.id)
             .join(Commitment)
             .where((Commitment.uid == transaction) & Commitment.reported.is_null() & (LedgerRow.state == Fate.STORED))
-            .tuples()
         )
-        return _uncommitted(self._engine.run(query))
+        return _uncommitted(self._engine.rows(query))
 
     def settle(self, transaction: str, settled: Sequence[Settled], now: datetime) -> list[int]:
         """Write down a report in one transaction; the exams that it concerns, which are evaluated."""
@@ -137,42 +127,38 @@ class Commitments:
             self._engine.run(Commitment.update(reported=now).where(mine))
             for (fate, status, ask_at), keys in alike.items():
                 changes = {"state": fate, "status": status, "ask_at": ask_at, "at": now}
-                for portion in portions(keys):
-                    self._settle(portion, changes)
-            return self._touch([one.key for one in settled], now)
+                for some in portions(keys):
+                    # A row that was settled meanwhile, by the report of another request, stays as it is.
+                    open_ones = (LedgerRow.state == Fate.STORED) & LedgerRow.id.in_(some)
+                    self._engine.run(LedgerRow.update(changes).where(open_ones))
+                    if fate != Fate.STORED:
+                        self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(some)))
+            return self._evaluate([one.key for one in settled], now)
 
-    def _settle(self, keys: Sequence[int], changes: dict[str, Any]) -> None:
-        """A row that was settled meanwhile, by the report of another request, stays as it is."""
-        open_ones = (LedgerRow.state == Fate.STORED) & LedgerRow.id.in_(keys)
-        self._engine.run(LedgerRow.update(changes).where(open_ones))
-        if changes["state"] != Fate.STORED:
-            self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(keys)))
-
-    def _touch(self, keys: Sequence[int], now: datetime) -> list[int]:
+    def _evaluate(self, keys: Sequence[int], now: datetime) -> list[int]:
         query = ExamStudy.select(ExamStudy.exam).distinct().join(Study, on=Study.uid == ExamStudy.study_uid)
-        query = query.join(Instance).join(LedgerRow).tuples()
-        found = {row[0] for some in portions(keys) for row in self._engine.run(query.where(LedgerRow.id.in_(some)))}
-        for portion in portions(sorted(found)):
-            touched = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(portion))
-            self._engine.run(touched)
+        query = query.join(Instance).join(LedgerRow)
+        found = {exam for some in portions(keys) for exam in self._engine.column(query.where(LedgerRow.id.in_(some)))}
+        for some in portions(sorted(found)):
+            evaluate(self._engine, Exam.id.in_(some), now)
         return sorted(found)
 
     def destination(self, transaction: str) -> str:
         """The destination of a request; "" where the request is not ours."""
-        rows = self._engine.run(Commitment.select(Commitment.destination).where(Commitment.uid == transaction).tuples())
-        return next((str(row[0]) for row in rows), "")
+        query = Commitment.select(Commitment.destination).where(Commitment.uid == transaction)
+        return str(self._engine.value(query) or "")
 
     def reported(self, transaction: str) -> bool:
         """Whether the destination has reported on it."""
         mine = (Commitment.uid == transaction) & Commitment.reported.is_null(False)
-        return bool(self._engine.run(Commitment.select(Commitment.id).where(mine).tuples()))
+        return self._engine.has(Commitment.select(Commitment.id).where(mine))
 
     # -- for people
 
     def waiting(self) -> int:
         """How many rows of all destinations are stored and not committed."""
         query = LedgerRow.select(fn.COUNT(LedgerRow.id)).where(LedgerRow.state == Fate.STORED)
-        return int(self._engine.run(query.tuples())[0][0])
+        return int(self._engine.value(query))
 
     def requests(self, exam: int, destination: str) -> list[Request]:
         """The requests for instances of the exam that are not reported on, oldest first."""
@@ -184,9 +170,8 @@ class Commitments:
             .where(Commitment.reported.is_null())
             .group_by(Commitment.id, Commitment.uid, Commitment.asked)
             .order_by(Commitment.id)
-            .tuples()
         )
-        return [Request(*row) for row in self._engine.run(query)]
+        return [Request(*row) for row in self._engine.rows(query)]
 
 
 def _columns() -> tuple[Any, ...]:
@@ -205,7 +190,7 @@ def _uncommitted(rows: Iterable[Any]) -> list[Uncommitted]:
     ]
 
 
-def _stored(exam: int, destination: str, *columns: Any) -> Any:
+def _stored(exam: int, destination: str, *columns: object) -> Select:
     """Rows that are stored and not committed; an instance counts once, by its latest version that was not left out."""
     query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
     query = query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import Upload
 from router.catalogue.images.ledger import Fate
@@ -61,19 +61,15 @@ class LateReceipt:
 Late = LateAnswer | LateReceipt
 
 
-class LateResults:
+class LateResults(Rows):
     """Writes them into the ledger and the uploads."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def write(self, results: Sequence[Late]) -> list[Late]:
         """Write all in one transaction; those that changed something. To write one again changes nothing."""
         with self._engine.write():
-            return [one for one in results if self._written(one)]
-
-    def _written(self, one: Late) -> bool:
-        return self._answer(one) if isinstance(one, LateAnswer) else self._receipt(one)
+            return [
+                one for one in results if (self._answer(one) if isinstance(one, LateAnswer) else self._receipt(one))
+            ]
 
     def _answer(self, one: LateAnswer) -> bool:
         named = (Study.uid == one.uids.study) & (Instance.sop_uid == one.uids.sop) & (Instance.version == one.version)

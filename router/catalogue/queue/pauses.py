@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from peewee import Expression
+
+from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.queue import PauseRow as Row
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.policy.pause import EVERYWHERE, Pause
 
 
-class Pauses:
+class Pauses(RecordedRows):
     """At most one stands for each destination, and one for all of them."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     def standing(self) -> Sequence[Pause]:
         """Those that stand, the one of all destinations first."""
@@ -31,11 +29,10 @@ class Pauses:
     def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
         """Begin a pause of the destination, EVERY for all; False where such a pause stands already."""
         with self._engine.lock_names(["pause"]), self._engine.write():
-            if self._engine.run(Row.select(Row.since).where(_stands(destination)).tuples()):
+            if self._engine.has(Row.select(Row.since).where(_stands(destination))):
                 return False
-            row = {"destination": destination, "since": now, "who": who, "why": why, "ended_by": ""}
-            self._engine.run(Row.insert(row))
-            self._tell(destination, f"sending is paused to {_place(destination)}: {why}", who, now)
+            self._engine.run(Row.insert(destination=destination, since=now, who=who, why=why, ended_by=""))
+            self._record(destination, f"sending is paused to {destination or EVERYWHERE}: {why}", who, now)
         return True
 
     def end(self, destination: str, who: str, why: str, now: datetime) -> bool:
@@ -43,25 +40,18 @@ class Pauses:
         with self._engine.write():
             ended = self._engine.run(Row.update(until=now, ended_by=who).where(_stands(destination)))
             if ended:
-                text = f"sending goes on to {_place(destination)}{f': {why}' if why else ''}"
-                self._tell(destination, text, who, now)
+                text = f"sending goes on to {destination or EVERYWHERE}{f': {why}' if why else ''}"
+                self._record(destination, text, who, now)
         return bool(ended)
 
-    def _tell(self, destination: str, text: str, who: str, now: datetime) -> None:
+    def _record(self, destination: str, text: str, who: str, now: datetime) -> None:
         fields = {"destination": destination} if destination else {}
         self._bus.record(Event(now, Kind.DECIDED, text, who=who, fields=fields))
 
-    def _select(self, condition: Any) -> Sequence[Pause]:
+    def _select(self, condition: Expression) -> Sequence[Pause]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.since))
-        return [
-            Pause(destination=row.destination, since=row.since, who=row.who, why=row.why, until=row.until)
-            for row in rows
-        ]
+        return [Pause(destination=r.destination, since=r.since, who=r.who, why=r.why, until=r.until) for r in rows]
 
 
-def _stands(destination: str) -> Any:
+def _stands(destination: str) -> Expression:
     return (Row.destination == destination) & Row.until.is_null()
-
-
-def _place(destination: str) -> str:
-    return destination or EVERYWHERE

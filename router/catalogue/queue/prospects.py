@@ -6,7 +6,7 @@ from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Study
@@ -14,8 +14,6 @@ from router.catalogue.db.tables.queue import Delivery
 from router.model import Channel
 
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot
-
-
 _PLACE = (Delivery.destination, Delivery.channel)
 _READY = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
 _IN_ORDER = f"ORDER BY due, changed, id LIMIT {_MOST}"
@@ -36,11 +34,8 @@ class Queued:
     count: int
 
 
-class Prospects:
+class Prospects(Rows):
     """Reads the queue's index, and the studies of the exams that are asked for."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def queued(self, destination: str, channel: Channel, now: datetime) -> Queued:
         """In the order in which they are claimed: what is missed already comes after all that can still make it."""
@@ -63,7 +58,6 @@ class Prospects:
                 .join(Study, on=ExamStudy.study_uid == Study.uid)
                 .where(ExamStudy.exam.in_(list(portion)))
                 .group_by(ExamStudy.exam)
-                .tuples()
             )
-            found |= {int(exam): last for exam, last in self._engine.run(query)}
+            found |= dict(self._engine.rows(query))
         return found

@@ -5,16 +5,16 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import SQL, Field, fn
+from peewee import SQL, Expression, Field, fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.engine import RecordedRows, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.queue.backfills import take_turn
-from router.events import Event, EventBus, Kind
+from router.events import Event, Kind
 from router.model import Channel
 from router.policy.pause import EVERY
 from router.policy.retry import UNPROVED
@@ -25,10 +25,9 @@ from router.policy.states import PENDING, Needs, State, require_move
 class Delivery:
     """One exam to one destination by one channel.
 
-    `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination
-    has confirmed last, and `delivered_at` when. `held_by` says who holds it: "person" or a cause that the flow
-    clears by itself.
-    `lease` is the number of the claim: a worker whose number is no longer the row's has lost it.
+    `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination has confirmed
+    last, and `delivered_at` when. `held_by`: "person", or a cause that the flow clears by itself. `lease` is the number
+    of the claim: a worker whose number is no longer the row's has lost it.
     """
 
     id: int
@@ -60,17 +59,10 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 _COLUMNS: Sequence[Any] = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
-def _record(row: Any) -> Delivery:
-    values = [row[f.name] for f in fields(Delivery)]
-    record = dict(zip((f.name for f in fields(Delivery)), values, strict=True))
-    record["channel"], record["state"] = Channel(row["channel"]), State(row["state"])
-    record["waiting_for"] = tuple(Needs(word) for word in row["waiting_for"].split())
-    return Delivery(**record)
-
-
-def _read(row: tuple[Any, ...]) -> Delivery:
-    values = (column.python_value(value) for column, value in zip(_COLUMNS, row, strict=True))
-    return _record(dict(zip((f.name for f in fields(Delivery)), values, strict=True)))
+def _record(row: Mapping[str, Any]) -> Delivery:
+    waiting_for = tuple(Needs(word) for word in row["waiting_for"].split())
+    read = {"channel": Channel(row["channel"]), "state": State(row["state"]), "waiting_for": waiting_for}
+    return Delivery(**{**row, **read})
 
 
 def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
@@ -91,12 +83,8 @@ _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
 
-class Queue:
+class Queue(RecordedRows):
     """Every change of a delivery goes through here and is recorded as an event in the same transaction."""
-
-    def __init__(self, engine: Engine, bus: EventBus) -> None:
-        self._engine = engine
-        self._bus = bus
 
     # -- reading
 
@@ -112,20 +100,16 @@ class Queue:
         self, states: Collection[State], destination: str | None = None, limit: int | None = None
     ) -> list[Delivery]:
         """Deliveries in these states, by due time; not more than `limit`, those without a due time coming last."""
-        found: list[Delivery] = []
-        if limit is not None:
-            # One state after the other, each in the order of its index: nothing that is not shown is read.
-            for state in states:
-                found += self._first_of(state, destination or None, limit)
-            found.sort(key=lambda one: (one.due or _LAST, one.id))
-            return found[:limit]
-        condition = Row.state.in_(list(states))
-        return self._select(condition & (Row.destination == destination) if destination else condition)
+        if limit is None:
+            condition = Row.state.in_(list(states))
+            return self._select(condition & (Row.destination == destination) if destination else condition)
+        # One state after the other, each in the order of its index: nothing that is not shown is read.
+        found = [one for state in states for one in self._first_of(state, destination, limit)]
+        return sorted(found, key=_order)[:limit]
 
     def these(self, numbers: Iterable[int]) -> list[Delivery]:
         """Those of these numbers, by due time."""
-        found = [one for some in portions(list(numbers)) for one in self._select(Row.id.in_(some))]
-        return sorted(found, key=lambda one: (one.due or _LAST, one.id))
+        return sorted((one for some in portions(list(numbers)) for one in self._select(Row.id.in_(some))), key=_order)
 
     def with_due(self) -> list[Delivery]:
         """Open deliveries with a due time, in its order."""
@@ -144,14 +128,15 @@ class Queue:
 
     def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
         found: list[Delivery] = []
-        for statement in _FIRST if destination is None else _FIRST_OF_PLACE:
+        for statement in _FIRST_OF_PLACE if destination else _FIRST:
             if len(found) < limit:
-                place = () if destination is None else (destination,)
+                place = [destination] if destination else []
                 rows = statement.run(self._engine, state, *place, limit - len(found))
-                found += [_read(row) for row in rows]
+                read = [zip(_COLUMNS, row, strict=True) for row in rows]
+                found += [_record({column.name: column.python_value(value) for column, value in row}) for row in read]
         return found
 
-    def _select(self, condition: Any) -> list[Delivery]:
+    def _select(self, condition: Expression) -> list[Delivery]:
         query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
         return [_record(row) for row in self._engine.run(query)]
 
@@ -172,37 +157,31 @@ class Queue:
         self, delivery: Delivery, to: State, now: datetime, why: str, *, who: str = "node",
         changes: Mapping[str, object] | None = None,
     ) -> bool:  # fmt: skip
-        """Move if it is still where `delivery` says; False when somebody else has moved it meanwhile.
-
-        ForbiddenMove when the table has no such move. `changes` are further columns.
-        """
+        """Move it; False when it has moved meanwhile, ForbiddenMove where no such move is. `changes`: more columns."""
         require_move(delivery.state, to)
-        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+        where = _as_read(delivery)
         columns = {"state": to, "changed": now} | ({"delivered_at": now} if to == State.DELIVERED else {})
+        text = f"{delivery.state} -> {to}: {why}"
+        place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
+        event = Event(now, Kind.MOVED, text, who=who, exam=delivery.exam, delivery=delivery.id, fields=place)
         with self._engine.write():
             if not self._engine.run(Row.update({**columns, **(changes or {})}).where(where)):
                 return False
-            text = f"{delivery.state} -> {to}: {why}"
-            place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
-            self._bus.record(
-                Event(now, Kind.MOVED, text, who=who, exam=delivery.exam, delivery=delivery.id, fields=place)
-            )
+            self._bus.record(event)
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
         """Like `update`, by a person and with an event; False when the delivery has moved meanwhile."""
-        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
         with self._engine.write():
-            if not self._engine.run(Row.update(**changes).where(where)):
+            if not self._engine.run(Row.update(**changes).where(_as_read(delivery))):
                 return False
             self._bus.record(Event(now, Kind.DECIDED, text, who=who, exam=delivery.exam, delivery=delivery.id))
         return True
 
     def update(self, delivery: Delivery, **changes: object) -> None:
         """Change columns that are no move: what it waits for, its due time, its error."""
-        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
         with self._engine.write():
-            self._engine.run(Row.update(**changes).where(where))
+            self._engine.run(Row.update(**changes).where(_as_read(delivery)))
 
     # -- claiming
 
@@ -210,41 +189,40 @@ class Queue:
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
         at_most: int | None = None, *, missed_first: bool = False, undated: timedelta | None = timedelta(0),
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, `at_most` are under way, or sending
-        there is paused: once a pause is written, no node claims anything.
+        """Take the ready delivery that is due first; None when there is none, `at_most` are under way or sending there
+        is paused: once a pause is written, no node claims anything.
 
-        A delivery that is over its due time comes after all that can still make it, or before them by `missed_first`.
-        Of several due at one time the one that has waited longest goes first. A backfill's, which have no due time,
-        come last: one in `undated` at most, none where that is None.
+        Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
+        one time the longest waiting first; a backfill's, not due, last: one in `undated`, none where that is None.
         """
-        ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
+        ready = _ready(destination, channel)
         ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
         with self._engine.write():
             if at_most is not None and self.under_way(destination, channel) >= at_most:
                 return None
             first, then = (Row.due <= now, Row.due > now) if missed_first else (Row.due > now, Row.due <= now)
-            delivery = (
-                self._first_due(ready & first) or self._first_due(ready & then)
-                or self._first_undated(ready, (destination, channel), now, undated)
-            )  # fmt: skip
+            delivery = self._first_due(ready & first) or self._first_due(ready & then)
+            if delivery is None and undated is not None:
+                delivery = self._first(ready & Row.due.is_null(), Row.id)
+                if undated and delivery and not take_turn(self._engine, destination, channel, now, undated):
+                    return None
             if delivery is None:
                 return None
-            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": self._in(lease_for)}
-            changes = {"attempts": delivery.attempts + 1, **lease}
+            changes = {"attempts": delivery.attempts + 1, "lease": delivery.lease + 1, "lease_owner": owner,
+                       "lease_until": self._in(lease_for)}  # fmt: skip
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
 
     def under_way(self, destination: str, channel: Channel) -> int:
         """How many every node together is sending there."""
         mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
-        rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
-        return int(rows[0][0])
+        return int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(mine)))
 
     def senders(self) -> dict[str, int]:
         """The number of nodes that send to each destination now; destinations without one are left out."""
         live = (Row.state == State.SENDING) & (Row.lease_until >= self._in(timedelta(0)))
         count = fn.COUNT(Row.lease_owner.distinct())
-        rows: Any = self._engine.run(Row.select(Row.destination, count).where(live).group_by(Row.destination).tuples())
+        rows = self._engine.rows(Row.select(Row.destination, count).where(live).group_by(Row.destination))
         return {destination: int(number) for destination, number in rows}
 
     def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
@@ -252,26 +230,17 @@ class Queue:
 
         Where this one has no due time, every one that has one is more urgent.
         """
-        place = (Row.destination == delivery.destination) & (Row.channel == delivery.channel)
-        waits = place & (Row.state == State.READY)
+        waits = _ready(delivery.destination, delivery.channel)
         waits &= Row.due.is_null(False) if delivery.due is None else Row.due > now
         if delivery.due is not None and delivery.due > now:
             waits &= Row.due <= delivery.due
-        return bool(self._engine.run(Row.select(Row.id).where(waits).limit(1).tuples()))
+        return self._engine.has(Row.select(Row.id).where(waits))
 
-    def _first_due(self, condition: Any) -> Delivery | None:
+    def _first_due(self, condition: Expression) -> Delivery | None:
         # Without null in it, the order begins with the index's own on both engines.
         return self._first(condition, Row.due, Row.changed, Row.id)
 
-    def _first_undated(
-        self, ready: Any, place: tuple[str, Channel], now: datetime, gap: timedelta | None
-    ) -> Delivery | None:
-        if gap is None:
-            return None
-        found = self._first(ready & Row.due.is_null(), Row.id)
-        return found if found is not None and (not gap or take_turn(self._engine, *place, now, gap)) else None
-
-    def _first(self, condition: Any, *order: Any) -> Delivery | None:
+    def _first(self, condition: Expression, *order: object) -> Delivery | None:
         query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()
         return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
 
@@ -306,9 +275,8 @@ class Queue:
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again the deliveries whose lease ran out, and at start all of the `owner`'s."""
-        lost = self._lost(owner)
         lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
-        return self._make_ready(lost, now, STOPPED, lease)
+        return self._make_ready(self._lost(owner), now, STOPPED, lease)
 
     def run_out(self) -> bool:
         """Whether a lease has run out."""
@@ -316,18 +284,16 @@ class Queue:
 
     def _lost(self, owner: str | None) -> list[Delivery]:
         stale = Row.lease_until < self._in(timedelta(0))
-        return self._select(
-            (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
-        )
+        stale = stale if owner is None else stale | (Row.lease_owner == owner)
+        return self._select((Row.state == State.SENDING) & stale)
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
         """When the delivery was last given back without knowing what was sent; None if it never was."""
         lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
         mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
-        rows: Any = self._engine.run(
-            EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1).tuples()
-        )
-        return next((row[0] for row in rows), None)
+        query = EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1)
+        at: datetime | None = self._engine.value(query)
+        return at
 
     def _make_ready(self, deliveries: list[Delivery], now: datetime, why: str, changes: Mapping[str, object]) -> int:
         """Many at once, after an outage for instance, so that not each of them waits for the disk."""
@@ -342,7 +308,19 @@ class Queue:
     def find(self, text: str) -> list[Delivery]:
         """Deliveries of the exam whose ExamId, accession number or study UID is `text`, or contains it."""
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.contains(text))
-        exams = Exam.select(Exam.id).where(
-            Exam.exam_id.contains(text) | Exam.accession_number.contains(text) | Exam.id.in_(linked)
-        )
-        return self._select(Row.exam.in_(exams))
+        named = Exam.exam_id.contains(text) | Exam.accession_number.contains(text) | Exam.id.in_(linked)
+        return self._select(Row.exam.in_(Exam.select(Exam.id).where(named)))
+
+
+def _as_read(delivery: Delivery) -> Expression:
+    """The delivery's row, as long as nobody has moved it since."""
+    return (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+
+
+def _ready(destination: str, channel: Channel) -> Expression:
+    return (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
+
+
+def _order(delivery: Delivery) -> tuple[datetime, int]:
+    """By due time; deliveries without one come last."""
+    return delivery.due or _LAST, delivery.id

@@ -1,17 +1,18 @@
 """Renaming of a destination: its deliveries and ledger rows go on under another name."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.db.tables.images import LedgerRow, Study
 from router.catalogue.db.tables.queue import Delivery
+from router.catalogue.exams.evaluation import evaluate
 from router.catalogue.images.ledger import Fate
 from router.policy.states import CLOSED, State
 
@@ -27,41 +28,27 @@ class Renamed:
     left: int
 
 
-class Renaming:
+class Renaming(Rows):
     """Every step is safe to repeat: one that was cut short is finished by doing it again."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def counts(self, destination: str) -> Counter[State]:
         """How many deliveries go there, by state."""
         query = Delivery.select(Delivery.state, fn.COUNT(Delivery.id)).where(Delivery.destination == destination)
-        found = self._engine.run(query.group_by(Delivery.state).tuples())
-        return Counter({State(state): int(count) for state, count in found})
+        return Counter({State(state): int(count) for state, count in self._engine.rows(query.group_by(Delivery.state))})
 
     def rename(self, old: str, new: str, now: datetime) -> Renamed:
         """Rename the deliveries and ledger rows of `old`, some exams a transaction.
 
         Exams that are not delivered, or that something came of after their delivery, are evaluated again.
         """
-        moved = 0
-        for exams in self._portions(old):
+        mine = Delivery.select(Delivery.exam).where(Delivery.destination == old).distinct().order_by(Delivery.exam)
+        moved = last = 0
+        while exams := self._engine.column(mine.where(Delivery.exam > last).limit(_EXAMS_AT_ONCE)):
+            last = exams[-1]
             with self._engine.write():
                 self._rename_ledger(exams, old, new)
                 moved += self._rename_deliveries(exams, old, new, now)
         return Renamed(deliveries=moved, left=sum(self.counts(old).values()))
-
-    def _portions(self, destination: str) -> Iterator[Sequence[int]]:
-        """The exams with a delivery there, by number."""
-        last = 0
-        while True:
-            mine = (Delivery.destination == destination) & (Delivery.exam > last)
-            query = Delivery.select(Delivery.exam).where(mine).distinct().order_by(Delivery.exam)
-            exams = [row[0] for row in self._engine.run(query.limit(_EXAMS_AT_ONCE).tuples())]
-            if not exams:
-                return
-            yield exams
-            last = exams[-1]
 
     def _rename_ledger(self, exams: Collection[int], old: str, new: str) -> None:
         """Keep, of two rows, the one that the receiver answered, rather than one that was only decided."""
@@ -81,14 +68,11 @@ class Renaming:
         rows: Any = self._engine.run(Delivery.select(*columns, Delivery.delivered_at).where(both))
         taken = {(row.exam_id, row.channel) for row in rows if row.destination == new}
         chosen = [row for row in rows if row.destination == old and (row.exam_id, row.channel) not in taken]
-        numbers = [row.id for row in chosen]
-        self._engine.run(Delivery.update(destination=new).where(Delivery.id.in_(numbers)))
-        if evaluated := self._to_evaluate(chosen):
-            again = Exam.update(touched=Exam.touched + 1, check_at=now)
-            self._engine.run(again.where(Exam.id.in_(sorted(evaluated))))
+        self._engine.run(Delivery.update(destination=new).where(Delivery.id.in_([row.id for row in chosen])))
+        evaluate(self._engine, Exam.id.in_(self._to_evaluate(chosen)), now)
         return len(chosen)
 
-    def _to_evaluate(self, rows: Sequence[Any]) -> Collection[int]:
+    def _to_evaluate(self, rows: Sequence[Any]) -> list[int]:
         """Exams with a delivery that is not at its end, or was before something of the exam came."""
         exams = sorted({row.exam_id for row in rows})
         papers = Document.select(Document.exam, fn.MAX(Document.arrived)).where(Document.exam.in_(exams))
@@ -96,12 +80,11 @@ class Renaming:
         images = images.join(Study, on=(Study.uid == ExamStudy.study_uid))
         came: dict[int, datetime] = {}
         for query, exam in ((papers, Document.exam), (images, ExamStudy.exam)):
-            for number, at in self._engine.run(query.group_by(exam).tuples()):
+            for number, at in self._engine.rows(query.group_by(exam)):
                 came[number] = max(at, came.get(number, at))
-        return {row.exam_id for row in rows if not _is_settled(row, came.get(row.exam_id))}
-
-
-def _is_settled(row: Any, came: datetime | None) -> bool:
-    """Whether the delivery has ended, and nothing of its exam came after that."""
-    ended = row.delivered_at if row.state == State.DELIVERED else row.changed
-    return row.state in CLOSED and ended is not None and (came is None or came <= ended)
+        found = set()
+        for row in rows:
+            ended = row.delivered_at if row.state == State.DELIVERED else row.changed
+            if row.state not in CLOSED or ended is None or came.get(row.exam_id, ended) > ended:
+                found.add(row.exam_id)
+        return sorted(found)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
+from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement, listed
 from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery
@@ -16,9 +17,6 @@ from router.policy.states import PENDING, State
 # Since approval, by which the standard counts; the last group is everything older.
 AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
 _PENDING = listed(PENDING)
-_MICROSECOND = timedelta(microseconds=1)
-
-
 # Deliveries by destination, channel and state.
 _STATES = Statement("SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state")
 # Approved deliveries by place that are not done with: all, those over their due time, those approved since each age.
@@ -97,11 +95,8 @@ class Reload:
     text: str
 
 
-class Survey:
+class Survey(Rows):
     """Sums over the tables; none reads the rows of delivered exams one by one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def places(self, now: datetime) -> list[Place]:
         """Every destination and channel that has deliveries, by name."""
@@ -112,57 +107,41 @@ class Survey:
         ages = {(row[0], row[1]): row[2:] for row in _BY_AGE.run(self._engine, now, *bounds)}
         found = []
         for (destination, channel), mine in sorted(states.items()):
-            by_age, late = _by_age(ages.get((destination, channel)))
+            trouble = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in mine else []
+            whole, late, *younger = map(int, ages.get((destination, channel), (0,) * (len(AGES) + 2)))
+            by_age = tuple(
+                b - a for a, b in pairwise([0, *younger, whole])
+            )  # each of `younger` has the former ones too
             found.append(Place(
                 destination=destination, channel=Channel(channel), states=mine, ages=by_age, late=late,
-                trouble=self._last_trouble(destination, channel, mine),
+                trouble=str(trouble[0][0]) if trouble else "",
             ))  # fmt: skip
         return found
-
-    def _last_trouble(self, destination: str, channel: str, states: Mapping[State, int]) -> str:
-        found = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in states else []
-        return str(found[0][0]) if found else ""
 
     def due_soon(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
         """How many are due before `until` and not delivered, and the first of them."""
         count = int(_COUNT_DUE.run(self._engine, until)[0][0])
-        due = Delivery.due.python_value
         rows = _FIRST_DUE.run(self._engine, until, most) if count else []
         return count, [
-            DueSoon(
-                id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]), due=due(r[5]),
-                trouble=r[6] or ", ".join(r[7].split()),
-            )
+            DueSoon(id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]),
+                    due=instant(r[5]), trouble=r[6] or ", ".join(r[7].split()))
             for r in rows
         ]  # fmt: skip
 
     def nodes(self) -> Sequence[Heartbeat]:
         """Every node that has not left."""
-        return [Heartbeat(name, int(ago) * _MICROSECOND) for name, ago in _NODES.run(self._engine)]
+        return [Heartbeat(name, timedelta(microseconds=int(ago))) for name, ago in _NODES.run(self._engine)]
 
     def reloads(self, nodes: Sequence[str]) -> list[Reload]:
         """The last reload of each of these nodes that has reloaded since its start."""
         found = ((node, *row) for node in nodes for row in _CONFIGURED.run(self._engine, node))
-        instant = EventRow.at.python_value
         return [Reload(node, instant(at), text) for node, at, kind, text in found if kind == Kind.RELOADED]
 
 
 def former(places: Iterable[Place], configured: Collection[str]) -> Mapping[str, int]:
-    """Destinations that are not configured, and how many exams were delivered to each, by the channel of more.
-
-    A correction of such an exam goes nowhere.
-    """
+    """Exams delivered to each destination not configured, by the channel of more: their corrections go nowhere."""
     found: dict[str, int] = {}
     for place in places:
         if place.destination not in configured and (number := place.states.get(State.DELIVERED, 0)):
             found[place.destination] = max(number, found.get(place.destination, 0))
     return found
-
-
-def _by_age(row: tuple[int, ...] | None) -> tuple[tuple[int, ...], int]:
-    """From counts that each hold the younger ones too, to counts a group."""
-    if row is None:
-        return (0,) * (len(AGES) + 1), 0
-    whole, late, *younger = (int(each) for each in row)
-    up_to = [0, *younger, whole]
-    return tuple(b - a for a, b in pairwise(up_to)), late

@@ -1,9 +1,10 @@
 """Throughput of each destination, measured while sending: for the forecast."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from router.catalogue.db.engine import Engine
+from peewee import Expression
+
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
 from router.policy.forecast import Throughput
@@ -11,16 +12,12 @@ from router.policy.forecast import Throughput
 _SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
 
 
-class Throughputs:
+class Throughputs(Rows):
     """One for each destination and channel, of all nodes."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, destination: str, channel: Channel) -> Throughput:
         """The latest measurements."""
-        mine = (Row.destination == destination) & (Row.channel == channel)
-        rows: Any = self._engine.run(Row.select(Row.units, Row.seconds).where(mine).tuples())
+        rows = self._engine.rows(Row.select(Row.units, Row.seconds).where(_is(destination, channel)))
         return Throughput(*rows[0]) if rows else Throughput()
 
     def add(self, destination: str, channel: Channel, units: int, seconds: float, until: datetime) -> None:
@@ -29,18 +26,15 @@ class Throughputs:
         So the pace is that of all who send at the same time, and not that of one of them.
         """
         with self._engine.lock_names([f"pace {channel} {destination}"]), self._engine.write():
-            counted = self._counted(destination, channel)
+            counted = self._engine.value(Row.select(Row.counted).where(_is(destination, channel)))
             if counted is not None and counted <= until + _SKEW:
                 seconds = min(seconds, max((until - counted).total_seconds(), 0.0))
             pace = self.of(destination, channel).and_then(units, seconds)
-            values = {
-                "destination": destination, "channel": channel, "units": pace.units, "seconds": pace.seconds,
-                "counted": until,
-            }  # fmt: skip
-            key = {"conflict_target": [Row.destination, Row.channel]}
-            self._engine.run(Row.insert(values).on_conflict(**key, preserve=[Row.units, Row.seconds, Row.counted]))
+            values = {"units": pace.units, "seconds": pace.seconds, "counted": until}
+            row = Row.insert(destination=destination, channel=channel, **values)
+            place = [Row.destination, Row.channel]
+            self._engine.run(row.on_conflict(conflict_target=place, preserve=[Row.units, Row.seconds, Row.counted]))
 
-    def _counted(self, destination: str, channel: Channel) -> datetime | None:
-        mine = (Row.destination == destination) & (Row.channel == channel)
-        rows: Any = self._engine.run(Row.select(Row.counted).where(mine).tuples())
-        return rows[0][0] if rows else None
+
+def _is(destination: str, channel: Channel) -> Expression:
+    return (Row.destination == destination) & (Row.channel == channel)

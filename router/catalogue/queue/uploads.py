@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import Upload as Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """An upload of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
-
-    The checksums are SHA-256 of the two files, "" where they were not taken yet.
-    """
+    """An upload of a delivery, the `n`-th, the same at every retry; checksums are SHA-256, "" where not taken yet."""
 
     id: int
     n: int
@@ -30,26 +27,33 @@ class Frozen:
     pdf_checksum: str = ""
 
 
-class Uploads:
+class Uploads(Rows):
     """The uploads of report deliveries."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
 
     def of(self, delivery: int) -> list[Frozen]:
         """All uploads of a delivery, the first one first."""
         rows: Any = self._engine.run(Row.select().where(Row.delivery == delivery).order_by(Row.n))
-        return [_frozen(row) for row in rows]
+        return [
+            Frozen(
+                id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place,
+                pdf_place=row.pdf_place, refused=row.refused, receipt=row.receipt, receipt_place=row.receipt_place,
+                frozen=row.frozen, confirmed=row.confirmed, exam_checksum=row.exam_checksum or "",
+                pdf_checksum=row.pdf_checksum or "",
+            )
+            for row in rows
+        ]  # fmt: skip
 
     def freeze(
         self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime,
         exam_checksum: str = "", pdf_checksum: str = "",
     ) -> None:  # fmt: skip
         """Enter an upload whose exam JSON is durable at `exam_place`."""
-        places = {"exam_place": exam_place, "pdf_place": pdf_place, "exam_checksum": exam_checksum or None,
-                  "pdf_checksum": pdf_checksum or None}  # fmt: skip
+        row = Row.insert(
+            delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, exam_place=exam_place, pdf_place=pdf_place,
+            exam_checksum=exam_checksum or None, pdf_checksum=pdf_checksum or None,
+        )  # fmt: skip
         with self._engine.write():
-            self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
+            self._engine.run(row)
 
     def refuse(self, upload: int) -> None:
         """Note that this upload is not to be sent (again): the next one is filled again."""
@@ -58,14 +62,6 @@ class Uploads:
 
     def confirm(self, upload: int, receipt: str, receipt_place: str, now: datetime) -> None:
         """Enter the receipt, which is durable at `receipt_place`."""
+        confirmed = Row.update(receipt=receipt, receipt_place=receipt_place, confirmed=now)
         with self._engine.write():
-            changes = {"receipt": receipt, "receipt_place": receipt_place, "confirmed": now}
-            self._engine.run(Row.update(**changes).where(Row.id == upload))
-
-
-def _frozen(row: Any) -> Frozen:
-    return Frozen(
-        id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place, pdf_place=row.pdf_place,
-        refused=row.refused, receipt=row.receipt, receipt_place=row.receipt_place, frozen=row.frozen,
-        confirmed=row.confirmed, exam_checksum=row.exam_checksum or "", pdf_checksum=row.pdf_checksum or "",
-    )  # fmt: skip
+            self._engine.run(confirmed.where(Row.id == upload))

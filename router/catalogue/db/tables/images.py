@@ -172,10 +172,7 @@ class TombstoneKey(Model):
 
 
 class Removal(Model):
-    """Files that no row needs and that are about to be removed, as JSON.
-
-    `files` of a study: [series, SOP, version]; `places`: of reports, folders below the data folder.
-    """
+    """Files to remove, as JSON: `files` of a study, [series, SOP, version]; `places`, folders of reports."""
 
     id = AutoField()
     study_uid = CleanTextField()

@@ -46,10 +46,7 @@ EventRow.add_index(  # of millions of rows the few that say how a node was confi
 
 
 class OpenAlarm(Model):
-    """An alarm that is raised and not cleared. `subject` is what it is about, in ids of ours.
-
-    `destination` is the one that it concerns, "" where it concerns none alone.
-    """
+    """An alarm that is raised, about `subject`, in ids of ours; `destination` is "" where it concerns none alone."""
 
     alarm = CleanTextField()
     subject = CleanTextField()
@@ -169,10 +166,7 @@ class Duty(Model):
 
 
 class RefusalRow(Model):
-    """Refusals alike in all that is known of them, on one day by the hospital's clock: a RefusalCount.
-
-    `place` names the folder in quarantine of what was taken and set aside, "" where nothing was.
-    """
+    """Refusals alike in all that is known, on one day: a RefusalCount. `place`: their folder in quarantine, or ""."""
 
     day = CleanTextField()
     calling = KeyField()

@@ -17,10 +17,7 @@ from router.catalogue.db.tables.images import LedgerRow
 
 
 class Delivery(Model):
-    """One exam to one destination by one channel. `due` orders the queue; `legal_due` is the standard's.
-
-    `expected` is when it will be delivered by the last forecast.
-    """
+    """An exam to a destination by a channel. `due` orders the queue; `legal_due`: the standard's; `expected`: ours."""
 
     id = AutoField()
     exam = ForeignKeyField(Exam, index=False)
@@ -162,10 +159,7 @@ class CommitmentItem(Model):
 
 
 class Upload(Model):
-    """A frozen revision of an exam for a destination: what was or will be sent, and its receipt.
-
-    The checksums are SHA-256 of the two files, null where they were not taken yet.
-    """
+    """A frozen revision of an exam for a destination, and its receipt; checksums are SHA-256, null where not taken."""
 
     id = AutoField()
     delivery = ForeignKeyField(Delivery, index=False)

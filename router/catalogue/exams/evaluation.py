@@ -1,0 +1,19 @@
+"""Requests to evaluate exams again, by what they have in common."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from peewee import Expression, Select
+
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables.exams import Exam, ExamStudy
+
+
+def exams_of(study_uids: Collection[str] | Select) -> Select:
+    """A query of the exams that have one of these studies."""
+    return ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(study_uids))
+
+
+def evaluate(engine: Engine, which: Expression, now: datetime) -> None:
+    """Have the exams evaluated that meet the condition. Inside a transaction."""
+    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(which))
