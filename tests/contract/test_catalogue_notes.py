@@ -171,6 +171,21 @@ def test_a_key_object_sends_nothing_that_the_selection_would_keep_back(scene: Sc
     assert scene.events == []
 
 
+def test_what_is_held_for_a_person_is_left_out_once_a_note_rejects_it(scene: Scene) -> None:
+    first = slices(2, 1.0, 1.0)
+    scene.catalogue.instances.add(first)
+    scene.select()
+    scene.send_all()
+    other = replace(first[1].header.patient, patient_id="P2", name="Li^Si")
+    foreign = new(1, first[1].header.facts, patient=other, position=9.0)
+    digests = instance(1, digest="other").digests
+    scene.catalogue.instances.add([replace(foreign, version=2, digests=digests), document(50, 113001, "1.2.1.1")])
+    for _ in range(2):
+        scene.select()
+    entries = scene.catalogue.ledger.entries(scene.exam, CLOUD)
+    assert {one.version: one.fate for one in entries if one.uids.sop == "1.2.1.1"} == {1: Fate.SENT, 2: Fate.FILTERED}
+
+
 def test_a_document_of_another_study_counts_and_has_the_exam_evaluated(scene: Scene) -> None:
     scene.catalogue.instances.add(slices(3, 5.0, 5.0))
     case = scene.catalogue.exams.case(scene.exam)

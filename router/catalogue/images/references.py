@@ -57,10 +57,12 @@ class References(Rows):
         ]
 
     def leave_out(self, keys: Sequence[int], rule: str, now: datetime) -> None:
-        """Leave out those of the instances that were to be sent, or set aside as late or cut off."""
+        """Leave out those of the instances that were to be sent, or set aside."""
         with self._engine.write():
             for portion in portions(keys):
-                unsent = LedgerRow.id.in_(portion) & LedgerRow.state.in_([Fate.SELECTED, Fate.LATE, Fate.CUT])
+                unsent = LedgerRow.id.in_(portion) & LedgerRow.state.in_(
+                    [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT]
+                )
                 self._engine.run(LedgerRow.update(state=Fate.FILTERED, rule=rule, at=now).where(unsent))
 
     def reopen(self, keys: Sequence[int]) -> None:
