@@ -20,6 +20,7 @@ from hypothesis import settings
 import router
 from catalogue_rows import Database
 from desk import Desk, OpenDesk
+from nursery import NURSERY
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.db.tables import TABLES
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Programs that tests start by the hundred need not be compiled by each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Nor need those that nodes start: each receive worker would load half of the program.
+NURSERY.forks_workers = True
 # The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from textwrap import dedent
 
 from nursery import NURSERY
@@ -38,12 +37,7 @@ class Cost:
 
 def cost(source: str) -> Cost:
     """Run `source`, which defines work(), and measure that call."""
-    program = _BEFORE + dedent(source) + _MEASURED
-    with TemporaryFile() as told:
-        child = NURSERY.start(["-c", program], told)
-        with child.stdout:
-            answer = child.stdout.read().decode()
-        told.seek(0)
-        assert child.wait(120) == 0, f"{child.poll()}: {told.read()[-500:].decode()}"
-    memory, seconds, said = answer.strip().split(" ", 2)
+    done = NURSERY.run(["-c", _BEFORE + dedent(source) + _MEASURED], 120)
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-500:]}"
+    memory, seconds, said = done.stdout.strip().split(" ", 2)
     return Cost(int(memory) / 1024, float(seconds), said)

@@ -104,8 +104,7 @@ def _inline(table: Mapping[str, str]) -> str:
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """One of the product's commands, as a process, to its end."""
-    call = [sys.executable, "-m", "router.cli", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True, timeout=40, check=False)
+    return NURSERY.run(list(map(str, arguments)), 40)
 
 
 def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -120,12 +119,22 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
 OURS = ("-m", "router.cli")
 
 
-def _started(program: Sequence[str], arguments: Sequence[str], stderr: IO[bytes]) -> "Child | subprocess.Popen[bytes]":
-    if program == OURS:
-        return NURSERY.start(arguments, stderr)
-    if program[0] == "nursery":
-        return NURSERY.start(["-c", *program[1:], *arguments], stderr)
-    return subprocess.Popen([sys.executable, *program, *arguments], stdout=subprocess.PIPE, stderr=stderr)
+def _started(
+    program: Sequence[str], arguments: Sequence[str], stderr: IO[bytes]
+) -> "tuple[Child | subprocess.Popen[bytes], IO[bytes]]":
+    """The process, and its stdout."""
+    stdout, into = os.pipe()
+    try:
+        process: Child | subprocess.Popen[bytes]
+        if program == OURS:
+            process = NURSERY.start(arguments, into, stderr.fileno())
+        elif program[0] == "nursery":
+            process = NURSERY.start(["-c", *program[1:], *arguments], into, stderr.fileno())
+        else:
+            process = subprocess.Popen([sys.executable, *program, *arguments], stdout=into, stderr=stderr)
+    finally:
+        os.close(into)
+    return process, os.fdopen(stdout, "rb", buffering=0)
 
 
 class Process:
@@ -137,7 +146,7 @@ class Process:
     def __init__(self, log: Path, *arguments: object, program: Sequence[str] = OURS) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            self._process = _started(program, list(map(str, arguments)), stderr)
+            self._process, self._stdout = _started(program, list(map(str, arguments)), stderr)
         self.ready_line = self._first_line()
         self.rest_of_stdout = b""
         if not self.ready_line.startswith("ready "):
@@ -177,10 +186,9 @@ class Process:
         self._process.terminate()
 
     def _first_line(self) -> str:
-        assert self._process.stdout is not None
         line, end = b"", time.monotonic() + _START_SECONDS
-        while not line.endswith(b"\n") and select.select([self._process.stdout], [], [], end - time.monotonic())[0]:
-            byte = os.read(self._process.stdout.fileno(), 1)
+        while not line.endswith(b"\n") and select.select([self._stdout], [], [], end - time.monotonic())[0]:
+            byte = os.read(self._stdout.fileno(), 1)
             if not byte:
                 break
             line += byte
@@ -188,16 +196,15 @@ class Process:
 
     def ended(self, seconds: float) -> int:
         """Wait for its end; its exit status. Fails when it takes longer."""
-        assert self._process.stdout is not None
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
             pytest.fail(f"still running {seconds} s after it was asked to end; its log ends\n{tail(self.log)}")
-        if not self._process.stdout.closed:
-            self.rest_of_stdout = self._process.stdout.read()
-            self._process.stdout.close()
+        if not self._stdout.closed:
+            self.rest_of_stdout = self._stdout.read()
+            self._stdout.close()
         return status
 
 

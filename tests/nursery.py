@@ -1,10 +1,13 @@
 """Commands of ours as processes that need not load the program first: they are forked from one that has loaded it.
 
 Half of the suite's processor time would go into loading the same modules for each node and each platform. A forked
-process is as real as another: it has a number, a memory and files of its own, and dies of SIGKILL.
+process is as real as another: it has a number, a memory and files of its own, and dies of SIGKILL. The same holds for
+the receive workers of a node, which are forked from a process that its node forks before it has threads.
 """
 
 import atexit
+import ctypes
+import fcntl
 import gc
 import json
 import os
@@ -13,33 +16,41 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
-_LONGEST = 2**17  # bytes of a request
+_LONGEST, _MOST_HANDLES = 2**17, 3  # of a request: bytes, descriptors
 _LOADED = (
     "router.node.node", "router.cli.run", "router.cli.platform", "router.trial.platform.service",
     "router.admin.console.console", "router.node.receive_worker",
 )  # fmt: skip
 
 
-class Child:
-    """A forked command, with what the tests use of `subprocess.Popen`; its stdout is a pipe."""
+_COMMAND_LINE = 1024  # bytes: room for the arguments of a forked process, which /proc shows
 
-    def __init__(self, nursery: "Nursery", pid: int, stdout: IO[bytes]) -> None:
+
+class Child:
+    """A forked command, with what is used of `subprocess.Popen`."""
+
+    def __init__(self, nursery: "Nursery", pid: int) -> None:
         self.pid = pid
-        self.stdout = stdout
         self._nursery = nursery
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
 
     def poll(self) -> int | None:
         """The exit status as of Popen; None while it runs."""
         return self._nursery.status(self.pid, 0.0)
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def wait(self, timeout: float = 120.0) -> int:
         """Raises subprocess.TimeoutExpired."""
         status = self._nursery.status(self.pid, timeout)
         if status is None:
@@ -61,21 +72,41 @@ class Child:
 class Nursery:
     """The process that has loaded the program, started at the first command. Its children outlive it."""
 
-    def __init__(self) -> None:
+    def __init__(self, here: socket.socket | None = None) -> None:
+        self.forks_workers = False  # whether nodes fork their receive workers, too
         self._lock = threading.Lock()
         self._ended: dict[int, int] = {}
-        self._here: socket.socket | None = None
+        self._here = here
 
-    def start(self, arguments: Sequence[str], stderr: IO[bytes]) -> Child:
+    def start(self, arguments: Sequence[str], stdout: int, stderr: int) -> Child:
         """As `python -m router.cli ARGUMENTS`, or as `python -c PROGRAM` where they begin with -c."""
-        out, into = os.pipe()
+        return self.fork(arguments, os.environ, {1: stdout, 2: stderr}, forks_workers=self.forks_workers)
+
+    def run(self, arguments: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
+        """The same to its end."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            child = self.fork(arguments, os.environ, {1: out.fileno(), 2: err.fileno()})
+            try:
+                status = child.wait(seconds)
+            finally:
+                child.kill()
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(arguments, status, out.read().decode(), err.read().decode())
+
+    def fork(
+        self, arguments: Sequence[str], environment: Mapping[str, str], handles: Mapping[int, int], *,
+        forks_workers: bool = False,
+    ) -> Child:  # fmt: skip
+        """`handles`: the child's descriptors, by the numbers that it has them under."""
+        request = {
+            "arguments": list(arguments), "environment": dict(environment), "folder": str(Path.cwd()),
+            "numbers": list(handles), "forks_workers": forks_workers,
+        }  # fmt: skip
         with self._lock:
             here = self._here = self._here or _mother()
-            request = {"arguments": list(arguments), "environment": dict(os.environ), "folder": str(Path.cwd())}
-            socket.send_fds(here, [json.dumps(request).encode()], [into, stderr.fileno()])
-            os.close(into)
-            pid = self._born(here)
-        return Child(self, pid, os.fdopen(out, "rb", buffering=0))
+            socket.send_fds(here, [json.dumps(request).encode()], list(handles.values()))
+            return Child(self, self._born(here))
 
     def status(self, pid: int, seconds: float) -> int | None:
         """The exit status of a child; None when it still runs after so many seconds."""
@@ -111,7 +142,7 @@ NURSERY = Nursery()
 
 def _mother() -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    call = [sys.executable, __file__, str(there.fileno())]
+    call = [sys.executable, __file__, str(there.fileno()), " " * _COMMAND_LINE]
     process = subprocess.Popen(call, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
     there.close()
 
@@ -127,19 +158,20 @@ def _mother() -> socket.socket:
 
 
 def serve(asked: socket.socket) -> dict[str, Any] | None:
-    """Fork what is asked for until nobody asks any more; the request, in the child."""
+    """Fork what is asked for until nobody asks any more, then None; the request, in the child."""
     selector = selectors.DefaultSelector()
     selector.register(asked, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
             if key.data is None:
-                request, handles, _, _ = socket.recv_fds(asked, _LONGEST, 2)
+                request, handles, _, _ = socket.recv_fds(asked, _LONGEST, _MOST_HANDLES)
                 if not request:
                     return None
                 pid = os.fork()
                 if pid == 0:
                     for other in [*selector.get_map().values()]:
                         os.close(other.fd)
+                    asked.detach()
                     found: dict[str, Any] = json.loads(request)
                     return found | {"handles": handles}
                 for handle in handles:
@@ -154,9 +186,65 @@ def serve(asked: socket.socket) -> dict[str, Any] | None:
                     asked.send(json.dumps({"pid": key.data, "status": status}).encode())
 
 
+def _become(request: dict[str, Any]) -> None:
+    """Run what is asked for, in the child."""
+    moved = [fcntl.fcntl(handle, fcntl.F_DUPFD, 200) for handle in request["handles"]]
+    for handle in request["handles"]:
+        os.close(handle)
+    for handle, number in zip(moved, request["numbers"], strict=True):
+        os.dup2(handle, number)
+        os.close(handle)
+    # Those of this process believe that they can seek.
+    sys.stdout, sys.stderr = map(_text, (1, 2))
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv[1:] = request["arguments"]
+    _show_arguments(request["arguments"])
+    if request["forks_workers"]:
+        _fork_workers()
+    if request["arguments"][0] == "-c":  # as Python has it: the program is no argument of its own
+        _, program, *sys.argv[1:] = request["arguments"]
+        exec(program, {"__name__": "__main__"})
+        return
+    from router.cli import launched
+
+    launched(request["arguments"])
+
+
 def _text(handle: int) -> IO[str]:
     kind = sys.stdout if handle == 1 else sys.stderr
     return os.fdopen(handle, "w", encoding=kind.encoding, errors=kind.errors, closefd=False)
+
+
+def _show_arguments(arguments: Sequence[str]) -> None:
+    """Have /proc show them as the process's own: tests find processes by them (proc(5): arg_start, arg_end)."""
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    line = b"\0".join(os.fsencode(each) for each in (sys.executable, *arguments))
+    ctypes.memmove(start, line[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def _fork_workers() -> None:
+    """Have this process, a node to be, fork its receive workers."""
+    from router.dicom.scp import worker_pool
+
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        here.close()
+        request = serve(there)
+        if request is None:
+            os._exit(0)
+        _become(request)
+        sys.exit()
+    there.close()
+    mother = Nursery(here)
+
+    def start(call: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **_: object) -> Child:
+        [pipe] = pass_fds
+        return mother.fork(call[call.index("-c") :], env, {1: 1, 2: 2, pipe: pipe})
+
+    vars(worker_pool)["subprocess"] = SimpleNamespace(**vars(subprocess) | {"Popen": start})
 
 
 def main() -> None:
@@ -168,25 +256,8 @@ def main() -> None:
     gc.freeze()
     asked = socket.socket(fileno=int(sys.argv[1]))
     request = serve(asked)
-    if request is None:
-        return
-    asked.detach()
-    for handle, standard in zip(request["handles"], (1, 2), strict=True):
-        os.dup2(handle, standard)
-        os.close(handle)
-    # Those of this process believe that they can seek.
-    sys.stdout, sys.stderr = map(_text, (1, 2))
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["folder"])
-    sys.argv[1:] = request["arguments"]
-    if request["arguments"][0] == "-c":  # as Python has it: the program is no argument of its own
-        _, program, *sys.argv[1:] = request["arguments"]
-        exec(program, {"__name__": "__main__"})
-        return
-    from router.cli import launched
-
-    launched(request["arguments"])
+    if request is not None:
+        _become(request)
 
 
 if __name__ == "__main__":
