@@ -37,7 +37,7 @@ C2 = bytes.fromhex("21886CA989CA9C7D58087307CA93092D651EFA")
 MESSAGE = b"message digest"
 SECRET_TEXT = b"encryption standard"
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module", autouse=True, params=["gmssl", "gmssl-pyx"])

@@ -19,7 +19,7 @@ from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import classify
 from router.trial.demo.studies import derived_uid, make_ct_study
 
-TABLE = Path(__file__).parents[1] / "series_headers.csv"
+TABLE = Path(__file__).parents[2] / "series_headers.csv"
 _OWN = """
 [[rule]]
 name = "this hospital's lung slices"

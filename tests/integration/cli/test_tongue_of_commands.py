@@ -18,7 +18,7 @@ from router.crypto.keys import new_folder
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 
-CASES = Path(__file__).parents[1] / "cases"
+CASES = Path(__file__).parents[2] / "cases"
 # They go by no configuration, or what they print is for programs.
 ENGLISH = {"demo", "run", "platform", "install", "reference", "completion", "audit export", "audit incident"}
 # What is typed, or is a name: commands, keys, paths, UIDs, options.

@@ -19,7 +19,7 @@ from router.intake.report_pdfs import Lesson, origin_of
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import PdfText, Readers
 
-CASES = Path(__file__).parents[1] / "cases" / "reports"
+CASES = Path(__file__).parents[2] / "cases" / "reports"
 LATER = datetime(2026, 11, 29, 19, 45, tzinfo=UTC)  # half of the time is over for each of them
 FIRST, CORRECTED = "10-v1", "10-v2"
 E01, E02, E10 = "202611291190327", "E2190917", "E15190645"

@@ -15,7 +15,7 @@ from router.policy.states import State
 from router.text.decoding import UNREADABLE
 from scenario import E1, QUIET, ris
 
-CASES = Path(__file__).parents[1] / "cases" / "text"
+CASES = Path(__file__).parents[2] / "cases" / "text"
 
 
 @pytest.fixture

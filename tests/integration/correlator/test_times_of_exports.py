@@ -14,7 +14,7 @@ from router.model import Channel
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import Readers
 
-CASES = Path(__file__).parents[1] / "cases" / "field" / "reports"
+CASES = Path(__file__).parents[2] / "cases" / "field" / "reports"
 
 
 @pytest.fixture

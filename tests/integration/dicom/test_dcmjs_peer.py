@@ -23,7 +23,7 @@ from router.dicom.ul.status import Verdict
 
 __all__ = ["start"]
 PACKAGE = "dcmjs-dimse@0.3.3"
-PEER = Path(__file__).parents[1] / "dcmjs_peer.js"
+PEER = Path(__file__).parents[2] / "dcmjs_peer.js"
 FILES = SHIPPED / "test_files"
 SYNTAXES = ("CT_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm",
             "MR_small_bigendian.dcm")  # fmt: skip

@@ -15,7 +15,7 @@ from router.dicom.scu.transcode import transcoded
 from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 
-CASES = Path(__file__).parents[1] / "cases" / "dicom"
+CASES = Path(__file__).parents[2] / "cases" / "dicom"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 NUMBERS = ("45", "46", "404", "461")
 

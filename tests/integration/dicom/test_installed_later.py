@@ -59,7 +59,7 @@ def test_what_is_installed_later_is_found_when_it_is_looked_for_again(tmp_path: 
     names = [one.name for one in installed.iterdir() if not one.name.startswith(("__editable__", "__pycache__"))]
     link([name for name in names if not is_of_extra(name)], installed, folder)
     files = [str(SHIPPED / "test_files" / name) for name in FILES]
-    own = str(Path(__file__).parents[2])
+    own = str(Path(__file__).parents[3])
     with subprocess.Popen(
         [sys.executable, "-S", "-c", PROGRAM, str(folder), own, *files],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

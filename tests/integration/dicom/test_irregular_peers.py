@@ -31,7 +31,7 @@ from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import SEGMENT_BYTES
 
-CASES = Path(__file__).parents[1] / "cases" / "dicom"
+CASES = Path(__file__).parents[2] / "cases" / "dicom"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 STUDY = "1.2.826.0.1.3680043.9.7777"
 

@@ -27,7 +27,7 @@ from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 from router.errors import ConfigurationError, InvalidData
 
-sys.path.append(str(Path(__file__).parents[1] / "torture"))
+sys.path.append(str(Path(__file__).parents[2] / "torture"))
 
 from fuzz import mutated
 
@@ -228,7 +228,7 @@ def test_pixels_that_do_not_decode_are_refused(tmp_path: Path) -> None:
 
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-CASES = Path(__file__).parents[1] / "cases" / "dicom"
+CASES = Path(__file__).parents[2] / "cases" / "dicom"
 EXPLICIT, IMPLICIT, BIG = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian), "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 

@@ -20,7 +20,7 @@ from router.trial.platform import requirements
 from samples import shipped_tables
 from schema_reader import breaches
 
-CASES = Path(__file__).parents[1] / "cases"
+CASES = Path(__file__).parents[2] / "cases"
 EXPECTED: dict[str, dict[str, list[str]]] = tomllib.loads((CASES / "exam.toml").read_text("utf-8"))
 CONFIG = load(shipped("router.toml"))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from router.reports.hl7.mllp import MllpServer
 
 ONE = printed(f"report of {E1}")
 MESSAGE = oru(exam_id=E1, pdf=ONE).encode()
-CASES = Path(__file__).parents[1] / "cases" / "field" / "reports"
+CASES = Path(__file__).parents[2] / "cases" / "field" / "reports"
 Listen = Callable[..., int]
 
 

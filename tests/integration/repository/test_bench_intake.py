@@ -9,7 +9,7 @@ import pytest
 
 
 def test_waiting_pairs_are_all_taken_with_memory_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     bench: Any = importlib.import_module("intake")
     done = bench.Taking(tmp_path / "run", 200)
     done.run()

@@ -13,7 +13,7 @@ import pytest
 from conftest import Server
 from peers import tool
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 _WHERE = """
 import os, socket, sys
 socket.create_server((sys.argv[1], 0))

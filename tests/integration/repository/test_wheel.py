@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 SOURCES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "router", "conf")
 
 

@@ -544,7 +544,7 @@ class command:  # noqa: N801 - reads as a verb's object in a with statement
         self.process = subprocess.Popen(
             [sys.executable, "-m", "router.cli", "platform", *map(str, arguments)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
 
     def __enter__(self) -> tuple["subprocess.Popen[str]", Ports]:

@@ -8,7 +8,7 @@ import pytest
 
 from harness import command_here
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from router.errors import InvalidData
 
 _READ = """
     import struct, zlib
-    sys.path.insert(0, "tests/unit")
+    sys.path.insert(0, "tests/unit/dicom")
     from io import BytesIO
     from router.dicom.dataset.header import read_instance
     from router.dicom.dataset.part10 import preamble_and_meta

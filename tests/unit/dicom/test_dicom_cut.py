@@ -20,7 +20,7 @@ from router.dicom.dataset.header import read_instance
 from router.dicom.dataset.part10 import dataset_offset, preamble_and_meta
 from router.errors import InvalidData
 
-CASES = Path(__file__).parents[1] / "cases" / "dicom"
+CASES = Path(__file__).parents[2] / "cases" / "dicom"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG, MPEG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.102"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"

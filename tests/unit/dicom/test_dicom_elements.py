@@ -235,7 +235,7 @@ def test_a_group_length_that_is_wrong_is_passed_over() -> None:
 
 @pytest.mark.parametrize("case", ["45", "46", "404", "461"])
 def test_the_cases_with_group_0002_inside_are_read_by_what_was_negotiated(case: str, tmp_path: Path) -> None:
-    data = (Path(__file__).parents[1] / "cases" / "dicom" / f"{case}.dcmds").read_bytes()
+    data = (Path(__file__).parents[2] / "cases" / "dicom" / f"{case}.dcmds").read_bytes()
     read = header_of(tmp_path, data)
     assert read.uids.sop == f"1.2.826.0.1.3680043.9.7777.{case}.1.1"
     assert (read.transfer_syntax, read.sending_ae, read.accession_number) == (EXPLICIT, "CT01", f"A{case}")

@@ -18,11 +18,11 @@ from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import InvalidData
 from router.model import InstanceUids
 
-sys.path.append(str(Path(__file__).parents[1] / "torture"))
+sys.path.append(str(Path(__file__).parents[2] / "torture"))
 
 from fuzz import mutated
 
-CASES = Path(__file__).parents[1] / "cases" / "dicom"
+CASES = Path(__file__).parents[2] / "cases" / "dicom"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 CT = b"1.2.840.10008.5.1.4.1.1.2\0"

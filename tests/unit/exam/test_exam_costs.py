@@ -70,7 +70,7 @@ def test_an_exam_lists_no_more_studies_than_one_can_have(written: str) -> None:
 
 def test_filling_takes_time_in_proportion_to_what_is_listed() -> None:
     found = cost("""
-        sys.path.insert(0, "tests/unit")
+        sys.path.insert(0, "tests/unit/exam")
         from test_exam_costs import HOSPITAL
         from samples import exam_document
         from router.exam.fill import Sources, fill

@@ -19,7 +19,7 @@ from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message, Reply, acknowledgement
 from router.reports.hl7.narrative import Repeat
 
-CASES = Path(__file__).parents[1] / "cases" / "field" / "reports"
+CASES = Path(__file__).parents[2] / "cases" / "field" / "reports"
 HOSPITAL = """
 [hospital]
 USCI = "121100004000000001"

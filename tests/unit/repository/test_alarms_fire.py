@@ -11,7 +11,7 @@ import pytest
 
 from router.alarms import Alarm
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 
 
 def promised(source: str, word: str = "fires") -> Iterator[str]:

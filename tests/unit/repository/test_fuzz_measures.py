@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "torture"))
+sys.path.append(str(Path(__file__).parents[2] / "torture"))
 
 from fuzz import Grown, _of, held_by, require_no_growth
 

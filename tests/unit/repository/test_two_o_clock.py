@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.cli import COMMANDS, module
 from router.text.language import Tongue
 
-PAGE = Path(__file__).parents[2] / "router" / "docs" / "two_o_clock.md"
+PAGE = Path(__file__).parents[3] / "router" / "docs" / "two_o_clock.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = {found[1]: found[0] for found in re.finditer(r"### `([\w-]+)` .*?(?=\n##|\Z)", TEXT, re.DOTALL)}
 CALLS = sorted({*re.findall(r"`(scripts/[^`]+)`", TEXT), *re.findall(r"^ {4}(scripts/\S.*)$", TEXT, re.MULTILINE)})

@@ -441,7 +441,7 @@ def test_another_process_that_holds_the_lock_is_noticed_and_its_death_frees_it(t
         "lock(pathlib.Path(sys.argv[1]), 'other')\nprint('held', flush=True)\nsys.stdin.read()\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

@@ -21,7 +21,7 @@ from router.review.comparison import NO_READING, unreadable
 from router.series.classify import classify
 from router.text.decoding import UNREADABLE, decode, is_readable, reading
 
-CASES = Path(__file__).parents[1] / "cases" / "text"
+CASES = Path(__file__).parents[2] / "cases" / "text"
 # The hundred most frequent surnames, and the characters of GB 2312's first level.
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡"
