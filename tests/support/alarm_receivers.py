@@ -13,8 +13,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, cast
 
-from certificates import Authority
 from router.config.sections import Mail
+from support.certificates import Authority
 
 Answer = bytes | Callable[[socket.socket], None]
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"

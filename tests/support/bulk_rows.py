@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from catalogue_rows import driver
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.events import EventBus
+from support.catalogue_rows import driver
 
 EXAMS = 50_000
 OPEN = 2_000

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pynetdicom import evt
 
-import conftest
-from harness import OURS, Process, Site, SlowCloud
+from support import postgres
+from support.harness import OURS, Process, Site, SlowCloud
 
 LEASE = "1 s"
 
@@ -83,8 +83,8 @@ class StoppableServer:
         self.start()
 
     def start(self) -> None:
-        self._process = self._running.enter_context(conftest._running(*self._how))
-        conftest._await(self.url, self._process, self._how[1] / "log")
+        self._process = self._running.enter_context(postgres.running(*self._how))
+        postgres.wait_until_up(self.url, self._process, self._how[1] / "log")
 
     def stop(self) -> None:
         """At once: every connection is cut."""
@@ -126,15 +126,15 @@ def children(process: int) -> list[int]:
 
 @contextmanager
 def stoppable_server() -> Iterator[StoppableServer]:
-    """As `conftest.postgres_server`."""
-    programs, user = conftest._programs(), conftest._unprivileged()
+    """As `postgres.postgres_server`."""
+    programs, user = postgres.programs(), postgres.unprivileged()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
     folder = Path(tempfile.mkdtemp(prefix="icr-pg-"))
     if user is not None:
         shutil.chown(folder, user)
     try:
-        conftest._make_cluster(programs, folder / "data", user)
+        postgres.make_cluster(programs, folder / "data", user)
         server = StoppableServer(programs, folder, user)
         try:
             yield server

@@ -10,8 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
-from clinic import Clinic
-from desk import E1
 from router.admin.console.console import Console, ConsoleContext
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer, Answer
@@ -20,6 +18,8 @@ from router.config.sections import Admin
 from router.images.rulebook import rulebook
 from router.model import Channel
 from router.review.attention import look
+from support.exam_workflow import Clinic
+from support.intake_folder import E1
 
 STUDY = "1.2.3"
 TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console

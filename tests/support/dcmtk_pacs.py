@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from peers import free_port, listens, tool, wait_until
 from router.config.sections import DicomDestination
 from router.dicom.scu.client import Outgoing, StorageClient
 from router.dicom.ul.status import Verdict
+from support.dicom_peers import free_port, listens, tool, wait_until
 
 _CONFIGURATION = """
 NetworkTCPPort = {port}

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from catalogue_rows import CLOUD, NOW
-from histories import slice_of
 from router.catalogue import Catalogue
 from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.exams.exam_rows import description
@@ -19,7 +17,9 @@ from router.intake.exam_reader import ExamReader
 from router.model import Channel, Digests, Header, Patient, SeriesClass
 from router.policy.states import State
 from router.storage.reports import Reports
-from samples import exam_document
+from support.catalogue_rows import CLOUD, NOW
+from support.node_without_sockets import slice_of
+from support.sample_exam import exam_document
 
 _WAY = (State.WAITING, State.READY, State.SENDING, State.DELIVERED)
 _NAMES = (("张三", "ZHANG^SAN"), ("李四", "LI^SI"), ("王五", "WANG^WU"), ("欧阳锋", "OUYANG^FENG"), ("吕布", "LV^BU"))

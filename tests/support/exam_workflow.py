@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from catalogue_rows import instance
-from desk import E1, Desk, exam
 from router.catalogue.queue.queue import Delivery
 from router.correlator.correlator import Correlator
 from router.delivery.deadline_monitor import DeadlineMonitor
@@ -17,6 +15,8 @@ from router.policy.attention import Attention
 from router.reports.pdf.reader import Readers
 from router.review.attention import look, places_of
 from router.review.decisions import Decisions, OperatorReason
+from support.catalogue_rows import instance
+from support.intake_folder import E1, Desk, exam
 
 WANG = OperatorReason("wang", "asked the ward")
 HERE = Patient("P0001", "Zhang^San=张^三", "19491231", "F")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from peers import free_port, listens, wait_until
 from router.config.file import shipped
+from support.dicom_peers import free_port, listens, wait_until
 
 _SHIPPED = ("10.1.2.11:11112 port 8080", "10.1.2.12:11112 port 8081")
 

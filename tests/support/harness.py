@@ -25,8 +25,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from certificates import as_given
-from nursery import NURSERY, Child
 from router import cli
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
@@ -43,7 +41,9 @@ from router.policy.states import State
 from router.review.deliveries import Line, Review
 from router.trial.demo.report import accession_number, exam_json, report_pdf, spoken_name
 from router.trial.demo.studies import DemoFile, DemoStudy, read_studies
-from samples import holder_of
+from support.certificates import as_given
+from support.forked_processes import NURSERY, Child
+from support.sample_exam import holder_of
 
 UID_ROOT = "1.2.826.0.1.3680043.10.9999"
 BOTH = (Channel.REPORT, Channel.IMAGES)

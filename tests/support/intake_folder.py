@@ -24,7 +24,7 @@ from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
 from router.storage import open_storage
-from samples import exam_document
+from support.sample_exam import exam_document
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 E1, E2 = "V20240001_CT001", "V20240002_MR001"

@@ -13,7 +13,6 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from histories import START, Cloud, PlainReaders, Report
 from router.catalogue.exams.documents import TakenDocument, json_version
 from router.catalogue.exams.exam_rows import UNDESCRIBED, Description, description
 from router.catalogue.exams.exams import ExamSnapshot
@@ -41,6 +40,7 @@ from router.model import Channel, Header
 from router.policy.states import State, require_move
 from router.reports.folder.settle import Seen
 from router.reports.pdf.reader import PdfText
+from support.node_without_sockets import START, Cloud, PlainReaders, Report
 
 
 @dataclass

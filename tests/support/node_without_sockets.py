@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from catalogue_rows import driver
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
@@ -45,6 +44,7 @@ from router.reports.folder.settle import Seen
 from router.reports.pdf.reader import PdfText, Readers
 from router.series.classify import classify
 from router.storage import open_storage
+from support.catalogue_rows import driver
 
 START = datetime(2026, 3, 2, 4, tzinfo=UTC)  # noon in Beijing
 CT, KEY_OBJECT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.59"

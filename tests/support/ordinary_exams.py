@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from router.exam.key import ExamPatient
 from router.matching.patient.identity import StudyIdentity
 from router.model import Patient
-from spelled import characters, names, spelt
+from support.unihan_names import characters, names, spelt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

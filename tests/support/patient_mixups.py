@@ -11,10 +11,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from header_bytes import name_as_read
-from histories import slice_of
 from router.model import Header, Patient
-from samples import exam_document
+from support.header_bytes import name_as_read
+from support.node_without_sockets import slice_of
+from support.sample_exam import exam_document
 
 # One digit or one character apart, so that a slip of the pen may hit another patient.
 PEOPLE = (

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-from nursery import NURSERY
+from support.forked_processes import NURSERY
 
-_TESTS = Path(__file__).parent
+_TESTS = Path(__file__).parents[1]
 _BEFORE = f"""
 import resource, sys
 sys.path.insert(0, {str(_TESTS)!r})

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 
-from wire import exactly
+from support.raw_pdus import exactly
 
 ABORT, RELEASE_RQ, RELEASE_RP = 7, 5, 6
 Script = Callable[[socket.socket], None]

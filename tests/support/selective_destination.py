@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from acceptors import ABORT, command_of, fixed, pdata, read_instance, read_pdu
+from support.scripted_acceptors import ABORT, command_of, fixed, pdata, read_instance, read_pdu
 
 Context = tuple[str, str]  # SOP class, transfer syntax
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from histories import Node, slice_of
 from router.model import Patient
-from samples import exam_document
+from support.node_without_sockets import Node, slice_of
+from support.sample_exam import exam_document
 
 E1, E2 = "V20240001_CT001", "V20240001_CT002"
 S1, S2, S3 = "1.2.1", "1.2.2", "1.2.3"

@@ -1,4 +1,4 @@
-"""A node whose machine's clock is wrong: `skewed.py SECONDS run --config FILE`, ahead by so many seconds.
+"""A node whose machine's clock is wrong: `wrong_clock.py SECONDS run --config FILE`, ahead by so many seconds.
 
 The clocks of the main process and of its receive workers are; the monotonic one is not.
 """

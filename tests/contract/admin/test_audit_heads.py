@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import NOW
-from harness import wait_for
 from router.admin.audit.audit import Audit, Guard
 from router.admin.audit.seals import Seals, head_faults, is_signed, seals_of
 from router.alarms import Alarm
@@ -21,6 +19,8 @@ from router.errors import TransientError
 from router.events import Event, EventBus, Kind
 from router.model import Head
 from router.storage.trail import Key, Record, Trail
+from support.catalogue_rows import NOW
+from support.harness import wait_for
 
 NODE = "node-1"
 DAY = timedelta(days=1)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from catalogue_rows import NOW, document, exam
 from router.catalogue import Catalogue
 from router.catalogue.db.fields import storable
 from router.catalogue.exams.exams import Chosen
 from router.matching.exam.versions import Unread
+from support.catalogue_rows import NOW, document, exam
 
 
 def test_a_source_learns_from_each_pdf_once(catalogue: Catalogue) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, Database, at_once
 from router.alarms import REMEDY, Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.events import Event, EventBus, Kind
+from support.catalogue_rows import MINUTE, NOW, Database, at_once
 
 
 def raised(subject: str = "disk", text: str = "no room", exam: int | None = None) -> Event:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from catalogue_rows import CLOUD, MINUTE, NOW, driver, exam
 from router.catalogue import Catalogue
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.queue import Delivery
@@ -18,6 +17,7 @@ from router.model import Channel
 from router.policy.attention import Cause, Onward, Stuck, judge
 from router.policy.states import CLOSED, HeldBy, Needs, State
 from router.review.attention import alarms_of, look
+from support.catalogue_rows import CLOUD, MINUTE, NOW, driver, exam
 
 WITHIN = timedelta(hours=1)
 PLACES = [Place(CLOUD, channel, WITHIN) for channel in Channel]

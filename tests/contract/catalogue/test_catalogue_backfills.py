@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, LEASE_FOR, MINUTE, NOW, Database, at_once, delivery, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import Study as StudyRow
@@ -13,6 +12,7 @@ from router.events import Event, Kind
 from router.model import Channel
 from router.policy.backfill import Backfill
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, LEASE_FOR, MINUTE, NOW, Database, at_once, delivery, driver, exam, instance
 
 DAY = timedelta(days=1)
 SPAN = Backfill(first=NOW - 30 * DAY, last=NOW - DAY, since=NOW, who="wang", at_night=True, per_hour=60)

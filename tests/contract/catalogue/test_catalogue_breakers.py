@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 
-from catalogue_rows import CLOUD, LEASE_FOR, NOW, Database, at_once, delivery, exam
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.events import Event
 from router.model import Channel
 from router.policy import breaker
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, LEASE_FOR, NOW, Database, at_once, delivery, exam
 
 IMAGES, REPORT = Channel.IMAGES, Channel.REPORT
 DUE = NOW + timedelta(seconds=5)

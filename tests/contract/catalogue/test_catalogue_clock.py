@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, delivery, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock
 from router.events import Event, EventBus
 from router.policy.states import State
 from router.upkeep.clock_watch import JumpWatch
+from support.catalogue_rows import MINUTE, NOW, delivery, exam, instance
 
 DAY = timedelta(days=1)
 

@@ -1,9 +1,9 @@
 """The contract of storage commitment in the catalogue."""
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.catalogue.queue.commitments import Request, Settled, Uncommitted
+from support.catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, driver, exam, instance
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 LATER = NOW + 60 * MINUTE

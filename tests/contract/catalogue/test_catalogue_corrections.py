@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Patient
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, exam, instance
 
 ZHANG, LI = Patient("P1", "Zhang^San", "19491231", "F"), Patient("P1", "Li^Si", "19491231", "F")
 

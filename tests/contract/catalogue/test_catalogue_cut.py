@@ -3,13 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.events import Event, EventBus, Kind
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam, instance
 
 HALF = "the pixel data has 16 of 32 bytes"
 

@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
-from catalogue_rows import (
+from router.catalogue import Catalogue
+from router.catalogue.exams.snapshots import LostCopy
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome, Tally
+from router.model import Channel, InstanceUids
+from router.policy.states import State
+from support.catalogue_rows import (
     CLOUD,
     MINUTE,
     NOW,
@@ -16,12 +22,6 @@ from catalogue_rows import (
     key,
     restore,
 )  # fmt: skip
-from router.catalogue import Catalogue
-from router.catalogue.exams.snapshots import LostCopy
-from router.catalogue.images.instances import NewInstance
-from router.catalogue.images.ledger import Fate, Outcome, Tally
-from router.model import Channel, InstanceUids
-from router.policy.states import State
 
 OTHER = "other"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import peewee
 import pytest
 
-from catalogue_rows import MINUTE, NOW, Database, at_once, document, driver, exam
 from router.catalogue import Catalogue
 from router.catalogue.db.engine import LOG_BYTES
 from router.catalogue.db.schema import open_database
@@ -20,6 +19,7 @@ from router.catalogue.db.tables import TABLES
 from router.catalogue.db.tables.node import Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 from router.exam.key import ExamKey
+from support.catalogue_rows import MINUTE, NOW, Database, at_once, document, driver, exam
 
 _OPEN = """
 import sys

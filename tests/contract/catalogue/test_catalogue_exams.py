@@ -6,7 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import (
+from router.catalogue import Catalogue
+from router.catalogue.exams.exam_rows import Description, description
+from router.catalogue.exams.filing import Filing
+from router.catalogue.exams.links import OverlappingExam
+from router.catalogue.exams.snapshots import WaitingPdf
+from router.catalogue.node.restore import Restore
+from router.matching.exam.versions import JsonVersion, PdfVersion
+from support.catalogue_rows import (
     MINUTE,
     NOW,
     around_json,
@@ -19,13 +26,6 @@ from catalogue_rows import (
     key,
     place_of,
 )
-from router.catalogue import Catalogue
-from router.catalogue.exams.exam_rows import Description, description
-from router.catalogue.exams.filing import Filing
-from router.catalogue.exams.links import OverlappingExam
-from router.catalogue.exams.snapshots import WaitingPdf
-from router.catalogue.node.restore import Restore
-from router.matching.exam.versions import JsonVersion, PdfVersion
 
 TRAPS = ("1", "12", "21", "%", "_", '"', "'", "\\", 'a"1', "a", "A", "1%", "['1']", '","', "号")
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, SQLITE_VARIABLES, Database, driver, exam, instance, key
 from router.catalogue import Catalogue
 from router.catalogue.images.instances import Known, NewInstance, Recorded
 from router.catalogue.images.ledger import Undecided
 from router.model import InstanceUids, Patient
+from support.catalogue_rows import MINUTE, NOW, SQLITE_VARIABLES, Database, driver, exam, instance, key
 
 
 def _checked(catalogue: Catalogue, *exams: int) -> None:

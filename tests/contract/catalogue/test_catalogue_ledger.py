@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.model import SeriesClass
+from support.catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, driver, exam, instance
 
 
 def decide(catalogue: Catalogue, number: int, selected: bool = True, destination: str = CLOUD) -> None:

@@ -1,8 +1,8 @@
 """A list with a limit is the beginning of the list without one."""
 
-from catalogue_rows import MINUTE, NOW, delivery, exam
 from router.catalogue import Catalogue
 from router.policy.states import State
+from support.catalogue_rows import MINUTE, NOW, delivery, exam
 
 
 def test_a_limited_list_is_the_beginning_of_the_whole_one(catalogue: Catalogue) -> None:

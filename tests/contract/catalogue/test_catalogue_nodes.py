@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 
-from catalogue_rows import NOW, at_once, driver
 from router.catalogue import Catalogue
 from router.catalogue.node.nodes import Absent
 from router.clock import FakeClock, SharedClock
 from router.errors import TransientError
+from support.catalogue_rows import NOW, at_once, driver
 
 LONG = timedelta(seconds=60)
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from catalogue_rows import CLOUD, MINUTE, NOW, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.db.schema import forget_expired
 from router.catalogue.images.instances import NewInstance
@@ -19,6 +18,7 @@ from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
 from router.series.rules import load
 from router.series.study import Marks
+from support.catalogue_rows import CLOUD, MINUTE, NOW, exam, instance
 
 CT, KOS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.59"
 BOOK = Rulebook(load(shipped("series_rules.toml")))

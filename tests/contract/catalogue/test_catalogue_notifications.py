@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, at_once
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.node import notifications
 from router.events import Event, Kind
 from router.policy.folding import EVERY, AlarmNews, Cause, Fold
+from support.catalogue_rows import MINUTE, NOW, at_once
 
 DAY = timedelta(days=1)
 BEIJING = Cause(Alarm.DOUBT, "beijing")

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, LEASE_FOR, MINUTE, NOW, Database, at_once, delivery, exam
 from router.catalogue import Catalogue
 from router.catalogue.queue.queue import Delivery
 from router.events import Event, Kind
 from router.model import Channel
 from router.policy.pause import EVERY, Pause
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, LEASE_FOR, MINUTE, NOW, Database, at_once, delivery, exam
 
 IMAGES = Channel.IMAGES
 

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import pytest
 
-from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.images.purge import BATCH, Files, Old
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
 
 T = TypeVar("T")
 LATER = NOW + timedelta(days=31)

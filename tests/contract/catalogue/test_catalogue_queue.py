@@ -6,12 +6,12 @@ from functools import partial
 
 import pytest
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, delivery, document, driver, exam, key
 from router.catalogue import Catalogue
 from router.catalogue.queue.queue import UNWRITTEN, Delivery
 from router.events import Event, Kind
 from router.model import Channel
 from router.policy.states import MOVES, ForbiddenMove, Needs, State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, delivery, document, driver, exam, key
 
 LEASE = timedelta(seconds=60)
 READY, SENDING, DEFERRED = State.READY, State.SENDING, State.DEFERRED

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from catalogue_rows import driver, instance
 from router.catalogue import Catalogue
 from router.catalogue.exams.readings import Outdated
 from router.model import InstanceUids, Patient
+from support.catalogue_rows import driver, instance
 
 OLD, NEW = Patient("P1", "ÕÅÈý", "19491231", "F"), Patient("P1", "张三", "19491231", "F")
 

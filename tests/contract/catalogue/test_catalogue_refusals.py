@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, Database, at_once, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.node import refusals
@@ -27,6 +26,7 @@ from router.events import Event, EventBus, Kind
 from router.model import InstanceUids
 from router.refusals import Why
 from router.upkeep.refusals import RefusalRecorder, RefusalWatch
+from support.catalogue_rows import MINUTE, NOW, Database, at_once, exam, instance
 
 DAY = timedelta(days=1)
 CT01, PACS2 = ("CT01", "10.1.2.3"), ("PACS2", "10.1.2.4")

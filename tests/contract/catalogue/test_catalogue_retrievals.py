@@ -1,7 +1,7 @@
 """The questions to the PACS, on each engine."""
 
-from catalogue_rows import MINUTE, NOW, exam
 from router.catalogue import Catalogue
+from support.catalogue_rows import MINUTE, NOW, exam
 
 
 def test_a_question_is_due_at_its_time_and_once_asked_not_any_more(catalogue: Catalogue) -> None:

@@ -4,10 +4,10 @@ import time
 from datetime import timedelta
 from functools import partial
 
-from catalogue_rows import CLOUD, NOW, at_once, delivery, exam
 from router.catalogue import Catalogue
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, at_once, delivery, exam
 
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=1)
 

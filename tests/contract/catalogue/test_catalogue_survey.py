@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam
 from router.catalogue import Catalogue
 from router.catalogue.queue.survey import Reload
 from router.events import Event, Kind
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam
 
 HOUR = timedelta(hours=1)
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from catalogue_rows import MINUTE, NOW, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.unreported import REPORTED, WAITING
 from router.model import Patient
+from support.catalogue_rows import MINUTE, NOW, driver, exam, instance
 
 HOUR = timedelta(hours=1)
 HERE = datetime.fromisoformat("2026-03-01T09:00:00+00:00")

@@ -1,11 +1,11 @@
 """The contract of newer versions: what a destination has of them, what is held, and whom a study names now."""
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.matching.images.renewal import Fingerprint
 from router.matching.patient.identity import StudyIdentity
 from router.model import Patient
+from support.catalogue_rows import CLOUD, MINUTE, NOW, Database, driver, exam, instance
 
 OTHER = Patient("P2", "Li^Si", "19700101", "M")
 P1 = StudyIdentity(Patient("P1", "Zhang^San", "19491231", "F"), "A1")

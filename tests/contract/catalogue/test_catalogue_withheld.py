@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from catalogue_rows import CLOUD, MINUTE, NOW, document, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.withheld import Request
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, document, exam, instance
 
 STUDY = "1.2"
 OTHERS = ("A2",)

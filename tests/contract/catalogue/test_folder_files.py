@@ -4,11 +4,11 @@ import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 
-from catalogue_rows import NOW, bind, document, exam, key
 from router.catalogue import Catalogue
 from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.exams.files import FileKind, FolderFile, Lying
 from router.model import SetAside
+from support.catalogue_rows import NOW, bind, document, exam, key
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 PLACE = SetAside(home="院区".encode(), place="rejected/张.json".encode("gb18030"), inode=2**64 - 1, size=7)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import CLOUD, MINUTE, NOW, delivery, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.queue.late import LateAnswer, LateReceipt
 from router.model import InstanceUids
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, delivery, exam, instance
 
 SENT = LateAnswer(
     destination=CLOUD, uids=InstanceUids("1.2", "1.2.1", "1.2.1.1"), version=1, checksum="1.2/1/1", fate=Fate.SENT,

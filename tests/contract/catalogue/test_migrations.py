@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import first_schema
-from catalogue_rows import Database, at_once
-from conftest import Server
 from router.catalogue.db import schema
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.schema import FIRST_SCHEMA, STEPS, Conversion, Step, open_database, version_of
 from router.errors import ConfigurationError, TransientError
+from support.catalogue_rows import Database, at_once
+from support.postgres import Server
 
 # As it is left in the middle of a step: the first statement done, the second one still to come.
 _CUT = """

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from catalogue_rows import NOW
 from router.catalogue import Catalogue
 from router.model import SetAside
+from support.catalogue_rows import NOW
 
 DAY = timedelta(days=1)
 LARGEST = 2**64 - 1  # an inode of a share may have 64 bits

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from catalogue_rows import CLOUD, MINUTE, NOW, around_json, bind, described, document, key
 from router.catalogue import Catalogue
 from router.catalogue.exams.exams import Chosen, ExamSnapshot
 from router.intake.numbered import number_word
 from router.matching.report_pdf.naming import bearer
 from router.model import Channel, SetAside
+from support.catalogue_rows import CLOUD, MINUTE, NOW, around_json, bind, described, document, key
 
 
 def exam(catalogue: Catalogue, exam_id: str, accession: str) -> int:

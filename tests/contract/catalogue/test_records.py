@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, around_pdf, document, driver, exam, instance, restore
 from router.catalogue import Catalogue
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, around_pdf, document, driver, exam, instance, restore
 
 LATER = NOW + timedelta(days=31)
 BEFORE = LATER - timedelta(days=30)

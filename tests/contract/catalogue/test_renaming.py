@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from catalogue_rows import CLOUD, MINUTE, NOW, document, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.queue import renaming
 from router.catalogue.queue.survey import former
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, MINUTE, NOW, document, exam, instance
 
 NEW = "cloud-2"
 DONE = (State.READY, State.SENDING, State.DELIVERED)

@@ -15,11 +15,11 @@ from pathlib import Path
 import peewee
 import pytest
 
-from catalogue_rows import NOW, Database, at_once, exam
 from router.catalogue.db.engine import Engine, PostgresEngine
 from router.catalogue.db.schema import open_database
 from router.catalogue.db.sessions import Limits, limits_of, reason_of
 from router.errors import TransientError
+from support.catalogue_rows import NOW, Database, at_once, exam
 
 SHORT = Limits(connect=2, idle=0.6, lock=0.4, statement=30, answer=40)
 PROMPT = Limits(connect=2, idle=5, lock=5, statement=5, answer=0.5)

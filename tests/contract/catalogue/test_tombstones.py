@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.db.tables.images import Tombstone
 from router.catalogue.images.instances import NewInstance
@@ -16,6 +15,7 @@ from router.catalogue.images.purge import BATCH
 from router.events import Kind
 from router.model import SeriesClass
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 
 LATER = NOW + timedelta(days=31)
 BEFORE = LATER - timedelta(days=30)

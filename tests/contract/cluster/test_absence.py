@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from catalogue_rows import NOW, Database, driver
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.node.nodes import Absent
@@ -16,6 +15,7 @@ from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.review.decisions import OperatorReason
 from router.upkeep.clock_watch import FAR, ClockWatch, gap
+from support.catalogue_rows import NOW, Database, driver
 
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=20)
 SAID = OperatorReason("Li", "its machine was taken away")

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from catalogue_rows import NOW, exam, instance, key
 from router.catalogue import Catalogue
 from router.catalogue.images.instances import NewInstance
 from router.config.sections import Identity
@@ -13,6 +12,7 @@ from router.events import Event, EventBus
 from router.exam.key import ExamKey
 from router.matching.images.join import JoinedBy
 from router.model import Patient
+from support.catalogue_rows import NOW, exam, instance, key
 
 LISTED = replace(key(), study_uids=("1.1",))
 HAN = Patient("P1", "张^三", "19491231", "F")

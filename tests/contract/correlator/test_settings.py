@@ -3,13 +3,13 @@
 import pytest
 
 import first_schema
-from catalogue_rows import Database
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.db import schema
 from router.config.file import parse
 from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.events import EventBus
+from support.catalogue_rows import Database
 
 HOSPITAL = """
 [hospital]

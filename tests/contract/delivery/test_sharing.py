@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, delivery, exam
 from router.catalogue import Catalogue
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.delivery.sharing import Sharing
 from router.errors import TransientError
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, delivery, exam
 
 LEASE = timedelta(seconds=60)
 

@@ -25,7 +25,7 @@ from router.forward.report import ReportAgent, Upload
 from router.trial.platform.faults import Faults
 from router.trial.platform.keyring import read_keyring
 from router.trial.platform.service import ReferencePlatform
-from samples import exam_document
+from support.sample_exam import exam_document
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 ORG, APP = "121100004000000001", "hospital-1"

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import arrival_troubles
-import exam_troubles
-import node_troubles
-import sending_troubles
 from router.alarms import Alarm
 from router.events import Kind
 from router.reports.pdf.reader import Readers
-from troubles import TROUBLES, Trouble
+from support.alarm_causes import arrival, exams, node, sending
+from support.alarm_causes.causes import TROUBLES, Trouble
 
-REGISTERED = (arrival_troubles, exam_troubles, node_troubles, sending_troubles)
+REGISTERED = (arrival, exams, node, sending)
 CASES = [pytest.param(alarm, one, id=one.__name__) for alarm in Alarm for one in TROUBLES[alarm]]
 Begin = Callable[[type[Trouble]], Trouble]
 
@@ -45,11 +42,11 @@ def standing(trouble: Trouble, alarm: Alarm) -> int:
 
 
 def test_a_defect_in_a_part_that_only_another_node_has_is_not_ended_by_this_one(begin: Begin) -> None:
-    trouble = begin(node_troubles.DefectInAPartThatIsGone)
+    trouble = begin(node.DefectInAPartThatIsGone)
     trouble.look()
     trouble.mend()
-    for node in ("node-1", "node-2"):
-        trouble.house.catalogue.nodes.beat(node)
+    for name in ("node-1", "node-2"):
+        trouble.house.catalogue.nodes.beat(name)
     trouble.look()
     assert standing(trouble, Alarm.DEFECT) == 1
     trouble.house.catalogue.nodes.forget("node-2")

@@ -9,9 +9,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from catalogue_rows import NOW
-from certificates import Authority
-from harness import wait_for
 from router.admin.audit.audit import Audit
 from router.admin.audit.syslog import Syslog
 from router.alarms import Alarm
@@ -25,6 +22,9 @@ from router.events import Event, EventBus, Kind
 from router.model import Channel, InstanceUids
 from router.policy.states import State
 from router.storage.trail import Trail
+from support.catalogue_rows import NOW
+from support.certificates import Authority
+from support.harness import wait_for
 
 NODE = "node-1"
 KEEP = timedelta(days=1095)

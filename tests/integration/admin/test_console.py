@@ -16,10 +16,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from certificates import Authority
-from clinic import Clinic
-from console_site import STUDY, TOKEN, Site
-from desk import E1, START
 from router.admin.console.view import masked, masked_name
 from router.admin.http.hosts import names_of
 from router.admin.http.server import MAX_FORM, AdminServer, Answer
@@ -35,6 +31,10 @@ from router.events import Event, Kind
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
+from support.certificates import Authority
+from support.console_site import STUDY, TOKEN, Site
+from support.exam_workflow import Clinic
+from support.intake_folder import E1, START
 
 PERSONAL = (E1, "张三", "A0001", "P0001")
 HIDDEN = '<script>alert("x")</script>'

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from clinic import Clinic
-from console_site import STUDY, Site
-from desk import E1
 from router.config.sections import Admin
 from router.errors import TransientError
 from router.events import Event, Kind
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.decisions import OperatorReason
+from support.console_site import STUDY, Site
+from support.exam_workflow import Clinic
+from support.intake_folder import E1
 
 PERSONAL = ("张三", "李^四", "P0001", "P9", E1)
 

@@ -8,10 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import instance
-from clinic import Clinic
-from console_site import Site
-from desk import exam, printed
 from router.alarms import Alarm
 from router.catalogue.exams.files import FileKind, Lying
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, Batch, RefusalCount, RefusedInstance, RefusedSender
@@ -22,6 +18,10 @@ from router.errors import TransientError
 from router.events import Event, Kind
 from router.refusals import Why
 from router.reports.pdf.reader import Readers
+from support.catalogue_rows import instance
+from support.console_site import Site
+from support.exam_workflow import Clinic
+from support.intake_folder import exam, printed
 
 PATHS = ("/unreported", "/refused", "/files")
 EVIL = '<b title="x">'

@@ -7,11 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Authority
-from harness import Site, command_here
-from pacs import pacs
-from peers import free_port
-from receivers import hooked, status
 from router.admin.checks import destinations, host
 from router.admin.checks.result import CheckResult, Verdict
 from router.catalogue import open_catalogue
@@ -20,6 +15,11 @@ from router.config.file import load
 from router.config.sections import Config, Query
 from router.crypto.keys import new_folder
 from router.events import EventBus
+from support.alarm_receivers import hooked, status
+from support.certificates import Authority
+from support.dcmtk_pacs import pacs
+from support.dicom_peers import free_port
+from support.harness import Site, command_here
 
 
 @pytest.fixture(scope="module")

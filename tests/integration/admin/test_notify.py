@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from catalogue_rows import Database
-from receivers import TAKEN, Answer, Hook, hooked, mail_served, never, status
 from router.admin.notify import notification_queue, ways
 from router.admin.notify.notification import Notification, Style, trial_of
 from router.admin.notify.notification_queue import NotificationQueue
@@ -31,6 +29,8 @@ from router.forward import chat
 from router.forward.http import Limits
 from router.loop import Loop
 from router.storage.takeover import Takeover
+from support.alarm_receivers import TAKEN, Answer, Hook, hooked, mail_served, never, status
+from support.catalogue_rows import Database
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SOON = timedelta(milliseconds=5)

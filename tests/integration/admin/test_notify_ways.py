@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from certificates import Authority
-from receivers import TAKEN, Answer, Hook, MailServer, drip, hooked, mail_served, never, status
 from router.admin.notify import ways
 from router.admin.notify.notification import Notification, from_json
 from router.admin.notify.ways import to_mail, to_program, to_webhook, ways_of
@@ -26,6 +24,8 @@ from router.config.sections import Alarms, HttpPeer, Mail
 from router.errors import ConfigurationError, PermanentError, TransientError
 from router.forward import chat
 from router.forward.http import Limits
+from support.alarm_receivers import TAKEN, Answer, Hook, MailServer, drip, hooked, mail_served, never, status
+from support.certificates import Authority
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 MESSAGE = Notification(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Authority
 from router.admin.http.server import LIMITS, MAX_FORM, SPARE_THREADS, AdminServer, Answer, Request
 from router.dicom.ul.tls import server_context
 from router.web.pending import Limits, is_whole
+from support.certificates import Authority
 
 QUICK = replace(LIMITS, head=1.0, request=2.0, idle=1.0)
 LARGE = b"x" * 30_000_000

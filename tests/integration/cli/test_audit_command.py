@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from clinic import CLOUD, WANG, Clinic
-from desk import CONFIG
 from router.cli.audit import command
 from router.cli.opened import audited, opened, trail_of
 from router.clock import SystemClock
@@ -19,6 +17,8 @@ from router.errors import TransientError
 from router.reports.pdf.reader import Readers
 from router.review.decisions import Decisions
 from router.storage.trail import Trail
+from support.exam_workflow import CLOUD, WANG, Clinic
+from support.intake_folder import CONFIG
 
 _NUMBERS = count(100)
 

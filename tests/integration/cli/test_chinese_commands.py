@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from catalogue_rows import NOW
-from harness import command_here
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
 from router.events import Event, EventBus, Kind
-from rows_of_months import fill
+from support.bulk_rows import fill
+from support.catalogue_rows import NOW
+from support.harness import command_here
 
 CONFIGURATION = """
 [node]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from harness import command_here
 from router.clock import SystemClock
 from router.config.file import load, shipped
 from router.config.sections import Config
@@ -18,8 +17,9 @@ from router.images.rulebook import SeriesRules, rulebook
 from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import classify
 from router.trial.demo.studies import derived_uid, make_ct_study
+from support.harness import command_here
 
-TABLE = Path(__file__).parents[2] / "series_headers.csv"
+TABLE = Path(__file__).parents[2] / "cases" / "series_headers.csv"
 _OWN = """
 [[rule]]
 name = "this hospital's lung slices"

@@ -4,19 +4,19 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from catalogue_rows import instance
-from clinic import CLOUD, HERE, Clinic
-from desk import CONFIG, E1, printed
-from harness import command_here
-from hl7_messages import oru
 from router.cli import main
 from router.reports.pdf.reader import Readers
 from router.review.comparison import NO_READING
 from router.text.decoding import UNREADABLE
+from support.catalogue_rows import instance
+from support.exam_workflow import CLOUD, HERE, Clinic
+from support.explain_command import Told
+from support.harness import command_here
+from support.hl7_messages import oru
+from support.intake_folder import CONFIG, E1, printed
 
 
 @pytest.fixture
@@ -25,24 +25,6 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD)
     yield made
     made.catalogue.engine.close_thread()
-
-
-class Told:
-    """What `queue explain` says."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._folder = folder
-        self._capsys = capsys
-
-    def __call__(self, name: str, *more: str) -> str:
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["queue", "explain", name, "--config", str(self._folder / "router.toml"), *more])
-        out, err = self._capsys.readouterr()
-        return out if ended.value.code == 0 else err
-
-    def json(self, name: str) -> Any:
-        return json.loads(self(name, "--json"))
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1, exam, printed
-from harness import command_here
 from router.catalogue.exams.files import FileKind, Lying
 from router.cli.opened import trail_of
 from router.cli.queue.files import folded, shortened
 from router.intake.pickup import Pickup
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import CLOUD, Clinic
+from support.harness import command_here
+from support.intake_folder import CONFIG, E1, exam, printed
 
 NFD = unicodedata.normalize("NFD", "José")
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1
 from router.cli import audit, doctor
 from router.cli.opened import trail_of
 from router.clock import SystemClock
@@ -16,6 +14,8 @@ from router.config.file import parse
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
+from support.exam_workflow import CLOUD, Clinic
+from support.intake_folder import CONFIG, E1
 
 STUDY = "1.2.3"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from catalogue_rows import NOW, Database
 from router.cli.quarantine import command
 from router.storage import open_storage
+from support.catalogue_rows import NOW, Database
 
 CONFIG = """
 [node]

@@ -9,12 +9,12 @@ from unicodedata import east_asian_width
 import pytest
 from test_status_command import CONFIGURATION
 
-from catalogue_rows import driver
-from harness import command_here
 from router.catalogue import open_catalogue
 from router.cli.tables import watching
 from router.events import EventBus
-from rows_of_months import OPEN, fill
+from support.bulk_rows import OPEN, fill
+from support.catalogue_rows import driver
+from support.harness import command_here
 
 
 @pytest.fixture(scope="module")

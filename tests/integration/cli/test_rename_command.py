@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import NOW
-from clinic import CLOUD
-from harness import command_here
 from router.catalogue import open_catalogue
 from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import NOW
+from support.exam_workflow import CLOUD
+from support.harness import command_here
 
 RENAME = ("queue", "rename-destination", "cloud", "cloud-2")
 CONFIGURATION = """

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from catalogue_rows import NOW
-from harness import command_here
 from router.admin.status.node_status import node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
@@ -18,7 +16,9 @@ from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.breaker import Breaker, Position
 from router.storage.running import Listener, Running, RunningFiles
-from rows_of_months import OPEN, fill
+from support.bulk_rows import OPEN, fill
+from support.catalogue_rows import NOW
+from support.harness import command_here
 
 CONFIGURATION = """
 [node]

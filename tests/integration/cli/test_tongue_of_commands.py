@@ -10,13 +10,13 @@ import click
 import pytest
 from rich.cells import cell_len
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG, START, exam
-from harness import command_here
 from router.cli import COMMANDS, module, tables
 from router.crypto.keys import new_folder
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import CLOUD, Clinic
+from support.harness import command_here
+from support.intake_folder import CONFIG, START, exam
 
 CASES = Path(__file__).parents[2] / "cases"
 # They go by no configuration, or what they print is for programs.

@@ -9,7 +9,7 @@ import pytest
 from router.cli import main
 from router.config.file import shipped
 from router.exam.fields import FIELDS
-from samples import exam_document
+from support.sample_exam import exam_document
 
 
 @pytest.fixture(autouse=True)

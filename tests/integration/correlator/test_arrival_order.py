@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from histories import START, Node, slice_of
 from router.matching.exam.versions import JsonVersion, PdfVersion
 from router.matching.report_pdf.choice import Choice, Papers, choose
 from router.model import Channel, Patient
 from router.policy.states import State
-from samples import exam_document
+from support.node_without_sockets import START, Node, slice_of
+from support.sample_exam import exam_document
 
 EXAM, STUDY = "V20240001_CT001", "1.2.3"
 PATIENT = Patient("P0001", "张三", "19491231", "F")

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from pathlib import Path
 
-from clinic import Clinic
-from desk import E1, START
 from router.model import Channel
 from router.policy.states import Needs
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import Clinic
+from support.intake_folder import E1, START
 
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from harness import command_here
-from histories import CONFIG, Node, slice_of
 from router.cli.opened import trail_of
 from router.correlator.corrections import Corrected, Corrections
 from router.events import EventBus
@@ -21,8 +19,10 @@ from router.policy.states import State
 from router.review.decisions import Decisions, OperatorReason
 from router.review.deliveries import Review
 from router.storage.reports import Reports
-from samples import exam_document
-from scenario import DAY, E1, HOUR, PATIENT, QUIET, S1
+from support.harness import command_here
+from support.node_without_sockets import CONFIG, Node, slice_of
+from support.sample_exam import exam_document
+from support.two_exams import DAY, E1, HOUR, PATIENT, QUIET, S1
 
 OLD, NEW = "19491231", "19491230"
 BORN, CORRECTED = "1949-12-31", "1949-12-30"

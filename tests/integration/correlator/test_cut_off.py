@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from histories import Node, slice_of
 from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.queue import Delivery
 from router.events import Kind
@@ -14,7 +13,8 @@ from router.matching.exam.readiness import PERSON
 from router.model import Channel, Header
 from router.policy.states import State
 from router.review.deliveries import Review
-from scenario import DAY, E1, E2, HOUR, PATIENT, QUIET, S1, S2, images_of, pacs, reports_of, ris
+from support.node_without_sockets import Node, slice_of
+from support.two_exams import DAY, E1, E2, HOUR, PATIENT, QUIET, S1, S2, images_of, pacs, reports_of, ris
 
 CUT = "the pixel data has 16 of 32 bytes"
 

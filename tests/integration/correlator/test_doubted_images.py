@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from histories import Node, slice_of
 from router.model import Channel, Patient
 from router.policy.states import State
 from router.review.decisions import Decisions, OperatorReason
-from samples import exam_document
+from support.node_without_sockets import Node, slice_of
+from support.sample_exam import exam_document
 
 E1, E2, S1, S2 = "E1", "E2", "1.2.1", "1.2.2"
 ZHANG = Patient("P0001", "Zhang^San=张^三", "19491231", "F")

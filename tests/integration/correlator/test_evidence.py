@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from clinic import CLOUD, WANG, Clinic
-from desk import CONFIG, E1, E2
 from router.cli import main
 from router.correlator.joining import doubts
 from router.matching.patient.policy import identity_policy
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.text.decoding import UNREADABLE
+from support.exam_workflow import CLOUD, WANG, Clinic
+from support.intake_folder import CONFIG, E1, E2
 
 STUDY = "1.2.1"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}

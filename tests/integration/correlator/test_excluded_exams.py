@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from clinic import Clinic
-from desk import E1, START, exam
 from router.alarms import Alarm
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import Clinic
+from support.intake_folder import E1, START, exam
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import instance
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
@@ -26,7 +25,8 @@ from router.reports.folder.settle import Seen
 from router.review.deliveries import Review
 from router.series.classify import classify
 from router.storage import open_storage
-from samples import exam_document
+from support.catalogue_rows import instance
+from support.sample_exam import exam_document
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 APPROVED = datetime(2024, 5, 6, 3, 0, tzinfo=UTC)  # ApproveTime of the sample, Beijing time

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from histories import Node
 from router.catalogue.queue.queue import Delivery
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Review
-from scenario import DAY, E1, HOUR, QUIET, S1, S2, pacs, reports_of, ris
+from support.node_without_sockets import Node
+from support.two_exams import DAY, E1, HOUR, QUIET, S1, S2, pacs, reports_of, ris
 
 
 @pytest.fixture

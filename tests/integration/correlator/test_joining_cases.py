@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from histories import Node
 from router.model import Channel
 from router.policy.states import Needs, State
-from scenario import DAY, E1, E2, S1, S2, S3, Sent, Step, images_of, pacs, reports_of, ris, wait
+from support.node_without_sockets import Node
+from support.two_exams import DAY, E1, E2, S1, S2, S3, Sent, Step, images_of, pacs, reports_of, ris, wait
 
 
 @dataclass(frozen=True)

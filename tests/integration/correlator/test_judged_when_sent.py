@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from histories import Cloud, Node, slice_of
 from router.dicom.scu.client import Outgoing, Result
 from router.events import EventBus
 from router.model import Channel, Patient
 from router.policy.states import State
 from router.review.decisions import Decisions, OperatorReason
-from scenario import E1, E2, S1, S2, pacs, ris
+from support.node_without_sockets import Cloud, Node, slice_of
+from support.two_exams import E1, E2, S1, S2, pacs, ris
 
 OTHER = Patient("P0002", "李四", "19700101", "M")
 WANG = OperatorReason("wang", "asked the ward")

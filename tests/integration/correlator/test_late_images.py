@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from histories import Node, slice_of
 from router.alarms import Alarm
 from router.catalogue.queue.queue import Delivery
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Review
-from scenario import DAY, E1, HOUR, PATIENT, QUIET, S1, S2, images_of, pacs, reports_of, ris
+from support.node_without_sockets import Node, slice_of
+from support.two_exams import DAY, E1, HOUR, PATIENT, QUIET, S1, S2, images_of, pacs, reports_of, ris
 
 
 @pytest.fixture

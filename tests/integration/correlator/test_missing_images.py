@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from clinic import Clinic
-from desk import E1, START
 from router.alarms import Alarm
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import Clinic
+from support.intake_folder import E1, START
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from clinic import WANG, Clinic
-from desk import E1, START
 from router.alarms import Alarm
 from router.errors import InvalidData
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
+from support.exam_workflow import WANG, Clinic
+from support.intake_folder import E1, START
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

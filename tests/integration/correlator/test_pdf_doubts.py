@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from desk import printed
 from router.catalogue import open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
@@ -26,7 +25,8 @@ from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
 from router.storage import open_storage
-from samples import exam_document
+from support.intake_folder import printed
+from support.sample_exam import exam_document
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 E1, E2 = "7100234", "7100299"  # plain numbers: nothing but the other's JSON tells that they are exams

@@ -12,12 +12,12 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from test_pdf_doubts import START, Site
 
-from desk import printed
 from router.errors import InvalidData
 from router.events import Kind
 from router.intake.report_pdfs import Lesson, origin_of
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import PdfText, Readers
+from support.intake_folder import printed
 
 CASES = Path(__file__).parents[2] / "cases" / "reports"
 LATER = datetime(2026, 11, 29, 19, 45, tzinfo=UTC)  # half of the time is over for each of them

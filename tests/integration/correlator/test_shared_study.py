@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from histories import Node, slice_of
 from router.alarms import Alarm
 from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.queue import Delivery
 from router.model import Channel
 from router.policy.states import Needs, State
 from router.review.deliveries import Review
-from scenario import DAY, E1, E2, HOUR, PATIENT, QUIET, S1, S2, Step, images_of, pacs, reports_of, ris, wait
+from support.node_without_sockets import Node, slice_of
+from support.two_exams import DAY, E1, E2, HOUR, PATIENT, QUIET, S1, S2, Step, images_of, pacs, reports_of, ris, wait
 
 ALL = '[share]\nshared_study = "all"\n'
 HOLD = ALL + 'shared_study_then = "hold"\n'

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import driver
-from histories import Node, slice_of
-from peers import read_header
 from router.model import Channel, Header, Patient
 from router.policy.states import State
 from router.text.decoding import UNREADABLE
-from scenario import E1, QUIET, ris
+from support.catalogue_rows import driver
+from support.dicom_peers import read_header
+from support.node_without_sockets import Node, slice_of
+from support.two_exams import E1, QUIET, ris
 
 CASES = Path(__file__).parents[2] / "cases" / "text"
 

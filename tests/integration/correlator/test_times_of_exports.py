@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from clinic import Clinic
-from desk import E1, E2, another
 from router.alarms import Alarm
 from router.model import Channel
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import Clinic
+from support.intake_folder import E1, E2, another
 
 CASES = Path(__file__).parents[2] / "cases" / "field" / "reports"
 

@@ -9,9 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from histories import CONFIG, Node
-from memory import NodeInMemory
-from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
 from router.config.file import parse
 from router.config.sections import Config
 from router.correlator import plan
@@ -19,6 +16,9 @@ from router.exam.fill import Filled
 from router.intake.exam_reader import ExamReader
 from router.model import Channel, Header, InstanceUids, Patient, SeriesFacts
 from router.policy.states import State
+from support.memory import NodeInMemory
+from support.node_without_sockets import CONFIG, Node
+from support.patient_mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
 
 
 class Witness:

@@ -9,10 +9,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from test_pausing import Terminal
 
-from clinic import CLOUD as TABLES
-from clinic import Clinic
-from desk import CONFIG, E1, E2, START, another, exam, printed
-from harness import command_here
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.images.tombstones import bury
 from router.catalogue.queue.backfills import Stage
@@ -32,6 +28,10 @@ from router.review.answers import Answers
 from router.review.deliveries import Review
 from router.review.punctuality import findings
 from router.review.reconcile import Reconciliation
+from support.exam_workflow import CLOUD as TABLES
+from support.exam_workflow import Clinic
+from support.harness import command_here
+from support.intake_folder import CONFIG, E1, E2, START, another, exam, printed
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 SHARE = '[share]\nfrom = "2026-03-01"\n'

@@ -16,10 +16,6 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from acceptors import ABORT, accept, acceptor, command_of, element, fixed, pdata, read_instance, read_pdu
-from catalogue_rows import CLOUD, NOW, exam
-from clouds import COMMITMENT, Asked, cloud, report_of, reporting, send_report
-from peers import CT_CLASS, client, made, orthanc, wait_until
 from router.catalogue import open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome, Tally
@@ -45,6 +41,20 @@ from router.node import receive_worker
 from router.policy.states import State
 from router.storage import open_storage
 from router.storage.incoming import Incoming, IncomingFolder
+from support.catalogue_rows import CLOUD, NOW, exam
+from support.committing_destination import COMMITMENT, Asked, cloud, report_of, reporting, send_report
+from support.dicom_peers import CT_CLASS, client, made, orthanc, wait_until
+from support.scripted_acceptors import (
+    ABORT,
+    accept,
+    acceptor,
+    command_of,
+    element,
+    fixed,
+    pdata,
+    read_instance,
+    read_pdu,
+)
 
 CONFIG = """
 [hospital]

@@ -12,8 +12,6 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from certificates import Authority, as_given
-from peers import CT_CLASS
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.ledger import Fate
@@ -36,6 +34,8 @@ from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 from router.upkeep.check import take
 from router.upkeep.scrub import LOOK_SECONDS, Quiet, Scrub
+from support.certificates import Authority, as_given
+from support.dicom_peers import CT_CLASS
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 STUDY = "1.2.3"

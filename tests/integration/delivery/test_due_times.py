@@ -8,9 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import exam
-from desk import CONFIG, START
-from harness import command_here
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
@@ -24,6 +21,9 @@ from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Review, expected_of, will_miss
+from support.catalogue_rows import exam
+from support.harness import command_here
+from support.intake_folder import CONFIG, START
 
 HOUR = timedelta(hours=1)
 DESTINATION = '[[destination]]\nname = "cloud"\n'

@@ -11,10 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from acceptors import RELEASE_RP, Acceptor, Script, accept, command_of, fixed, obliging, pdata, read_instance, read_pdu
-from catalogue_rows import CLOUD, NOW, Database, exam
-from peers import client, free_port, made, stored
-from picky import Picky
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.queue.queue import Delivery
@@ -33,6 +29,21 @@ from router.forward.report import ReportAgent
 from router.model import Channel
 from router.policy.breaker import CLOSED, Position
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, Database, exam
+from support.dicom_peers import client, free_port, made, stored
+from support.scripted_acceptors import (
+    RELEASE_RP,
+    Acceptor,
+    Script,
+    accept,
+    command_of,
+    fixed,
+    obliging,
+    pdata,
+    read_instance,
+    read_pdu,
+)
+from support.selective_destination import Picky
 
 DONE = SendResult(State.DELIVERED, "sent", units=1)
 REJECTED = b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07"  # for good: called AE title not recognised

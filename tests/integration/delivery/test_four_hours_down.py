@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import driver
-from desk import START
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.db.tables.exams import Exam
@@ -23,6 +21,8 @@ from router.errors import DestinationDown
 from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import driver
+from support.intake_folder import START
 
 HOUR = timedelta(hours=1)
 OUTAGE = 4 * HOUR

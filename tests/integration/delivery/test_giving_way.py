@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from catalogue_rows import CLOUD, NOW, Database, delivery, exam
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.delivery.breaker_gate import Route
@@ -12,6 +11,7 @@ from router.delivery.senders import SendResult
 from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, Database, delivery, exam
 
 
 def test_two_large_studies_of_one_due_time_have_a_minute_each_by_turns(sqlite: Database) -> None:

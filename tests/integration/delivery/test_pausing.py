@@ -11,12 +11,6 @@ import pytest
 from test_due_times import HOUR, Ward
 from test_failure_classes import Bench, Scripted
 
-from catalogue_rows import CLOUD, Database
-from clinic import CLOUD as TABLES
-from clinic import Clinic
-from console_site import Site
-from desk import CONFIG, E1, START
-from harness import command_here
 from router.admin.http.metrics import Gauges, Metrics
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -36,6 +30,12 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.answers import Answers
 from router.review.deliveries import Review
+from support.catalogue_rows import CLOUD, Database
+from support.console_site import Site
+from support.exam_workflow import CLOUD as TABLES
+from support.exam_workflow import Clinic
+from support.harness import command_here
+from support.intake_folder import CONFIG, E1, START
 
 DONE = SendResult(State.DELIVERED, "sent", units=1)
 

@@ -14,9 +14,6 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from acceptors import acceptor
-from peers import CT_CLASS, made, stored
-from picky import Picky
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Entry, Fate, Tally
@@ -35,6 +32,9 @@ from router.policy.retry import LOSSES, LOSSES_ALONE
 from router.policy.states import State
 from router.review.deliveries import Review
 from router.storage import Storage, open_storage
+from support.dicom_peers import CT_CLASS, made, stored
+from support.scripted_acceptors import acceptor
+from support.selective_destination import Picky
 
 SHORT = Waits(connect=1, association=2, write=0.5, response=0.5, release=0.5)
 ROOT = "1.2.826.0.1.3680043.9.9999"

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from acceptors import acceptor, obliging
-from peers import CT, data_set, stored
 from router.config.sections import DicomDestination
 from router.dicom.scu.client import StorageClient, Waits
 from router.dicom.ul.status import Verdict
+from support.dicom_peers import CT, data_set, stored
+from support.scripted_acceptors import acceptor, obliging
 
 
 def test_every_byte_of_a_data_set_is_paced_before_it_goes(tmp_path: Path) -> None:

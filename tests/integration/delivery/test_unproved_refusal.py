@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.queue.queue import Delivery
@@ -21,6 +20,7 @@ from router.events import Event, EventBus
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Review
+from support.catalogue_rows import CLOUD, NOW
 
 UNPROVED = UnprovedRefusal("unproved: not accepted", faults=(("Order.Status", "张三"),))
 DUE = NOW + timedelta(minutes=40)

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.delivery.breaker_gate import Route
@@ -16,6 +15,7 @@ from router.errors import Crowded, TransientError
 from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
 
 
 def test_it_is_given_back_once_the_database_takes_it_and_not_when_its_lease_runs_out(sqlite: Database) -> None:

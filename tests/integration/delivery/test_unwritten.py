@@ -9,8 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam, instance
-from histories import Node
 from router.catalogue import Catalogue
 from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.late import LateReceipt
@@ -30,7 +28,9 @@ from router.forward.report import Upload
 from router.model import Channel
 from router.policy.states import State
 from router.storage import Storage, open_storage
-from scenario import E1, S1, pacs, ris
+from support.catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam, instance
+from support.node_without_sockets import Node
+from support.two_exams import E1, S1, pacs, ris
 
 INSTANCES = 3 * LEDGER_BATCH
 

@@ -15,11 +15,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
-from peers import data_set, send, stored, storescp
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN as EXPLICIT
 from router.dicom.dataset.elements import IMPLICIT_LITTLE_ENDIAN as IMPLICIT
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.ul.status import Verdict
+from support.dicom_peers import data_set, send, stored, storescp
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ANY = 2**32 - 1

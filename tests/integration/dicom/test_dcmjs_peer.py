@@ -16,14 +16,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from test_dicom_peers import Scp, Start, start
 
-from peers import SHIPPED, client, data_set, free_port, listens, send, stored, wait_until
 from router.config.sections import DicomDestination
 from router.dicom.scu.query import QueryClient
 from router.dicom.ul.status import Verdict
+from support.dicom_peers import SHIPPED, client, data_set, free_port, listens, send, stored, wait_until
 
 __all__ = ["start"]
 PACKAGE = "dcmjs-dimse@0.3.3"
-PEER = Path(__file__).parents[2] / "dcmjs_peer.js"
+PEER = Path(__file__).parents[2] / "support" / "dcmjs_peer.js"
 FILES = SHIPPED / "test_files"
 SYNTAXES = ("CT_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm",
             "MR_small_bigendian.dcm")  # fmt: skip

@@ -19,7 +19,19 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 
-from peers import (
+from router.config.sections import Sender
+from router.dicom.dataset.header import digest
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scp import store
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.scu.client import Outgoing, Result
+from router.dicom.ul.socket import Limits
+from router.dicom.ul.status import Verdict
+from router.errors import DestinationDown, IntegrityError, TransientError
+from router.model import InstanceUids
+from support.dicom_peers import (
     CT,
     CT_CLASS,
     SHIPPED,
@@ -35,18 +47,6 @@ from peers import (
     tool,
     wait_until,
 )
-from router.config.sections import Sender
-from router.dicom.dataset.header import digest
-from router.dicom.dataset.part10 import preamble_and_meta
-from router.dicom.scp import store
-from router.dicom.scp.admission import Admission
-from router.dicom.scp.server import StorageServer
-from router.dicom.scp.store import Received, Refused
-from router.dicom.scu.client import Outgoing, Result
-from router.dicom.ul.socket import Limits
-from router.dicom.ul.status import Verdict
-from router.errors import DestinationDown, IntegrityError, TransientError
-from router.model import InstanceUids
 
 PRIVATE_CLASS = "1.3.12.2.1107.5.9.1"
 ADMIT_ANYONE = Admission()

@@ -22,7 +22,28 @@ from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 
-from acceptors import (
+from router.config.sections import DicomDestination
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
+from router.dicom.scu.requestor import Requestor
+from router.dicom.ul.pdata import FileSlice
+from router.dicom.ul.status import Verdict
+from router.errors import DestinationDown, IntegrityError, TransientError
+from support.dicom_peers import (
+    CT,
+    CT_CLASS,
+    SHIPPED,
+    client,
+    data_set,
+    everything_shipped,
+    made,
+    orthanc,
+    send,
+    stored,
+    storescp,
+    wait_until,
+)
+from support.scripted_acceptors import (
     ABORT,
     RELEASE_RP,
     RELEASE_RQ,
@@ -37,27 +58,6 @@ from acceptors import (
     read_instance,
     read_pdu,
 )
-from peers import (
-    CT,
-    CT_CLASS,
-    SHIPPED,
-    client,
-    data_set,
-    everything_shipped,
-    made,
-    orthanc,
-    send,
-    stored,
-    storescp,
-    wait_until,
-)
-from router.config.sections import DicomDestination
-from router.dicom.dataset.part10 import preamble_and_meta
-from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
-from router.dicom.scu.requestor import Requestor
-from router.dicom.ul.pdata import FileSlice
-from router.dicom.ul.status import Verdict
-from router.errors import DestinationDown, IntegrityError, TransientError
 
 SHORT = Waits(connect=1, association=0.4, write=0.4, response=0.4, release=0.4)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Authority, as_given
-from peers import CT, client, data_set, free_port, listens, send, stored, tool, wait_until
 from router.config.sections import Tls
 from router.dicom.ul.status import Verdict
 from router.dicom.ul.tls import client_context, server_context
 from router.errors import ConfigurationError, DestinationDown
+from support.certificates import Authority, as_given
+from support.dicom_peers import CT, client, data_set, free_port, listens, send, stored, tool, wait_until
 
 
 @pytest.fixture

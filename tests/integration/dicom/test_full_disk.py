@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from peers import client, made, send, stored, wait_until
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
 from router.dicom.scp.store import Received, Refused
 from router.dicom.ul.status import Verdict
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import LARGEST, SEGMENT_BYTES
-from wire import COMMAND, DATA, GOOD, LAST, associated, data_set, p_data, status, store_command
+from support.dicom_peers import client, made, send, stored, wait_until
+from support.raw_pdus import COMMAND, DATA, GOOD, LAST, associated, data_set, p_data, status, store_command
 
 KIB = 2**10
 

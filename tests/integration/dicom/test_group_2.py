@@ -8,12 +8,12 @@ from urllib.request import urlopen
 import pytest
 from pydicom import dcmread
 
-from peers import orthanc, send, stored, storescp, tool
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.transcode import transcoded
 from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
+from support.dicom_peers import orthanc, send, stored, storescp, tool
 
 CASES = Path(__file__).parents[2] / "cases" / "dicom"
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -21,7 +21,7 @@ from router.dicom.ul import dimse, pdu
 from router.dicom.ul.socket import Limits
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
-from wire import (
+from support.raw_pdus import (
     COMMAND,
     DATA,
     GOOD,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from peers import SHIPPED
 from router.dicom.dataset.decoders import look_again
 from router.errors import ConfigurationError
+from support.dicom_peers import SHIPPED
 
 PROGRAM = """
 import sys

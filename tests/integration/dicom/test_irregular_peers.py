@@ -10,8 +10,6 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
-import wire
-from peers import client, data_set, send, storescp
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
 from router.config.sections import Receive, Series
@@ -30,6 +28,8 @@ from router.node.listeners import limits_of
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import SEGMENT_BYTES
+from support import raw_pdus
+from support.dicom_peers import client, data_set, send, storescp
 
 CASES = Path(__file__).parents[2] / "cases" / "dicom"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -77,13 +77,13 @@ def ward(tmp_path: Path) -> Iterator[Ward]:
 def stored(port: int, data: bytes, sop: str, syntax: str = EXPLICIT) -> int:
     """The status that a data set is answered with."""
     name = sop.encode() + b"\0" * (len(sop) % 2)
-    with wire.connected(port) as peer:
-        peer.sendall(wire.association_request(wire.context(1, wire.CT_CLASS, syntax)))
-        assert wire.answer(peer)[0] == pdu.PduType.ASSOCIATE_AC
-        peer.sendall(wire.p_data(wire.store_command(name), wire.COMMAND | wire.LAST))
+    with raw_pdus.connected(port) as peer:
+        peer.sendall(raw_pdus.association_request(raw_pdus.context(1, raw_pdus.CT_CLASS, syntax)))
+        assert raw_pdus.answer(peer)[0] == pdu.PduType.ASSOCIATE_AC
+        peer.sendall(raw_pdus.p_data(raw_pdus.store_command(name), raw_pdus.COMMAND | raw_pdus.LAST))
         for at in range(0, len(data), 16000):
-            peer.sendall(wire.p_data(data[at : at + 16000], wire.LAST if at + 16000 >= len(data) else 0))
-        return wire.status(peer)
+            peer.sendall(raw_pdus.p_data(data[at : at + 16000], raw_pdus.LAST if at + 16000 >= len(data) else 0))
+        return raw_pdus.status(peer)
 
 
 def outgoing(path: Path) -> Outgoing:
@@ -126,7 +126,7 @@ def test_an_instance_uid_with_a_dot_may_be_announced_without_it(ward: Ward) -> N
 
 def test_a_uid_that_is_not_certain_is_refused_with_its_reason(ward: Ward) -> None:
     twice = (CASES / "30.dcmds").read_bytes()
-    more = wire.element(0x0020, 0x000D, b"1.2.9\0")
+    more = raw_pdus.element(0x0020, 0x000D, b"1.2.9\0")
     at = twice.index(b"\x20\0\x11\0IS")
     assert stored(ward.port, twice[:at] + more + twice[at:], f"{STUDY}.30.1.1") == 0xA900
     assert stored(ward.port, (CASES / "30.dcmds").read_bytes(), f"{STUDY}.30.1.2") == 0xA900
@@ -155,7 +155,7 @@ def test_uids_behind_two_mib_are_found(tmp_path: Path, journal: int) -> None:
 
 def large(sop: str = "1.2.3.4.5") -> bytes:
     dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = wire.CT_CLASS, sop
+    dataset.SOPClassUID, dataset.SOPInstanceUID = raw_pdus.CT_CLASS, sop
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3", "1.2.3.4"
     dataset.Rows, dataset.Columns, dataset.BitsAllocated, dataset.SamplesPerPixel = 1000, 1001, 16, 1
     dataset.add_new("PixelData", "OW", bytes(range(250)) * 8008)
@@ -169,10 +169,10 @@ def test_a_sender_with_that_limit_is_served(ward: Ward, longest: int) -> None:
     """The limit is for what the node answers; what it asks for is its own."""
     entity = AE()
     entity.maximum_pdu_size = longest
-    entity.add_requested_context(wire.CT_CLASS, EXPLICIT)
+    entity.add_requested_context(raw_pdus.CT_CLASS, EXPLICIT)
     association = entity.associate("127.0.0.1", ward.port, max_pdu=longest)
     file = ward.storage.incoming.worker_folder(2).parent.parent / "large.dcm"
-    file.write_bytes(preamble_and_meta(wire.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
+    file.write_bytes(preamble_and_meta(raw_pdus.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
     assert association.send_c_store(file).Status == 0
     association.release()
     [path] = ward.catalogue_all()
@@ -184,7 +184,7 @@ def test_a_node_that_asks_for_that_limit_takes_large_instances(tmp_path: Path, a
     made = Ward(tmp_path, limits=Limits(max_pdu=asked))
     with client(made.port).session() as session:
         source = tmp_path / "large.dcm"
-        source.write_bytes(preamble_and_meta(wire.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
+        source.write_bytes(preamble_and_meta(raw_pdus.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
         [result] = session.send([outgoing(source)], lambda: False)
     assert result.status == 0
     [path] = made.catalogue_all()
@@ -197,7 +197,7 @@ def test_a_destination_with_that_limit_gets_large_instances(tmp_path: Path, long
     taken: list[bytes] = []
     entity = AE()
     entity.maximum_pdu_size = longest
-    entity.add_supported_context(wire.CT_CLASS, EXPLICIT)
+    entity.add_supported_context(raw_pdus.CT_CLASS, EXPLICIT)
 
     def keep(event: evt.Event) -> int:
         taken.append(event.encoded_dataset(include_meta=False))
@@ -206,7 +206,7 @@ def test_a_destination_with_that_limit_gets_large_instances(tmp_path: Path, long
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, keep)])
     assert server is not None
     source = tmp_path / "large.dcm"
-    source.write_bytes(preamble_and_meta(wire.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
+    source.write_bytes(preamble_and_meta(raw_pdus.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
     with client(server.server_address[1]).session() as session:
         [result] = session.send([outgoing(source)], lambda: False)
     server.shutdown()
@@ -223,7 +223,7 @@ def test_dcmtk_takes_what_ends_on_an_odd_byte_and_a_uid_with_a_dot(tmp_path: Pat
     """DCMTK aborts on an odd fragment, and compares the data set's UID with the one that is announced."""
     sop = f"{STUDY}.{number}.1." + ("" if number == "56" else "1")
     path, data = tmp_path / "one.dcm", (CASES / f"{number}.dcmds").read_bytes()
-    path.write_bytes(preamble_and_meta(wire.CT_CLASS, sop, EXPLICIT, "A", "B") + data)
+    path.write_bytes(preamble_and_meta(raw_pdus.CT_CLASS, sop, EXPLICIT, "A", "B") + data)
     with storescp(tmp_path / "dcmtk") as port:
         [result] = send(port, [outgoing(path)])
     assert result.status == 0
@@ -233,7 +233,7 @@ def test_dcmtk_takes_what_ends_on_an_odd_byte_and_a_uid_with_a_dot(tmp_path: Pat
 
 def test_idle_associations_end_by_the_limit(tmp_path: Path) -> None:
     made = Ward(tmp_path, limits=limits_of(Receive.model_validate({"idle": "1 s"})))
-    with wire.associated(made.port) as peer:
+    with raw_pdus.associated(made.port) as peer:
         peer.settimeout(10)
-        assert wire.aborted(peer)
+        assert raw_pdus.aborted(peer)
     made.close()

@@ -12,9 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer import haproxy
-from certificates import Authority
-from peers import made, send, stored, wait_until
 from router.admin.http.health import health
 from router.admin.http.server import AdminServer
 from router.config.sections import Sender, Tls
@@ -26,7 +23,10 @@ from router.dicom.ul.pdu import PduType
 from router.dicom.ul.socket import Limits
 from router.errors import InvalidData, TransientError
 from router.storage.incoming import IncomingFolder
-from wire import REQUEST, answer, connected
+from support.certificates import Authority
+from support.dicom_peers import made, send, stored, wait_until
+from support.haproxy import haproxy
+from support.raw_pdus import REQUEST, answer, connected
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 PACS = "127.0.0.9"

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 from pynetdicom import AE
 
-from peers import CT
 from router.config.sections import Sender
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.scp import negotiation
@@ -24,7 +23,8 @@ from router.dicom.ul import pdu
 from router.dicom.ul.socket import Limits
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
-from wire import (
+from support.dicom_peers import CT
+from support.raw_pdus import (
     COMMAND,
     CONTEXTS,
     CT_CLASS,

@@ -13,14 +13,14 @@ import pytest
 from pydicom.uid import JPEG2000, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from acceptors import Acceptor, acceptor
-from peers import CT, CT_CLASS, SHIPPED, client, data_set, made, orthanc, send, stored, storescp
-from picky import Context, Picky
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.client import Outgoing, Result
 from router.dicom.scu.unaccepted import others
 from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, TransientError
+from support.dicom_peers import CT, CT_CLASS, SHIPPED, client, data_set, made, orthanc, send, stored, storescp
+from support.scripted_acceptors import Acceptor, acceptor
+from support.selective_destination import Context, Picky
 
 CR, MR, SR = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1", "4", "88.11"))
 

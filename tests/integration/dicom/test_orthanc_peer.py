@@ -14,10 +14,10 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 from test_dicom_peers import Scp, Start, start
 
-from peers import CT, SHIPPED, client, data_set, orthanc, send, stored, storescp, tool
 from router.config.sections import DicomDestination
 from router.dicom.scu.query import QueryClient
 from router.dicom.ul.status import Verdict
+from support.dicom_peers import CT, SHIPPED, client, data_set, orthanc, send, stored, storescp, tool
 
 __all__ = ["start"]
 FILES = SHIPPED / "test_files"

@@ -11,12 +11,6 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
-from acceptors import RELEASE_RQ, Script, accept, acceptor, command_of, element, fixed, pdata, read_pdu
-from clinic import Clinic
-from desk import E1
-from pacs import archive, pacs
-from peers import free_port, made, stored, storescp
-from picky import Picky
 from router.alarms import Alarm
 from router.config.sections import Query
 from router.dicom.scu.query import Found, Held, Moved, QueryClient
@@ -26,6 +20,12 @@ from router.events import Kind
 from router.images.retrieval import Retrieval
 from router.model import InstanceUids
 from router.reports.pdf.reader import Readers
+from support.dcmtk_pacs import archive, pacs
+from support.dicom_peers import free_port, made, stored, storescp
+from support.exam_workflow import Clinic
+from support.intake_folder import E1
+from support.scripted_acceptors import RELEASE_RQ, Script, accept, acceptor, command_of, element, fixed, pdata, read_pdu
+from support.selective_destination import Picky
 
 FIND_RSP, MOVE_RSP = 0x8020, 0x8021
 

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from certificates import Authority, as_given
-from peers import CT, CT_CLASS, data_set, send, stored, tool, wait_until
 from router.config.sections import Sender, Tls
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scp.admission import Admission
@@ -30,7 +28,9 @@ from router.errors import ConfigurationError
 from router.node import receive_worker
 from router.refusals import Why
 from router.storage.incoming import Incoming, IncomingFolder
-from wire import (
+from support.certificates import Authority, as_given
+from support.dicom_peers import CT, CT_CLASS, data_set, send, stored, tool, wait_until
+from support.raw_pdus import (
     COMMAND,
     DATA,
     GOOD,
@@ -43,7 +43,7 @@ from wire import (
     status,
     store_command,
 )
-from wire import data_set as small_data_set
+from support.raw_pdus import data_set as small_data_set
 
 QUICK = Limits(association_request=0.5, idle=1.0, message=0.6, slowest=2**20, write=1.0, linger=0.3)
 RELEASE = struct.pack(">BxL", pdu.PduType.RELEASE_RQ, 4) + bytes(4)

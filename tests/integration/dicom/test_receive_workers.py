@@ -21,7 +21,7 @@ from router.dicom.scp.store import Received, Refused
 from router.dicom.ul import pdu
 from router.node import receive_worker
 from router.storage.incoming import Incoming, IncomingFolder
-from wire import GOOD, REQUEST, answer, associated, connected, status, store_command
+from support.raw_pdus import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 MAIN = """
 import sys, time

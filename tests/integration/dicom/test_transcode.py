@@ -19,13 +19,13 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
-from peers import CT, SHIPPED, client, data_set, send, stored, storescp
 from router.dicom.dataset.decoders import can_decompress
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.transcode import offers, transcoded
 from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 from router.errors import ConfigurationError, InvalidData
+from support.dicom_peers import CT, SHIPPED, client, data_set, send, stored, storescp
 
 sys.path.append(str(Path(__file__).parents[2] / "torture"))
 

@@ -17,8 +17,8 @@ from router.exam.read import read
 from router.exam.schema import schema
 from router.exam.validate import validate
 from router.trial.platform import requirements
-from samples import shipped_tables
-from schema_reader import breaches
+from support.sample_exam import shipped_tables
+from support.schema_reader import breaches
 
 CASES = Path(__file__).parents[2] / "cases"
 EXPECTED: dict[str, dict[str, list[str]]] = tomllib.loads((CASES / "exam.toml").read_text("utf-8"))

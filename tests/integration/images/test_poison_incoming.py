@@ -10,11 +10,7 @@ from typing import Any, BinaryIO
 
 import pytest
 from click.testing import CliRunner
-from test_cut_catalogued import Ward, data_set, file
-from test_quarantine_command import CONFIG
 
-from desk import Desk
-from hl7_messages import oru
 from router.alarms import Alarm
 from router.cli.quarantine import command
 from router.dicom.dataset import encapsulated
@@ -24,13 +20,28 @@ from router.events import Kind
 from router.images import cataloguer
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
+from support.cataloguer_folder import Ward, data_set, file
+from support.hl7_messages import oru
+from support.intake_folder import Desk
 
+CONFIG = """
+[node]
+language = "en"
+data = "data"
+[reports]
+folder = "drop"
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+"""
 POISON, SOUND = "1.9", "1.8"
 _DIES = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2].split(os.pathsep)
-from test_cut_catalogued import Ward
+from support.cataloguer_folder import Ward
 from router.images import cataloguer
 read = cataloguer.read_instance
 def dies(file):

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clinic import Clinic
-from desk import E1, E2, Desk, OpenDesk, another, printed
 from router.alarms import Alarm
 from router.intake.exam_reader import ExamReader
 from router.intake.pickup import Pickup
@@ -20,7 +18,9 @@ from router.model import Channel
 from router.policy.states import State
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
-from samples import exam_document
+from support.exam_workflow import Clinic
+from support.intake_folder import E1, E2, Desk, OpenDesk, another, printed
+from support.sample_exam import exam_document
 
 _TIMES = st.sampled_from([
     "0001-01-01T00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "9999-12-31T23:59:59-12:00", "1899-12-30", "",

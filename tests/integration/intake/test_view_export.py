@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from conftest import Server
-from desk import Desk, printed
 from router.config.file import shipped
 from router.reports.pdf.reader import Readers
-from samples import exam_document
+from support.intake_folder import Desk, printed
+from support.postgres import Server
+from support.sample_exam import exam_document
 
 PROGRAM = shipped("examples") / "view_export.py"
 BEGAN = datetime.fromisoformat("2026-03-02T10:00:00+08:00")

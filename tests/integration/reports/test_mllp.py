@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Authority
-from costs import cost
-from desk import E1, E2, Desk, printed
-from hl7_messages import Sender, oru
 from router.config.sections import Hl7Listener, Tls
 from router.dicom.ul.tls import client_context, server_context
 from router.errors import TransientError
 from router.reports.hl7.mllp import MllpServer
+from support.certificates import Authority
+from support.hl7_messages import Sender, oru
+from support.intake_folder import E1, E2, Desk, printed
+from support.resource_costs import cost
 
 ONE = printed(f"report of {E1}")
 MESSAGE = oru(exam_id=E1, pdf=ONE).encode()
@@ -186,7 +186,7 @@ def test_large_messages_take_turns_and_small_ones_wait_for_nobody(connect: Conne
 def test_eight_connections_together_hold_a_few_messages_only() -> None:
     found = cost("""
         import threading
-        from hl7_messages import Sender, oru
+        from support.hl7_messages import Sender, oru
         from router.clock import SystemClock
         from router.config.sections import Hl7Listener
         from router.reports.hl7.hl7v2 import Message

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from conftest import Server
-from peers import tool
+from support.dicom_peers import tool
+from support.postgres import Server
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 _WHERE = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from peers import tool
+from support.dicom_peers import tool
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from harness import command_here
 from router.clock import FakeClock
 from router.config import sections
 from router.config.file import load, parse
@@ -24,7 +23,8 @@ from router.trial.demo.studies import derived_uid, make_ct_study
 from router.trial.platform.keyring import read_keyring
 from router.trial.platform.profiles import GmPsk
 from router.trial.platform.service import ReferencePlatform
-from samples import exam_document
+from support.harness import command_here
+from support.sample_exam import exam_document
 
 DOCS = Path(sections.__file__).parents[1] / "docs"
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)

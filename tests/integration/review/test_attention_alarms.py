@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1, E2
 from router.alarms import Alarm
 from router.catalogue.queue.queue import Delivery
 from router.config.file import parse
@@ -14,6 +12,8 @@ from router.model import Channel
 from router.policy.attention import LEDGER_LOST, Cause
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import CLOUD, Clinic
+from support.intake_folder import CONFIG, E1, E2
 
 S1, S2 = "1.2.1", "1.2.2"
 APPROVED = "2026-03-02 18:00:00"  # as the clinic opens

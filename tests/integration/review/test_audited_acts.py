@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from clinic import WANG, Clinic
-from desk import E1
 from router.catalogue.db.engine import Engine
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import opened, trail_of
@@ -17,6 +15,8 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.decisions import Decisions
 from router.review.deliveries import Review
+from support.exam_workflow import WANG, Clinic
+from support.intake_folder import E1
 
 
 class PowerLost(BaseException):

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from clinic import CLOUD, WANG, Clinic
-from desk import CONFIG, E1, E2
 from router.alarms import Alarm
 from router.cli import main
 from router.errors import InvalidData
@@ -18,6 +16,8 @@ from router.matching.patient.alias import classes
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.upkeep.rebuild import Rebuild
+from support.exam_workflow import CLOUD, WANG, Clinic
+from support.intake_folder import CONFIG, E1, E2
 
 STUDY = "1.2.3"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}

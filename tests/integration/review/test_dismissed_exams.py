@@ -5,10 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import histories
-from desk import E1, another, exam, printed
-from harness import command_here
-from histories import Node, slice_of
 from router.alarms import Alarm
 from router.catalogue.queue.queue import Delivery
 from router.delivery.breaker_gate import Route
@@ -22,15 +18,19 @@ from router.reports.pdf.reader import Readers
 from router.review.attention import command_for
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
-from scenario import E1 as N1
-from scenario import HOUR, PATIENT, QUIET, S1, pacs, ris
-from troubles import NOW_APPROVED, House
+from support import node_without_sockets
+from support.alarm_causes.causes import NOW_APPROVED, House
+from support.harness import command_here
+from support.intake_folder import E1, another, exam, printed
+from support.node_without_sockets import Node, slice_of
+from support.two_exams import E1 as N1
+from support.two_exams import HOUR, PATIENT, QUIET, S1, pacs, ris
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """Two images of E1 are delivered."""
-    (tmp_path / "router.toml").write_text(histories.CONFIG, encoding="utf-8")
+    (tmp_path / "router.toml").write_text(node_without_sockets.CONFIG, encoding="utf-8")
     made = Node(tmp_path)
     for step in (pacs(S1, 1, 2), ris(N1, S1)):
         step(made)

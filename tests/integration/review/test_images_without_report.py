@@ -9,10 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import instance
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1
-from harness import command_here
 from router.alarms import Alarm
 from router.clock import FakeClock
 from router.config.file import parse
@@ -26,6 +22,10 @@ from router.review.reconcile import Reconciliation
 from router.review.unreported import dismiss
 from router.upkeep.daily import Daily
 from router.upkeep.silence import SilenceWatch
+from support.catalogue_rows import instance
+from support.exam_workflow import CLOUD, Clinic
+from support.harness import command_here
+from support.intake_folder import CONFIG, E1
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)  # 08:00 by the hospital's clock
 WANG = OperatorReason("wang", "a scanner of the laboratory")

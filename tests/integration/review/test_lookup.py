@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from clinic import CLOUD, WANG, Clinic
-from desk import CONFIG, E1
 from router.cli import main
 from router.errors import InvalidData, WrongUse
 from router.events import Kind
 from router.reports.pdf.reader import Readers
 from router.review.lookup import ExamId, Lookup
+from support.exam_workflow import CLOUD, WANG, Clinic
+from support.intake_folder import CONFIG, E1
 
 STUDY = "1.2.3"
 

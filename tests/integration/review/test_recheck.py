@@ -12,10 +12,6 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-import delivered_month
-from catalogue_rows import NOW, Database, driver
-from delivered_month import Ordinary, ordinary
-from harness import command_here
 from router.catalogue.db.tables import TABLES
 from router.catalogue.exams.documents import TakenDocument
 from router.clock import SystemClock
@@ -29,6 +25,10 @@ from router.review.decisions import Decisions, OperatorReason
 from router.review.recheck import Judged, Recheck
 from router.storage.reports import Reports
 from router.storage.studies import Studies
+from support import delivered_exams
+from support.catalogue_rows import NOW, Database, driver
+from support.delivered_exams import Ordinary, ordinary
+from support.harness import command_here
 
 CONFIG = """
 [node]
@@ -58,7 +58,7 @@ class Place:
         self.reports, self.studies = Reports(database.data), Studies(database.data / "studies")
 
     def fill(self, *exams: Ordinary) -> list[int]:
-        return delivered_month.fill(self.catalogue, self.reports, self.references, exams)
+        return delivered_exams.fill(self.catalogue, self.reports, self.references, exams)
 
     def judged(self, since: timedelta = TEN_DAYS) -> list[Judged]:
         recheck = Recheck(self.config, self.references, self.catalogue, self.studies, self.reports)
@@ -136,7 +136,7 @@ def test_what_a_person_has_settled_is_not_counted(place: Place) -> None:
     [doubts] = [one.doubts for one in place.judged()]
     assert doubts
     _stand(place, exam)
-    decisions = Decisions(place.config.identity, place.catalogue, EventBus(), delivered_month.clock())
+    decisions = Decisions(place.config.identity, place.catalogue, EventBus(), delivered_exams.clock())
     decisions.resolve("E000001", OperatorReason("wang", "asked the ward"))
     assert place.rules() == [[]]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1, E2, START
-from harness import command_here
 from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
+from support.exam_workflow import CLOUD, Clinic
+from support.harness import command_here
+from support.intake_folder import CONFIG, E1, E2, START
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

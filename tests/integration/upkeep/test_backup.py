@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from catalogue_rows import NOW, Database, exam, instance
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.db.backup import Backups, Stopped, kept
@@ -24,6 +23,7 @@ from router.events import Event, EventBus, Kind
 from router.storage import open_storage
 from router.storage.lock import lock
 from router.upkeep.backup import BackupJob
+from support.catalogue_rows import NOW, Database, exam, instance
 
 CONFIG = """
 [node]

@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG
 from router.alarms import Alarm
 from router.events import Kind
 from router.intake.exam_reader import ExamReader
@@ -18,6 +16,8 @@ from router.model import Head
 from router.reports.pdf.reader import Readers
 from router.review.reconcile import Reconciliation
 from router.upkeep.daily import Daily, outstanding
+from support.exam_workflow import CLOUD, Clinic
+from support.intake_folder import CONFIG
 
 ZONE = ZoneInfo("Asia/Shanghai")
 AT = time(6, 30)

@@ -16,9 +16,6 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from catalogue_rows import driver
-from desk import printed
-from hl7_messages import oru
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.db.backup import Backup, Backups, mend, unfinished
@@ -47,7 +44,10 @@ from router.storage.incoming import IncomingFolder, waiting_in
 from router.storage.lock import lock
 from router.upkeep.check import Check, take
 from router.upkeep.rebuild import Rebuild, Rebuilt
-from samples import exam_document
+from support.catalogue_rows import driver
+from support.hl7_messages import oru
+from support.intake_folder import printed
+from support.sample_exam import exam_document
 
 STUDY = "1.2.3.1"
 CONFIG = """

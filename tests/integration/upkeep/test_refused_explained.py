@@ -8,11 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cut_catalogued import Ward, data_set, file
-from test_explain import Told
 
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1, START
 from router.alarms import Alarm
 from router.catalogue.node.refusals import Batch
 from router.cli import main
@@ -21,6 +17,10 @@ from router.events import Event, Kind
 from router.refusals import Why
 from router.reports.pdf.reader import Readers
 from router.upkeep.refusals import Gathering, RefusalWatch, subject_of
+from support.cataloguer_folder import Ward, data_set, file
+from support.exam_workflow import CLOUD, Clinic
+from support.explain_command import Told
+from support.intake_folder import CONFIG, E1, START
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from desk import exam, printed
-from hl7_messages import oru
 from router.catalogue import open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
@@ -27,6 +25,8 @@ from router.review.answers import Answers
 from router.review.deliveries import Review
 from router.storage import open_storage
 from router.upkeep.retention import Retention
+from support.hl7_messages import oru
+from support.intake_folder import exam, printed
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 DAY = 86400.0

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.ledger import Fate, Outcome
@@ -23,6 +22,7 @@ from router.policy.states import State
 from router.storage import Storage, open_storage
 from router.storage.studies import Filing
 from router.upkeep.retention import Retention
+from support.catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 
 GIB = 2**30
 CONFIG = """

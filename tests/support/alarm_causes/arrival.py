@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-from catalogue_rows import instance
-from desk import E1, another, exam, printed
 from router.alarms import Alarm
 from router.dicom.scp.store import Refused
 from router.refusals import Why
@@ -15,7 +13,9 @@ from router.reports.folder.settle import Seen
 from router.reports.pdf.reader import Readers
 from router.upkeep.refusals import RefusalRecorder, RefusalWatch
 from router.upkeep.silence import SilenceWatch
-from troubles import House, Trouble, of
+from support.alarm_causes.causes import House, Trouble, of
+from support.catalogue_rows import instance
+from support.intake_folder import E1, another, exam, printed
 
 GIB = 2**30
 

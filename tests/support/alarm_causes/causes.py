@@ -1,6 +1,6 @@
 """Troubles of a node: causes of alarms, with the real parts that raise and end them; the clock is a test's.
 
-Each is registered under its alarm, in the modules `..._troubles`. `restart` throws away all that is in memory, as
+Each is registered under its alarm, in the other modules of this package. `restart` throws away all that is in memory, as
 the end of a process does.
 """
 
@@ -12,9 +12,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from catalogue_rows import driver
-from clinic import CLOUD, Clinic
-from desk import CONFIG, E1, START
 from router.alarms import Alarm
 from router.clock import FakeClock
 from router.config.file import parse
@@ -23,6 +20,9 @@ from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
+from support.catalogue_rows import driver
+from support.exam_workflow import CLOUD, Clinic
+from support.intake_folder import CONFIG, E1, START
 
 STUDY = "1.2.3"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}

@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from desk import E1, another, exam, printed
-from histories import Node, slice_of
 from router.alarms import Alarm
 from router.clock import SystemClock
 from router.delivery.senders import SendResult
@@ -17,10 +15,12 @@ from router.reports.pdf.reader import Readers
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 from router.upkeep.rebuild import Rebuild
-from scenario import DAY, HOUR, PATIENT, QUIET, S1, pacs, ris, wait
-from scenario import E1 as N1
-from scenario import E2 as N2
-from troubles import CORRECTED, ELSEWHERE, LISTS, NOW_APPROVED, STUDY, Trouble, of
+from support.alarm_causes.causes import CORRECTED, ELSEWHERE, LISTS, NOW_APPROVED, STUDY, Trouble, of
+from support.intake_folder import E1, another, exam, printed
+from support.node_without_sockets import Node, slice_of
+from support.two_exams import DAY, HOUR, PATIENT, QUIET, S1, pacs, ris, wait
+from support.two_exams import E1 as N1
+from support.two_exams import E2 as N2
 
 DONE = SendResult(State.DELIVERED, "receipt for revision 1")
 WANG = OperatorReason("wang", "told their operator")

@@ -8,9 +8,6 @@ from typing import ClassVar
 import pytest
 from click.testing import CliRunner
 
-from catalogue_rows import driver
-from clinic import CLOUD
-from desk import CONFIG, E1
 from router.admin.audit.audit import Audit, Guard
 from router.admin.audit.seals import seals_of
 from router.alarms import Alarm
@@ -34,7 +31,10 @@ from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.retention import Retention
 from router.upkeep.silence import SilenceWatch
-from troubles import NOW_APPROVED, Trouble, of
+from support.alarm_causes.causes import NOW_APPROVED, Trouble, of
+from support.catalogue_rows import driver
+from support.exam_workflow import CLOUD
+from support.intake_folder import CONFIG, E1
 
 GIB = 2**30
 

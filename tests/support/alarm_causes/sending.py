@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, cast
 
-from desk import E1
 from router.alarms import Alarm
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.queue.queue import Delivery
@@ -21,7 +20,8 @@ from router.errors import DestinationDown, IntegrityError, UnprovedRefusal, Unpr
 from router.model import Channel
 from router.policy.states import PENDING, State
 from router.review.decisions import OperatorReason
-from troubles import ELSEWHERE, Trouble, of
+from support.alarm_causes.causes import ELSEWHERE, Trouble, of
+from support.intake_folder import E1
 
 DONE = SendResult(State.DELIVERED, "receipt for revision 1", units=1)
 WANG = OperatorReason("wang", "told their operator")

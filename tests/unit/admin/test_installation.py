@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import command_here
 from router.admin import installation
 from router.admin.installation import Site
 from router.cli.install import constraints_of
 from router.config.file import load, shipped
 from router.errors import ConfigurationError
+from support.harness import command_here
 
 ANSWERS = ["--usci", "121100004000000001", "--code", "H7", "--name", '示范"医院', "--branch", "02",
            "--host", "10.1.2.9", "--sender", "PACS=10.1.2.0/24", "--allow-plain"]  # fmt: skip

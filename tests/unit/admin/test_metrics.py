@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam, instance
 from router.admin.http.metrics import Gauges, Metrics
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -26,6 +25,7 @@ from router.policy.attention import Attention
 from router.policy.breaker import down
 from router.policy.states import State
 from router.review.attention import look
+from support.catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam, instance
 
 IMAGES = Place(CLOUD, Channel.IMAGES, timedelta(hours=6))
 GIB = 2**30

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import NOW
 from router.admin.http.health import health
 from router.admin.http.server import Request
 from router.admin.status.vitals import Degradation, Disk, DiskLook, DiskProbe, Vitals, of_reception, of_work
@@ -17,6 +16,7 @@ from router.clock import FakeClock
 from router.errors import TransientError
 from router.events import EventBus
 from router.loop import Loop
+from support.catalogue_rows import NOW
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import command_here
+from support.harness import command_here
 
 ROOT = Path(__file__).parents[3]
 

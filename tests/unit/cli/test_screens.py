@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from desk import CONFIG
 from router.alarms import Alarm
 from router.catalogue.node.alarms import Standing, folded
 from router.cli import launched
 from router.cli.tables import show, watching
+from support.intake_folder import CONFIG
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 

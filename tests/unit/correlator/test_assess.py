@@ -27,7 +27,7 @@ from router.matching.report_pdf.choice import Choice
 from router.model import Channel, Patient
 from router.policy.backfill import Backfill
 from router.policy.states import Needs, State
-from samples import shipped_tables
+from support.sample_exam import shipped_tables
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ from router.catalogue.images.studies import StudyHere
 from router.config.file import parse
 from router.correlator.document import fill_for, in_words, platform_faults, sources_of
 from router.exam.faults import Fault
-from samples import exam_document, shipped_tables
+from support.sample_exam import exam_document, shipped_tables
 
 CONFIG = parse(
     """

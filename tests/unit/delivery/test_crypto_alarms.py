@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
@@ -17,6 +16,7 @@ from router.errors import IntegrityError, Unproven
 from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
+from support.catalogue_rows import CLOUD, NOW
 
 
 class Scripted:

@@ -15,7 +15,7 @@ from router.dicom.dataset.checksum import Comparison, compare, read, unreadable
 from router.dicom.dataset.header import read_instance
 from router.errors import IntegrityError, TransientError
 
-from peers import data_set, made  # isort: skip
+from support.dicom_peers import data_set, made  # isort: skip
 
 DATA = os.urandom(2**19 * 2 + 77)
 SUMS: dict[str, Callable[[bytes], str]] = {

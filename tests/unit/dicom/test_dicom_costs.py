@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from test_dicom_elements import CT_CLASS, DEFLATED, encoded, header_of, instance
 
-from costs import cost
-from peers import read_header
 from router.dicom.dataset.cut import cut_off
 from router.dicom.dataset.dataset import read_elements
 from router.dicom.dataset.elements import inflated_through
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.dataset.sameness import Likeness, likeness
 from router.errors import InvalidData
+from support.dicom_peers import read_header
+from support.resource_costs import cost
 
 _READ = """
     import struct, zlib

@@ -10,12 +10,12 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
-from peers import CT, SHIPPED, data_set
 from router.dicom.dataset import header
 from router.dicom.dataset.header import digest, read_instance
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import InvalidData
 from router.model import Digests
+from support.dicom_peers import CT, SHIPPED, data_set
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED, JPEG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.50"

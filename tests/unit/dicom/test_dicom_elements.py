@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from peers import read_header
 from router.dicom.dataset.charset import decode
 from router.dicom.dataset.header import digest, uids_of
 from router.dicom.dataset.parsed import parsed
@@ -22,6 +21,7 @@ from router.dicom.dataset.part10 import FileMeta, dataset_offset, preamble_and_m
 from router.dicom.dataset.uid import clean, valid
 from router.errors import InvalidData
 from router.model import Header, InstanceUids
+from support.dicom_peers import read_header
 
 SHIPPED = Path(pydicom.data.__file__).parent
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

@@ -14,7 +14,7 @@ from router.dicom.ul.dimse import VERIFICATION, Operation, Request
 from router.errors import CutOff
 from router.model import InstanceUids
 from router.refusals import Why
-from wire import CT_CLASS, EXPLICIT, data_set, element
+from support.raw_pdus import CT_CLASS, EXPLICIT, data_set, element
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT = "1.2.840.10008.1.2"

@@ -6,7 +6,7 @@ from router.config.file import shipped
 from router.errors import ConfigurationError
 from router.exam.codes import Entry, parse
 from router.exam.fields import FIELDS, TABLE_NAMES
-from samples import shipped_tables
+from support.sample_exam import shipped_tables
 
 DEPARTMENTS = """# comment
 own_code,own_name,code,name

@@ -5,14 +5,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from costs import cost
 from router.config.sections import Hospital
 from router.errors import InvalidData
 from router.exam.codes import Table
 from router.exam.fill import Sources, fill
 from router.exam.key import MOST_STUDIES, key_of
 from router.exam.read import read
-from samples import exam_document
+from support.resource_costs import cost
+from support.sample_exam import exam_document
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -72,7 +72,7 @@ def test_filling_takes_time_in_proportion_to_what_is_listed() -> None:
     found = cost("""
         sys.path.insert(0, "tests/unit/exam")
         from test_exam_costs import HOSPITAL
-        from samples import exam_document
+        from support.sample_exam import exam_document
         from router.exam.fill import Sources, fill
         document = exam_document({"Study.StudyInstanceUIDs": [f"1.2.{n}" for n in range(20_000)]})
         def work():

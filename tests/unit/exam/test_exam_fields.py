@@ -5,11 +5,11 @@ from typing import get_args
 from router.config.sections import CodeTable, Identity
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, TABLE_NAMES
 from router.exam.key import PATIENT_ID_PATHS
-from samples import exam_document, holder_of
+from support.sample_exam import exam_document, holder_of
 
 
 def test_every_field_is_declared_once() -> None:
-    assert len(BY_PATH) == len(FIELDS) == 82, "see trial/platform/requirements.py and tests/samples.py, too"
+    assert len(BY_PATH) == len(FIELDS) == 82, "see trial/platform/requirements.py and tests/support/sample_exam.py, too"
 
 
 def test_the_tables_of_the_standard_require_what_they_require() -> None:

@@ -9,7 +9,7 @@ from router.config.sections import Hospital
 from router.exam.fields import FIELDS
 from router.exam.fill import Filled, Sources, fill
 from router.exam.offers import StudyFacts
-from samples import exam_document, holder_of
+from support.sample_exam import exam_document, holder_of
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 CT = StudyFacts(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from router.errors import InvalidData
 from router.exam.fields import FIELDS, SECTION_NAMES
 from router.exam.key import ExamKey, approved, key_of
-from samples import exam_document, shipped_tables
+from support.sample_exam import exam_document, shipped_tables
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

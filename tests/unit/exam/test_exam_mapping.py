@@ -14,7 +14,7 @@ from router.exam.key import key_of
 from router.exam.mapping import parse, value_line
 from router.exam.validate import validate
 from router.exam.write import dump
-from samples import exam_document, shipped_tables
+from support.sample_exam import exam_document, shipped_tables
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 

@@ -10,7 +10,7 @@ from router.exam.codes import Tables, parse
 from router.exam.fields import FIELDS
 from router.exam.fill import Filled, Sources, fill
 from router.exam.offers import StudyFacts, image_modality
-from samples import exam_document, holder_of, shipped_tables
+from support.sample_exam import exam_document, holder_of, shipped_tables
 
 HOSPITAL = Hospital(
     USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01",

@@ -6,7 +6,7 @@ import pytest
 
 from router.errors import InvalidData
 from router.exam.read import MAX_BYTES, read
-from samples import exam_document
+from support.sample_exam import exam_document
 
 TEXT = json.dumps(exam_document(), ensure_ascii=False)
 

@@ -20,8 +20,8 @@ from router.exam.schema import schema
 from router.exam.validate import validate
 from router.exam.write import dump
 from router.trial.platform import requirements
-from samples import exam_document, holder_of, shipped_tables
-from schema_reader import breaches, fits
+from support.sample_exam import exam_document, holder_of, shipped_tables
+from support.schema_reader import breaches, fits
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 ZONE = ZoneInfo("Asia/Shanghai")

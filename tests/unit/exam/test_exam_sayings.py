@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from hl7_messages import oru
 from router.config.file import parse
 from router.config.sections import EXCLUDE_FIELDS, OF_EXAM
 from router.errors import ConfigurationError
 from router.exam.fields import FIELDS
 from router.exam.sayings import misnamed, sayings
 from router.intake.exam_reader import ExamReader
-from samples import exam_document, shipped_tables
+from support.hl7_messages import oru
+from support.sample_exam import exam_document, shipped_tables
 
 HOSPITAL = """
 [hospital]

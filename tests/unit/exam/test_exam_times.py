@@ -13,7 +13,7 @@ from router.exam.fill import Sources, fill
 from router.exam.key import ExamKey, key_of
 from router.exam.times import instant, is_no_time
 from router.exam.validate import validate
-from samples import exam_document, shipped_tables
+from support.sample_exam import exam_document, shipped_tables
 
 ZONE = ZoneInfo("Asia/Shanghai")
 HOSPITAL = Hospital(

@@ -2,7 +2,7 @@
 
 from router.exam.codes import parse
 from router.exam.unknown import Unknown, unknown
-from samples import exam_document, shipped_tables
+from support.sample_exam import exam_document, shipped_tables
 
 TABLES = shipped_tables()
 GAPS: dict[str, object] = {"Order.ApplyDepartmentCodeStd": "", "Order.ApplyDepartmentNameStd": ""}

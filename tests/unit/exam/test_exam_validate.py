@@ -13,7 +13,7 @@ from router.exam.codes import parse
 from router.exam.faults import Fault, Findings
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, SECTION_NAMES, Field
 from router.exam.validate import validate
-from samples import exam_document, holder_of, shipped_tables
+from support.sample_exam import exam_document, holder_of, shipped_tables
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TABLES = shipped_tables()

@@ -10,13 +10,13 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
-from desk import E1, E2, Desk, another, exam, printed
 from router.dicom.dataset.encapsulated import SOP_CLASS, document_of
 from router.errors import InvalidData
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage.incoming import IncomingFolder
+from support.intake_folder import E1, E2, Desk, another, exam, printed
 
 STUDY = "1.2.826.0.1.3680043.2.1125.1"  # the sample exam's
 ONE = printed(f"report of {E1}")

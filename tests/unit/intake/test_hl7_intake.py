@@ -2,9 +2,9 @@
 
 import pytest
 
-from desk import E1, E2, Desk, OpenDesk, another, printed
-from hl7_messages import oru
 from router.matching.exam.versions import successive, withdrawn
+from support.hl7_messages import oru
+from support.intake_folder import E1, E2, Desk, OpenDesk, another, printed
 
 ONE = printed(f"report of {E1}")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from router.catalogue.exams.documents import Documents
 from router.catalogue.exams.filing import Filings
 from router.events import Kind
@@ -19,7 +18,8 @@ from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
 from router.reports.pdf import pdf
 from router.storage.reports import Copies
-from samples import exam_document
+from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
+from support.sample_exam import exam_document
 
 ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from desk import E1, E2, Desk, OpenDesk, another, exam, printed
-from hl7_messages import oru
 from router.alarms import Alarm
 from router.catalogue.exams.files import FileKind, FolderFile
 from router.events import Kind
@@ -17,6 +15,8 @@ from router.intake.pickup import Pickup
 from router.reports.folder import directory, originals, watch
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
+from support.hl7_messages import oru
+from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
 
 REJECTED, UNCLAIMED, NEAR, OTHER = FileKind
 BROKEN = b'{"ExamId": '

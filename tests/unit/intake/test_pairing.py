@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from desk import CONFIG
 from router.catalogue.exams.exam_rows import Description, description
 from router.catalogue.exams.filing import Filing
 from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, LostCopy, PdfSnapshot, WaitingPdf
@@ -18,6 +17,7 @@ from router.intake.document import ReadDocument
 from router.intake.pairing import Names, Rules, json_filing, pdf_filing, study_filings
 from router.matching.exam.versions import JsonVersion
 from router.matching.report_pdf.naming import Bearer
+from support.intake_folder import CONFIG
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -2,8 +2,6 @@
 
 import pytest
 
-from desk import E1, E2, Desk, OpenDesk, another, exam, printed
-from hl7_messages import oru
 from router.catalogue.exams.exams import Chosen, ExamSnapshot
 from router.catalogue.exams.files import FileKind
 from router.events import Kind
@@ -11,6 +9,8 @@ from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import SEVERAL, PaperReader
 from router.matching.exam.versions import JsonVersion
+from support.hl7_messages import oru
+from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
 
 SCAN = printed("seen by nobody")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from router.events import Kind
 from router.intake.document import ReadDocument
 from router.intake.pickup import Pickup
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
 from router.reports.folder.watch import Listing, scan
+from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
 
 ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
 

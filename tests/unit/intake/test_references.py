@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from hl7_messages import oru
 from router.config.file import parse, shipped
 from router.config.sections import Config
 from router.correlator.document import sources_of
@@ -16,7 +15,8 @@ from router.exam.codes import Entry
 from router.exam.fill import fill
 from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message
-from samples import exam_document
+from support.hl7_messages import oru
+from support.sample_exam import exam_document
 
 HOSPITAL = """
 [hospital]

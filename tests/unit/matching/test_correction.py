@@ -6,7 +6,7 @@ from router.exam.key import ExamPatient
 from router.matching.patient.correction import Change, changes, contradicted, of_document, of_header
 from router.matching.patient.identity import IdentityPolicy
 from router.model import Patient
-from samples import exam_document
+from support.sample_exam import exam_document
 
 POLICY = IdentityPolicy()
 NOW = ExamPatient({"Patient.PatientId": "P2"}, "李四", "1949-12-30", "M")

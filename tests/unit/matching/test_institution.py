@@ -7,7 +7,7 @@ import pytest
 from router.config.sections import Branch, Hospital
 from router.exam.key import key_of
 from router.matching.exam.institution import another_hospital
-from samples import exam_document, shipped_tables
+from support.sample_exam import exam_document, shipped_tables
 
 HOSPITAL = Hospital(
     USCI="12110000400000000A", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01",

@@ -10,7 +10,7 @@ import pytest
 
 from router.matching.patient.names import likeness
 from router.matching.patient.pinyin import Spelling, readings, spelling
-from spelled import SURNAMES, names, rows, spelt
+from support.unihan_names import SURNAMES, names, rows, spelt
 
 AS_SURNAMES = """
 单 SHAN, 解 XIE, 仇 QIU, 区 OU, 曾 ZENG, 查 ZHA, 朴 PIAO, 尉 YU, 万 MO, 俟 QI, 宓 FU, 乐 YUE, 缪 MIAO, 盖 GE, 员 YUN,

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from ordinary_month import Visit, visits
 from router.exam.key import ExamPatient
 from router.matching.patient.doubt import Doubt, holding
 from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
 from router.matching.patient.weighing import doubts_of, remarks
 from router.model import Patient
 from router.text.decoding import UNREADABLE
+from support.ordinary_exams import Visit, visits
 
 PLAIN = IdentityPolicy()
 EXAM = ExamPatient({"Patient.PatientId": "P0001"}, "张三", "1949-12-31", "F")

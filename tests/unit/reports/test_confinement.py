@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from test_reader import _children, answers
 
-from desk import printed
 from router.reports.pdf import confinement, reader
 from router.reports.pdf.reader import Readers
+from support.intake_folder import printed
 
 _TRIED = """
 import os, socket, subprocess, sys

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hl7_messages import oru
 from router.config.file import parse as parse_config
 from router.errors import ConfigurationError, InvalidData
 from router.exam import hl7_paths, mapping
 from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message, Reply, Unsupported, acknowledgement, is_message
+from support.hl7_messages import oru
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOSPITAL = """

@@ -4,14 +4,14 @@ import base64
 
 import pytest
 
-from costs import cost
-from hl7_messages import oru
 from router.errors import InvalidData
 from router.exam.hl7_paths import parse
 from router.reports.hl7.hl7v2 import Message
+from support.hl7_messages import oru
+from support.resource_costs import cost
 
 _MESSAGE = """
-    from hl7_messages import oru
+    from support.hl7_messages import oru
     from router.exam.hl7_paths import parse
     from router.reports.hl7.hl7v2 import Message, Reply, acknowledgement
     from datetime import datetime

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7_messages import oru
 from router.config.file import parse as parse_config
 from router.errors import InvalidData
 from router.exam import hl7_paths
 from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message, Reply, acknowledgement
 from router.reports.hl7.narrative import Repeat
+from support.hl7_messages import oru
 
 CASES = Path(__file__).parents[2] / "cases" / "field" / "reports"
 HOSPITAL = """

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from watchdog.observers.inotify import InotifyObserver
 
-from desk import E1, E2, START, Desk, OpenDesk, another, exam
 from router.alarms import Alarm
 from router.errors import InvalidData
 from router.events import Kind
@@ -27,6 +26,7 @@ from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
 from router.upkeep.retention import Retention
+from support.intake_folder import E1, E2, START, Desk, OpenDesk, another, exam
 
 NESTED = 1500
 YEAR_30828 = 910_692_730_085  # seconds: the last time that NTFS can name

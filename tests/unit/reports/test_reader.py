@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from desk import printed
 from router.errors import InvalidData
 from router.matching.report_pdf.naming import identifiers, words
 from router.reports.pdf.reader import _PROGRAM, PdfText, Readers
+from support.intake_folder import printed
 
 
 def with_content(stream: bytes) -> bytes:

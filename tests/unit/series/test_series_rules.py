@@ -14,7 +14,7 @@ from router.series.read import described_thickness
 from router.series.rules import Rule, load, parse
 from router.series.table import facts_of
 
-TABLE = Path(__file__).parents[2] / "series_headers.csv"
+TABLE = Path(__file__).parents[2] / "cases" / "series_headers.csv"
 CT, MR, SC = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7"
 KOS, ENHANCED_SR, RDSR = (f"1.2.840.10008.5.1.4.1.1.88.{n}" for n in (59, 22, 67))
 THIN, KEY, SCOUT, DOSE = SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from peers import wait_until
 from router.errors import ConfigurationError
 from router.model import InstanceUids
 from router.storage import journal, open_storage
@@ -13,6 +12,7 @@ from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.journal import SEGMENT_BYTES
 from router.storage.lock import lock, share
 from router.storage.takeover import Takeover
+from support.dicom_peers import wait_until
 
 
 def acknowledged(sink: IncomingFolder, data: bytes) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness import command as node_command
 from router.alarms import Alarm
 from router.catalogue.db.schema import open_database
 from router.catalogue.db.tables.node import EventRow
@@ -19,6 +18,7 @@ from router.errors import ConfigurationError, TransientError
 from router.events import Kind
 from router.node.node import Node
 from router.storage.pins import Pins, strange
+from support.harness import command as node_command
 
 CONFIG = """
 [hospital]

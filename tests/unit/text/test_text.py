@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peers import read_header
 from router.config.sections import Series
 from router.dicom.dataset.charset import decode as decode_dicom
 from router.errors import InvalidData
@@ -20,6 +19,7 @@ from router.reports.folder.originals import stem_of
 from router.review.comparison import NO_READING, unreadable
 from router.series.classify import classify
 from router.text.decoding import UNREADABLE, decode, is_readable, reading
+from support.dicom_peers import read_header
 
 CASES = Path(__file__).parents[2] / "cases" / "text"
 # The hundred most frequent surnames, and the characters of GB 2312's first level.
