@@ -1,10 +1,9 @@
-"""What tests share: a PostgreSQL server of their own, and a catalogue on each engine."""
+"""What tests share: the order of the files, the promise of a mark, a database on each engine, a drop folder."""
 
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -19,9 +18,6 @@ from support.forked_processes import NURSERY
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
-if TYPE_CHECKING:
-    pass
-
 # Programs that tests start by the hundred need not be compiled by each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Nor need those that nodes start: each receive worker would load half of the program.
@@ -30,6 +26,29 @@ NURSERY.forks_workers = True
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")
 _PRODUCT = Path(router.__file__).parent
+# These files take longest, most of it waiting: they come first, so that no process ends long after the others.
+_FIRST = (
+    "test_health", "test_receive_workers", "test_crash", "test_cluster_troubles", "test_alarms_of_a_node",
+    "test_damaged", "test_reload", "test_wrong_input", "test_arrival_order", "test_late_images", "test_damaged_images",
+    "test_waits_for_a_person", "test_cut_short", "test_commands", "test_slow_clients", "test_joining_cases",
+)  # fmt: skip
+_KINDS = ("acceptance", "integration", "contract", "unit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist keep our order; its own puts the files with most tests first, which are quick ones."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, then those of processes and sockets; each file's tests as they stand."""
+    places = {name: place for place, name in enumerate(_FIRST)}
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        kind = item.path.relative_to(Path(__file__).parent).parts[0]
+        return places.get(item.path.stem, len(places)), _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)

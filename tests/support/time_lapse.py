@@ -1,4 +1,4 @@
-"""A node or a platform whose time passes as a test says: `time_lapse.py FILE run --config FILE`, by the seconds in FILE.
+"""A node or platform whose time passes as a test says: `time_lapse.py FILE run --config FILE`, by the seconds in FILE.
 
 Both clocks of the process are ahead, so that nothing jumps: it is as if it had run so long. Its loops rest a second at
 most, so that they do at once what they do every minute. Its receive workers only name files by their clock, which is

@@ -42,11 +42,17 @@ class Node:
     """A server of ours with two worker processes."""
 
     def __init__(self, folder: Path, admission: Admission) -> None:
+        self.folder = folder
         self.incoming = Incoming(folder)
         self.outcomes: list[Received | Refused] = []
         commands = receive_worker.commands(self.incoming, 2, 0, 2**23)
         self.server = StorageServer(commands, admission=admission, record=self.outcomes.append)
         self.port = self.server.start("127.0.0.1", 0)
+
+    @property
+    def workers(self) -> list[int]:
+        """Its receive workers that run."""
+        return children(os.getpid(), self.folder)
 
 
 @pytest.fixture
@@ -54,11 +60,20 @@ def node(tmp_path: Path) -> Iterator[Node]:
     node = Node(tmp_path / "incoming", Admission(max_associations_per_sender=4))
     yield node
     node.server.stop(3)
-    assert children(os.getpid()) == []
+    assert node.workers == []
 
 
-def children(process: int) -> list[int]:
-    """The receive workers that a process has started."""
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """One for the tests that leave its workers as they are."""
+    node = Node(tmp_path_factory.mktemp("shared") / "incoming", Admission())
+    yield node
+    node.server.stop(3)
+    assert node.workers == []
+
+
+def children(process: int, folder: Path) -> list[int]:
+    """The receive workers that a process has started for a folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -66,12 +81,12 @@ def children(process: int) -> list[int]:
             line = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(stat[1]) == process and stat[0] != "Z" and b"router.node.receive_worker" in line:
+        if int(stat[1]) == process and stat[0] != "Z" and os.fsencode(folder) in line:
             found.append(int(entry.name))
     return found
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
@@ -83,14 +98,14 @@ def store(peer: socket.socket) -> int:
     return status(peer)
 
 
-def test_associations_are_shared_out_and_each_worker_writes_to_its_own_folder(node: Node) -> None:
-    with associated(node.port) as first, associated(node.port) as second:
+def test_associations_are_shared_out_and_each_worker_writes_to_its_own_folder(shared: Node) -> None:
+    before = set(shared.incoming.files(99))
+    with associated(shared.port) as first, associated(shared.port) as second:
         assert store(first) == store(second) == 0
-    wait_for(lambda: len(node.incoming.files(10)) == 2)
-    files = node.incoming.files(10)
-    assert {path.parent.name for path in files} == {"1", "2"}
-    wait_for(lambda: len(node.outcomes) == 2)
-    outcome = node.outcomes[0]
+    wait_for(lambda: len(shared.incoming.files(99)) == len(before) + 2)
+    assert {path.parent.name for path in set(shared.incoming.files(99)) - before} == {"1", "2"}
+    wait_for(lambda: len(shared.outcomes) >= 2)
+    outcome = shared.outcomes[-1]
     assert isinstance(outcome, Received)
     assert (outcome.calling_ae, outcome.address, outcome.uids.sop) == ("HOSTILE", "127.0.0.1", "1.2.3.4.5")
 
@@ -99,13 +114,14 @@ def test_associations_are_shared_out_and_each_worker_writes_to_its_own_folder(no
     ("title", "read"),
     [(" CT一室".encode("gbk"), "CT一室"), (b"A\\B", "A\\B"), (b"\xff\xfe", "\N{REPLACEMENT CHARACTER}"), (b"", "")],
 )
-def test_a_title_of_any_bytes_goes_between_the_processes(node: Node, title: bytes, read: str) -> None:
-    with connected(node.port) as peer:
+def test_a_title_of_any_bytes_goes_between_the_processes(shared: Node, title: bytes, read: str) -> None:
+    before = len(shared.outcomes)
+    with connected(shared.port) as peer:
         peer.sendall(REQUEST[:26] + title.ljust(16, b"\0") + REQUEST[42:])
         assert answer(peer)[0] == pdu.PduType.ASSOCIATE_AC
         assert store(peer) == 0
-    wait_for(lambda: len(node.outcomes) == 1)
-    assert node.outcomes[0].calling_ae == read
+    wait_for(lambda: len(shared.outcomes) == before + 1)
+    assert shared.outcomes[-1].calling_ae == read
 
 
 def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_at_once(node: Node) -> None:
@@ -125,10 +141,10 @@ def test_a_worker_that_is_killed_is_restarted_and_its_associations_no_longer_cou
     lost = [associated(node.port) for _ in range(4)]
     for one in lost:
         one.__enter__()
-    before = children(os.getpid())
+    before = node.workers
     for process in before:
         os.kill(process, signal.SIGKILL)
-    wait_for(lambda: len(set(children(os.getpid())) - set(before)) == 2)
+    wait_for(lambda: len(set(node.workers) - set(before)) == 2)
     for _ in range(4):
         with associated(node.port) as peer:
             assert store(peer) == 0
@@ -140,7 +156,7 @@ def test_a_worker_that_is_killed_is_restarted_and_its_associations_no_longer_cou
 def test_a_worker_that_cannot_be_started_for_a_while_is_started_after_it(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, tried, start = children(os.getpid()), [], subprocess.Popen
+    before, tried, start = node.workers, [], subprocess.Popen
     monkeypatch.setattr(worker_pool, "_RESTART_SECONDS", 0.05)
 
     def refused_twice(*args: Any, **kwargs: Any) -> Any:
@@ -152,14 +168,14 @@ def test_a_worker_that_cannot_be_started_for_a_while_is_started_after_it(
     monkeypatch.setattr(subprocess, "Popen", refused_twice)
     for process in before:
         os.kill(process, signal.SIGKILL)
-    wait_for(lambda: len(set(children(os.getpid())) - set(before)) == 2)
+    wait_for(lambda: len(set(node.workers) - set(before)) == 2)
     with associated(node.port) as peer:
         assert store(peer) == 0
 
 
-def test_a_worker_leaves_signals_to_the_main_process(node: Node) -> None:
-    with associated(node.port) as peer:
-        for process in children(os.getpid()):
+def test_a_worker_leaves_signals_to_the_main_process(shared: Node) -> None:
+    with associated(shared.port) as peer:
+        for process in shared.workers:
             os.kill(process, signal.SIGTERM)
             os.kill(process, signal.SIGINT)
         assert store(peer) == 0
@@ -171,7 +187,7 @@ def test_workers_die_with_the_main_process(tmp_path: Path) -> None:
         port = int(main.stdout.readline())
         with associated(port) as peer:
             peer.sendall(pdu.abort(pdu.AbortSource.SERVICE_USER))
-        workers = children(main.pid)
+        workers = children(main.pid, tmp_path / "in")
         assert len(workers) == 2
         main.kill()
     wait_for(lambda: not any(Path(f"/proc/{process}").exists() for process in workers))
@@ -213,11 +229,11 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_wh
     monkeypatch.setattr(worker_pool, "_BEAT_SECONDS", 0.2)
     monkeypatch.setattr(worker_pool, "_BEATS", 6)
     node = Node(tmp_path / "incoming", Admission())
-    before = children(os.getpid())
+    before = node.workers
     os.kill(before[0], signal.SIGSTOP)
-    wait_for(lambda: before[0] not in children(os.getpid()), 15)
-    wait_for(lambda: len(children(os.getpid())) == 2, 15)
-    assert before[1] in children(os.getpid())
+    wait_for(lambda: before[0] not in node.workers, 15)
+    wait_for(lambda: len(node.workers) == 2, 15)
+    assert before[1] in node.workers
     assert "no sign of life" in caplog.text
     with associated(node.port) as peer:
         assert store(peer) == 0
@@ -230,7 +246,7 @@ def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_c
     monkeypatch.setattr(worker_pool, "_BEAT_SECONDS", 0.2)
     node = Node(tmp_path / "incoming", Admission())
     assert (node.server.accepts, node.server.workers) == (True, (2, 2))
-    halted = children(os.getpid())[0]
+    halted = node.workers[0]
     os.kill(halted, signal.SIGSTOP)
     wait_for(lambda: node.server.workers == (1, 2), 15)
     for _ in range(4):
@@ -238,7 +254,7 @@ def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_c
             assert store(peer) == 0
     os.kill(halted, signal.SIGCONT)
     wait_for(lambda: node.server.workers == (2, 2), 15)
-    for each in children(os.getpid()):
+    for each in node.workers:
         os.kill(each, signal.SIGKILL)
     wait_for(lambda: node.server.workers == (0, 2), 15)
     wait_for(lambda: node.server.workers == (2, 2), 15)
@@ -260,11 +276,11 @@ def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
 
     monkeypatch.setattr(receive_worker, "try_write", full)
     node = Node(tmp_path / "incoming", Admission())
-    before = children(os.getpid())
+    before = node.workers
     os.kill(before[0], signal.SIGSTOP)
     assert tried.wait(15)
     time.sleep(1.5)
-    assert children(os.getpid()) == before
+    assert node.workers == before
     assert "Input/output error" in caplog.text
     os.kill(before[0], signal.SIGCONT)
     node.server.stop(3)

@@ -1,7 +1,7 @@
 """Troubles of a node: causes of alarms, with the real parts that raise and end them; the clock is a test's.
 
-Each is registered under its alarm, in the other modules of this package. `restart` throws away all that is in memory, as
-the end of a process does.
+Each is registered under its alarm, in the other modules of this package. `restart` throws away all that is in memory,
+as the end of a process does.
 """
 
 from collections import defaultdict
