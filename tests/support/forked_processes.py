@@ -140,6 +140,16 @@ class Nursery:
 NURSERY = Nursery()
 
 
+def forking_subprocess(nursery: Nursery = NURSERY) -> Any:
+    """`subprocess` for `router.dicom.scp.worker_pool`, by which receive workers are forked."""
+
+    def start(call: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **_: object) -> Child:
+        [pipe] = pass_fds
+        return nursery.fork(call[call.index("-c") :], env, {1: 1, 2: 2, pipe: pipe})
+
+    return SimpleNamespace(**vars(subprocess) | {"Popen": start})
+
+
 def _mother() -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     call = [sys.executable, __file__, str(there.fileno()), " " * _COMMAND_LINE]
@@ -238,13 +248,7 @@ def _fork_workers() -> None:
         _become(request)
         sys.exit()
     there.close()
-    mother = Nursery(here)
-
-    def start(call: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **_: object) -> Child:
-        [pipe] = pass_fds
-        return mother.fork(call[call.index("-c") :], env, {1: 1, 2: 2, pipe: pipe})
-
-    vars(worker_pool)["subprocess"] = SimpleNamespace(**vars(subprocess) | {"Popen": start})
+    vars(worker_pool)["subprocess"] = forking_subprocess(Nursery(here))
 
 
 def main() -> None:

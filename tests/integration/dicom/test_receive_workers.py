@@ -21,6 +21,7 @@ from router.dicom.scp.store import Received, Refused
 from router.dicom.ul import pdu
 from router.node import receive_worker
 from router.storage.incoming import Incoming, IncomingFolder
+from support.forked_processes import forking_subprocess
 from support.raw_pdus import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 MAIN = """
@@ -52,7 +53,7 @@ class Node:
     @property
     def workers(self) -> list[int]:
         """Its receive workers that run."""
-        return children(os.getpid(), self.folder)
+        return workers_of(self.folder)
 
 
 @pytest.fixture
@@ -72,8 +73,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     assert node.workers == []
 
 
-def children(process: int, folder: Path) -> list[int]:
-    """The receive workers that a process has started for a folder."""
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that need not load the program; `shared` has workers as the product starts them."""
+    monkeypatch.setattr(worker_pool, "subprocess", forking_subprocess())
+
+
+def workers_of(folder: Path) -> list[int]:
+    """The receive workers that run for a folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -81,7 +88,7 @@ def children(process: int, folder: Path) -> list[int]:
             line = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(stat[1]) == process and stat[0] != "Z" and os.fsencode(folder) in line:
+        if stat[0] not in "ZX" and os.fsencode(f"{folder}/") in line:
             found.append(int(entry.name))
     return found
 
@@ -124,6 +131,7 @@ def test_a_title_of_any_bytes_goes_between_the_processes(shared: Node, title: by
     assert shared.outcomes[-1].calling_ae == read
 
 
+@pytest.mark.usefixtures("_forked")
 def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_at_once(node: Node) -> None:
     with associated(node.port), associated(node.port), associated(node.port):
         for _ in range(10):
@@ -135,6 +143,7 @@ def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_a
                 assert answer(fourth)[0] == pdu.PduType.RELEASE_RP
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_that_is_killed_is_restarted_and_its_associations_no_longer_count(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -187,12 +196,13 @@ def test_workers_die_with_the_main_process(tmp_path: Path) -> None:
         port = int(main.stdout.readline())
         with associated(port) as peer:
             peer.sendall(pdu.abort(pdu.AbortSource.SERVICE_USER))
-        workers = children(main.pid, tmp_path / "in")
+        workers = workers_of(tmp_path / "in")
         assert len(workers) == 2
         main.kill()
     wait_for(lambda: not any(Path(f"/proc/{process}").exists() for process in workers))
 
 
+@pytest.mark.usefixtures("_forked")
 def test_stopping_finishes_the_instance_at_hand_then_aborts(tmp_path: Path) -> None:
     node = Node(tmp_path / "incoming", Admission())
     with associated(node.port) as peer, associated(node.port) as idle:
@@ -223,6 +233,7 @@ def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_t
     unfinished.discard()
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_what_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,6 +251,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_wh
     node.server.stop(3)
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +274,7 @@ def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_c
     assert (node.server.accepts, node.server.workers) == (False, (0, 2))
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
