@@ -14,14 +14,14 @@ from router.catalogue import Catalogue
 from router.events import Event, EventBus, Kind
 from router.reports.pdf.reader import Readers
 from support.catalogue_rows import Database
-from support.forked_processes import NURSERY
+from support.forked_processes import FORK_SERVER
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
 # Programs that tests start by the hundred need not be compiled by each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Nor need those that nodes start: each receive worker would load half of the program.
-NURSERY.forks_workers = True
+FORK_SERVER.forks_workers = True
 # The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")

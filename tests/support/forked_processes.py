@@ -26,21 +26,18 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 _LONGEST, _MOST_HANDLES = 2**17, 3  # of a request: bytes, descriptors
+_COMMAND_LINE = 1024  # bytes: room for the arguments of a forked process, which /proc shows
 _LOADED = (
     "router.node.node", "router.cli.run", "router.cli.platform", "router.trial.platform.service",
     "router.admin.console.console", "router.node.receive_worker",
 )  # fmt: skip
 
-
-_COMMAND_LINE = 1024  # bytes: room for the arguments of a forked process, which /proc shows
-
-
-class Child:
+class ForkedProcess:
     """A forked command, with what is used of `subprocess.Popen`."""
 
-    def __init__(self, nursery: "Nursery", pid: int) -> None:
+    def __init__(self, server: "ForkServer", pid: int) -> None:
         self.pid = pid
-        self._nursery = nursery
+        self._server = server
 
     @property
     def returncode(self) -> int | None:
@@ -48,11 +45,11 @@ class Child:
 
     def poll(self) -> int | None:
         """The exit status as of Popen; None while it runs."""
-        return self._nursery.status(self.pid, 0.0)
+        return self._server.status(self.pid, 0.0)
 
     def wait(self, timeout: float = 120.0) -> int:
         """Raises subprocess.TimeoutExpired."""
-        status = self._nursery.status(self.pid, timeout)
+        status = self._server.status(self.pid, timeout)
         if status is None:
             raise subprocess.TimeoutExpired(str(self.pid), timeout)
         return status
@@ -69,7 +66,7 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
 
-class Nursery:
+class ForkServer:
     """The process that has loaded the program, started at the first command. Its children outlive it."""
 
     def __init__(self, here: socket.socket | None = None) -> None:
@@ -78,7 +75,7 @@ class Nursery:
         self._ended: dict[int, int] = {}
         self._here = here
 
-    def start(self, arguments: Sequence[str], stdout: int, stderr: int) -> Child:
+    def start(self, arguments: Sequence[str], stdout: int, stderr: int) -> ForkedProcess:
         """As `python -m router.cli ARGUMENTS`, or as `python -c PROGRAM` where they begin with -c."""
         return self.fork(arguments, os.environ, {1: stdout, 2: stderr}, forks_workers=self.forks_workers)
 
@@ -97,16 +94,16 @@ class Nursery:
     def fork(
         self, arguments: Sequence[str], environment: Mapping[str, str], handles: Mapping[int, int], *,
         forks_workers: bool = False,
-    ) -> Child:  # fmt: skip
+    ) -> ForkedProcess:  # fmt: skip
         """`handles`: the child's descriptors, by the numbers that it has them under."""
         request = {
             "arguments": list(arguments), "environment": dict(environment), "folder": str(Path.cwd()),
             "numbers": list(handles), "forks_workers": forks_workers,
         }  # fmt: skip
         with self._lock:
-            here = self._here = self._here or _mother()
+            here = self._here = self._here or _started()
             socket.send_fds(here, [json.dumps(request).encode()], list(handles.values()))
-            return Child(self, self._born(here))
+            return ForkedProcess(self, self._forked(here))
 
     def status(self, pid: int, seconds: float) -> int | None:
         """The exit status of a child; None when it still runs after so many seconds."""
@@ -119,38 +116,38 @@ class Nursery:
             time.sleep(0.005)
 
     def _hear(self) -> None:
-        """Take up what the nursery has told of ends."""
+        """Take up what the server reports of ends."""
         assert self._here is not None
         with suppress(BlockingIOError):
             while True:
                 self._note(json.loads(self._here.recv(_LONGEST, socket.MSG_DONTWAIT)))
 
-    def _born(self, here: socket.socket) -> int:
+    def _forked(self, here: socket.socket) -> int:
         while True:
             told = json.loads(here.recv(_LONGEST))
-            if "born" in told:
-                self._ended.pop(told["born"], None)  # of an earlier process of this number
-                return int(told["born"])
+            if "forked" in told:
+                self._ended.pop(told["forked"], None)  # of an earlier process of this number
+                return int(told["forked"])
             self._note(told)
 
     def _note(self, told: dict[str, int]) -> None:
         self._ended[told["pid"]] = told["status"]
 
 
-NURSERY = Nursery()
+FORK_SERVER = ForkServer()
 
 
-def forking_subprocess(nursery: Nursery = NURSERY) -> Any:
+def forking_subprocess(server: ForkServer = FORK_SERVER) -> Any:
     """`subprocess` for `router.dicom.scp.worker_pool`, by which receive workers are forked."""
 
-    def start(call: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **_: object) -> Child:
+    def start(call: Sequence[str], *, pass_fds: Sequence[int], env: Mapping[str, str], **_: object) -> ForkedProcess:
         [pipe] = pass_fds
-        return nursery.fork(call[call.index("-c") :], env, {1: 1, 2: 2, pipe: pipe})
+        return server.fork(call[call.index("-c") :], env, {1: 1, 2: 2, pipe: pipe})
 
     return SimpleNamespace(**vars(subprocess) | {"Popen": start})
 
 
-def _mother() -> socket.socket:
+def _started() -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     call = [sys.executable, __file__, str(there.fileno()), " " * _COMMAND_LINE]
     process = subprocess.Popen(call, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
@@ -164,7 +161,7 @@ def _mother() -> socket.socket:
     return here
 
 
-# -- in the nursery's own process
+# -- in the server's own process
 
 
 def serve(asked: socket.socket) -> dict[str, Any] | None:
@@ -187,7 +184,7 @@ def serve(asked: socket.socket) -> dict[str, Any] | None:
                 for handle in handles:
                     os.close(handle)
                 selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
-                asked.send(json.dumps({"born": pid}).encode())
+                asked.send(json.dumps({"forked": pid}).encode())
             else:
                 selector.unregister(key.fileobj)
                 os.close(key.fd)
@@ -248,7 +245,7 @@ def _fork_workers() -> None:
         _become(request)
         sys.exit()
     there.close()
-    vars(worker_pool)["subprocess"] = forking_subprocess(Nursery(here))
+    vars(worker_pool)["subprocess"] = forking_subprocess(ForkServer(here))
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ from router.review.deliveries import Line, Review
 from router.trial.demo.report import accession_number, exam_json, report_pdf, spoken_name
 from router.trial.demo.studies import DemoFile, DemoStudy, read_studies
 from support.certificates import as_given
-from support.forked_processes import NURSERY, Child
+from support.forked_processes import FORK_SERVER, ForkedProcess
 from support.sample_exam import holder_of
 
 UID_ROOT = "1.2.826.0.1.3680043.10.9999"
@@ -104,7 +104,7 @@ def _inline(table: Mapping[str, str]) -> str:
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """One of the product's commands, as a process, to its end."""
-    return NURSERY.run(list(map(str, arguments)), 40)
+    return FORK_SERVER.run(list(map(str, arguments)), 40)
 
 
 def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -121,15 +121,15 @@ OURS = ("-m", "router.cli")
 
 def _started(
     program: Sequence[str], arguments: Sequence[str], stderr: IO[bytes]
-) -> "tuple[Child | subprocess.Popen[bytes], IO[bytes]]":
+) -> "tuple[ForkedProcess | subprocess.Popen[bytes], IO[bytes]]":
     """The process, and its stdout."""
     stdout, into = os.pipe()
     try:
-        process: Child | subprocess.Popen[bytes]
+        process: ForkedProcess | subprocess.Popen[bytes]
         if program == OURS:
-            process = NURSERY.start(arguments, into, stderr.fileno())
-        elif program[0] == "nursery":
-            process = NURSERY.start(["-c", *program[1:], *arguments], into, stderr.fileno())
+            process = FORK_SERVER.start(arguments, into, stderr.fileno())
+        elif program[0] == "forked":
+            process = FORK_SERVER.start(["-c", *program[1:], *arguments], into, stderr.fileno())
         else:
             process = subprocess.Popen([sys.executable, *program, *arguments], stdout=into, stderr=stderr)
     finally:
@@ -140,7 +140,7 @@ def _started(
 class Process:
     """A command in the background; its stderr is added to `log`. It is up once this is built.
 
-    `program` is what Python runs, with the arguments; with "nursery" before it, it is forked from there.
+    `program` is what Python runs, with the arguments; with "forked" before it, it is forked from there.
     """
 
     def __init__(self, log: Path, *arguments: object, program: Sequence[str] = OURS) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-from support.forked_processes import NURSERY
+from support.forked_processes import FORK_SERVER
 
 _TESTS = Path(__file__).parents[1]
 _BEFORE = f"""
@@ -37,7 +37,7 @@ class Cost:
 
 def cost(source: str) -> Cost:
     """Run `source`, which defines work(), and measure that call."""
-    done = NURSERY.run(["-c", _BEFORE + dedent(source) + _MEASURED], 120)
+    done = FORK_SERVER.run(["-c", _BEFORE + dedent(source) + _MEASURED], 120)
     assert done.returncode == 0, f"{done.returncode}: {done.stderr[-500:]}"
     memory, seconds, said = done.stdout.strip().split(" ", 2)
     return Cost(int(memory) / 1024, float(seconds), said)

@@ -23,7 +23,7 @@ _THIS = threading.local()
 def program(offset: Path) -> tuple[str, str]:
     """What a Process takes to run it, forked as the commands are."""
     return (
-        "nursery",
+        "forked",
         f"import runpy, sys\nsys.argv[1:1] = [{str(offset)!r}]\nrunpy.run_path({__file__!r}, run_name='__main__')",
     )
 

@@ -16,7 +16,7 @@ from router.exam.fill import Filled
 from router.intake.exam_reader import ExamReader
 from router.model import Channel, Header, InstanceUids, Patient, SeriesFacts
 from router.policy.states import State
-from support.memory import NodeInMemory
+from support.node_in_memory import NodeInMemory
 from support.node_without_sockets import CONFIG, Node
 from support.patient_mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
 
