@@ -32,6 +32,7 @@ _LOADED = (
     "router.admin.console.console", "router.node.receive_worker",
 )  # fmt: skip
 
+
 class ForkedProcess:
     """A forked command, with what is used of `subprocess.Popen`."""
 
