@@ -42,7 +42,8 @@ HospitalCode = "H0001"
 HospitalName = "示范医院"
 HospitalBranchCode = "01"
 """
-MONTH, TEN_DAYS = 1000, timedelta(days=10)
+TEN_DAYS = timedelta(days=10)
+MONTH = 500  # each of the 180 ways in which `ordinary` writes an exam comes about three times
 
 
 class Place:
