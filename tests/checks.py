@@ -10,7 +10,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
-    "import layers": ["pytest", "tests/unit/test_layers.py"],
+    "import layers": ["pytest", "tests/unit/repository/test_layers.py"],
 }
 
 

@@ -1,47 +1,55 @@
-"""What tests share: a PostgreSQL server of their own, and a catalogue on each engine."""
+"""What tests share: the order of the files, the promise of a mark, a database on each engine, a drop folder."""
 
-import itertools
 import os
-import pwd
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 import router
-from catalogue_rows import Database
-from desk import Desk, OpenDesk
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.db.tables import TABLES
-from router.catalogue.db.tables.node import Schema, Setting
 from router.events import Event, EventBus, Kind
 from router.reports.pdf.reader import Readers
-
-if TYPE_CHECKING:
-    import psycopg
+from support.catalogue_rows import Database
+from support.forked_processes import FORK_SERVER
+from support.intake_folder import Desk, OpenDesk
+from support.postgres import HASTE, Server, postgres_server
 
 # Programs that tests start by the hundred need not be compiled by each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Nor need those that nodes start: each receive worker would load half of the program.
+FORK_SERVER.forks_workers = True
 # The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")
-_ACCOUNT = "router"
-_START_SECONDS = 15.0
 _PRODUCT = Path(router.__file__).parent
-# The data is thrown away, so nothing needs to reach the disk.
-DURABLE = {"listen_addresses": "", "max_connections": "60"}
-_HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "16MB",
-          "listen_addresses": "", "max_connections": "60", "autovacuum": "off"}  # fmt: skip
+# These files take longest, most of it waiting: they come first, so that no process ends long after the others.
+_FIRST = (
+    "test_benchmarks", "test_health", "test_crash", "test_torture", "test_waiting_files", "test_cluster_troubles",
+    "test_damaged", "test_damaged_images", "test_wrong_input", "test_notify", "test_alarms_end", "test_four_hours_down",
+    "test_reload", "test_arrival_order", "test_late_images", "test_receive_workers", "test_waits_for_a_person",
+    "test_refused_at_the_door", "test_kept_releases", "test_slow_clients", "test_joining_cases", "test_recheck",
+)  # fmt: skip
+_KINDS = ("acceptance", "integration", "contract", "unit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist keep our order; its own puts the files with most tests first, which are quick ones."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, then those of processes and sockets; each file's tests as they stand."""
+    places = {name: place for place, name in enumerate(_FIRST)}
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        kind = item.path.relative_to(Path(__file__).parent).parts[0]
+        return places.get(item.path.stem, len(places)), _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)
@@ -71,115 +79,10 @@ def _fires(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     assert found >= promised, f"never told: {missing}"
 
 
-def _programs() -> Path | None:
-    """The folder of initdb and postgres, the newest version first."""
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: float(p.parts[-3]), reverse=True)
-    on_path = shutil.which("initdb")
-    found = [*debian, *([Path(on_path)] if on_path else [])]
-    return next((initdb.parent for initdb in found if (initdb.parent / "postgres").exists()), None)
-
-
-def _unprivileged() -> str | None:
-    """The account to run as; None for our own. The server refuses root."""
-    if os.geteuid() != 0:
-        return None
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name).pw_name
-        except KeyError:
-            continue
-    pytest.skip("PostgreSQL does not run as root, and there is no account postgres or nobody")
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"TZ": "UTC"}
-
-
-def _make_cluster(programs: Path, data: Path, user: str | None) -> None:
-    call = [str(programs / "initdb"), "-D", str(data), "-U", _ACCOUNT, "-A", "trust", "-E", "UTF8"]
-    call += ["--no-locale", "--no-sync"]
-    made = subprocess.run(call, user=user, cwd=data.parent, env=_environment(), capture_output=True, check=False)
-    if made.returncode:
-        pytest.fail(f"initdb: {made.stderr.decode(errors='replace')}")
-
-
-@contextmanager
-def _running(
-    programs: Path, folder: Path, user: str | None, given: Mapping[str, str]
-) -> "Iterator[subprocess.Popen[bytes]]":
-    settings = [argument for name, value in given.items() for argument in ("-c", f"{name}={value}")]
-    call = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), *settings]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(call, user=user, cwd=folder, env=_environment(), stdout=log, stderr=log)
-    try:
-        yield server
-    finally:
-        # An immediate shutdown: nothing is worth a checkpoint.
-        server.send_signal(signal.SIGQUIT)
-        server.wait(10)
-
-
-def _await(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    import psycopg
-
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            psycopg.connect(url).close()
-            return
-        except psycopg.OperationalError:
-            if server.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"PostgreSQL does not start: {log.read_text(errors='replace')}")
-            time.sleep(0.02)
-
-
-class Server:
-    """A running server, and schemas on it: names without a schema go where the URL's search path says."""
-
-    def __init__(self, url: str, connection: "psycopg.Connection[Any]") -> None:
-        self._url = url
-        self._connection = connection
-        self._numbers = itertools.count()
-
-    def new_schema(self) -> str:
-        """The URL of a schema without tables."""
-        name = f"test_{next(self._numbers)}"
-        self._connection.execute(f"CREATE SCHEMA {name}".encode())
-        return f"{self._url}&options=-csearch_path%3D{name}"
-
-    def emptied(self) -> str:
-        """The URL of the first schema, its rows gone; that takes a tenth of making tables."""
-        rows = [table._meta.table_name for table in reversed(TABLES) if table not in (Schema, Setting)]
-        self._connection.execute("; ".join(f"DELETE FROM test_0.{name}" for name in rows).encode())
-        return f"{self._url}&options=-csearch_path%3Dtest_0"
-
-
-@contextmanager
-def postgres_server(settings: Mapping[str, str]) -> Iterator[str]:
-    """The URL of a private server, reached by a socket in a temporary folder; stopped at the end."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgres]'")
-    programs = _programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed: no initdb in /usr/lib/postgresql or on the PATH")
-    user = _unprivileged()
-    # A socket's path may have 107 bytes at most, so not below pytest's own folder.
-    folder = Path(tempfile.mkdtemp(prefix="icr-pg-"))
-    if user is not None:
-        shutil.chown(folder, user)
-    try:
-        _make_cluster(programs, folder / "data", user)
-        with _running(programs, folder, user, settings) as server:
-            url = f"postgresql:///postgres?host={folder}&user={_ACCOUNT}"
-            _await(url, server, folder / "log")
-            yield url
-    finally:
-        shutil.rmtree(folder)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A server that need not outlive the tests."""
-    with postgres_server(_HASTE) as url:
+    with postgres_server(HASTE) as url:
         yield url
 
 

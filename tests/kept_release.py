@@ -15,13 +15,13 @@ from typing import Any
 
 import psycopg
 
-from conftest import DURABLE, postgres_server
-from harness import Exam, Site, command_here, make_exam, send_all
 from router.catalogue.db.schema import open_database
 from router.catalogue.db.tables import TABLES
 from router.catalogue.db.tables.node import Schema
 from router.model import Channel
 from router.policy.states import State
+from support.harness import Exam, Site, command_here, make_exam, send_all
+from support.postgres import DURABLE, postgres_server
 
 FOLDER = Path(__file__).parent / "kept"
 DUMP = "postgresql.sql"

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from harness import Site, command_here
-from receivers import TAKEN, Answer, hooked, status
+from support.alarm_receivers import TAKEN, Answer, hooked, status
+from support.harness import Site, command_here
 
 WEBHOOK = '\n[alarms.webhook]\nurl = "{}"\n'
 HEARTBEAT = '\n[alarms.heartbeat]\nurl = "{}"\nevery = "200 ms"\n'

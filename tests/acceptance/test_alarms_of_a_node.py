@@ -22,14 +22,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
-import passing
-from clouds import cloud
-from harness import Exam, Relay, Site, command_here, make_exam, send_all, wait_for
-from receivers import hooked
 from router.alarms import Alarm
 from router.model import Channel
 from router.policy.states import State
 from router.trial.demo.studies import read_studies
+from support import time_lapse
+from support.alarm_receivers import hooked
+from support.committing_destination import cloud
+from support.harness import Exam, Relay, Site, command_here, make_exam, send_all, wait_for
 
 IMAGES = (Channel.IMAGES,)
 OF_TIME = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
@@ -77,8 +77,8 @@ class Story:
         self.relay = Relay()
         stack.callback(self.relay.stop)
         self.offset = folder / "passed"
-        passing.set_passed(self.offset, timedelta(0))
-        program = passing.program(self.offset)
+        time_lapse.set_passed(self.offset, timedelta(0))
+        program = time_lapse.program(self.offset)
         self.site = Site(
             folder / "site", stable_after="300 ms", dicom_port=self.peer.port, http_port=self.relay.port,
             dicom_settings=COMMITMENT, settings=SETTINGS.format(self.hook.url), program=program,
@@ -143,7 +143,7 @@ class Story:
 
     def passes(self, **time: float) -> None:
         """So much time has passed since the beginning."""
-        passing.set_passed(self.offset, timedelta(**time))
+        time_lapse.set_passed(self.offset, timedelta(**time))
 
     def raise_all(self) -> None:
         for alarm in (Alarm.CRYPTO, Alarm.REJECTED_AFTER_DELIVERY, Alarm.DROPPED_FILE):

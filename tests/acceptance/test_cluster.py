@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster
-from conftest import Server
-from harness import make_exam, send, send_all
 from router.delivery.ledger_writer import LEDGER_BATCH
 from router.policy.states import State
+from support.cluster import Cluster
+from support.harness import make_exam, send, send_all
+from support.postgres import Server
 
 IN_FLIGHT = 2  # the destination's associations
 # pynetdicom leaves the socket of a peer that was killed to the garbage collector, which says so.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster, CountingCloud, StoppableServer, stoppable_server
-from harness import Exam, make_exam, send_all
 from router.policy.states import State
 from router.storage.unwritten import UnwrittenFiles
+from support.cluster import Cluster, CountingCloud, StoppableServer, stoppable_server
+from support.harness import Exam, make_exam, send_all
 
 ASSOCIATIONS = 2  # of the destination
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")

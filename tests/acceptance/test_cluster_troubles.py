@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-import skewed
-from cluster import Cluster
-from conftest import Server
-from harness import command_here, make_exam, send_all, wait_for
 from router.catalogue.db.engine import _NAME_LOCK
 from router.policy.states import State
+from support import wrong_clock
+from support.cluster import Cluster
+from support.harness import command_here, make_exam, send_all, wait_for
+from support.postgres import Server
 
 AHEAD = 1200
-SKEWED = (skewed.__file__, str(AHEAD))
+SKEWED = (wrong_clock.__file__, str(AHEAD))
 # Of a session that has the lock of a study and waits for a table.
 _WAITS = f"""
     SELECT mine.pid FROM pg_locks mine JOIN pg_locks other ON other.pid = mine.pid

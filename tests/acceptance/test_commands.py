@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import Exam, Site, SlowCloud, command, command_here, make_exam, send, send_all, tail
 from router.dicom.dataset.header import digest
 from router.errors import TransientError
 from router.model import Channel
 from router.policy.states import State
+from support.harness import Exam, Site, SlowCloud, command, command_here, make_exam, send, send_all, tail
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from clouds import Asked, Cloud
-from harness import Exam, Site, command_here, make_exam, send_all
 from router.model import Channel
 from router.policy.states import Needs, State
+from support.committing_destination import Asked, Cloud
+from support.harness import Exam, Site, command_here, make_exam, send_all
 
 IMAGES = (Channel.IMAGES,)
 # pynetdicom leaves the socket of a peer that was killed to the garbage collector, which says so.

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from harness import Relay, Site, SlowCloud, command_here, make_exam, send, send_all, wait_for
 from router.delivery.ledger_writer import LEDGER_BATCH
 from router.dicom.dataset.header import digest
 from router.dicom.scu.client import Result
@@ -16,6 +15,7 @@ from router.errors import TransientError
 from router.model import Channel
 from router.policy.states import State
 from router.trial.demo.studies import DemoFile
+from support.harness import Relay, Site, SlowCloud, command_here, make_exam, send, send_all, wait_for
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 IN_FLIGHT = 2  # the destination's associations

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydicom import dcmread
 
-import wire
-from harness import Site, command, command_here
 from router.dicom.dataset.part10 import dataset_offset
 from router.model import Channel
 from router.policy.states import State
-from samples import exam_document
+from support import raw_pdus
+from support.harness import Site, command, command_here
+from support.sample_exam import exam_document
 
 CASES = Path(__file__).parents[1] / "cases" / "dicom"
 ROOT = "1.2.826.0.1.3680043.9.7777"
@@ -42,12 +42,15 @@ def case(number: str, instance: int = 1) -> bytes:
 def store(port: int, data: bytes, number: str, instance: int | str = 1) -> int:
     """C-STORE of bytes as they are; the status."""
     sop = f"{ROOT}.{number}.1.{instance}".encode()
-    command_set = wire.store_command(sop + b"\0" * (len(sop) % 2))
+    command_set = raw_pdus.store_command(sop + b"\0" * (len(sop) % 2))
     with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
-        peer.sendall(wire.association_request())
-        assert wire.answer(peer)[0] == 2
-        peer.sendall(wire.p_data(command_set, wire.COMMAND | wire.LAST) + wire.p_data(data, wire.DATA | wire.LAST))
-        return wire.status(peer)
+        peer.sendall(raw_pdus.association_request())
+        assert raw_pdus.answer(peer)[0] == 2
+        peer.sendall(
+            raw_pdus.p_data(command_set, raw_pdus.COMMAND | raw_pdus.LAST)
+            + raw_pdus.p_data(data, raw_pdus.DATA | raw_pdus.LAST)
+        )
+        return raw_pdus.status(peer)
 
 
 def report(site: Site, number: str) -> str:
@@ -116,7 +119,7 @@ def test_group_0002_inside_a_data_set_changes_nothing_and_is_left_out(site: Site
         file.seek(meta.offset)
         assert file.read() == data[data.index(b"\x08\0\x05\0CS") :]
     read = dcmread(sent)
-    assert (read.file_meta.TransferSyntaxUID, meta.strays) == (wire.EXPLICIT, ())
+    assert (read.file_meta.TransferSyntaxUID, meta.strays) == (raw_pdus.EXPLICIT, ())
     assert read.file_meta.MediaStorageSOPInstanceUID == read.SOPInstanceUID == f"{ROOT}.{number}.1.1"
     assert (read.PatientID, read.Rows, len(read.PixelData)) == (f"P{number}", 4, 32)
     [kept] = (site.data / "studies").rglob(f"{ROOT}.{number}.1.1.dcm")
@@ -146,7 +149,7 @@ def test_what_is_merely_odd_is_delivered_as_it_came_and_explain_says_so(site: Si
     sent = at_platform(site, number, instance)
     with sent.open("rb") as file:
         meta = dataset_offset(file)
-        assert meta.transfer_syntax == meta.announced == ("1.2.840.10008.1.2" if number == "58" else wire.EXPLICIT)
+        assert meta.transfer_syntax == meta.announced == ("1.2.840.10008.1.2" if number == "58" else raw_pdus.EXPLICIT)
         file.seek(meta.offset)
         assert file.read() == data + b"\0" * (len(data) % 2)
     told = [event["text"] for event in explained(site, exam)["events"] if event["kind"] == "irregular"]
@@ -159,7 +162,7 @@ def test_another_instance_or_class_than_the_commands_is_refused(site: Site, wron
     start = data.index(struct.pack("<HH", 8, wrong[0]))
     length = int.from_bytes(data[start + 6 : start + 8], "little")
     value = wrong[1]
-    data = data[:start] + wire.element(8, wrong[0], value) + data[start + 8 + length :]
+    data = data[:start] + raw_pdus.element(8, wrong[0], value) + data[start + 8 + length :]
     assert store(site.port, data, "46") == 0xA900
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import BOTH, Exam, Site, command_here, make_exam, send_all
 from router.dicom.dataset.header import digest
 from router.model import Channel
 from router.policy.states import State
+from support.harness import BOTH, Exam, Site, command_here, make_exam, send_all
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 Damage = Callable[[Path], object]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import Exam, Site, command_here, make_exam, send_all
 from router.model import Channel
 from router.policy.states import Needs, State
 from router.trial.demo.report import accession_number
+from support.harness import Exam, Site, command_here, make_exam, send_all
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 HEADER = "own_code,own_name,code,name\n"

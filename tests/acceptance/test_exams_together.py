@@ -10,10 +10,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.model import Channel
 from router.policy.states import Needs, State
 from router.trial.demo.studies import read_studies
+from support.harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 
 IMAGES, OTHER = (Channel.IMAGES,), "ACC7183-0099"
 

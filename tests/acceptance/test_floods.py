@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from harness import Site
 from router.dicom.ul.pdu import PduType
-from wire import answer, association_request
+from support.harness import Site
+from support.raw_pdus import answer, association_request
 
 KNOCKS = 150
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from certificates import Authority
-from cluster import Cluster
-from conftest import Server, postgres_server
-from harness import Site, command, command_here, make_exam, send_all
 from router.storage.lock import lock
+from support.certificates import Authority
+from support.cluster import Cluster
+from support.harness import Site, command, command_here, make_exam, send_all
+from support.postgres import Server, postgres_server
 
 FAST = 3.0  # seconds on a machine that is busy with other tests; whoever waits for the database takes longer
 

@@ -9,12 +9,12 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID, EncapsulatedPDFStorage
 
-from harness import Exam, Site, command_here, make_exam, send_all
-from hl7_messages import Sender, oru
 from router.config.file import shipped
 from router.model import Channel
 from router.policy.states import State
 from router.trial.demo.studies import DemoFile, read_studies
+from support.harness import Exam, Site, command_here, make_exam, send_all
+from support.hl7_messages import Sender, oru
 
 # What a hospital agrees on with its RIS beyond the shipped mapping: a segment of their own.
 OWN = {

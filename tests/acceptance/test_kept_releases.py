@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 import kept_release
-from harness import command_here
 from kept_release import FOLDER, Kept
 from router.model import Channel
 from router.policy.states import State
+from support.harness import command_here
 
 _RELEASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 # Columns of every release; what people and destinations decided is in them.

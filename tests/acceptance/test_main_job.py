@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from harness import Exam, Site, command, command_here, make_exam, send_all
 from router.crypto.keys import key_id, load_public, new_folder
 from router.crypto.symmetric import sm3
 from router.policy.states import State
+from support.harness import Exam, Site, command, command_here, make_exam, send_all
 
 LINE: dict[str, Any] = {
     "id": str, "exam_id": str, "destination": str, "channel": str, "state": str, "due": (str, type(None)),

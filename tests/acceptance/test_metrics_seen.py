@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE
 
-from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.alarms import Alarm
 from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.backlog import Age
@@ -23,6 +22,7 @@ from router.model import Channel
 from router.policy.attention import Cause
 from router.policy.breaker import Position
 from router.policy.states import State
+from support.harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 
 STATUS = re.compile(r"association|[0-9A-F]{4}")
 LABELS: Mapping[str, set[str]] = {

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from harness import BOTH, Exam, Site, command_here, make_exam, send_all
 from router.dicom.dataset.header import digest
 from router.matching.images.renewal import AS_SENT
 from router.model import Channel
 from router.policy.states import State
 from router.trial.demo.studies import DemoFile
+from support.harness import BOTH, Exam, Site, command_here, make_exam, send_all
 
 IMAGES = (Channel.IMAGES,)
 

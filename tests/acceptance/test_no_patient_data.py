@@ -21,10 +21,10 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from harness import Exam, Site, command_here, make_exam, send, send_all
-from hl7_messages import Sender, oru
 from router.model import Channel
 from router.policy.states import State
+from support.harness import Exam, Site, command_here, make_exam, send, send_all
+from support.hl7_messages import Sender, oru
 
 MADE_UP = ("李外人", "LIWAIREN", "OUTSIDER-77", "11010519491231002X", "13800000000", "周测试人", "测试人", "Ceshiren",
            "Zhouzhou", "EXM7183", "PAT7183", "ACC7183", "19600501", "1960-05-01", "19491231")  # fmt: skip

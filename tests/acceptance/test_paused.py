@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.model import Channel
 from router.policy.states import State
+from support.harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 
 REPORT = (Channel.REPORT,)
 SOME = 5

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from harness import Site, make_exam
-from pacs import archive, pacs
-from peers import free_port
 from router.dicom.scu.client import Outgoing
 from router.policy.states import State
+from support.dcmtk_pacs import archive, pacs
+from support.dicom_peers import free_port
+from support.harness import Site, make_exam
 
 
 def test_images_that_only_the_pacs_has_are_pulled_and_delivered(tmp_path: Path) -> None:

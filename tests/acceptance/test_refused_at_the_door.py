@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydicom import dcmread, dcmwrite
 
-from harness import Exam, Site, command_here, make_exam
-from peers import tool
 from router.catalogue import open_catalogue
 from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
+from support.dicom_peers import tool
+from support.harness import Exam, Site, command_here, make_exam
 
 IMAGES = (Channel.IMAGES,)
 

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from certificates import Authority
-from harness import Site, SlowCloud, command_here, make_exam, send_all
-from peers import free_port
 from router.config.sections import Tls
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
@@ -20,6 +17,9 @@ from router.dicom.ul.tls import client_context
 from router.model import Channel
 from router.policy.states import State
 from router.storage.incoming import IncomingFolder
+from support.certificates import Authority
+from support.dicom_peers import free_port
+from support.harness import Site, SlowCloud, command_here, make_exam, send_all
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 SECOND = '\n[[destination]]\nname = "second"\n[destination.dicom]\nport = {}\n'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import balancer
+from support import haproxy
 
 TORTURE = Path(__file__).parents[1] / "torture" / "torture.py"
 
@@ -24,7 +24,7 @@ def test_misfortunes_by_chance_lose_nothing_and_double_nothing(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(balancer.program() is None, reason="HAProxy is not installed: as root, apt-get install haproxy")
+@pytest.mark.skipif(haproxy.program() is None, reason="HAProxy is not installed: as root, apt-get install haproxy")
 def test_two_nodes_lose_nothing_and_stand_still_for_no_longer_than_the_lease_and_twenty_seconds(tmp_path: Path) -> None:
     run = torture(tmp_path, "--nodes", "2", "--lease", "1", "--seed", "7183", "--first", "4", "--rounds", "2")
     assert run.returncode == 0, run.stderr

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from harness import Exam, Site, command, make_exam, send_all
 from router.clock import SystemClock
 from router.config.file import load
 from router.correlator.holidays import Holidays
 from router.model import Channel
 from router.policy.states import State
+from support.harness import Exam, Site, command, make_exam, send_all
 
 
 @pytest.fixture

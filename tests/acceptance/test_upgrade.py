@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import OURS, Exam, Site, command, command_here, make_exam, send_all
 from router.catalogue.db.schema import STEPS, version_of
 from router.policy.states import State
+from support.harness import OURS, Exam, Site, command, command_here, make_exam, send_all
 
 # The node of a version that does not exist yet, whose tables differ by a column.
 _NEXT = """

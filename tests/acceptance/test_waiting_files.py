@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness import Exam, Site, command_here, make_exam
 from router.model import Channel
 from router.policy.states import Needs
+from support.harness import Exam, Site, command_here, make_exam
 
 # The main process itself ends while it reads the file: no program of its own stands between.
 _DIES = """

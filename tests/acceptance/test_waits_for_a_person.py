@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-import wire
-from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.model import Channel
 from router.policy.states import State
 from router.trial.demo.report import report_pdf
 from router.trial.demo.studies import DemoFile, read_studies
+from support import raw_pdus
+from support.harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 
 REPORT, IMAGES = (Channel.REPORT,), (Channel.IMAGES,)
 REFUSING, WRONG, UNSIGNED = "refusing", "wrong", "unsigned"
@@ -146,13 +146,13 @@ class Ward:
     def cut_off(self) -> None:
         """An image whose pixels are half there."""
         sop = f"{CUT_STUDY}.1.1".encode()
-        command_set = wire.store_command(sop + b"\0" * (len(sop) % 2))
+        command_set = raw_pdus.store_command(sop + b"\0" * (len(sop) % 2))
         with socket.create_connection(("127.0.0.1", self.site.port), timeout=10) as peer:
-            peer.sendall(wire.association_request())
-            assert wire.answer(peer)[0] == 2
-            data_set = wire.p_data(CUT.read_bytes(), wire.DATA | wire.LAST)
-            peer.sendall(wire.p_data(command_set, wire.COMMAND | wire.LAST) + data_set)
-            assert wire.status(peer) == 0
+            peer.sendall(raw_pdus.association_request())
+            assert raw_pdus.answer(peer)[0] == 2
+            data_set = raw_pdus.p_data(CUT.read_bytes(), raw_pdus.DATA | raw_pdus.LAST)
+            peer.sendall(raw_pdus.p_data(command_set, raw_pdus.COMMAND | raw_pdus.LAST) + data_set)
+            assert raw_pdus.status(peer) == 0
 
     def go_wrong(self) -> None:
         site, make = self.site, self.make

@@ -14,12 +14,12 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from certificates import Authority
-from harness import BOTH, Exam, Site, command, command_here, make_exam, send_all
 from router.crypto.keys import load_api_key
 from router.errors import TransientError
 from router.model import Channel
 from router.policy.states import Needs, State
+from support.certificates import Authority
+from support.harness import BOTH, Exam, Site, command, command_here, make_exam, send_all
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 

@@ -14,13 +14,13 @@ import rivals
 from measure import busy_seconds, markdown
 from processes import Peer, busy, family, fresh
 
-from harness import Exam, Site
 from router.clock import SystemClock
 from router.config.file import load
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Line
 from router.trial.demo.studies import DemoStudy
+from support.harness import Exam, Site
 
 _LOOK_SECONDS = 0.01
 _EXAMS_SECONDS = 120.0

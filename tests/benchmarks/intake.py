@@ -24,7 +24,7 @@ from router.intake.intake import Intake
 from router.intake.pickup import Pickup
 from router.storage import open_storage
 from router.trial.demo.report import FINDINGS, IMPRESSION
-from samples import exam_document
+from support.sample_exam import exam_document
 
 PAIRS = 25_000
 _MOST_ROUNDS = 2

@@ -13,14 +13,14 @@ from measure import Run, Timing, compare
 from processes import ours
 from second_node import second
 
-from cluster import Cluster
-from conftest import DURABLE, Server, postgres_server
-from harness import make_exam, send_all
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
+from support.cluster import Cluster
+from support.harness import make_exam, send_all
+from support.postgres import DURABLE, Server, postgres_server
 
 NODES = (1, 2, 4)
 CLAIMS = 4000

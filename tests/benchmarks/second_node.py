@@ -22,12 +22,12 @@ from machines import Machine, Survey, aside, disk, into, limit, machines, survey
 from measure import Run, become_quiet, busy_seconds, say
 from processes import busy, family, fresh
 
-from conftest import DURABLE, Server, postgres_server
-from harness import OURS, Exam, Process, Site, make_exam, tail
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.events import EventBus
 from router.policy.pause import EVERY
+from support.harness import OURS, Exam, Process, Site, make_exam, tail
+from support.postgres import DURABLE, Server, postgres_server
 
 PROCESSORS = {1.0: "a whole processor each", 0.25: "a quarter of a processor each"}
 EXAMS, INSTANCES, SIDE = 16, 60, 500

@@ -22,13 +22,13 @@ from pathlib import Path
 
 sys.path[1:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from desk import printed
-from harness import Site, make_exam
-from hl7_messages import oru
 from router.dicom.dataset.header import uids_of
 from router.dicom.dataset.part10 import dataset_offset
 from router.errors import InvalidData
-from wire import EXPLICIT, REQUEST, answer, p_data, store_command
+from support.harness import Site, make_exam
+from support.hl7_messages import oru
+from support.intake_folder import printed
+from support.raw_pdus import EXPLICIT, REQUEST, answer, p_data, store_command
 
 _CASES = Path(__file__).parents[1] / "cases"
 _PIECES = (

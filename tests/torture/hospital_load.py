@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness import Exam, Site, make_exam, send
 from router.errors import TransientError
 from router.trial.demo.studies import DemoFile
+from support.harness import Exam, Site, make_exam, send
 
 _PATIENCE = 30.0  # seconds until a sender gives up: the node is to be back long before
 

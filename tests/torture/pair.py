@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from gates import Gates
 
-import skewed
-from balancer import haproxy
-from cluster import StoppableServer, children, stoppable_server
-from harness import OURS, Process, Site, tail
-from peers import free_port
+from support import wrong_clock
+from support.cluster import StoppableServer, children, stoppable_server
+from support.dicom_peers import free_port
+from support.haproxy import haproxy
+from support.harness import OURS, Process, Site, tail
 
 NAMES = ("node1", "node2")
 _STARTS = 5
@@ -46,7 +46,7 @@ class Node:
     def start(self, ahead: int = 0) -> None:
         """Start it, unless it runs; `ahead`: its clock is, in seconds. Where a busy machine is too slow for its workers
         it is started again, as by the service manager."""
-        program = (skewed.__file__, str(ahead)) if ahead else OURS
+        program = (wrong_clock.__file__, str(ahead)) if ahead else OURS
         for more in reversed(range(_STARTS)):
             try:
                 if not self.running:

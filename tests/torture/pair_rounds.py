@@ -12,7 +12,7 @@ from pair import Node, Pair
 from rounds import AT_ONCE, IN_FLIGHT, Breach, Count, check_kept, check_platform, drain, remains
 from watch import Watch
 
-from harness import wait_for
+from support.harness import wait_for
 
 _PATIENCE = 120.0  # seconds for a load to be taken and delivered: a standstill is found long before
 _GRACE = 20.0  # seconds of a standstill beyond the lease

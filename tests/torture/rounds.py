@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from hospital_load import Load, make_exams, offset_file
 
-from cluster import children
-from harness import UID_ROOT, Site, command_here
 from router.catalogue.images.ledger import Fate
 from router.delivery.ledger_writer import LEDGER_BATCH
 from router.dicom.dataset.header import digest
 from router.policy.states import State
+from support.cluster import children
+from support.harness import UID_ROOT, Site, command_here
 
 IN_FLIGHT = 2  # the destination's associations
 AT_ONCE = IN_FLIGHT + 2 * LEDGER_BATCH  # what a kill may have sent again

@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rounds import Breach, Count, Scene, cut_database, full_disk, jumping_clock, kills, locked_database, run_round
 
-from harness import Site
-from peers import free_port
 from router.errors import traceback_of
+from support.dicom_peers import free_port
+from support.harness import Site
 
 _ROUND = 10  # numbers of exams for each round
 _ANEW = 25  # rounds after which a site is replaced, so that its folder stays small

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from catalogue_rows import NOW
 from router.clock import FakeClock, SharedClock
+from support.catalogue_rows import NOW
 
 SECOND = timedelta(seconds=1)
 

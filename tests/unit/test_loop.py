@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from catalogue_rows import NOW
 from router.alarms import Alarm
 from router.clock import FakeClock
 from router.errors import DutyLost, TransientError
 from router.events import Event, EventBus, Kind
 from router.loop import Loop, Untried
+from support.catalogue_rows import NOW
 
 _WORK = "drop folder"
 _STEP_SECONDS = 0.02

@@ -1,0 +1,1 @@
+"""What tests share, by what it stands for; README.md has a line for each."""
