@@ -1,0 +1,202 @@
+"""Power cuts: a node works on a disk that records each write, and every disk that a cut may leave is recovered.
+
+Nothing that a sender, the platform, the RIS, a person or a reader of the database has seen may be lost, altered or
+sent again beyond the batch in flight. It takes root, /dev/fuse and loop devices.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path[1:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from disk import MEMORY, SIZES, Call, RecordedDisk, call, faults, missing, mounted
+from history import Base, History, State
+from rich.console import Console
+from rich.progress import Progress
+from verdict import judge
+from workload import Life
+
+_PROCESSES = 2
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was wrong with a state; nothing where `faults` is empty."""
+
+    state: State
+    faults: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A recorded life: where its site lies, and the disk's log."""
+
+    folder: Path
+    first: Path
+    history: History
+    fs: str
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder in memory for images and logs."""
+    folder = Path(tempfile.mkdtemp(prefix="powercut-", dir=MEMORY))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def record(folder: Path, site: Path, fs: str, *, short: bool, program: Sequence[str] | None = None) -> Run:
+    """Have a node live below `site`, its data on a recorded disk whose log comes into `folder`."""
+    disk = RecordedDisk(folder, site / "node")
+    with disk.started(fs):
+        life = Life(site, disk, short=short) if program is None else Life(site, disk, short=short, program=program)
+        life.run()
+    return Run(folder=site, first=disk.first, history=History(disk.log), fs=fs)
+
+
+class Bench:
+    """Where one process puts states to the test: a copy of the site, whose `node` is the state's disk."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self._run = run
+        self._base = Base(run.first, run.history)
+        self._image = folder / "state.img"
+        self.site = folder
+        folder.mkdir()
+        shutil.copytree(run.folder / "keys", folder / "keys")
+        shutil.copy(run.folder / "router.toml", folder / "router.toml")
+        (folder / "drop").mkdir()
+
+    def test(self, state: State) -> Found:
+        """Replay the file system's journal, check it, recover the node, check what must hold."""
+        self._base.write(state, self._image)
+        wrong = faults(self._image, self.site / "node", self._run.fs)
+        if wrong:
+            return Found(state=state, faults=(f"the file system is not clean: {wrong}",))
+        with mounted(self._image, self.site / "node", self._run.fs):
+            return Found(
+                state=state, faults=judge(self.site / "router.toml", self._run.history.marks[: state.marks]).faults
+            )
+
+
+def _share(run: Run, states: Sequence[State], folder: Path, results: "multiprocessing.Queue[Found | str]") -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        bench = Bench(run, folder)
+        for state in states:
+            results.put(bench.test(state))
+    except Exception as error:  # noqa: BLE001  # told to the parent
+        results.put(f"{type(error).__name__}: {error}")
+
+
+def test_all(run: Run, states: Sequence[State], folder: Path, until_red: bool = False) -> list[Found]:
+    """Every state, by processes side by side; with `until_red` none after the first that fails."""
+    results: multiprocessing.Queue[Found | str] = multiprocessing.Queue()
+    half = -(-len(states) // _PROCESSES)
+    shares = [states[n * half : (n + 1) * half] for n in range(_PROCESSES)]
+    workers = [
+        multiprocessing.Process(target=_share, args=(run, share, folder / f"bench-{n}", results))
+        for n, share in enumerate(shares)
+    ]
+    found: list[Found] = []
+    try:
+        for worker in workers:
+            worker.start()
+        with Progress(console=Console(stderr=True)) as progress:
+            for _ in progress.track(range(len(states)), description="states"):
+                one = results.get(timeout=300)
+                if isinstance(one, str):
+                    raise Call(one)
+                found.append(one)
+                if until_red and one.faults:
+                    break
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
+        for n in range(_PROCESSES):
+            clean(folder / f"bench-{n}" / "node")
+    return found
+
+
+def clean(folder: Path) -> None:
+    """Unmount what a process that was ended has left at `folder`, and give back its loop device."""
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        device, where, *_ = line.split()
+        if where == str(folder):
+            call("umount", "--lazy", folder)
+    for one in json.loads(call("losetup", "--json", "--list") or '{"loopdevices": []}')["loopdevices"]:
+        if str(folder.parent) in str(one["back-file"]):
+            call("losetup", "-d", one["name"])
+
+
+def chosen(states: Sequence[State], number: int, seed: int) -> list[State]:
+    """So many of them, spread by chance, in their order."""
+    picked = random.Random(seed).sample(range(len(states)), min(number, len(states)))
+    return [states[n] for n in sorted(picked)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    if lacking := missing(given.fs):
+        print(f"powercut cannot run here: {lacking}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+    with scratch() as folder:
+        run = record(folder, folder / "site", given.fs, short=given.short)
+        took = time.monotonic() - began
+        states = run.history.states(run.first, given.seed, given.points)
+        states = chosen(states, given.points, given.seed) if given.points < len(states) else states
+        note(f"recorded in {took:.0f} s: {run.history.flushes} flushes, {len(run.history.marks)} events")
+        began = time.monotonic()
+        found = test_all(run, states, folder)
+        print(table(run, found, time.monotonic() - began, given.seed))
+    red = [one for one in found if one.faults]
+    for one in red[:_SHOWN]:
+        print(f"state {one.state}:\n  " + "\n  ".join(one.faults), file=sys.stderr)
+    return 1 if red else 0
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def table(run: Run, found: Sequence[Found], seconds: float, seed: int) -> str:
+    """A Markdown table."""
+    kinds = Counter(one.state.kind for one in found)
+    rows = [
+        ("file system", f"{run.fs}, {SIZES[run.fs] >> 20} MiB"), ("seed", seed), ("flushes", run.history.flushes),
+        ("events seen", len(run.history.marks)), ("states", len(found)), *((f"of what was not flushed: {kind}", n) for kind, n in sorted(kinds.items())),
+        ("seconds", round(seconds)), ("states that fail", sum(1 for one in found if one.faults)),
+    ]  # fmt: skip
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="powercut", description=__doc__)
+    parser.add_argument("--points", type=int, default=1000, help="states to recover (default 1000)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of all chances")
+    parser.add_argument("--fs", choices=sorted(SIZES), default="ext4", help="of the node's disk (default ext4)")
+    parser.add_argument("--nodes-whole", type=int, default=30, help="states with the whole node (default 30)")
+    parser.add_argument("--short", action="store_true", help="a short life of the node")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
