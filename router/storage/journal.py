@@ -111,7 +111,11 @@ class Journal:
         if not self._free:
             return None
         segment = self._free.pop()
-        return _Use(segment, segment.begin(secrets.token_bytes(16)))
+        try:
+            return _Use(segment, segment.begin(secrets.token_bytes(16)))
+        except OSError as error:  # this segment is not used again
+            _log.error("the journal cannot be written, a file is used instead: %s", error.strerror)
+            return None
 
     def _announce(self, arrived: int) -> bool:
         """Announce an arrival before it is durable: until it is filed, nobody takes later ones. False if that fails."""

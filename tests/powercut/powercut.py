@@ -25,7 +25,7 @@ from disk import MEMORY, SIZES, Call, RecordedDisk, call, faults, missing, mount
 from history import Base, History, State
 from rich.console import Console
 from rich.progress import Progress
-from verdict import judge
+from verdict import judge, warm_up
 from workload import Life
 
 _PROCESSES = 2
@@ -96,6 +96,7 @@ class Bench:
 
 def _share(run: Run, states: Sequence[State], folder: Path, results: "multiprocessing.Queue[Found | str]") -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warm_up(run.folder / "router.toml")
     try:
         bench = Bench(run, folder)
         for state in states:

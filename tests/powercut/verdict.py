@@ -22,11 +22,14 @@ from router.admin.audit.audit import Guard
 from router.catalogue.db.backup import sound
 from router.clock import SystemClock
 from router.config.file import load
+from router.crypto import selftest
 from router.delivery.ledger_writer import LEDGER_BATCH
 from router.dicom.dataset.header import digest
 from router.errors import RouterError
+from router.images.rulebook import rulebook
 from router.node.node import Node
 from router.storage.pins import Pins
+from router.storage.unwritten import UnwrittenFiles
 
 Marks = Sequence[Mapping[str, Any]]
 IN_FLIGHT = 2  # the destination's associations
@@ -61,6 +64,13 @@ class Expected:
 
     def marks(self, kind: str) -> list[Mapping[str, Any]]:
         return list(self.by_kind.get(kind, {}).values())
+
+
+def warm_up(config_file: Path) -> None:
+    """Do once, before any process is forked, what each start does alike whatever the disk holds."""
+    selftest.run()
+    selftest.run = lambda: None
+    rulebook(load(config_file).series)
 
 
 def judge(config_file: Path, marks: Marks) -> Verdict:
@@ -98,6 +108,7 @@ def _faults(config_file: Path, expected: Expected) -> Iterator[str]:
     yield from _reports(data, expected)
     yield from _trail(node, expected)
     yield from _others(data, expected)
+    yield from _by_hand(data, expected)
 
 
 def _rows(data: Path, query: str) -> set[str]:
@@ -180,6 +191,19 @@ def _others(data: Path, expected: Expected) -> Iterator[str]:
     pins = [one["key"] for one in expected.marks("pin")]
     if pins and {k: list(v) for k, v in (Pins(data).of("other") or {}).items()} != json.loads(pins[-1]):
         yield "the pins are not those that were accepted"
+
+
+def _by_hand(data: Path, expected: Expected) -> Iterator[str]:
+    for path, digests in {one["path"]: one["digests"] for one in expected.marks("kept")}.items():
+        there = _sha256(data / path)
+        if path in expected.keys("removed"):
+            if there:
+                yield f"a file that was removed is there again: {path}"
+        elif there not in (*digests, *([""] if path in expected.keys("removing") else [])):
+            yield f"a file that was durable is gone or altered: {path}"
+    found = {str(one.get("number")) for one in UnwrittenFiles(data / "unwritten", "other").read()}
+    if lost := expected.keys("unwritten") - found:
+        yield f"{len(lost)} result(s) that the database did not take are gone"
 
 
 def _sha256(path: Path) -> str:

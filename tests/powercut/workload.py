@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from disk import RecordedDisk
@@ -20,8 +21,14 @@ from harness import OURS, Exam, Site, command_here, make_exam, send
 from peers import free_port
 from router.catalogue.db.backup import Backups
 from router.dicom.dataset.header import digest
+from router.model import InstanceUids
 from router.policy.states import State
+from router.storage.dailies import Dailies
+from router.storage.durable import write
 from router.storage.pins import Pins
+from router.storage.quarantine import Quarantine
+from router.storage.studies import Filing, Studies
+from router.storage.unwritten import UnwrittenFiles
 from router.trial.demo.studies import DemoFile
 
 _LOOK = 0.01
@@ -84,7 +91,7 @@ class Witness:
 
     def drop(self, name: str, data: bytes) -> None:
         """The RIS."""
-        self.note("dropped", name, digest=hashlib.sha256(data).hexdigest())
+        self.note("dropped", name, digest=_sha256(data))
         self._site.drop(name, data)
 
     def act(self, *arguments: str) -> None:
@@ -101,13 +108,18 @@ class Witness:
         if done.returncode:
             raise AssertionError(f"backup: {done.stdout}{done.stderr}")
         newest = Backups(self._site.data).listed()[0]
-        self.note("backup", newest.path.name, digest=hashlib.sha256(newest.path.read_bytes()).hexdigest())
+        self.note("backup", newest.path.name, digest=_sha256(newest.path.read_bytes()))
 
     def pin(self) -> None:
         """A change of pins, as `keys pin` makes it."""
         ids = {"signing": ("one", f"two {len(self._seen)}")}
         Pins(self._site.data).pin("other", ids)
         self.note("pin", json.dumps(ids))
+
+    def keep(self, path: Path, content: bytes, *later: bytes) -> None:
+        """A file that is durable; what comes `later` may be there already."""
+        name, digests = str(path.relative_to(self._site.data)), [_sha256(each) for each in (content, *later)]
+        self.note("kept", f"{name} {digests[0]}", path=name, digests=digests)
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
@@ -146,6 +158,33 @@ class Witness:
                 self.note(kind, str(key))
 
 
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def by_hand(data: Path, witness: Witness) -> None:
+    """What a node does in rarer cases, by the same functions: each returns when its result is durable."""
+    top, now = data / "byhand", datetime.now(UTC)
+    source, target = top / "source.dcm", Filing(top / "source.dcm", InstanceUids("1.2", "1.2.3", "1.2.3.4"), 1)
+    studies, quarantine = Studies(top / "studies"), Quarantine(data / "quarantine")
+    texts = [f"{number}" * 9000 for number in range(3)]
+    for number, text in enumerate(texts):
+        write(source, text.encode())
+        (studies.replace if number else studies.file)([target])
+        witness.keep(studies.path(target.uids, 1), text.encode(), *map(str.encode, texts[number + 1 :]))
+        studies.release([source])
+        write(top / "odd.dcm", text.encode())
+        witness.keep(quarantine.take(top / "odd.dcm", now, "odd", "because") / "odd.dcm", text.encode())
+        witness.keep(quarantine.keep("odd.json", text.encode(), now, "odd", "because") / "odd.json", text.encode())
+        witness.keep(Dailies(data).write(date(2026, 1, number + 1), {}, text), text.encode())
+        UnwrittenFiles(data / "unwritten", "other").add([{"number": number}])
+        witness.note("unwritten", str(number))
+    name = str(studies.path(target.uids, 1).relative_to(data))
+    witness.note("removing", name)
+    studies.remove([studies.path(target.uids, 1)])
+    witness.note("removed", name)
+
+
 class Life:
     """What happens on the disk: two lives of a node; in the second one the first one's exams are purged."""
 
@@ -172,6 +211,7 @@ class Life:
                 self._receive(101, second, lambda: None)
                 witness.act("pause", "--yes")
                 site.node.stop()
+                by_hand(site.data, witness)
         finally:
             site.stop()
 

@@ -85,7 +85,11 @@ class Backups:
                         hint="stop every node and run verify --rebuild",
                     )
                 target = self._folder / f"router-{now:{_STAMP}}.db"
-                _settle(part, target)
+                try:
+                    _settle(part, target)
+                except OSError:
+                    target.unlink(missing_ok=True)  # its name may not be durable
+                    raise
             finally:
                 part.unlink(missing_ok=True)
         return Backup(target, now, target.stat().st_size)
