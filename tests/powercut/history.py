@@ -6,6 +6,7 @@ part, in pieces of 512 bytes. A later write of a piece never stands without bein
 
 import json
 import mmap
+import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import xxhash
 from recorder import FLUSH, HEAD, MARK, WRITE
 
 SECTOR = 512
+_CHUNK = 2**16
 NONE, ALL, SOME = "none", "all", "some"
 Overlay = Mapping[int, memoryview]  # what a state has beyond what was flushed, by sector
 
@@ -160,24 +162,27 @@ def _some(pending: Sequence[Write], dice: random.Random) -> Overlay:
 
 
 class Base:
-    """The image with what the first flushes made durable; it only goes on. `state` writes one state out."""
+    """The image with what the first flushes made durable; it only goes on. `write` writes one state out."""
 
     def __init__(self, first: Path, history: History) -> None:
         self._image = bytearray(first.read_bytes())
         self._history = history
         self._epoch = 0
+        zeros = bytes(_CHUNK)
+        self._used = {at for at in range(0, len(self._image), _CHUNK) if self._image[at : at + _CHUNK] != zeros}
 
     def write(self, state: State, image: Path) -> None:
-        """The state's image, whole."""
+        """The state's image, whole. States come in their order."""
         while self._epoch < state.epoch:
             for write in self._history.epochs[self._epoch]:
                 self._image[write.offset : write.offset + len(write.data)] = write.data
+                last = write.offset + len(write.data) - 1
+                self._used.update(range(write.offset // _CHUNK * _CHUNK, last + 1, _CHUNK))
             self._epoch += 1
-        if self._epoch > state.epoch:
-            raise ValueError("states come in their order")
-        with image.open("r+b" if image.exists() else "w+b") as file:
-            file.write(self._image)
-            for number, data in self._history.overlay(state).items():
-                file.seek(number * SECTOR)
-                file.write(data)
+        view = memoryview(self._image)
+        with image.open("wb", buffering=0) as file:  # what is empty stays a hole
             file.truncate(len(self._image))
+            for at in sorted(self._used):
+                os.pwrite(file.fileno(), view[at : at + _CHUNK], at)
+            for number, data in self._history.overlay(state).items():
+                os.pwrite(file.fileno(), data, number * SECTOR)

@@ -10,6 +10,7 @@ import multiprocessing
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,15 +22,23 @@ from pathlib import Path
 
 sys.path[1:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+import places
 from disk import MEMORY, SIZES, Call, RecordedDisk, call, faults, missing, mounted
-from history import Base, History, State
+from history import NONE, Base, History, State
+import pytest
 from rich.console import Console
 from rich.progress import Progress
-from verdict import judge, warm_up
+from places import PLACES, take_out
+from verdict import Expected, judge, warm_up
+from whole import revive
 from workload import Life
+
+from harness import OURS
+from router.errors import RouterError
 
 _PROCESSES = 2
 _SHOWN = 5
+_LONG = ("journal filed", "journal filed name")  # a segment must be used again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +69,36 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def record(folder: Path, site: Path, fs: str, *, short: bool, program: Sequence[str] | None = None) -> Run:
-    """Have a node live below `site`, its data on a recorded disk whose log comes into `folder`."""
-    disk = RecordedDisk(folder, site / "node")
-    with disk.started(fs):
-        life = Life(site, disk, short=short) if program is None else Life(site, disk, short=short, program=program)
-        life.run()
+def record(folder: Path, fs: str, *, short: bool, without: str = "") -> Run:
+    """Have a node live in `folder`, its data on a recorded disk; `without` one of the places that sync."""
+    disk, site = RecordedDisk(folder, folder / "site" / "node"), folder / "site"
+    life = multiprocessing.Process(target=_live, args=(disk, site, fs, short, without))
+    try:
+        life.start()
+        life.join()
+    finally:
+        clean(site / "node")
+        clean(folder / "fuse")
+    if life.exitcode:
+        raise Call("the node's life was not recorded")
     return Run(folder=site, first=disk.first, history=History(disk.log), fs=fs)
+
+
+def _live(disk: RecordedDisk, site: Path, fs: str, short: bool, without: str) -> None:
+    program = OURS
+    if without:
+        take_out(without)
+        program = (str(places.HERE), without)
+    with disk.started(fs):
+        Life(site, disk, short=short, program=program).run()
 
 
 class Bench:
     """Where one process puts states to the test: a copy of the site, whose `node` is the state's disk."""
 
-    def __init__(self, run: Run, folder: Path) -> None:
+    def __init__(self, run: Run, folder: Path, *, checks: bool) -> None:
         self._run = run
+        self._checks = checks
         self._base = Base(run.first, run.history)
         self._image = folder / "state.img"
         self.site = folder
@@ -85,7 +110,7 @@ class Bench:
     def test(self, state: State) -> Found:
         """Replay the file system's journal, check it, recover the node, check what must hold."""
         self._base.write(state, self._image)
-        wrong = faults(self._image, self.site / "node", self._run.fs)
+        wrong = faults(self._image, self.site / "node", self._run.fs) if self._checks else ""
         if wrong:
             return Found(state=state, faults=(f"the file system is not clean: {wrong}",))
         with mounted(self._image, self.site / "node", self._run.fs):
@@ -94,11 +119,13 @@ class Bench:
             )
 
 
-def _share(run: Run, states: Sequence[State], folder: Path, results: "multiprocessing.Queue[Found | str]") -> None:
+def _share(
+    run: Run, states: Sequence[State], folder: Path, results: "multiprocessing.Queue[Found | str]", checks: bool
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up(run.folder / "router.toml")
     try:
-        bench = Bench(run, folder)
+        bench = Bench(run, folder, checks=checks)
         for state in states:
             results.put(bench.test(state))
     except Exception as error:  # noqa: BLE001  # told to the parent
@@ -111,7 +138,7 @@ def test_all(run: Run, states: Sequence[State], folder: Path, until_red: bool = 
     half = -(-len(states) // _PROCESSES)
     shares = [states[n * half : (n + 1) * half] for n in range(_PROCESSES)]
     workers = [
-        multiprocessing.Process(target=_share, args=(run, share, folder / f"bench-{n}", results))
+        multiprocessing.Process(target=_share, args=(run, share, folder / f"bench-{n}", results, not until_red))
         for n, share in enumerate(shares)
     ]
     found: list[Found] = []
@@ -132,6 +159,24 @@ def test_all(run: Run, states: Sequence[State], folder: Path, until_red: bool = 
             worker.join()
         for n in range(_PROCESSES):
             clean(folder / f"bench-{n}" / "node")
+    return found
+
+
+def revive_all(run: Run, states: Sequence[State], folder: Path) -> list[Found]:
+    """The whole node on each state, one after the other."""
+    base, image, found = Base(run.first, run.history), folder / "whole.img", []
+    with Progress(console=Console(stderr=True)) as progress:
+        for state in progress.track(states, description="nodes"):
+            base.write(state, image)
+            site = folder / f"whole-{state.number}"
+            site.mkdir()
+            try:
+                with mounted(image, site / "node", run.fs):
+                    faults = revive(site, run.folder, Expected.of(run.history.marks[: state.marks]))
+            except (AssertionError, pytest.fail.Exception, RouterError) as error:
+                faults = [f"the node does not go on: {error}"]
+            found.append(Found(state=state, faults=faults))
+            shutil.rmtree(site)
     return found
 
 
@@ -158,20 +203,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"powercut cannot run here: {lacking}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if given.prove is not None:
+        return prove(given)
     began = time.monotonic()
     with scratch() as folder:
-        run = record(folder, folder / "site", given.fs, short=given.short)
+        run = record(folder, given.fs, short=given.short, without=given.without)
         took = time.monotonic() - began
         states = run.history.states(run.first, given.seed, given.points)
-        states = chosen(states, given.points, given.seed) if given.points < len(states) else states
+        if given.without:  # nothing of what was not flushed is the worst
+            states = [one for one in states if one.kind == NONE and one.marks]
+        states = chosen(states, given.points, given.seed)
         note(f"recorded in {took:.0f} s: {run.history.flushes} flushes, {len(run.history.marks)} events")
         began = time.monotonic()
-        found = test_all(run, states, folder)
+        found = test_all(run, states, folder, until_red=bool(given.without))
         print(table(run, found, time.monotonic() - began, given.seed))
+        if not given.without:
+            began = time.monotonic()
+            whole = revive_all(run, chosen(states, given.nodes_whole, given.seed + 1), folder)
+            print(f"| whole nodes | {len(whole)} |\n| whole nodes that fail | {sum(1 for one in whole if one.faults)} |")
+            print(f"| seconds for these | {time.monotonic() - began:.0f} |")
+            found += whole
     red = [one for one in found if one.faults]
     for one in red[:_SHOWN]:
         print(f"state {one.state}:\n  " + "\n  ".join(one.faults), file=sys.stderr)
     return 1 if red else 0
+
+
+def prove(given: argparse.Namespace) -> int:
+    """A table of the places that sync: whether a run without each turns red, and by what."""
+    print("| taken out | states | found |\n| --- | --- | --- |")
+    unnoticed = 0
+    for name in given.prove or PLACES:
+        own = [sys.executable, __file__, "--without", name, "--seed", given.seed, "--fs", given.fs]
+        short = [] if name in _LONG else ["--short"]
+        done = subprocess.run([*map(str, own), *short, "--points", str(given.points)], capture_output=True, text=True, check=False)
+        red = [line.strip() for line in done.stderr.splitlines() if line.startswith("  ")]
+        unnoticed += not red
+        states = next((line.split("|")[2].strip() for line in done.stdout.splitlines() if "| states |" in line), "?")
+        print(f"| {PLACES[name].says} ({name}) | {states} | {red[0] if red else 'nothing' if states != '?' else done.stderr[-300:]} |", flush=True)
+    return 0
 
 
 def note(text: str) -> None:
@@ -195,6 +265,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of all chances")
     parser.add_argument("--fs", choices=sorted(SIZES), default="ext4", help="of the node's disk (default ext4)")
     parser.add_argument("--nodes-whole", type=int, default=30, help="states with the whole node (default 30)")
+    parser.add_argument("--prove", nargs="*", metavar="PLACE", help="take out each place that syncs, or these, in turn")
+    parser.add_argument("--without", choices=sorted(PLACES), default="", help="take out one place that syncs")
     parser.add_argument("--short", action="store_true", help="a short life of the node")
     return parser
 

@@ -207,6 +207,7 @@ class Life:
             assert site.node.running
             with witness.watching():
                 self._receive(1, first, self._act)
+                self._die()
                 self._purge_first()
                 self._receive(101, second, lambda: None)
                 witness.act("pause", "--yes")
@@ -235,6 +236,13 @@ class Life:
         self.witness.pin()
         self.witness.back_up()
         self.witness.act("resume")
+
+    def _die(self) -> None:
+        """The node is killed with instances that are in its journal only."""
+        exam = make_exam(self.site, 51, instances=3, side=10)
+        self.witness.send(exam.study.files)
+        self.site.node.kill()
+        assert self.site.node.running
 
     def _purge_first(self) -> None:
         """The node begins again with a short retention. It looks once an hour, and only at exams that need nothing."""
