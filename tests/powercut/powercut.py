@@ -31,7 +31,7 @@ from rich.progress import Progress
 from places import PLACES, take_out
 from verdict import Expected, judge, warm_up
 from whole import revive
-from workload import Life
+from workload import LIVES, Life
 
 from harness import OURS
 from router.errors import RouterError
@@ -39,6 +39,8 @@ from router.errors import RouterError
 _PROCESSES = 2
 _SHOWN = 5
 _LONG = ("journal filed", "journal filed name")  # a segment must be used again
+_PURGE = ("study removed", "report removed")
+_WITHOUT = "import sys; sys.path.insert(1, {folder!r}); import places; places.main(*sys.argv[1:])"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +71,16 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def record(folder: Path, fs: str, *, short: bool, without: str = "") -> Run:
+def record(folder: Path, fs: str, *, length: str, without: str = "") -> Run:
     """Have a node live in `folder`, its data on a recorded disk; `without` one of the places that sync."""
     disk, site = RecordedDisk(folder, folder / "site" / "node"), folder / "site"
-    life = multiprocessing.Process(target=_live, args=(disk, site, fs, short, without))
+    life = multiprocessing.Process(target=_live, args=(disk, site, fs, length, without))
     try:
         life.start()
         life.join()
     finally:
+        life.terminate()  # unless it has ended; it puts away what it can
+        life.join(30)
         clean(site / "node")
         clean(folder / "fuse")
     if life.exitcode:
@@ -84,13 +88,13 @@ def record(folder: Path, fs: str, *, short: bool, without: str = "") -> Run:
     return Run(folder=site, first=disk.first, history=History(disk.log), fs=fs)
 
 
-def _live(disk: RecordedDisk, site: Path, fs: str, short: bool, without: str) -> None:
+def _live(disk: RecordedDisk, site: Path, fs: str, length: str, without: str) -> None:
     program = OURS
     if without:
         take_out(without)
-        program = (str(places.HERE), without)
+        program = ("nursery", _WITHOUT.format(folder=str(places.HERE.parent)), without)
     with disk.started(fs):
-        Life(site, disk, short=short, program=program).run()
+        Life(site, disk, length=length, program=program).run()
 
 
 class Bench:
@@ -207,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return prove(given)
     began = time.monotonic()
     with scratch() as folder:
-        run = record(folder, given.fs, short=given.short, without=given.without)
+        run = record(folder, given.fs, length=given.life, without=given.without)
         took = time.monotonic() - began
         states = run.history.states(run.first, given.seed, given.points)
         if given.without:  # nothing of what was not flushed is the worst
@@ -235,13 +239,24 @@ def prove(given: argparse.Namespace) -> int:
     unnoticed = 0
     for name in given.prove or PLACES:
         own = [sys.executable, __file__, "--without", name, "--seed", given.seed, "--fs", given.fs]
-        short = [] if name in _LONG else ["--short"]
-        done = subprocess.run([*map(str, own), *short, "--points", str(given.points)], capture_output=True, text=True, check=False)
-        red = [line.strip() for line in done.stderr.splitlines() if line.startswith("  ")]
+        life = "long" if name in _LONG else "short" if name in _PURGE else "brief"
+        out, err = _run([*map(str, own), "--life", life, "--points", str(given.points)])
+        red = [line.strip() for line in err.splitlines() if line.startswith("  ")]
         unnoticed += not red
-        states = next((line.split("|")[2].strip() for line in done.stdout.splitlines() if "| states |" in line), "?")
-        print(f"| {PLACES[name].says} ({name}) | {states} | {red[0] if red else 'nothing' if states != '?' else done.stderr[-300:]} |", flush=True)
+        states = next((line.split("|")[2].strip() for line in out.splitlines() if "| states |" in line), "")
+        what = red[0] if red else "nothing" if states else f"no run: {err[-300:]}"
+        print(f"| {PLACES[name].says} ({name}) | {states} | {what} |", flush=True)
     return 0
+
+
+def _run(call: Sequence[str]) -> tuple[str, str]:
+    """A run of ours as a process, which puts its own things away when this one is ended."""
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            return process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
 
 
 def note(text: str) -> None:
@@ -267,7 +282,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nodes-whole", type=int, default=30, help="states with the whole node (default 30)")
     parser.add_argument("--prove", nargs="*", metavar="PLACE", help="take out each place that syncs, or these, in turn")
     parser.add_argument("--without", choices=sorted(PLACES), default="", help="take out one place that syncs")
-    parser.add_argument("--short", action="store_true", help="a short life of the node")
+    parser.add_argument("--life", choices=LIVES, default="long", help="how much happens to the node (default long)")
     return parser
 
 
