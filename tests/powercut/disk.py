@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 RECORDER = Path(__file__).with_name("recorder.py")
-MEMORY = Path("/dev/shm")  # noqa: S108  # images and logs are written often and are gone afterwards
+MEMORY = Path("/dev/shm")  # images and logs are written often and are gone afterwards
 # Small, so that a state is soon there; XFS takes none below 300 MiB.
 SIZES = {"ext4": 160 * 2**20, "xfs": 320 * 2**20}
 _MAKE = {
@@ -41,7 +41,7 @@ def missing(fs: str) -> str:
         if not device.exists():
             return f"{device} is not there"
     try:
-        import mfusepy  # noqa: F401, PLC0415  # whether it finds its library shows here
+        import mfusepy  # noqa: F401  # whether it finds its library shows here
     except (ImportError, OSError):
         return "libfuse is not installed: as root, apt-get install fuse3"
     program = _MAKE[fs][0]
@@ -112,9 +112,8 @@ class RecordedDisk:
         shutil.copyfile(self.first, self._image)
         self._fuse.mkdir()
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._recording():
-            with mounted(self._fuse / "disk", self._folder, fs):
-                yield self
+        with self._recording(), mounted(self._fuse / "disk", self._folder, fs):
+            yield self
         self._image.unlink()
 
     def mark(self, text: str) -> None:

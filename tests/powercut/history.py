@@ -37,8 +37,9 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A disk after a power cut: everything of the first `epoch` flushes, and of the `writes` since as `kind` says: none,
-    all, or some by chance, which `seed` repeats.
+    """A disk after a power cut: everything of the first `epoch` flushes, and of the `writes` since what `kind` says.
+
+    That is none, all, or some by chance, which `seed` repeats.
 
     `marks` says how many events had happened: what held then must hold now.
     """
@@ -155,9 +156,8 @@ def _some(pending: Sequence[Write], dice: random.Random) -> Overlay:
     for write in pending:
         chance = dice.random()
         torn = dice.random() < 0.25
-        for number, data in write.sectors():
-            if (dice.random() if torn else chance) < share:
-                overlay[number] = data
+        taken = (each for each in write.sectors() if (dice.random() if torn else chance) < share)
+        overlay.update(taken)
     return overlay
 
 

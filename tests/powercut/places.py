@@ -1,6 +1,6 @@
 """The places that make something durable, each of which can be taken out: a run must then turn red.
 
-    places.py PLACE run --config FILE     the node without that place, its receive workers too
+places.py PLACE run --config FILE     the node without that place, its receive workers too
 """
 
 import importlib
@@ -46,7 +46,7 @@ PLACES: Mapping[str, Place] = {
     "journal filed name": _at("fsync of the folder of files made from the journal", "storage.journal", FOLDER, "_file"),
     "journal recovered name": _at("the same at the start", "storage.journal", FOLDER, "recover"),
     "study names": _at("fsync of the folders of catalogued files", "storage.studies", "sync_folders", "file"),
-    "study replaced": _at("the same for a file in place of a damaged one", "storage.studies", "sync_folders", "replace"),
+    "study replaced": _at("the same, in place of a damaged file", "storage.studies", "sync_folders", "replace"),
     "study removed": _at("fsync of folders after a purge", "storage.studies", FOLDER, "_close"),
     "new folders": _at("fsync of a new folder's parent", "storage.durable", FOLDER, "make_folder"),
     "report copies": _at("fsync of the copies of documents", "storage.reports", "write_all", "close"),
@@ -110,7 +110,7 @@ def _unless(place: Place, real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _write_unsynced(path: Path, data: bytes) -> None:
-    from router.storage.durable import make_folder, sync_folder  # noqa: PLC0415
+    from router.storage.durable import make_folder, sync_folder
 
     make_folder(path.parent)
     part = path.with_name(f"{path.name}.part")
@@ -120,7 +120,7 @@ def _write_unsynced(path: Path, data: bytes) -> None:
 
 
 def _write_unnamed(path: Path, data: bytes) -> None:
-    from router.storage import durable  # noqa: PLC0415
+    from router.storage import durable
 
     durable.make_folder(path.parent)
     durable._write_part(path, data).replace(path)
@@ -145,8 +145,8 @@ def _relax(database: Any) -> None:
 def main(name: str, *arguments: str) -> None:
     """The product's command without that place."""
     take_out(name)
-    from router import cli  # noqa: PLC0415
-    from router.node import receive_worker  # noqa: PLC0415
+    from router import cli
+    from router.node import receive_worker
 
     first, path, rest = receive_worker._PROGRAM.split("\n", 3)[1:]
     patch = _WORKER.format(folder=str(HERE.parent), place=name)

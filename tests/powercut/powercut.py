@@ -23,12 +23,12 @@ from pathlib import Path
 sys.path[1:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import places
+import pytest
 from disk import MEMORY, SIZES, Call, RecordedDisk, call, faults, missing, mounted
 from history import NONE, Base, History, State
-import pytest
+from places import PLACES, take_out
 from rich.console import Console
 from rich.progress import Progress
-from places import PLACES, take_out
 from verdict import Expected, judge, warm_up
 from whole import revive
 from workload import LIVES, Life
@@ -136,7 +136,7 @@ def _share(
         results.put(f"{type(error).__name__}: {error}")
 
 
-def test_all(run: Run, states: Sequence[State], folder: Path, until_red: bool = False) -> list[Found]:
+def recover_all(run: Run, states: Sequence[State], folder: Path, *, until_red: bool) -> list[Found]:
     """Every state, by processes side by side; with `until_red` none after the first that fails."""
     results: multiprocessing.Queue[Found | str] = multiprocessing.Queue()
     half = -(-len(states) // _PROCESSES)
@@ -187,7 +187,7 @@ def revive_all(run: Run, states: Sequence[State], folder: Path) -> list[Found]:
 def clean(folder: Path) -> None:
     """Unmount what a process that was ended has left at `folder`, and give back its loop device."""
     for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
-        device, where, *_ = line.split()
+        _, where, *_ = line.split()
         if where == str(folder):
             call("umount", "--lazy", folder)
     for one in json.loads(call("losetup", "--json", "--list") or '{"loopdevices": []}')["loopdevices"]:
@@ -219,12 +219,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         states = chosen(states, given.points, given.seed)
         note(f"recorded in {took:.0f} s: {run.history.flushes} flushes, {len(run.history.marks)} events")
         began = time.monotonic()
-        found = test_all(run, states, folder, until_red=bool(given.without))
+        found = recover_all(run, states, folder, until_red=bool(given.without))
         print(table(run, found, time.monotonic() - began, given.seed))
         if not given.without:
             began = time.monotonic()
             whole = revive_all(run, chosen(states, given.nodes_whole, given.seed + 1), folder)
-            print(f"| whole nodes | {len(whole)} |\n| whole nodes that fail | {sum(1 for one in whole if one.faults)} |")
+            print(
+                f"| whole nodes | {len(whole)} |\n| whole nodes that fail | {sum(1 for one in whole if one.faults)} |"
+            )
             print(f"| seconds for these | {time.monotonic() - began:.0f} |")
             found += whole
     red = [one for one in found if one.faults]
@@ -266,11 +268,12 @@ def note(text: str) -> None:
 def table(run: Run, found: Sequence[Found], seconds: float, seed: int) -> str:
     """A Markdown table."""
     kinds = Counter(one.state.kind for one in found)
-    rows = [
+    rows: list[tuple[str, object]] = [
         ("file system", f"{run.fs}, {SIZES[run.fs] >> 20} MiB"), ("seed", seed), ("flushes", run.history.flushes),
-        ("events seen", len(run.history.marks)), ("states", len(found)), *((f"of what was not flushed: {kind}", n) for kind, n in sorted(kinds.items())),
-        ("seconds", round(seconds)), ("states that fail", sum(1 for one in found if one.faults)),
+        ("events seen", len(run.history.marks)), ("states", len(found)),
     ]  # fmt: skip
+    rows += [(f"of what was not flushed: {kind}", count) for kind, count in sorted(kinds.items())]
+    rows += [("seconds", round(seconds)), ("states that fail", sum(1 for one in found if one.faults))]
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
 
 

@@ -30,7 +30,7 @@ class Recorder(mfusepy.Operations):  # type: ignore[misc]
     def __init__(self, image: str, log: str) -> None:
         self._image = os.open(image, os.O_RDWR)
         self._size = os.fstat(self._image).st_size
-        self._log = open(log, "wb", buffering=0)  # noqa: SIM115  # as long as the process lives
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._failing = 0
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Recorder(mfusepy.Operations):  # type: ignore[misc]
         return 0
 
     def _note(self, kind: bytes, offset: int, data: bytes) -> None:
-        self._log.write(HEAD.pack(kind, offset, len(data)) + data)
+        os.write(self._log, HEAD.pack(kind, offset, len(data)) + data)
 
 
 def main(folder: str, image: str, log: str) -> None:

@@ -90,11 +90,11 @@ def judge(config_file: Path, marks: Marks) -> Verdict:
     with os.fdopen(reading, "rb") as pipe:
         data = pipe.read()
     os.waitpid(child, 0)
-    return Verdict(pickle.loads(data) if data else ("recovery ended its process",))  # noqa: S301  # our own child
+    return Verdict(pickle.loads(data) if data else ("recovery ended its process",))  # our own child
 
 
 def _faults(config_file: Path, expected: Expected) -> Iterator[str]:
-    sys.stderr = sys.stdout = open(config_file.with_name("recovery.log"), "a", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stdout = config_file.with_name("recovery.log").open("a", encoding="utf-8")
     config = load(config_file)
     try:
         node = Node(config, SystemClock())

@@ -1,4 +1,4 @@
-"""The whole node on a state: it must come up, deliver what is missing, and send nothing again beyond the batch in flight.
+"""The whole node on a state: it comes up, delivers what is missing, sends nothing again beyond the batch in flight.
 
 Its platform is empty: what comes there is what the node sends after the power cut. Senders send what they saw no
 Success for, and the RIS's files lie where the power cut left them.

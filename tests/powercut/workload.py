@@ -191,7 +191,9 @@ class Life:
     `length` is one of LIVES: without a second part nothing is purged.
     """
 
-    def __init__(self, folder: Path, disk: RecordedDisk, *, program: Sequence[str] = OURS, length: str = "long") -> None:
+    def __init__(
+        self, folder: Path, disk: RecordedDisk, *, program: Sequence[str] = OURS, length: str = "long"
+    ) -> None:
         self.site = Site(
             folder, stable_after="300 ms", workers=1, journal="16 MiB", min_free="1 MiB", program=program,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""An fsync that fails once: what it covers counts as not written. The page is clean afterwards, so a retry would lie."""
+"""An fsync that fails once: what it covers counts as not written, for the page is clean afterwards."""
 
 import errno
 import hashlib
@@ -148,9 +148,7 @@ def test_a_new_file_of_the_trail_whose_name_is_not_durable_is_not_there(
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_backup_that_is_not_durable_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
-) -> None:
+def test_a_backup_that_is_not_durable_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
         database.execute("CREATE TABLE schema (version INTEGER)")
         database.execute("INSERT INTO schema VALUES (1)")
