@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-POWERCUT = Path(__file__).parents[1] / "powercut"
-sys.path.append(str(POWERCUT))
+sys.path.append(str(Path(__file__).parents[1] / "powercut"))
 
 import disk
 from history import Base, History, State
@@ -22,13 +21,14 @@ from router.storage.durable import write
 from router.storage.incoming import IncomingFolder, sweep
 from router.storage.trail import Trail
 
+PROGRAM = Path(disk.__file__).with_name("powercut.py")
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 CANNOT = {fs: disk.missing(fs) for fs in ("ext4", "xfs")}
 needs_ext4 = pytest.mark.skipif(bool(CANNOT["ext4"]), reason=CANNOT["ext4"])
 
 
 def powercut(*arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
-    call = [sys.executable, str(POWERCUT / "powercut.py"), *arguments]
+    call = [sys.executable, str(PROGRAM), *arguments]
     return subprocess.run(call, capture_output=True, text=True, timeout=seconds, check=False)
 
 

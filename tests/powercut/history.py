@@ -87,6 +87,10 @@ class History:
     def _point(self) -> None:
         self.points.append((len(self.epochs) - 1, len(self.epochs[-1]), len(self.marks)))
 
+    def before(self, epoch: int) -> int:
+        """How many events had been seen when that epoch began."""
+        return next(marks for at, _, marks in self.points if at == epoch)
+
     def states(self, first: Path, seed: int, wanted: int) -> list[State]:
         """Different states, at least one at each point, and further ones by chance until there are `wanted`."""
         found: dict[int, State] = {}

@@ -99,7 +99,9 @@ def take_out(name: str) -> None:
 
 def _unless(place: Place, real: Callable[..., Any]) -> Callable[..., Any]:
     """The function for other callers, what is left without its sync for these."""
-    left = {"write": _write_unsynced, "write name": _write_unnamed, "write_all": _write_all_unsynced}.get(place.what)
+    left: Callable[..., None] | None = None
+    if place.what in ("write", "write name", "write_all"):
+        left = {"write": _write_unsynced, "write name": _write_unnamed}.get(place.what, _write_all_unsynced)
 
     def instead(*arguments: Any) -> Any:
         if place.callers and sys._getframe(1).f_code.co_name not in place.callers:

@@ -89,7 +89,7 @@ def record(folder: Path, fs: str, *, length: str, without: str = "") -> Run:
 
 
 def _live(disk: RecordedDisk, site: Path, fs: str, length: str, without: str) -> None:
-    program = OURS
+    program: Sequence[str] = OURS
     if without:
         take_out(without)
         program = ("nursery", _WITHOUT.format(folder=str(places.HERE.parent)), without)
@@ -160,6 +160,9 @@ def recover_all(run: Run, states: Sequence[State], folder: Path, *, until_red: b
     finally:
         for worker in workers:
             worker.terminate()
+        for worker in workers:
+            worker.join(15)
+            worker.kill()
             worker.join()
         for n in range(_PROCESSES):
             clean(folder / f"bench-{n}" / "node")
@@ -215,7 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         took = time.monotonic() - began
         states = run.history.states(run.first, given.seed, given.points)
         if given.without:  # nothing of what was not flushed is the worst
-            states = [one for one in states if one.kind == NONE and one.marks]
+            seen = {epoch for epoch, _, marks in run.history.points if marks > run.history.before(epoch)}
+            states = [one for one in states if one.kind == NONE and one.epoch in seen]
         states = chosen(states, given.points, given.seed)
         note(f"recorded in {took:.0f} s: {run.history.flushes} flushes, {len(run.history.marks)} events")
         began = time.monotonic()

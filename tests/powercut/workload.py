@@ -6,6 +6,7 @@ after a power cut at any later instant.
 
 import hashlib
 import json
+import os
 import re
 import sqlite3
 import threading
@@ -25,6 +26,7 @@ from router.model import InstanceUids
 from router.policy.states import State
 from router.storage.dailies import Dailies
 from router.storage.durable import write
+from router.storage.journal import SEGMENT_BYTES
 from router.storage.pins import Pins
 from router.storage.quarantine import Quarantine
 from router.storage.studies import Filing, Studies
@@ -210,6 +212,7 @@ class Life:
         first, second = self._sizes
         try:
             assert site.node.running
+            self._part_pages()
             with witness.watching():
                 self._receive(1, first, self._act)
                 self._die()
@@ -242,6 +245,16 @@ class Life:
         self.witness.pin()
         self.witness.back_up()
         self.witness.act("resume")
+
+    def _part_pages(self) -> None:
+        """Have the system forget the journal's pages: it keeps what was written together as one, and writes it so."""
+        folder = self.site.data / "incoming"
+        self.site.wait_until(lambda: len(list(folder.rglob("*.journal"))) == 2, "the journal is there")
+        self.site.wait_until(lambda: all(p.stat().st_size == SEGMENT_BYTES for p in folder.rglob("*.journal")), "whole")
+        time.sleep(0.3)
+        for path in folder.rglob("*.journal"):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def _die(self) -> None:
         """The node is killed with instances that are in its journal only."""
