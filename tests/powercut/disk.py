@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -69,7 +69,8 @@ def mounted(image: Path, folder: Path, fs: str) -> Iterator[str]:
         finally:
             _unmount(folder)
     finally:
-        call("losetup", "-d", device)
+        with suppress(Call):  # it is gone already
+            call("losetup", "-d", device)
 
 
 def faults(image: Path, folder: Path, fs: str) -> str:

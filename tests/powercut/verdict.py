@@ -10,7 +10,7 @@ import pickle
 import sqlite3
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,11 @@ class Expected:
                 found.purgeable = found.keys("acknowledged")
         return found
 
+    @classmethod
+    def of_texts(cls, marks: Iterable[str]) -> "Expected":
+        """As `of`, from the marks' JSON."""
+        return cls.of([json.loads(mark) for mark in marks])
+
     def keys(self, kind: str) -> set[str]:
         return set(self.by_kind.get(kind, ()))
 
@@ -102,7 +107,11 @@ def _faults(config_file: Path, expected: Expected) -> Iterator[str]:
     except RouterError as error:
         yield f"the node does not start: {error}"
         return
-    data = config.node.data
+    yield from holds(node, config.node.data, expected)
+
+
+def holds(node: Node, data: Path, expected: Expected) -> Iterator[str]:
+    """What does not hold of what was expected, after `node` has recovered the folder."""
     yield from _database(data, expected)
     yield from _images(data, expected)
     yield from _reports(data, expected)

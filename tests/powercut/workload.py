@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-
-from disk import RecordedDisk
+from typing import Protocol
 
 from harness import OURS, Exam, Site, command_here, make_exam, send
 from peers import free_port
@@ -54,10 +53,17 @@ SEEN = {
 }
 
 
+class Marked(Protocol):
+    """A disk on which events are marked."""
+
+    def mark(self, text: str) -> None:
+        """Put down that something has happened."""
+
+
 class Witness:
     """Notes what is seen of a site: each thing once, by kind and key."""
 
-    def __init__(self, site: Site, disk: RecordedDisk) -> None:
+    def __init__(self, site: Site, disk: Marked) -> None:
         self._site = site
         self._disk = disk
         self._seen: set[tuple[str, str]] = set()
@@ -190,12 +196,14 @@ def by_hand(data: Path, witness: Witness) -> None:
 class Life:
     """What happens on the disk: lives of a node, one of which is killed; in the last one the first exams are purged.
 
-    `length` is one of LIVES: without a second part nothing is purged.
+    `length` is one of LIVES: without a second part nothing is purged. `killed`: the last life ends so, with instances
+    in the journal only.
     """
 
     def __init__(
-        self, folder: Path, disk: RecordedDisk, *, program: Sequence[str] = OURS, length: str = "long"
+        self, folder: Path, disk: Marked, *, program: Sequence[str] = OURS, length: str = "long", killed: bool = False
     ) -> None:
+        self._killed = killed
         self.site = Site(
             folder, stable_after="300 ms", workers=1, journal="16 MiB", min_free="1 MiB", program=program,
         )  # fmt: skip
@@ -215,11 +223,16 @@ class Life:
             self._part_pages()
             with witness.watching():
                 self._receive(1, first, self._act)
-                self._die()
+                if not self._killed:
+                    self._die()
+                    assert site.node.running
                 if second:
                     self._purge_first()
                     self._receive(101, second, lambda: None)
                 witness.act("pause", "--yes")
+                if self._killed:
+                    self._die()
+                    return
                 site.node.stop()
                 by_hand(site.data, witness)
         finally:
@@ -261,7 +274,6 @@ class Life:
         exam = make_exam(self.site, 51, instances=3, side=10)
         self.witness.send(exam.study.files)
         self.site.node.kill()
-        assert self.site.node.running
 
     def _purge_first(self) -> None:
         """The node begins again with a short retention. It looks once an hour, and only at exams that need nothing."""
