@@ -4,11 +4,13 @@
 
 A node lives for a moment and is killed; then, time and again on a copy of its data folder, one bit of one file is
 flipped, the node recovers, and `verify`, SQLite's check and the audit trail's are asked. A flip is *found* where one of
-them or the start says so, *without effect* where everything seen before still holds and the database says the same as
+them or the start says so, *found when sent* where what is sent is compared with its row before, *without effect* where
+everything seen before still holds and the database says the same as
 without the flip, else *neither*.
 """
 
 import argparse
+import hashlib
 import os
 import pickle
 import random
@@ -24,6 +26,7 @@ from typing import Any
 
 sys.path[1:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from disk import call
 from verdict import Expected, holds, warm_up
 from workload import Life
 
@@ -34,7 +37,8 @@ from router.config.file import load
 from router.errors import RouterError
 from router.node.node import Node
 
-FOUND, NOTHING, NEITHER = "found", "without effect", "neither"
+FOUND, LATER, NOTHING, NEITHER = "found", "found when sent", "without effect", "neither"
+OUTCOMES = (FOUND, LATER, NOTHING, NEITHER)
 KINDS: Mapping[str, str] = {
     "journal": "incoming/*/*/*.journal",
     "instance in incoming/": "incoming/*/*/*.dcm",
@@ -102,6 +106,8 @@ def _outcome(config_file: Path, expected: Expected, usual: object) -> str:
         node.recover()
         if _doubts(node, config.node.data, config_file):
             return FOUND
+        if _changed_to_send(config.node.data):
+            return LATER
         same = content(config.node.data) == usual and not list(holds(node, config.node.data, expected))
     except (RouterError, sqlite3.Error, ValueError, OSError):  # the start, or whoever reads it, stumbles
         return FOUND
@@ -118,6 +124,17 @@ def _doubts(node: Node, data: Path, config_file: Path) -> bool:
         or not all(sound(one.path) for one in Backups(data).listed())
         or not _database_is_sound(data)
     )
+
+
+def _changed_to_send(data: Path) -> bool:
+    """Whether a file is not what its row says, which is compared each time before it is sent."""
+    rows = (
+        "SELECT place, checksum FROM document WHERE purged IS NULL AND checksum IS NOT NULL",
+        "SELECT exam_place, exam_checksum FROM upload WHERE exam_checksum IS NOT NULL",
+    )
+    with closing(sqlite3.connect(data / "router.db")) as connection:
+        places = [row for query in rows for row in connection.execute(query)]
+    return any(hashlib.sha256((data / place).read_bytes()).hexdigest() != checksum for place, checksum in places)
 
 
 def _database_is_sound(data: Path) -> bool:
@@ -152,7 +169,7 @@ def tallies(folder: Path, times: int, seed: int) -> Iterator[tuple[str, Counter[
 
     def anew() -> None:
         shutil.rmtree(life.site.data, ignore_errors=True)
-        shutil.copytree(former, life.site.data)
+        call("cp", "-a", former, life.site.data)  # with its hard links
 
     anew()
     usual = _apart(lambda: _usual(life.site.config_file))
@@ -160,9 +177,16 @@ def tallies(folder: Path, times: int, seed: int) -> Iterator[tuple[str, Counter[
         dice, found = random.Random(f"{seed}-{kind}"), Counter[str]()
         for _ in range(times):
             anew()
+            if kind == "database":  # else the log's pages stand before its own
+                _write_back(life.site.data / "router.db")
             if flip(life.site.data, pattern, dice):
                 found[outcome(life.site.config_file, expected, usual)] += 1
         yield kind, found
+
+
+def _write_back(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _usual(config_file: Path) -> object:
@@ -178,9 +202,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="flips-"))
     try:
-        print("| file | flips | found | without effect | neither |\n| --- | --- | --- | --- | --- |")
+        print(f"| file | flips | {' | '.join(OUTCOMES)} |\n{'| --- ' * 6}|")
         for kind, found in tallies(folder, given.times, given.seed):
-            cells = (kind, found.total(), found[FOUND], found[NOTHING], found[NEITHER])
+            cells = (kind, found.total(), *(found[each] for each in OUTCOMES))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
     finally:
         shutil.rmtree(folder)
