@@ -28,7 +28,9 @@ from router.storage.durable import write
 from router.storage.journal import SEGMENT_BYTES
 from router.storage.pins import Pins
 from router.storage.quarantine import Quarantine
+from router.storage.reports import Reports
 from router.storage.studies import Filing, Studies
+from router.storage.trail import Trail
 from router.storage.unwritten import UnwrittenFiles
 from router.trial.demo.studies import DemoFile
 
@@ -175,6 +177,7 @@ def by_hand(data: Path, witness: Witness) -> None:
     top, now = data / "byhand", datetime.now(UTC)
     source, target = top / "source.dcm", Filing(top / "source.dcm", InstanceUids("1.2", "1.2.3", "1.2.3.4"), 1)
     studies, quarantine = Studies(top / "studies"), Quarantine(data / "quarantine")
+    reports = Reports(top)
     texts = [f"{number}" * 9000 for number in range(3)]
     for number, text in enumerate(texts):
         write(source, text.encode())
@@ -185,6 +188,16 @@ def by_hand(data: Path, witness: Witness) -> None:
         witness.keep(quarantine.take(top / "odd.dcm", now, "odd", "because") / "odd.dcm", text.encode())
         witness.keep(quarantine.keep("odd.json", text.encode(), now, "odd", "because") / "odd.json", text.encode())
         witness.keep(Dailies(data).write(date(2026, 1, number + 1), {}, text), text.encode())
+        document, sent = f"reports/{number}/1/exam.json", f"reports/{number}/sent/cloud/1/exam.json"
+        copies = reports.copies()
+        copies.keep(document, text.encode(), {"name": "exam.json"})
+        copies.close()
+        witness.keep(reports.path(document), text.encode())
+        reports.write(sent, text.encode())
+        witness.keep(reports.path(sent), text.encode())
+        trail = Trail(top / f"audit{number}", lambda message: hashlib.sha256(message).digest())
+        trail.append([text], now)
+        witness.keep(file := next(trail.folder.glob("*.jsonl")), file.read_bytes())
         UnwrittenFiles(data / "unwritten", "other").add([{"number": number}])
         witness.note("unwritten", str(number))
     name = str(studies.path(target.uids, 1).relative_to(data))
