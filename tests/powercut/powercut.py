@@ -38,6 +38,7 @@ from router.errors import RouterError
 
 _PROCESSES = 2
 _SHOWN = 5
+_FAULT = "fails: "
 _LONG = ("journal filed", "journal filed name")  # a segment must be used again
 _PURGE = ("study removed", "report removed")
 _WITHOUT = "import sys; sys.path.insert(1, {folder!r}); import places; places.main(*sys.argv[1:])"
@@ -235,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found += whole
     red = [one for one in found if one.faults]
     for one in red[:_SHOWN]:
-        print(f"state {one.state}:\n  " + "\n  ".join(one.faults), file=sys.stderr)
+        note("\n".join([f"{one.state}:", *(f"{_FAULT}{fault}" for fault in one.faults)]))
     return 1 if red else 0
 
 
@@ -247,7 +248,7 @@ def prove(given: argparse.Namespace) -> int:
         own = [sys.executable, __file__, "--without", name, "--seed", given.seed, "--fs", given.fs]
         life = "long" if name in _LONG else "short" if name in _PURGE else "brief"
         out, err = _run([*map(str, own), "--life", life, "--points", str(given.points)])
-        red = [line.strip() for line in err.splitlines() if line.startswith("  ")]
+        red = [line.removeprefix(_FAULT) for line in err.splitlines() if line.startswith(_FAULT)]
         unnoticed += not red
         states = next((line.split("|")[2].strip() for line in out.splitlines() if "| states |" in line), "")
         what = red[0] if red else "nothing" if states else f"no run: {err[-300:]}"
