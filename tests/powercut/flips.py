@@ -1,6 +1,6 @@
 """Bit flips in every kind of file of a stopped node: found, without effect, or neither.
 
-    flips.py [--times N] [--seed S]
+    flips.py [--times N] [--seed S] [--only KIND ...]
 
 A node lives for a moment and is killed; then, time and again on a copy of its data folder, one bit of one file is
 flipped, the node recovers, and `verify`, SQLite's check and the audit trail's are asked. A flip is *found* where one of
@@ -156,7 +156,7 @@ def content(data: Path) -> object:
         return [connection.execute(query).fetchall() for query in queries]
 
 
-def tallies(folder: Path, times: int, seed: int) -> Iterator[tuple[str, Counter[str]]]:
+def tallies(folder: Path, kinds: Sequence[str], times: int, seed: int) -> Iterator[tuple[str, Counter[str]]]:
     """By kind of file, how often each outcome."""
     disk = Collected()
     life = Life(folder / "site", disk, length="brief", killed=True)
@@ -173,13 +173,13 @@ def tallies(folder: Path, times: int, seed: int) -> Iterator[tuple[str, Counter[
 
     anew()
     usual = _apart(lambda: _usual(life.site.config_file))
-    for kind, pattern in KINDS.items():
+    for kind in kinds:
         dice, found = random.Random(f"{seed}-{kind}"), Counter[str]()
         for _ in range(times):
             anew()
             if kind == "database":  # else the log's pages stand before its own
                 _write_back(life.site.data / "router.db")
-            if flip(life.site.data, pattern, dice):
+            if flip(life.site.data, KINDS[kind], dice):
                 found[outcome(life.site.config_file, expected, usual)] += 1
         yield kind, found
 
@@ -199,11 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="flips", description=__doc__)
     parser.add_argument("--times", type=int, default=20, help="flips in each kind of file (default 20)")
     parser.add_argument("--seed", type=int, default=7183, help="of all chances")
+    parser.add_argument("--only", nargs="+", choices=list(KINDS), help="kinds of files")
     given = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="flips-"))
     try:
         print(f"| file | flips | {' | '.join(OUTCOMES)} |\n{'| --- ' * 6}|")
-        for kind, found in tallies(folder, given.times, given.seed):
+        for kind, found in tallies(folder, given.only or list(KINDS), given.times, given.seed):
             cells = (kind, found.total(), *(found[each] for each in OUTCOMES))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
     finally:
