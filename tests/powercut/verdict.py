@@ -120,8 +120,13 @@ def holds(node: Node, data: Path, expected: Expected) -> Iterator[str]:
     yield from _by_hand(data, expected)
 
 
-def _rows(data: Path, query: str) -> set[str]:
+def rows(data: Path, query: str) -> set[str]:
+    """The keys that the query finds in the database; none where it has no tables yet."""
+    if not (data / "router.db").exists():
+        return set()
     with closing(sqlite3.connect(data / "router.db")) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger'").fetchall():
+            return set()
         return {str(key) for (key,) in connection.execute(query)}
 
 
@@ -134,14 +139,14 @@ def _database(data: Path, expected: Expected) -> Iterator[str]:
         if connection.execute("PRAGMA foreign_key_check").fetchall():
             yield "the database has rows whose others are gone"
     for kind, query in SEEN.items():
-        lost = expected.keys(kind) - _rows(data, query)
+        lost = expected.keys(kind) - rows(data, query)
         lost -= expected.purgeable if kind in ("catalogued", "sent") else set()
         if lost:
             yield f"{len(lost)} {kind} row(s) that were read are gone, e.g. {min(lost)}"
 
 
 def _images(data: Path, expected: Expected) -> Iterator[str]:
-    gone, rows = expected.purgeable, _rows(data, SEEN["catalogued"])
+    gone, known = expected.purgeable, rows(data, SEEN["catalogued"])
     quarantined = {_digest(path) for path in (data / "quarantine").glob("*/*.dcm")}
     for one in expected.marks("acknowledged"):
         path, uid = data / "studies" / one["path"], one["key"]
@@ -151,9 +156,9 @@ def _images(data: Path, expected: Expected) -> Iterator[str]:
             yield f"acknowledged and not there: {uid}"
         elif _digest(path) != one["digest"]:
             yield f"acknowledged and altered: {uid}"
-        elif uid not in rows:
+        elif uid not in known:
             yield f"acknowledged and not catalogued: {uid}"
-    unknown = expected.keys("confirmed") - _rows(data, SEEN["sent"]) - gone
+    unknown = expected.keys("confirmed") - rows(data, SEEN["sent"]) - gone
     if len(unknown) > AT_ONCE:
         yield f"{len(unknown)} instances that the platform confirmed would be sent again"
 
