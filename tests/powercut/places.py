@@ -116,6 +116,7 @@ def _write_unsynced(path: Path, data: bytes) -> None:
 
     make_folder(path.parent)
     part = path.with_name(f"{path.name}.part")
+    part.touch(mode=0o600)
     part.write_bytes(data)
     part.replace(path)
     sync_folder(path.parent)

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,7 +196,8 @@ def clean(folder: Path) -> None:
             call("umount", "--lazy", folder)
     for one in json.loads(call("losetup", "--json", "--list") or '{"loopdevices": []}')["loopdevices"]:
         if str(folder.parent) in str(one["back-file"]):
-            call("losetup", "-d", one["name"])
+            with suppress(Call):  # its own process was first
+                call("losetup", "-d", one["name"])
 
 
 def chosen(states: Sequence[State], number: int, seed: int) -> list[State]:
@@ -220,7 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         states = run.history.states(run.first, given.seed, given.points)
         if given.without:  # nothing of what was not flushed is the worst
             seen = {epoch for epoch, _, marks in run.history.points if marks > run.history.before(epoch)}
-            states = [one for one in states if one.kind == NONE and one.epoch in seen]
+            every = given.without.startswith("journal")  # what is lost may be lost long after it was seen
+            states = [one for one in states if one.kind == NONE and (every or one.epoch in seen)]
         states = chosen(states, given.points, given.seed)
         note(f"recorded in {took:.0f} s: {run.history.flushes} flushes, {len(run.history.marks)} events")
         began = time.monotonic()
