@@ -17,6 +17,8 @@ PACKAGES: Mapping[str, tuple[str, str, str]] = {
     "dcmtk": ("storescu", "", "tests against DCMTK as a peer"),
     "orthanc": ("Orthanc", "usr/sbin/Orthanc", "tests against Orthanc as a peer"),
     "openssl": ("openssl", "", "tests with OpenSSL as the witness of our cryptography"),
+    "fuse3": ("fusermount3", "", "tests of power cuts, on a disk that records each write"),
+    "xfsprogs": ("mkfs.xfs", "usr/sbin/mkfs.xfs", "tests of power cuts on XFS"),
     "haproxy": ("haproxy", "usr/sbin/haproxy", "tests of several nodes behind a load balancer"),
     "chromium": ("chromium", "", "tests of the console in a browser"),
     "postgresql": ("postgres", "usr/lib/postgresql/*/bin/postgres", "tests of the queue on PostgreSQL"),

@@ -48,7 +48,7 @@ class Node:
 
     def start(self) -> Ports:
         """Take back what a former life left, then listen. Returns when every listener is up."""
-        self._recover()
+        self.recover()
         try:
             for service in self._services():
                 service.start()
@@ -107,8 +107,8 @@ class Node:
             Service(start=listeners.start_dicom, stop=lambda: dicom.stop(_GRACE_SECONDS / 2)),
         ]  # fmt: skip
 
-    def _recover(self) -> None:
-        """Take back what a former life left."""
+    def recover(self) -> None:
+        """Take back what a former life left, as `start` does before it listens."""
         parts = self.parts
         parts.storage.incoming.sweep(parts.workers)
         parts.unwritten.take_up()

@@ -137,12 +137,17 @@ class IncomingFolder:
         return open(part, "rb", opener=lambda name, flags: os.open(name, flags, dir_fd=self._handle))
 
     def rename(self, part: str) -> None:
-        """Give a file whose bytes are durable its name, durably."""
-        os.rename(part, name_of(self._arrival()), src_dir_fd=self._handle, dst_dir_fd=self._handle)
-        os.fsync(self._handle)
+        """Give a file whose bytes are durable its name, durably. OSError when it is not: the file is gone then."""
+        name = name_of(self._arrival())
+        os.rename(part, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+        try:
+            os.fsync(self._handle)
+        except OSError:
+            self.unlink(name)
+            raise
 
     def unlink(self, part: str) -> None:
-        """Remove a file that got no name."""
+        """Remove a file that was never acknowledged."""
         with suppress(FileNotFoundError):
             os.unlink(part, dir_fd=self._handle)
 

@@ -99,13 +99,20 @@ class Journal:
         if use is None or use.end + room > use.segment.size:
             if use is not None and not use.unfiled:
                 self._free.append(use.segment)  # else it becomes free when all of it is filed
-            segment = self._free.pop() if self._free else None
-            self._use = use = _Use(segment, segment.begin(secrets.token_bytes(16))) if segment else None
+            self._use = use = self._begin(self._free.pop()) if self._free else None
         if use is None:
             return None
         place, use.end = use.end, use.end + room
         use.unfiled.add(place)
         return use, place
+
+    @staticmethod
+    def _begin(segment: Segment) -> _Use | None:
+        try:
+            return _Use(segment, segment.begin(secrets.token_bytes(16)))
+        except OSError as error:  # this segment is not used again
+            _log.error("the journal cannot be written, a file is used instead: %s", error.strerror)
+            return None
 
     def _announce(self, arrived: int) -> bool:
         """Announce an arrival before it is durable: until it is filed, nobody takes later ones. False if that fails."""

@@ -42,14 +42,22 @@ class Studies:
         return not self.path(filing.uids, filing.version).exists()
 
     def file(self, batch: Sequence[Filing]) -> None:
-        """Give every file its place, durably; the incoming names stay until `release`, so a crash only repeats this."""
+        """Give every file its place, durably; the incoming names stay until `release`, so a crash only repeats this.
+
+        OSError when a folder does not get durable: no file has its place then, for to sync it again would say nothing.
+        """
         targets = [self.path(f.uids, f.version) for f in batch]
         folders = {target.parent for target in targets}
         for folder in sorted(folders):
             make_folder(folder)
         for filing, target in zip(batch, targets, strict=True):
             link(filing.source, target)
-        sync_folders(folders)
+        try:
+            sync_folders(folders)
+        except OSError:
+            for target in targets:
+                target.unlink(missing_ok=True)
+            raise
 
     def replace(self, batch: Sequence[Filing]) -> None:
         """Like `file`, in place of a damaged file."""

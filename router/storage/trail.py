@@ -173,16 +173,24 @@ class Trail:
         return replace(bare, seal=_seal(bare, self._key.mac if self._key else self._digest))
 
     def _write(self, path: Path, records: Sequence[Record]) -> None:
+        """Add the lines durably. OSError when they are not: none of them stays then, since the system may take pages
+        that it could not write for written."""
         contents = ({name: value for name, value in asdict(one).items() if value or name != "key"} for one in records)
         lines = b"".join(json.dumps(content, ensure_ascii=False).encode() + b"\n" for content in contents)
         new = not path.exists()
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
-        with os.fdopen(handle, "wb") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            sync_folder(self.folder)
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            size = os.fstat(handle).st_size
+            try:
+                _write_whole(handle, lines)
+                os.fsync(handle)
+                if new:
+                    sync_folder(self.folder)
+            except OSError:
+                file.truncate(size)
+                if new:
+                    path.unlink()
+                raise
 
 
 class _Walk:
@@ -272,6 +280,12 @@ def _lines(path: Path) -> Iterator[bytes]:
     """Whole lines; the rest that a crash left of another one was never entered."""
     with path.open("rb") as file:
         yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _write_whole(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
 
 
 def _first(path: Path) -> int:

@@ -7,6 +7,7 @@ disk takes results too; NUL bytes are room for more of them.
 import json
 import logging
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import Any
 from router.storage.durable import make_folder, opened, sync_folder
 
 _ROOM = 2**18  # bytes: what every lane may have under way, several times
+_BREAKS = re.compile(rb"[\0\r\n]+")
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ class UnwrittenFiles:
         except FileNotFoundError:
             return []
         found = []
-        for line in data.replace(b"\0", b"\n").splitlines():
+        for line in _BREAKS.split(data):
             checksum, _, text = line.partition(b" ")
             if checksum == b"%08x" % zlib.crc32(text):
                 found.append(json.loads(text))

@@ -5,6 +5,7 @@ It counts only after SQLite's own check has passed and it is durable.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -83,7 +84,12 @@ class Backups:
                     raise IntegrityError("the database's copy does not pass SQLite's check",
                                          hint="stop every node and run verify --rebuild")  # fmt: skip
                 target = self._folder / f"router-{now:{_STAMP}}.db"
-                _settle(part, target)
+                _note_digest(part, target)
+                try:
+                    _settle(part, target)
+                except OSError:
+                    target.unlink(missing_ok=True)  # its name may not be durable
+                    raise
             finally:
                 part.unlink(missing_ok=True)
         return Backup(target, now, target.stat().st_size)
@@ -95,6 +101,7 @@ class Backups:
         gone = [backup for backup in listed if backup.at not in keep]
         for backup in gone:
             backup.path.unlink(missing_ok=True)
+            _digest_of(backup.path).unlink(missing_ok=True)
         return len(gone)
 
     def newest_sound(self) -> Backup | None:
@@ -199,8 +206,10 @@ def set_aside(data: Path, now: datetime, why: str) -> None:
 
 
 def sound(path: Path) -> bool:
-    """Whether the file is a database of ours and passes SQLite's own check."""
+    """Whether the file is a database of ours and passes SQLite's own check; a copy must be what was written, too."""
     if not path.is_file() or not path.stat().st_size:  # SQLite would drop the log of an empty one
+        return False
+    if not _as_written(path):
         return False
     try:
         with closing(sqlite3.connect(path)) as connection:
@@ -208,6 +217,32 @@ def sound(path: Path) -> bool:
             return checked == [("ok",)] and bool(connection.execute(_READ).fetchall())
     except sqlite3.DatabaseError:
         return False
+
+
+def _digest_of(backup: Path) -> Path:
+    return backup.with_name(f"{backup.name}.sha256")
+
+
+def _note_digest(part: Path, target: Path) -> None:
+    """Write the copy's digest beside it: SQLite does not see every bit that a disk changes."""
+    note = _digest_of(part)
+    note.touch(mode=_FILE_MODE)
+    note.write_text(f"{_sha256(part)}  {target.name}\n", encoding="ascii")
+    _settle(note, _digest_of(target))
+
+
+def _as_written(path: Path) -> bool:
+    """Whether the file has the digest that is noted beside it; copies of former versions have none."""
+    try:
+        noted = _digest_of(path).read_text(encoding="ascii").split()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return not _digest_of(path).exists()
+    return noted[:1] == [_sha256(path)]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from router.catalogue.db.backup import Backups, Stopped, kept
 from router.cli.backup import command
 from router.clock import FakeClock
 from router.config.file import parse
-from router.errors import TransientError
+from router.errors import InvalidData, TransientError
 from router.events import Event, EventBus, Kind
 from router.storage import open_storage
 from router.storage.lock import lock
@@ -248,3 +248,21 @@ def test_postgresql_has_means_of_its_own(home: Path) -> None:
     (home / "router.toml").write_text(text, encoding="utf-8")
     found = CliRunner().invoke(command, ["now", "--config", str(home / "router.toml")])
     assert "PostgreSQL" in str(found.exception)
+
+
+def test_a_copy_in_which_the_disk_changed_a_bit_is_not_put_back(home: Path) -> None:
+    catalogue = Database("", home / "data").open()
+    catalogue.instances.add([instance(n) for n in range(30)])
+    backups = Backups(home / "data")
+    older = backups.make(NOW)
+    newer = backups.make(NOW + timedelta(hours=1))
+    catalogue.engine.close_thread()
+    content = bytearray(newer.path.read_bytes())
+    content[content.index(b"1.2.840.10008.5.1.4.1.1.2")] ^= 1  # a text in a cell, which SQLite does not check
+    newer.path.write_bytes(content)
+    assert (found := backups.newest_sound()) is not None
+    assert found.path == older.path
+    with pytest.raises(InvalidData, match="not a sound copy"):
+        backups.put_back(newer.path, NOW)
+    assert backups.prune(1, 0) == 1
+    assert sorted(path.name for path in older.path.parent.iterdir()) == [newer.path.name, f"{newer.path.name}.sha256"]

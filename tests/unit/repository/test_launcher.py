@@ -185,6 +185,7 @@ def test_called_by_its_own_name_it_points_at_the_links(checkout: Checkout) -> No
 @pytest.mark.parametrize(("asked", "program"), [
     (("test", "-x"), "suite.py -x"), (("check",), "checks.py"), (("bench", "receive"), "benchmarks receive"),
     (("torture", "9"), "torture/torture.py 9"), (("torture", "fuzz", "9"), "torture/fuzz.py 9"),
+    (("powercut", "9"), "powercut/powercut.py 9"),
 ])  # fmt: skip
 def test_programs_of_developers_are_in_the_tests(checkout: Checkout, asked: tuple[str, ...], program: str) -> None:
     assert checkout.run(*asked).stdout == f"handed over: {checkout.folder}/tests/{program}\n"
