@@ -105,11 +105,10 @@ class Dispatcher:
     def _settle(self, delivery: Delivery, ending: SendResult) -> None:
         self._write_down()
         queue, now = self._catalogue.queue, self._clock.now()
-        if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
-            self._catalogue.exams.request_evaluation([delivery.exam], now)
-            if ending.to == State.DELIVERED:
-                self._confirm(delivery, ending.why, now)
-                self._clear_alarms(delivery, now)
+        moved = queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes})
+        if moved and ending.to == State.DELIVERED:
+            self._confirm(delivery, ending.why, now)
+            self._clear_alarms(delivery, now)
 
     def _confirm(self, delivery: Delivery, why: str, now: datetime) -> None:
         place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}

@@ -124,10 +124,10 @@ class ReportSender:
 
         After a refusal a person may have mended the configuration, so the document is filled anew.
         """
-        for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
-            if upload.wanted == delivery.wanted and not upload.refused:
-                return upload
-        self._freeze(delivery, len(self.catalogue.uploads.of(delivery.id)) + 1)
+        before = self.catalogue.uploads.of(delivery.id)
+        if before and before[-1].wanted == delivery.wanted and not before[-1].refused:
+            return before[-1]
+        self._freeze(delivery, len(before) + 1)
         return self.catalogue.uploads.of(delivery.id)[-1]
 
     def _freeze(self, delivery: Delivery, n: int) -> None:
@@ -143,12 +143,17 @@ class ReportSender:
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
-        digests = [sm3(exam), sm3(pdf)]
-        name = idem(self.credentials().api_key, delivery.destination, case.exam_id, *digests)
+        content = (self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
+        name = self._name(delivery, content, n)
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now(),
             exam_checksum=hashlib.sha256(exam).hexdigest(), pdf_checksum=hashlib.sha256(pdf).hexdigest(),
         )  # fmt: skip
+
+    def _name(self, delivery: Delivery, content: tuple[bytes, str, str, bytes, bytes], n: int) -> str:
+        """The content's own idem; another one where it went before, and another content has gone since."""
+        own, before = idem(*content), [one.idem for one in self.catalogue.uploads.of(delivery.id)]
+        return idem(*content, again=n) if own in before and own != before[-1] else own
 
     def _stored(self, case: ExamSnapshot, document: int, part: str) -> bytes:
         """A document's copy; Damaged when it is gone or is not what came."""

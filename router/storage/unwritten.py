@@ -90,7 +90,7 @@ def _line(result: Mapping[str, object]) -> bytes:
 
 
 def _results(data: bytes, node: str) -> Iterator[dict[str, Any]]:
-    for line in data.replace(b"\0", b"\n").splitlines():
+    for line in data.rstrip(b"\0").replace(b"\0", b"\n").splitlines():
         checksum, _, text = line.partition(b" ")
         if checksum == b"%08x" % zlib.crc32(text):
             yield json.loads(text)

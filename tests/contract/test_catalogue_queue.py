@@ -207,6 +207,28 @@ def test_at_start_a_node_takes_back_its_own_leases_and_only_lapsed_ones_of_other
     assert catalogue.queue.take_back("node1", NOW) == 0
 
 
+def test_an_exam_is_evaluated_once_its_delivery_is_not_being_sent_any_more(catalogue: Catalogue) -> None:
+    """An evaluation leaves a delivery alone that is being sent: what came meanwhile would change nothing of it."""
+    number, later = exam(catalogue), NOW + MINUTE
+    delivery(catalogue, number, READY)
+
+    def evaluated() -> None:
+        catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
+        assert catalogue.exams.to_check(later, 1) == []
+
+    evaluated()
+    claimed(catalogue)
+    assert catalogue.exams.to_check(later, 1) == []
+    catalogue.queue.take_back("node1", NOW)
+    assert catalogue.exams.to_check(NOW, 1) == [number]
+    evaluated()
+    catalogue.queue.move(claimed(catalogue), State.READY, NOW, UNWRITTEN)
+    assert catalogue.exams.to_check(NOW, 1) == [number]
+    evaluated()
+    catalogue.queue.move(claimed(catalogue), State.DELIVERED, NOW, "all sent")
+    assert catalogue.exams.to_check(NOW, 1) == [number]
+
+
 def test_a_delivery_is_interrupted_when_its_lease_is_taken_back_while_it_is_sent(catalogue: Catalogue) -> None:
     for n in range(2):
         delivery(catalogue, exam(catalogue, f"E{n}"), READY)

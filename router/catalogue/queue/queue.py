@@ -174,7 +174,8 @@ class Queue:
     ) -> bool:  # fmt: skip
         """Move if it is still where `delivery` says; False when somebody else has moved it meanwhile.
 
-        ForbiddenMove when the table has no such move. `changes` are further columns.
+        ForbiddenMove when the table has no such move. `changes` are further columns. The exam of a delivery that was
+        being sent is to be evaluated.
         """
         require_move(delivery.state, to)
         where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
@@ -187,6 +188,8 @@ class Queue:
             self._bus.record(
                 Event(now, Kind.MOVED, text, who=who, exam=delivery.exam, delivery=delivery.id, fields=place)
             )
+            if delivery.state == State.SENDING:  # what came while it was being sent has changed nothing of it yet
+                self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id == delivery.exam))
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
@@ -334,7 +337,9 @@ class Queue:
         moved = 0
         for portion in portions(deliveries):
             with self._engine.write():
-                moved += sum(self.move(d, State.READY, now, why, changes=changes) for d in portion)
+                # By exam, as everybody locks them.
+                ordered = sorted(portion, key=lambda one: one.exam)
+                moved += sum(self.move(d, State.READY, now, why, changes=changes) for d in ordered)
         return moved
 
     # -- for people
