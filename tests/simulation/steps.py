@@ -37,9 +37,9 @@ _AROUND = {
 }  # fmt: skip
 _SENDING = ("reports", "images", "region")
 _WITHIN = {
-    "crash": 6, "lose": 6, "no database": 5, "freeze": 6, "clock": 6, "lapse": 5, "reports": 3, "images": 4, "region": 4,
-    "correlate": 4, "drop": 4, "receive": 2, "pause": 3, "resume": 3, "person": 5, "weather": 3, "lookout": 1,
-    "retention": 1,
+    "crash": 6, "lose": 6, "no database": 5, "freeze": 6, "clock": 6, "lapse": 5, "reports": 3, "images": 4,
+    "region": 4, "correlate": 4, "drop": 4, "receive": 2, "pause": 3, "resume": 3, "person": 5, "weather": 3,
+    "lookout": 1, "retention": 1,
 }  # fmt: skip
 _ASLEEP = {kind: weight for kind, weight in _WITHIN.items() if kind not in ("crash", "lose", "no database", "freeze")}
 _POINTS = 24

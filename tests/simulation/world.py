@@ -249,10 +249,11 @@ class World:
         elif pick % 10 < 8:
             self.advance(pick % 97 * SECOND + pick % 1000)
         else:
-            self.advance(min((5 * MINUTE, HOUR, 7 * HOUR, 26 * HOUR, 50 * HOUR)[pick // 10 % 5], 12 * most))
+            longer = (5 * MINUTE, HOUR, 7 * HOUR, 26 * HOUR, 50 * HOUR)[pick // 10 % 5]
+            self.advance(most if within else longer)
 
     def _lapse(self, step: Step) -> None:
-        self.advance(int(LEASE.total_seconds() + 1 + step.pick) * SECOND)
+        self.advance(int(LEASE.total_seconds() + 1 + step.pick % 90) * SECOND)
 
     # -- persons and misfortunes
 
