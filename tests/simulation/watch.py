@@ -145,6 +145,13 @@ class Watch:
         self._lost_at[event.delivery] = self.world.clock.stamp
         if holder is None or to in (State.HELD, State.CANCELLED):
             return
+        if to == State.DELIVERED and node is not None and holder.kind in ("images", "region"):
+            here = (
+                f"l.destination = '{event.fields['destination']}' AND s.uid = '{self.exam_of(event.exam or 0).study}'"
+            )
+            before = f"{_LEDGER} WHERE l.state = 'selected' AND l.at < {holder.began} AND {here}"
+            if node.catalogue.engine.execute(before, []):
+                self.breach("what is delivered is whole", f"d{event.delivery}")
         if event.text.endswith(STOPPED):
             if holder in self.world.stack and holder.node.well and not holder.node.dead:
                 self.breach("the lease of a node that works does not end", f"{holder.node.name} d{event.delivery}")

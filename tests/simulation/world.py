@@ -81,6 +81,7 @@ class Frame:
     node: SimNode
     kind: str
     meanwhile: Sequence[tuple[int, Step]]
+    began: int
     points: int = 0
     lose: bool = False
     disturbed: bool = False
@@ -163,7 +164,7 @@ class World:
         self, node: SimNode, kind: str, work: Callable[[], object], meanwhile: Sequence[tuple[int, Step]]
     ) -> None:  # fmt: skip
         """A call of a node's part, on a loop that goes on after any trouble."""
-        frame, had = Frame(node, kind, meanwhile), node.no_writes
+        frame, had = Frame(node, kind, meanwhile, self.clock.stamp), node.no_writes
         self.stack.append(frame)
         node.busy[kind] = node.busy.get(kind, 0) + 1
         crashed = False
