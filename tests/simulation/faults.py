@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import partialmethod
 from typing import Any
 
 from peewee import JOIN, SQL, fn
@@ -85,10 +86,7 @@ def _move(
 
 
 def _moving(**slip: Any) -> Callable[[], AbstractContextManager[object]]:
-    def move(self: Any, *about: Any, **more: Any) -> bool:
-        return _move(self, *about, **more, **slip)
-
-    return _replaced((Queue, "move", move))
+    return _replaced((Queue, "move", partialmethod(_move, **slip)))
 
 
 def _promote(self: Any, now: datetime) -> int:
