@@ -50,7 +50,7 @@ def verify_receipt(file: Path, key_file: Path, pdf: Path | None, api_key_file: P
         raise InvalidData(f"{file} is not a receipt")
     exam = file.with_name("exam.json")
     found = [*faults(document, load_public(key_file)), *_other_content(document, exam, pdf)]
-    if api_key_file is not None and document["idem"] != _idem(load_api_key(api_key_file), document, exam):
+    if api_key_file is not None and document["idem"] not in _idems(load_api_key(api_key_file), document, exam):
         found.append("the signed idem is not of this exam JSON, these digests and this API key")
     for fault in found:
         echo(f"wrong: {fault}")
@@ -71,11 +71,16 @@ def _other_content(document: Mapping[str, object], exam: Path, pdf: Path | None)
                     yield f"{path.name} is not what was sent"
 
 
-def _idem(api_key: bytes, document: Mapping[str, Any], exam: Path) -> str:
-    """The idempotency key, computed from what it covers; the receipt's signature vouches for that."""
+def _idems(api_key: bytes, document: Mapping[str, Any], exam: Path) -> set[str]:
+    """The idempotency keys that the content may have, computed from what they cover; the receipt's signature vouches
+    for that."""
     try:
         exam_id, digests = json.loads(exam.read_bytes())["ExamId"], [document["exam_sm3"], document["report_sm3"]]
-        return idem(api_key, document["destination"], exam_id, *map(bytes.fromhex, digests))
+        exam_sm3, pdf_sm3 = map(bytes.fromhex, digests)
+        return {
+            idem(api_key, document["destination"], exam_id, exam_sm3, pdf_sm3, again=again)
+            for again in (None, document.get("revision"))
+        }
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InvalidData("idem needs the exam.json beside the receipt, its destination and digests") from error
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from router.crypto.symmetric import Sealed, hmac_sm3
 
 
-def idem(api_key: bytes, destination: str, exam_id: str, exam_sm3: bytes, pdf_sm3: bytes) -> str:
+def idem(
+    api_key: bytes, destination: str, exam_id: str, exam_sm3: bytes, pdf_sm3: bytes, *, again: int | None = None
+) -> str:  # fmt: skip
     """The idem of one content of one exam for one destination, 32 hex digits; it reveals nothing about the patient.
 
-    HMAC-SM3 over destination, ExamId and the two digests (in hex), separated by NUL.
+    HMAC-SM3 over destination, ExamId and the two digests (in hex), separated by NUL. `again` is the revision by which
+    a content goes once more after another one: under its first idem the platform would keep that other one.
     """
-    text = "\0".join((destination, exam_id, exam_sm3.hex(), pdf_sm3.hex()))
+    parts = (destination, exam_id, exam_sm3.hex(), pdf_sm3.hex(), *([] if again is None else [str(again)]))
+    text = "\0".join(parts)
     return hmac_sm3(api_key, text.encode()).hex()[:32]
 
 

@@ -105,16 +105,14 @@ class Dispatcher:
     def _settle(self, delivery: Delivery, ending: SendResult) -> None:
         self._write_down()
         queue, now = self._catalogue.queue, self._clock.now()
-        if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
-            self._catalogue.exams.request_evaluation([delivery.exam], now)
-            if ending.to == State.DELIVERED:
-                place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
-                left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
-                event = Event(
-                    now, Kind.CONFIRMED, ending.why, exam=delivery.exam, delivery=delivery.id, fields=place | left
-                )
-                self._bus.record(event)
-                self._clear_alarms(delivery, now)
+        moved = queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes})
+        if moved and ending.to == State.DELIVERED:
+            place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
+            left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
+            self._bus.record(Event(
+                now, Kind.CONFIRMED, ending.why, exam=delivery.exam, delivery=delivery.id, fields=place | left
+            ))  # fmt: skip
+            self._clear_alarms(delivery, now)
 
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:

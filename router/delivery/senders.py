@@ -141,12 +141,17 @@ class ReportSender:
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
-        digests = [sm3(exam), sm3(pdf)]
-        name = idem(self.credentials().api_key, delivery.destination, case.exam_id, *digests)
+        content = (self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
+        name = self._name(delivery, content, n)
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now(),
             exam_checksum=hashlib.sha256(exam).hexdigest(), pdf_checksum=hashlib.sha256(pdf).hexdigest(),
         )  # fmt: skip
+
+    def _name(self, delivery: Delivery, content: tuple[bytes, str, str, bytes, bytes], n: int) -> str:
+        """The content's own idem; another one where it went before, and another content has gone since."""
+        own, before = idem(*content), [one.idem for one in self.catalogue.uploads.of(delivery.id)]
+        return idem(*content, again=n) if own in before and own != before[-1] else own
 
     def _stored(self, case: ExamSnapshot, document: int, part: str) -> bytes:
         """A document's copy; Damaged when it is gone or is not what came."""

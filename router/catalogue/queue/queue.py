@@ -157,7 +157,10 @@ class Queue(RecordedRows):
         self, delivery: Delivery, to: State, now: datetime, why: str, *, who: str = "node",
         changes: Mapping[str, object] | None = None,
     ) -> bool:  # fmt: skip
-        """Move it; False when it has moved meanwhile, ForbiddenMove where no such move is. `changes`: more columns."""
+        """Move it; False when it has moved meanwhile, ForbiddenMove where no such move is. `changes`: more columns.
+
+        The exam of a delivery that was being sent is to be evaluated.
+        """
         require_move(delivery.state, to)
         where = _as_read(delivery)
         columns = {"state": to, "changed": now} | ({"delivered_at": now} if to == State.DELIVERED else {})
@@ -168,6 +171,8 @@ class Queue(RecordedRows):
             if not self._engine.run(Row.update({**columns, **(changes or {})}).where(where)):
                 return False
             self._bus.record(event)
+            if delivery.state == State.SENDING:  # what came while it was being sent has changed nothing of it yet
+                self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id == delivery.exam))
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
@@ -300,7 +305,9 @@ class Queue(RecordedRows):
         moved = 0
         for portion in portions(deliveries):
             with self._engine.write():
-                moved += sum(self.move(d, State.READY, now, why, changes=changes) for d in portion)
+                # By exam, as everybody locks them.
+                ordered = sorted(portion, key=lambda one: one.exam)
+                moved += sum(self.move(d, State.READY, now, why, changes=changes) for d in ordered)
         return moved
 
     # -- for people

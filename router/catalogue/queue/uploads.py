@@ -6,6 +6,7 @@ from typing import Any
 
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import Upload as Row
+from router.errors import TransientError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +48,13 @@ class Uploads(Rows):
         self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime,
         exam_checksum: str = "", pdf_checksum: str = "",
     ) -> None:  # fmt: skip
-        """Enter an upload whose exam JSON is durable at `exam_place`."""
-        row = Row.insert(
-            delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, exam_place=exam_place, pdf_place=pdf_place,
-            exam_checksum=exam_checksum or None, pdf_checksum=pdf_checksum or None,
-        )  # fmt: skip
+        """Enter an upload whose exam JSON is durable at `exam_place`; TransientError where another node was first."""
+        places = {"exam_place": exam_place, "pdf_place": pdf_place, "exam_checksum": exam_checksum or None,
+                  "pdf_checksum": pdf_checksum or None}  # fmt: skip
         with self._engine.write():
-            self._engine.run(row)
+            if self._engine.run(Row.select(Row.id).where((Row.delivery == delivery) & (Row.n == n)).tuples()):
+                raise TransientError("another node has taken the delivery over and frozen what goes")
+            self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
 
     def refuse(self, upload: int) -> None:
         """Note that this upload is not to be sent (again): the next one is filled again."""

@@ -8,6 +8,7 @@ import pytest
 
 from router.catalogue import Catalogue
 from router.catalogue.queue.queue import UNWRITTEN, Delivery
+from router.errors import TransientError
 from router.events import Event, Kind
 from router.model import Channel
 from router.policy.states import MOVES, ForbiddenMove, Needs, State
@@ -207,6 +208,28 @@ def test_at_start_a_node_takes_back_its_own_leases_and_only_lapsed_ones_of_other
     assert catalogue.queue.take_back("node1", NOW) == 0
 
 
+def test_an_exam_is_evaluated_once_its_delivery_is_not_being_sent_any_more(catalogue: Catalogue) -> None:
+    """An evaluation leaves a delivery alone that is being sent: what came meanwhile would change nothing of it."""
+    number, later = exam(catalogue), NOW + MINUTE
+    delivery(catalogue, number, READY)
+
+    def evaluated() -> None:
+        catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
+        assert catalogue.exams.to_check(later, 1) == []
+
+    evaluated()
+    claimed(catalogue)
+    assert catalogue.exams.to_check(later, 1) == []
+    catalogue.queue.take_back("node1", NOW)
+    assert catalogue.exams.to_check(NOW, 1) == [number]
+    evaluated()
+    catalogue.queue.move(claimed(catalogue), State.READY, NOW, UNWRITTEN)
+    assert catalogue.exams.to_check(NOW, 1) == [number]
+    evaluated()
+    catalogue.queue.move(claimed(catalogue), State.DELIVERED, NOW, "all sent")
+    assert catalogue.exams.to_check(NOW, 1) == [number]
+
+
 def test_a_delivery_is_interrupted_when_its_lease_is_taken_back_while_it_is_sent(catalogue: Catalogue) -> None:
     for n in range(2):
         delivery(catalogue, exam(catalogue, f"E{n}"), READY)
@@ -292,7 +315,7 @@ def test_uploads_are_frozen_in_order_refused_and_confirmed(catalogue: Catalogue)
     made = delivery(catalogue, exam(catalogue))
     for n in (1, 2):
         catalogue.uploads.freeze(made.id, n, f"idem{n}", "w", exam_place=f"e{n}", pdf_place="p", now=NOW)
-    with pytest.raises(Exception, match=r"(?i)unique"):
+    with pytest.raises(TransientError, match="another node"):
         catalogue.uploads.freeze(made.id, 2, "idem", "w", exam_place="e", pdf_place="p", now=NOW)
     first, second = catalogue.uploads.of(made.id)
     catalogue.uploads.refuse(first.id)

@@ -86,6 +86,7 @@ def test_what_a_person_has_sent_after_all_is_counted_again(node: Node) -> None:
     later(node, DAY)
     assert images(node).state == State.DELIVERED
     assert counts(node) == [3, 2, 3]
+    assert len(set(node.cloud.idems)) == 3, "under its first idem the platform would keep the second revision"
 
 
 def test_with_count_revisions_off_the_count_alone_makes_none(tmp_path: Path) -> None:

@@ -27,8 +27,10 @@ def test_idem_is_the_same_for_the_same_content_only() -> None:
         envelope.idem(API_KEY, "beijing", "E2", EXAM, PDF),
         envelope.idem(API_KEY, "beijing", "E1", PDF, PDF),
         envelope.idem(API_KEY, "beijing", "E1", EXAM, EXAM),
+        envelope.idem(API_KEY, "beijing", "E1", EXAM, PDF, again=3),
+        envelope.idem(API_KEY, "beijing", "E1", EXAM, PDF, again=4),
     }
-    assert len(others - {one}) == 5
+    assert len(others - {one}) == 7
 
 
 def test_idem_is_hmac_sm3_over_nul_separated_text() -> None:

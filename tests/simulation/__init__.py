@@ -1,0 +1,1 @@
+"""Two nodes over one catalogue, taken step by step on a fake clock, with what must hold after each step."""
