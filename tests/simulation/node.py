@@ -92,7 +92,8 @@ class Watched:
 class SimNode:
     """One life of a node. `sending` are the deliveries under way, the innermost last.
 
-    `judged` are the deliveries against which nothing spoke when it was asked last, with the version that counted then.
+    `judged` are the deliveries against which nothing spoke when it was asked last, and that have not begun since;
+    `counted` has the version that counted then.
     """
 
     def __init__(self, world: "World", name: str) -> None:
@@ -100,6 +101,7 @@ class SimNode:
         self.dead = self.frozen = self.no_writes = False
         self.sending: list[Delivery] = []
         self.judged: dict[int, int] = {}
+        self.counted: dict[int, int] = {}
         self.busy: dict[str, int] = {}
         self._locked = lock(_made(world.data / "incoming" / name), name)
         bus, config = EventBus(), world.config

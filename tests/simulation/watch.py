@@ -145,6 +145,13 @@ class Watch:
         self._lost_at[event.delivery] = self.world.clock.stamp
         if holder is None or to in (State.HELD, State.CANCELLED):
             return
+        if to == State.DELIVERED and node is not None and holder.kind == "reports":
+            exam_id = self.exam_of(event.exam or 0).exam_id
+            has = [one.version for one in self.world.ends["reports"].taken if one.exam == exam_id]
+            if max(has, default=0) < node.counted.get(event.delivery, 0):
+                self.breach(
+                    "a version gives way to the next", f"{exam_id}: {has}, {node.counted[event.delivery]} counted"
+                )
         if to == State.DELIVERED and node is not None and holder.kind in ("images", "region"):
             here = (
                 f"l.destination = '{event.fields['destination']}' AND s.uid = '{self.exam_of(event.exam or 0).study}'"
@@ -153,7 +160,7 @@ class Watch:
             if node.catalogue.engine.execute(before, []):
                 self.breach("what is delivered is whole", f"d{event.delivery}")
         if event.text.endswith(STOPPED):
-            if holder in self.world.stack and holder.node.well and not holder.node.dead:
+            if holder in self.world.stack and holder.node.well and not holder.excused:
                 self.breach("the lease of a node that works does not end", f"{holder.node.name} d{event.delivery}")
         elif holder is not self.world.stack[-1] and not (node is holder.node and self.world.stack[-1].kind == "other"):
             self.breach("only who holds a delivery ends it", f"{node.name if node else 'a command'}: {event.text}")
@@ -163,7 +170,7 @@ class Watch:
         exam = self.exam_of(delivery.exam)
         if exam.approved is None:
             self.breach("nothing goes before approval", f"d{delivery.id}")
-        node.judged[delivery.id] = exam.version
+        node.judged[delivery.id] = node.counted[delivery.id] = exam.version
 
     def begins(self, node: "SimNode", end: FarEnd) -> None:
         """A batch of images begins."""

@@ -84,6 +84,7 @@ class Frame:
     began: int
     points: int = 0
     lose: bool = False
+    excused: bool = False  # its node was frozen, or had no database, while time went by
     disturbed: bool = False
     taken: list[tuple[FarEnd, str]] = field(default_factory=list)
     answered: list[tuple[FarEnd, str]] = field(default_factory=list)
@@ -239,6 +240,9 @@ class World:
         for node in self.nodes:
             if node.well:
                 self.quietly(node, partial(node.tick, beats=beats))
+                continue
+            for frame in self.stack:
+                frame.excused |= frame.node is node
         self.watch.ticked()
 
     def _clock(self, step: Step) -> None:
