@@ -101,8 +101,9 @@ def _live(disk: RecordedDisk, site: Path, fs: str, length: str, without: str) ->
 class Bench:
     """Where one process puts states to the test: a copy of the site, whose `node` is the state's disk."""
 
-    def __init__(self, run: Run, folder: Path, *, checks: bool) -> None:
+    def __init__(self, run: Run, folder: Path, *, checks: bool, keep: Path | None) -> None:
         self._run = run
+        self._keep = keep
         self._checks = checks
         self._base = Base(run.first, run.history)
         self._image = folder / "state.img"
@@ -119,31 +120,34 @@ class Bench:
         if wrong:
             return Found(state=state, faults=(f"the file system is not clean: {wrong}",))
         with mounted(self._image, self.site / "node", self._run.fs):
-            return Found(
-                state=state, faults=judge(self.site / "router.toml", self._run.history.marks[: state.marks]).faults
-            )
+            verdict = judge(self.site / "router.toml", self._run.history.marks[: state.marks])
+        if verdict.faults and self._keep is not None:
+            self._keep.mkdir(exist_ok=True)
+            self._base.write(state, self._keep / f"state-{state.number}.img")
+        return Found(state=state, faults=verdict.faults)
 
 
 def _share(
-    run: Run, states: Sequence[State], folder: Path, results: "multiprocessing.Queue[Found | str]", checks: bool
-) -> None:
+    run: Run, states: Sequence[State], folder: Path, results: "multiprocessing.Queue[Found | str]", checks: bool,
+    keep: Path | None,
+) -> None:  # fmt: skip
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up(run.folder / "router.toml")
     try:
-        bench = Bench(run, folder, checks=checks)
+        bench = Bench(run, folder, checks=checks, keep=keep)
         for state in states:
             results.put(bench.test(state))
     except Exception as error:  # noqa: BLE001  # told to the parent
         results.put(f"{type(error).__name__}: {error}")
 
 
-def recover_all(run: Run, states: Sequence[State], folder: Path, *, until_red: bool) -> list[Found]:
+def recover_all(run: Run, states: Sequence[State], folder: Path, *, until_red: bool, keep: Path | None) -> list[Found]:
     """Every state, by processes side by side; with `until_red` none after the first that fails."""
     results: multiprocessing.Queue[Found | str] = multiprocessing.Queue()
     half = -(-len(states) // _PROCESSES)
     shares = [states[n * half : (n + 1) * half] for n in range(_PROCESSES)]
     workers = [
-        multiprocessing.Process(target=_share, args=(run, share, folder / f"bench-{n}", results, not until_red))
+        multiprocessing.Process(target=_share, args=(run, share, folder / f"bench-{n}", results, not until_red, keep))
         for n, share in enumerate(shares)
     ]
     found: list[Found] = []
@@ -226,7 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         states = chosen(states, given.points, given.seed)
         note(f"recorded in {took:.0f} s: {run.history.flushes} flushes, {len(run.history.marks)} events")
         began = time.monotonic()
-        found = recover_all(run, states, folder, until_red=bool(given.without))
+        found = recover_all(run, states, folder, until_red=bool(given.without), keep=given.keep)
         print(table(run, found, time.monotonic() - began, given.seed))
         if not given.without:
             began = time.monotonic()
@@ -291,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fs", choices=sorted(SIZES), default="ext4", help="of the node's disk (default ext4)")
     parser.add_argument("--nodes-whole", type=int, default=30, help="states with the whole node (default 30)")
     parser.add_argument("--prove", nargs="*", metavar="PLACE", help="take out each place that syncs, or these, in turn")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="put the disk of each state that fails there")
     parser.add_argument("--without", choices=sorted(PLACES), default="", help="take out one place that syncs")
     parser.add_argument("--life", choices=LIVES, default="long", help="how much happens to the node (default long)")
     return parser

@@ -40,12 +40,21 @@ class Revived(Site):
         files = [file for study in self.studies.values() for file in study.files]
         send_all(self.port, [file for file in files if file.sop_instance not in expected.keys("acknowledged")])
         command_here("queue", "resume", "--why", "after the power cut", "--config", self.config_file)
-        self.wait_until(self._is_done, "everything is delivered", _DRAIN)
+        self.wait_until(lambda: self._is_done(expected), "everything is delivered", _DRAIN)
 
-    def _is_done(self) -> bool:
+    def _is_done(self, expected: Expected) -> bool:
         lines = self.lines()
         all_there = {line.exam_id for line in lines} == self.exams
-        return all_there and all(line.delivery.state == State.DELIVERED for line in lines)
+        delivered = all(line.delivery.state == State.DELIVERED for line in lines)
+        return all_there and delivered and not self._lacking(expected)
+
+    def _lacking(self, expected: Expected) -> set[str]:
+        """Instances of the exams that the platform had neither before nor has now."""
+        wanted = {
+            file.sop_instance for name, study in self.studies.items() for file in study.files
+            if f"EXM7183-{int(name):04}" in self.exams
+        }  # fmt: skip
+        return wanted - expected.keys("confirmed") - self.ledger - set(self.stored_requests())
 
     def wrong(self, expected: Expected) -> Iterator[str]:
         """What was lost or sent again."""
@@ -56,12 +65,6 @@ class Revived(Site):
             yield f"{len(known)} instance(s) were sent again although the ledger had them"
         if len(before & set(stored)) > AT_ONCE:
             yield f"{len(before & set(stored))} instances were sent again"
-        wanted = {
-            file.sop_instance for name, study in self.studies.items() for file in study.files
-            if f"EXM7183-{int(name):04}" in self.exams
-        }  # fmt: skip
-        if lacking := wanted - before - self.ledger - set(stored):
-            yield f"{len(lacking)} instance(s) were never sent"
         idems = [receipt["idem"] for exam in self.exams for receipt in self.receipts_if_any(exam)]
         if len(idems) > len(set(idems)):
             yield "a report was sent twice after the start"
