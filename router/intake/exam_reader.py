@@ -131,13 +131,18 @@ class ExamReader:
         apart = hospital == UNREGISTERED and any(key.institution)
         return replace(key, branch="/".join([*filter(None, key.institution), key.branch])) if apart else key
 
-    def stored(self, data: bytes, stem: str, hospital: str = "") -> ExamKey:
-        """The key of a stored document by its name; `hospital`: where it was filed, "" where nobody wrote that down."""
-        origin = origin_of(stem)[0] if self._config.several else SOLE
-        if not hospital:
+    def stored(self, data: bytes, stem: str, hospital: str = "") -> tuple[Mapping[str, object], ExamKey]:
+        """A stored document and its key, by its name; `hospital`: where it is filed, "" where nobody wrote that down.
+
+        InvalidData as `open`, and when there is no ExamId.
+        """
+        if hospital not in ("", UNREGISTERED):
+            document: Mapping[str, object] = self.of(hospital).read(data)
+        else:
+            origin = origin_of(stem)[0] if self._config.several else SOLE
             opened = self.open_message(data, origin) if hl7v2.is_message(data) else self.open(data, origin)
-            return self.key_in(opened.document, opened.hospital, stem)
-        return self.key_in(self.of(hospital).read(data), hospital, stem)
+            document, hospital = opened.document, opened.hospital
+        return document, self.key_in(document, hospital, stem)
 
     # -- reading
 
@@ -232,13 +237,13 @@ def _readers(
     """The readers of the hospitals that have files of their own, and the faults of all of them."""
     readers, faults = dict[str, ExamReader](), list[str]()
     for name, own in registry.items():
+        found = _misnamed(own) if own.share != common.share else []
         try:
             if _read_by(own) != _read_by(common):
                 readers[name] = ExamReader(own)
-            elif own.share != common.share and (wrong := _misnamed(own)):
-                raise ConfigurationError("the rules of a hospital have faults:", faults=tuple(wrong))
         except ConfigurationError as error:
-            faults += [f"hospital {name}: {fault}" for fault in error.faults]
+            found = [*error.faults]
+        faults += [f"hospital {name}: {fault}" for fault in found]
     return readers, faults
 
 

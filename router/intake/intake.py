@@ -7,6 +7,7 @@ before an original is moved loses nothing: the file is found again, and is known
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -29,6 +30,7 @@ from router.intake.pairing import Names, Rules
 from router.intake.reading import DocumentReader, ReadBatch
 from router.intake.recovery import Recovery
 from router.intake.refused_files import RefusedFiles
+from router.matching.exam.institution import UNREGISTERED
 from router.matching.images.join import JoinedBy
 from router.matching.report_pdf.naming import number_of, words
 from router.reports.folder import originals
@@ -50,7 +52,7 @@ class Intake:
     def __init__(
         self, config: Config, exam_reader: ExamReader, exams: Exams, storage: Storage, bus: EventBus, clock: Clock,
         readers: Readers | None = None, fence: Callable[[], None] = lambda: None, *, at: DropFolder | None = None,
-        filing: threading.Lock | None = None,
+        filing: AbstractContextManager[object] | None = None,
     ) -> None:  # fmt: skip
         self.at = at = at or drop_folders(config)[0]
         self._config = config
@@ -326,6 +328,23 @@ class Intake:
                     continue  # the exam's evaluation reports it; the others must not wait for it
                 if self._exams.documents.restate(version.document, key, *reported(key)):
                     self._exams.request_evaluation([exam], self._clock.now())
+
+    def refile(self) -> None:
+        """File the exams of no registered hospital again: theirs may be registered by now."""
+        for exam in self._exams.of_hospital(UNREGISTERED):
+            case = self._exams.case(exam)
+            try:
+                keys = [
+                    self._exam_reader.stored(self._reports.read(case.places[one.document]), one.stem)[1]
+                    for one in case.jsons
+                ]
+            except (InvalidData, OSError):
+                continue  # it stays as it is, held
+            named = {(key.hospital, key.branch, key.exam_id) for key in keys}
+            if len(named) == 1 and keys[0].hospital != UNREGISTERED:
+                with self._filing:
+                    if self._exams.refile(exam, *named.pop()):
+                        self._exams.request_evaluation([exam], self._clock.now())
 
     def read_again(self) -> None:
         """Read the PDFs a second time whose text could not be read in its processor time a minute ago or before."""

@@ -34,8 +34,8 @@ class Names:
     """Names of files, read by the pattern of [reports] name_pattern ("": none), `own` by hospitals' own patterns."""
 
     def __init__(self, pattern: str, own: Mapping[str, str] | None = None) -> None:
-        patterns: dict[str | None, str] = {None: pattern, **(own or {})}
-        self._patterns = {hospital: re.compile(written) for hospital, written in patterns.items() if written}
+        patterns = [(None, pattern), *(own or {}).items()]
+        self._patterns = {hospital: re.compile(written) for hospital, written in patterns if written}
 
     @classmethod
     def by(cls, config: Config) -> "Names":
@@ -219,9 +219,7 @@ def _exam_of(found: PdfSnapshot, document: ReadDocument, rules: Rules) -> Candid
     message is of the message's exam; that of a study waits for the study's. None where exams of several hospitals are
     found: a person says whose it is.
     """
-    if document.of_study:
-        return None
-    if document.owner is not None:
+    if document.of_study or document.owner is not None:
         return found.owner
     if len({one.hospital for one in found.of_name}) > 1:
         return None

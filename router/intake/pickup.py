@@ -26,7 +26,7 @@ class Pickup:
     """The loop step of the drop folder of an intake. `known` says whether anything was ever taken from it."""
 
     def __init__(self, intake: Intake, bus: EventBus, clock: Clock, *, known: bool) -> None:
-        self._at = at = intake.at
+        self.at = at = intake.at
         self._folder, self._keeps = at.path, at.keeps
         self._settle = at.settle.total_seconds()
         self._rescan = at.rescan.total_seconds()
@@ -50,7 +50,7 @@ class Pickup:
         """Why nothing can be taken from the drop folder; "" while it can."""
         looking = self._looking
         if looking is not None and self._clock.monotonic() - looking >= _LONGEST_LOOK:
-            return f"the {self._at.name} does not answer"
+            return f"the {self.at.name} does not answer"
         return self._gone
 
     def stop(self) -> None:
@@ -60,9 +60,9 @@ class Pickup:
 
     def step(self) -> float:
         """Scan once and take what has settled; seconds until the next scan."""
-        found = self._look() if self._at.used else None
+        found = self._look() if self.at.used else None
         if found is None:
-            self.idle = not self._at.used
+            self.idle = not self.at.used
             self._intake.leftovers.look(None)
             return self._rescan
         ripe = self._settling.settled(found.files, self._clock.monotonic())
@@ -82,14 +82,14 @@ class Pickup:
         """The files that lie there; None while the share is gone: the folder is empty, and was not before."""
         self._looking = self._clock.monotonic()
         try:
-            found = scan(self._folder, self._at.without)
+            found = scan(self._folder, self.at.without)
         except OSError as error:
-            self._say_gone(f"the {self._at.name} does not answer: {error.strerror}")
+            self._say_gone(f"the {self.at.name} does not answer: {error.strerror}")
             return None
         finally:
             self._looking = None
         if found.empty and self._filled:
-            self._say_gone(f"the {self._at.name} is empty, and was not before: look whether its share is mounted")
+            self._say_gone(f"the {self.at.name} is empty, and was not before: look whether its share is mounted")
             return None
         self._filled = self._filled or not found.empty
         if self._gone:
@@ -179,7 +179,7 @@ class Pickup:
             self._record(Kind.CLEARED, alarm, text)
 
     def _record(self, kind: Kind, alarm: Alarm, text: str) -> None:
-        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=self._at.name))
+        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=self.at.name))
 
 
 class _Progress:

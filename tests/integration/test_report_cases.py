@@ -109,7 +109,9 @@ def known(site: Site) -> None:
         site.drop(f"k{number}.pdf", printed(f"k{number}"))
     for number in range(1, 51):
         site.correlator.facts.papers.learn(
-            Lesson(document=number, origin=source_of(site.config.hospital[0], "", "r"), agreed=True, offset=5, labels=())
+            Lesson(
+                document=number, origin=source_of(site.config.hospital[0], "", "r"), agreed=True, offset=5, labels=()
+            )
         )
 
 

@@ -50,7 +50,7 @@ _STUDIES = Statement(
     "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study"
     " WHERE id NOT IN (SELECT study_id FROM study_hospital)", StudyHospital.hospital,
 )  # fmt: skip
-_SOURCES = Statement("UPDATE pdf_source SET name = ? || name WHERE name NOT LIKE '@%'", PdfSource.name)
+_SOURCES = Statement("UPDATE pdf_source SET name = ? || name WHERE SUBSTR(name, 1, 1) <> '@'", PdfSource.name)
 
 
 class Description(NamedTuple):
@@ -137,9 +137,21 @@ class ExamRows(Rows):
                 _SOURCES.run(self._engine, f"@{name}/")
             return int(exams)
 
-    def is_former(self) -> bool:
-        """Whether there is an exam of the only hospital of before."""
-        return self._engine.has(Exam.select(Exam.id).where(Exam.hospital == ""))
+    def any_of(self, hospital: str) -> bool:
+        """Whether there is an exam of this hospital, "" for the only one of before."""
+        return self._engine.has(Exam.select(Exam.id).where(Exam.hospital == hospital))
+
+    def of_hospital(self, hospital: str) -> list[int]:
+        """The exams that are filed under this hospital."""
+        return self._engine.column(Exam.select(Exam.id).where(Exam.hospital == hospital).order_by(Exam.id))
+
+    def refile(self, exam: int, hospital: str, branch: str, exam_id: str) -> bool:
+        """File an exam under a hospital and branch; False where that one has an exam of this ExamId."""
+        with self._engine.write():
+            if self.known(hospital, branch, exam_id) is not None:
+                return False
+            self._engine.run(Exam.update(hospital=hospital, branch=branch).where(Exam.id == exam))
+            return True
 
     def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""

@@ -283,7 +283,12 @@ class FolderFiles(Rows):
         """The newest PDFs without an exam (document, stem) with each exam JSON whose name is near and not equal."""
         other = Document.alias()
         waits = (Document.kind == "pdf") & Document.exam.is_null() & Document.near.is_null(False)
-        newest = Document.select(Document.id).where(waits & part.holds(Document.stem)).order_by(Document.id.desc()).limit(limit)
+        newest = (
+            Document.select(Document.id)
+            .where(waits & part.holds(Document.stem))
+            .order_by(Document.id.desc())
+            .limit(limit)
+        )
         near = (other.near == Document.near) & (other.stem != Document.stem) & (other.kind == "json")
         columns = (Document.id, Document.stem, *_partner_columns(other))
         query = Document.select(*columns).join(other, on=near).where(Document.id.in_(newest)).limit(2 * limit)

@@ -30,8 +30,9 @@ _DAMAGED = Statement(
 )  # fmt: skip
 # The last PDF of this content whose copy was removed and whose exam has a report to deliver.
 _MISSED = Statement(
-    "SELECT document.id, document.exam_id, document.stem FROM document JOIN delivery ON delivery.exam_id = document.exam_id"  # noqa: S608 our own names
-    " WHERE document.digest = ? AND document.kind = 'pdf' AND document.purged IS NOT NULL AND delivery.channel = ?"
+    "SELECT document.id, document.exam_id, document.stem FROM document"  # noqa: S608 our own names
+    " JOIN delivery ON delivery.exam_id = document.exam_id WHERE document.digest = ? AND document.kind = 'pdf'"
+    " AND document.purged IS NOT NULL AND delivery.channel = ?"
     f" AND delivery.state NOT IN ({', '.join('?' * len(CLOSED))}) ORDER BY document.id DESC LIMIT 1",
     Document.digest, Delivery.channel, *[Delivery.state] * len(CLOSED),
 )  # fmt: skip
@@ -121,8 +122,8 @@ class WaitingPdf:
     """A PDF that an exam may get: it has no exam yet, or `owner` has it for now.
 
     `said` are the words of its text and `vouched` whether they are asked for no more. Of the owner: its hospital; the
-    words by which a text names it; of a PDF found by its number, whether a JSON of the owner came under the PDF's name; and the
-    deliveries, each with its destination, with which the PDF was handed over.
+    words by which a text names it; of a PDF found by its number, whether a JSON of the owner came under the PDF's name;
+    and the deliveries, each with its destination, with which the PDF was handed over.
     """
 
     document: int
@@ -142,8 +143,9 @@ class JsonSnapshot:
     """The rows that an exam JSON concerns. `exam` is None for one that is not known.
 
     `jsons` are the exam's versions with their digests, `lacks` whether it lacks a PDF of the version that counts.
-    `hospitals` are those of all exams whose JSONs came under its name. PDFs that it may get: `of_name`; `of_pattern`, with other exams by each name that the pattern found in theirs;
-    `of_number`, and by each number the other exams that have it.
+    `hospitals` are those of all exams whose JSONs came under its name. PDFs that it may get: `of_name`; `of_pattern`,
+    with other exams by each name that the pattern found in theirs; `of_number`, and by each number the other exams that
+    have it.
     """
 
     seen: bool = False

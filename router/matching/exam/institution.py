@@ -32,7 +32,9 @@ def hospital_of(institution: Institution, origin: str | None, hospitals: Sequenc
 
 
 def hospital_of_facility(facility: Iterable[str], hospitals: Sequence[Hospital]) -> str | None:
-    """The hospital that the sending facility of an HL7 message (MSH-4, its components) names; None: none, or several."""
+    """The hospital that the sending facility of an HL7 message (MSH-4, its components) names; None where several are,
+    or none.
+    """
     said = {plain for part in facility if (plain := _plain(part))}
     named = [
         one.name
