@@ -6,6 +6,7 @@ from pathlib import Path
 
 from router.alarms import Alarm
 from router.clock import Clock
+from router.config.folders import DropFolder
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.intake.intake import Intake
@@ -44,6 +45,12 @@ class Pickup:
         self._stopping = False
         self.idle = False  # all that lies there was dealt with when it was last looked at
         self.watch = Watch(at.path)
+
+    def use(self, at: DropFolder) -> None:
+        """Leave out other folders inside it from the next scan on, and look at it at all, as `at` says; it is the same
+        folder.
+        """
+        self.at = at
 
     @property
     def trouble(self) -> str:

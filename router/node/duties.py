@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from router.cluster.absence import AbsenceWatch
 from router.cluster.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB
 from router.config.changes import Stamps
-from router.config.folders import DropFolder
+from router.config.folders import DropFolder, drop_folders
 from router.config.sections import Config, Destination
 from router.correlator.backfilling import Admission as BackfillAdmission
 from router.delivery.breaker_gate import Route
@@ -194,6 +194,7 @@ class Duties:
             part.reconfigure(config)
         parts.selection.reconfigure(config.identity)
         parts.take_pdfs(config)
+        parts.pickup.use(drop_folders(config)[0])
         self.folders.use(config)
 
     def on_event(self, event: Event) -> None:

@@ -61,6 +61,10 @@ class Node:
         text = f"node {parts.owner} listens"
         parts.bus.record(Event(parts.clock.now(), Kind.STARTED, text, subject=parts.owner))
         self._reload.end_alarms()
+        return self.ports()
+
+    def ports(self) -> Ports:
+        """Where it listens now."""
         return self._listeners.ports()
 
     def reload(self, file: Path) -> None:
