@@ -17,10 +17,10 @@ from router.clock import SystemClock
 from router.config.file import load
 from router.events import Event, EventBus, Kind
 from router.images.rulebook import rulebook
-from router.intake import pickup
 from router.matching.exam.institution import UNREGISTERED
 from router.node.listeners import Ports
 from router.node.node import Node
+from router.reports.folder import watch
 from router.storage import open_storage
 from router.upkeep.rebuild import Rebuild
 from samples import exam_document
@@ -188,7 +188,7 @@ def test_hospitals_come_change_and_go_by_a_reload(house: House, monkeypatch: pyt
     assert said in house.reload()
     house.until(lambda: house.exams() == {("d", "E4")})  # it is registered by now
     ports = house.node.ports()
-    assert (ports.own.keys(), ports.own["a"], ports.hl7) == ({"a", "d"}, former, house.ports.hl7)
+    assert (set(ports.own), ports.own["a"], ports.hl7) == ({"a", "d"}, former, house.ports.hl7)
     house.drop("moved/E1", "E1")
     house.drop("drop/d/E1", "E1")
     house.drop("drop/a/E5", "E5", number=3)  # the folder is the common one's again, and its hospital is gone
@@ -211,7 +211,7 @@ def test_hospitals_come_change_and_go_by_a_reload(house: House, monkeypatch: pyt
 
 
 def _common_folder_hangs(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    scan = pickup.scan
+    scan = watch.scan
 
     def hangs(folder: Path, without: frozenset[Path]) -> object:
         if folder == house.base / "drop":
@@ -219,4 +219,4 @@ def _common_folder_hangs(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(116, "Stale file handle")
         return scan(folder, without)
 
-    monkeypatch.setattr(pickup, "scan", hangs)
+    monkeypatch.setattr("router.intake.pickup.scan", hangs)

@@ -65,7 +65,11 @@ def test_each_hospitals_folder_is_looked_at_by_itself_and_by_its_own_keys() -> N
     own = '[hospital.reports]\nfolder = "../reports/a"\non_pickup = "keep"\nrescan = "5 s"'
     found = drop_folders(config(hospital("a", 1, own), hospital("b", 2), more='[reports]\nsettle = "3 s"\n'))
     common, of_a = found
-    assert (common.hospital, common.path, common.without) == (None, Path("/etc/reports"), {Path("/etc/reports/a")})
+    assert (common.hospital, common.path, common.without) == (
+        None,
+        Path("/etc/reports"),
+        frozenset({Path("/etc/reports/a")}),
+    )
     assert (of_a.hospital, of_a.path, of_a.without, of_a.keeps) == ("a", Path("/etc/reports/a"), frozenset(), True)
     assert (of_a.settle, of_a.rescan.total_seconds()) == (common.settle, 5)
     assert (common.name, of_a.name) == ("drop folder", "drop folder of a")
