@@ -7,7 +7,9 @@ from pathlib import Path
 
 from router.config.sections import Config, Hospital, HospitalConfig
 from router.config.sources import Hl7Listener, Reports
+from router.text.language import N_
 
+_FOLDER_OF, _HL7_OF = N_(("drop folder of {hospital}", "HL7 of {hospital}"))
 SOLE = ""
 """The hospital of a node that serves one alone, which needs no name."""
 
@@ -32,7 +34,7 @@ class DropFolder:
     @property
     def name(self) -> str:
         """Its name in alarms and as the name of its work."""
-        return f"drop folder of {self.hospital}" if self.hospital else "drop folder"
+        return _FOLDER_OF.format(hospital=self.hospital) if self.hospital else "drop folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Hl7Port:
     @property
     def name(self) -> str:
         """Its name among the listeners."""
-        return f"HL7 of {self.hospital}" if self.hospital else "HL7"
+        return _HL7_OF.format(hospital=self.hospital) if self.hospital else "HL7"
 
     @property
     def section(self) -> str:

@@ -136,7 +136,8 @@ class Intake:
 
     def _comes_by_study(self, hospital: str) -> bool:
         """Whether a PDF received by C-STORE is the report of this hospital's exam."""
-        return (self._config.for_hospital(hospital) or self._config).reports.encapsulated_pdf
+        own = self._config.for_hospital(hospital) if self._config.several else None
+        return own is None or own.reports.encapsulated_pdf
 
     def recover(self) -> None:
         """Take back the PDFs that are needed once more and whose copies were removed, where they still are."""

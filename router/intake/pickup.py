@@ -57,7 +57,7 @@ class Pickup:
         """Why nothing can be taken from the drop folder; "" while it can."""
         looking = self._looking
         if looking is not None and self._clock.monotonic() - looking >= _LONGEST_LOOK:
-            return f"the {self.at.name} does not answer"
+            return "the drop folder does not answer"
         return self._gone
 
     def stop(self) -> None:
@@ -91,12 +91,12 @@ class Pickup:
         try:
             found = scan(self._folder, self.at.without)
         except OSError as error:
-            self._say_gone(f"the {self.at.name} does not answer: {error.strerror}")
+            self._say_gone(f"the drop folder does not answer: {error.strerror}")
             return None
         finally:
             self._looking = None
         if found.empty and self._filled:
-            self._say_gone(f"the {self.at.name} is empty, and was not before: look whether its share is mounted")
+            self._say_gone("the drop folder is empty, and was not before: look whether its share is mounted")
             return None
         self._filled = self._filled or not found.empty
         if self._gone:

@@ -214,9 +214,10 @@ class Listeners:
         yield from of_work(self._duties.loops())
         if trouble := parts.audit.trouble:
             yield Degradation(what="audit", text=f"nothing that a person asks for is done: {trouble}")
-        troubles = [pickup.trouble for pickup in self._duties.pickups()]
-        if any(troubles) and parts.membership.has(DROP_FOLDER):
-            yield Degradation(what="drop-folder", text="; ".join(filter(None, troubles)))
+        gone = {pickup.at: pickup.trouble for pickup in self._duties.pickups()}
+        troubles = [f"{at.name}: {text}" if at.hospital else text for at, text in gone.items() if text]
+        if troubles and parts.membership.has(DROP_FOLDER):
+            yield Degradation(what="drop-folder", text="; ".join(troubles))
         yield from (Degradation(what=ALARMS_OUT, text=text) for text in parts.notifier.degraded())
 
     def _listen(
