@@ -88,19 +88,22 @@ class PaperReader:
     """Reads and weighs; `load` gives the document and the key of a version."""
 
     def __init__(self, config: Config, exams: Exams, reports: Reports, load: Load) -> None:
-        self._config = config
         self._exams = exams
         self._reports = reports
         self._load = load
+        self.reconfigure(config)
         self._sheet = Recent(self._read, lambda sheet: len(sheet.runs), _KEPT, _RUNS_KEPT)
 
     def reconfigure(self, config: Config) -> None:
         """Weigh by this configuration from the next exam on."""
-        self._config = config
+        self._config, self._registry = config, registry_of(config)
+        self._own: dict[str, Config] = {}
 
     def _of(self, case: ExamSnapshot) -> Config:
         """The configuration as the exam's hospital has it."""
-        return self._config.for_hospital(case.hospital) or self._config
+        if case.hospital not in self._own:
+            self._own[case.hospital] = self._config.for_hospital(case.hospital) or self._config
+        return self._own[case.hospital]
 
     @property
     def checks(self) -> int:
@@ -160,7 +163,7 @@ class PaperReader:
         return _Matter(case=case, key=key, versions=read, numbers=frozenset(_numbers(document)), texts=texts)
 
     def _source(self, case: ExamSnapshot, pdf: PdfVersion) -> str:
-        return source_of(registry_of(self._config).get(case.hospital), case.hospital, pdf.stem)
+        return source_of(self._registry.get(case.hospital), case.hospital, pdf.stem)
 
     def _asks(self, matter: _Matter) -> bool:
         """Whether the text of the exam's PDFs is asked whose they are."""
@@ -195,7 +198,7 @@ class PaperReader:
         if found.of is not None or found.share >= AGREES or not sheet.runs:
             return found
         # Findings of the exams that share the PDF's name, have it as their number, or share a study.
-        named = (one.exam for one in bearers(self._exams, registry_of(self._config), pdf.stem))
+        named = (one.exam for one in bearers(self._exams, self._registry, pdf.stem))
         siblings = (sibling.exam for sibling in matter.case.siblings)
         others = {*self._exams.documents.exams_of_stem(pdf.stem), *named, *siblings}
         texts = {str(exam): self._text_of(exam, matter.case.hospital) for exam in sorted(others - {matter.case.exam})}
@@ -239,7 +242,7 @@ class PaperReader:
         """Whether it is the exam's by a number that is its name alone, which another exam has, too."""
         if pdf.message is not None or any(version.stem == pdf.stem for version in matter.versions):
             return False
-        found = bearers(self._exams, registry_of(self._config), pdf.stem)
+        found = bearers(self._exams, self._registry, pdf.stem)
         if len(found) < 2:  # nobody else has the number
             return False
         asked = self._asks(matter)

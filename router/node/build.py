@@ -236,7 +236,8 @@ class Parts:
 
 def takes_encapsulated(config: Config) -> bool:
     """Whether reports of any hospital come by C-STORE."""
-    return any(one.reports.encapsulated_pdf for one in config.hospitals)
+    sections = (config.reports, *(one.reports for one in config.hospital if one.reports is not None))
+    return any(reports.encapsulated_pdf for reports in sections)
 
 
 def _require_database(config: Config, storage: Storage) -> None:
