@@ -9,6 +9,7 @@ from router.config.folders import SOLE
 from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
+from router.intake.origin import prefix_of
 
 
 def former_of(config: Config) -> str:
@@ -30,7 +31,9 @@ def adopt_former(config: Config, exams: Exams, bus: EventBus, now: datetime) -> 
             "the database has exams from before the node had several hospitals, and nothing says whose they are",
             hint="write former = true in the [[hospital]] that they are of",
         )
-    count = exams.adopt_former(name)
+    with exams.transaction():
+        count = exams.adopt_former(name)
+        exams.calibrations.adopt(prefix_of(name))
     bus.record(Event(now, Kind.CONFIGURED, f"{count} exam(s) of before are of hospital {name}"))
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables.exams import Exam, ExamStudy, PdfSource
+from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import StudyHospital
 from router.catalogue.exams.pdf_names import PdfNames
 from router.exam.key import ExamKey
@@ -28,6 +28,7 @@ _DESCRIBE = Statement(
     " AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?) RETURNING id",
     *_DESCRIPTION, Exam.id, *_DESCRIPTION,
 )  # fmt: skip
+# of all hospitals: a PDF on a shared way may be of any of them; otherwise `within` one
 _NAMING = {
     "exam_id": ("SELECT id FROM exam WHERE exam_id = ? AND id <> ?", Exam.exam_id),
     "study_uid": (
@@ -37,7 +38,6 @@ _NAMING = {
     "accession": ("SELECT id FROM exam WHERE accession_number = ? AND id <> ?", Exam.accession_number),
 }  # fmt: skip
 # Two of the other exams of a name, by the kind of name; in the order in which the kinds decide.
-# Of all hospitals: a PDF on a shared way is of an exam of any of them, where one alone has the name.
 _NAMED = {kind: Statement(f"{sql} LIMIT 2", field, Exam.id) for kind, (sql, field) in _NAMING.items()}
 _NAMED_IN = {
     kind: Statement(f"{sql} AND hospital = ? LIMIT 2", field, Exam.id, Exam.hospital)
@@ -45,12 +45,11 @@ _NAMED_IN = {
 }
 
 
-# Studies that no sender's hospital is known of, and sources of PDFs, as the only hospital of before has them.
+# Studies that no sender's hospital is known of are of the only hospital of before.
 _STUDIES = Statement(
     "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study"
     " WHERE id NOT IN (SELECT study_id FROM study_hospital)", StudyHospital.hospital,
 )  # fmt: skip
-_SOURCES = Statement("UPDATE pdf_source SET name = ? || name WHERE SUBSTR(name, 1, 1) <> '@'", PdfSource.name)
 
 
 class Description(NamedTuple):
@@ -128,13 +127,12 @@ class ExamRows(Rows):
     def adopt_former(self, name: str) -> int:
         """Give what is of the only hospital of before to the one of this name; how many exams it has by that.
 
-        Its studies came from nobody else; its sources of PDFs keep what they were calibrated by.
+        Its studies came from nobody else.
         """
         with self._engine.write():
             exams = self._engine.run(Exam.update(hospital=name).where(Exam.hospital == ""))
             if exams:
                 _STUDIES.run(self._engine, name)
-                _SOURCES.run(self._engine, f"@{name}/")
             return int(exams)
 
     def any_of(self, hospital: str) -> bool:
