@@ -94,6 +94,8 @@ class Reload:
         concerned = [one for name in changes.added for one in queue.in_state(PENDING - {State.SENDING}, name)]
         if any(key.endswith("_within") for key in changes.taken):
             concerned += queue.with_due()
+        if any(key.startswith("hospital ") for key in changes.taken):  # nothing goes of one that is gone
+            concerned += queue.in_state(PENDING - {State.SENDING})
         parts.catalogue.exams.request_evaluation({one.exam for one in concerned}, now)
         parts.intake.refile()
         parts.correlator.reconsider()
