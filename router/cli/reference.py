@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from router.config.sections import Config
+from router.config.sections import Branch, Config, Hospital, StudyRule
 from router.config.types import A_SIZE
 
+_USUALLY_ALONE = {"hospital"}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -29,6 +30,8 @@ def reference() -> str:
         description = table.description or ""
         parts.append(f"\n## {heading}\n\n{description[:1].upper()}{description[1:]}.\n")
         section = section_of(table)
+        if _is_told_elsewhere(heading, section):
+            continue
         rows = [_row(name, field) for name, field in section.model_fields.items() if section_of(field) is None]
         if rows:
             parts.append("\n| key | default | |\n|---|---|---|\n" + "".join(rows))
@@ -40,8 +43,21 @@ def tables(model: Any = Config, path: str = "") -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         if inner := section_of(field):
             inside = f"{path}.{name}".lstrip(".")
-            yield f"[[{inside}]]" if "tuple" in str(field.annotation) else f"[{inside}]", field
-            yield from tables(inner, inside)
+            alone = "tuple" not in str(field.annotation) or inside in _USUALLY_ALONE
+            yield f"[{inside}]" if alone else f"[[{inside}]]", field
+            if not _is_told_elsewhere(inside, inner):
+                yield from tables(inner, inside)
+
+
+def _is_told_elsewhere(heading: str, section: Any) -> bool:
+    """Whether it is a hospital's table of keys that a common table has: its description says of which."""
+    own = Hospital.model_fields.values()
+    own_only = (Branch, StudyRule)
+    return (
+        heading.strip("[]").startswith("hospital.")
+        and section not in own_only
+        and any(section_of(field) is section for field in own)
+    )
 
 
 def section_of(field: Any) -> Any:

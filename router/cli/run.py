@@ -42,7 +42,8 @@ def command(config_file: Path, verbose: bool) -> None:
     node = Node(config, SystemClock(), read)
     ports = node.start()
     try:
-        click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))
+        own = "".join(f" hl7.{name}={port}" for name, port in ports.own.items())
+        click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else "") + own)
         while _next(signals) == signal.SIGHUP:
             node.reload(config_file)
     finally:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from router.config.file import Stamp, stamp_of
-from router.config.sections import Config, Receive, Tls
+from router.config.folders import hl7_ports
+from router.config.sections import Config, Receive, Reports, Tls
 from router.errors import ConfigurationError
 
 _LIVE_SECTIONS = (
@@ -20,6 +21,7 @@ _LIVE_KEYS: Mapping[str, tuple[str, ...]] = {
         "mapping", "hl7_mapping", "hl7_repeat", "approved_only", "pdf_text_check", "pair_within", "clock_tolerance",
     ),
 }  # fmt: skip
+_NO_REPORTS = Reports.model_construct(**{name: field.default for name, field in Reports.model_fields.items()})
 Stamps = Mapping[str, tuple[Stamp | None, ...]]
 
 
@@ -40,18 +42,27 @@ class Changes:
 def compare(running: Config, wanted: Config) -> Changes:
     """Compare two configurations; ConfigurationError where the keys that apply at once contradict those that wait."""
     parts: dict[str, Any] = {section: getattr(wanted, section) for section in _LIVE_SECTIONS}
+    if running.several and wanted.several:
+        parts["hospital"] = wanted.hospital
     for section, keys in _LIVE_KEYS.items():
         former, new = getattr(running, section), getattr(wanted, section)
         parts[section] = former.model_copy(update={key: getattr(new, key) for key in keys})
-    # Refuse to take senders or TLS from a listener whose address waits for the restart.
-    try:
-        Receive.model_validate({name: getattr(parts["receive"], name) for name in Receive.model_fields})
-    except ValidationError as error:
-        faults = tuple(f"receive: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
-        raise ConfigurationError("[receive] can be taken up by a restart only:", faults=faults) from error
     config = running.model_copy(update=parts)
+    # Refuse to take senders or TLS from a listener whose address waits for the restart.
+    if found := _fault_of(config):
+        raise ConfigurationError("[receive] can be taken up by a restart only:", faults=(f"receive: {found}",))
     added = tuple(one.name for one in config.destination if running.destination_named(one.name) is None)
     return Changes(config, tuple(_differences(running, config)), tuple(_differences(config, wanted)), added)
+
+
+def _fault_of(config: Config) -> str:
+    """Why the images' listener cannot be as it is put together; "" where it can."""
+    receive = config.receive
+    try:
+        Receive.model_validate({name: getattr(receive, name) for name in Receive.model_fields})
+    except ValidationError as error:
+        return "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
+    return receive.fault_of(config.senders)
 
 
 def stamps(config: Config) -> Stamps:
@@ -68,8 +79,21 @@ def _differences(before: Config, after: Config) -> Iterator[str]:
     for key in _between(before, after):
         if key == "destination":
             yield from _of_destinations(before, after)
+        elif key == "hospital":
+            yield from _of_hospitals(before, after)
         else:
             yield key
+
+
+def _of_hospitals(before: Config, after: Config) -> Iterator[str]:
+    former, now = ({one.name: one for one in config.hospital} for config in (before, after))
+    for name, new in now.items():
+        called = f"hospital {name}".rstrip()
+        if (old := former.get(name)) is None:
+            yield f"{called} (new)"
+        else:
+            yield from (f"{called}.{key}" for key in _between(old, new))
+    yield from (f"hospital {name}".rstrip() + " (gone)" for name in former if name not in now)
 
 
 def _of_destinations(before: Config, after: Config) -> Iterator[str]:
@@ -86,7 +110,9 @@ def _between(old: BaseModel, new: BaseModel) -> Iterator[str]:
     """The keys that differ; of a table below, its own keys."""
     for key in _keys(old, new):
         ours, theirs = getattr(old, key), getattr(new, key)
-        if isinstance(ours, BaseModel) and isinstance(theirs, BaseModel):
+        if isinstance(ours, Reports | None) and isinstance(theirs, Reports | None):
+            yield from (f"{key}.{inner}" for inner in _keys(ours or _NO_REPORTS, theirs or _NO_REPORTS))
+        elif isinstance(ours, BaseModel) and isinstance(theirs, BaseModel):
             yield from (f"{key}.{inner}" for inner in _keys(ours, theirs))
         else:
             yield key
@@ -97,9 +123,9 @@ def _keys(old: BaseModel, new: BaseModel) -> list[str]:
 
 
 def _tls_files(config: Config) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    hl7 = config.reports.hl7
-    listeners = {"receive.tls": config.receive.tls, "admin.tls": config.admin.tls}
-    listeners["reports.hl7.tls"] = None if hl7 is None else hl7.tls
+    listeners = {"receive.tls": config.receive.tls, "admin.tls": config.admin.tls, "reports.hl7.tls": None}
+    for port in hl7_ports(config):
+        listeners[f"hospital {port.hospital}.reports.hl7.tls" if port.hospital else "reports.hl7.tls"] = port.at.tls
     for key, tls in listeners.items():
         yield key, _of_tls(tls)
     for one in config.destination:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from router.config.file import hospital_files
 from router.config.sections import Config, Hospital
 
 _HEADER = re.compile(r"^[ \t]*\[[^\]=]+\]+[ \t]*(#.*)?$")
@@ -17,17 +18,25 @@ _NOBODY = Hospital.model_construct(USCI="", HospitalCode="", HospitalName="", Ho
 
 
 def salvage(path: Path) -> Config:
-    """The readable part of the file, with defaults for the rest. Not for running a node: the hospital may be empty."""
+    """The readable part of the file and of its hospitals' files, with defaults for the rest.
+
+    Not for running a node: a hospital may be empty, or missing.
+    """
+    base = path.resolve().parent
     try:
-        text = path.read_bytes().decode("utf-8", "replace")
+        files = hospital_files(base)
     except OSError:
-        text = ""
-    return salvaged(text, base=path.resolve().parent)
+        files = ()
+    hospitals = [one for file in files if (one := _hospital(file)) is not None]
+    return salvaged(_text(path), base=base, hospitals=hospitals)
 
 
-def salvaged(text: str, *, base: Path) -> Config:
-    """As `salvage`, of the file's text; relative paths are relative to `base`."""
+def salvaged(text: str, *, base: Path, hospitals: Sequence[Hospital] = ()) -> Config:
+    """As `salvage`, of the file's text and these hospitals; relative paths are relative to `base`."""
     raw = _tables(text.removeprefix("\ufeff"))
+    if hospitals:
+        given = raw.get("hospital")
+        raw["hospital"] = [*(given if isinstance(given, list) else ()), *hospitals]
     for _ in range(_ROUNDS):
         try:
             return Config.model_validate(raw, context={"base": base})
@@ -37,11 +46,36 @@ def salvaged(text: str, *, base: Path) -> Config:
     return Config.model_validate({"hospital": (_NOBODY,)}, context={"base": base})
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _hospital(file: Path) -> Hospital | None:
+    """The readable part of a hospital's file; None where its constants cannot be read."""
+    raw = {"name": file.stem, **_tables(_text(file).removeprefix("\ufeff"))}
+    raw.pop("account", None)
+    for _ in range(_ROUNDS):
+        try:
+            return Hospital.model_validate(raw, context={"base": file.parent})
+        except ValidationError as error:
+            wrong = {fault["loc"][0] for fault in error.errors(include_url=False) if fault["loc"]}
+            if not wrong & raw.keys():
+                return None
+            raw = {key: value for key, value in raw.items() if key not in wrong}
+    return None
+
+
 def _take_away(raw: dict[str, Any], path: Sequence[int | str]) -> None:
     """Remove the faulty value. For a missing value remove its table; an empty hospital replaces a missing one."""
     if not path:  # sections that contradict each other
-        for section in set(raw) - set(_OF_A_NODE):
+        others = set(raw) - set(_OF_A_NODE)
+        for section in others:
             del raw[section]
+        if not others:
+            raw["hospital"] = (_NOBODY,)
         return
     holder: Any = raw
     trail: list[tuple[Any, int | str]] = []

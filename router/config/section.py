@@ -44,14 +44,24 @@ _AnyListener = TypeVar("_AnyListener", bound=_Listener)
 def plain_only_on_loopback(peer: _AnyPeer) -> _AnyPeer:
     """The section as it is; ValueError where its host is beyond loopback, without TLS or allow_plain."""
     if peer.tls is None and not peer.allow_plain and not is_loopback(peer.host):
-        raise ValueError(f"host {peer.host!r} is beyond loopback: set tls, or allow_plain = true")
+        raise ValueError(beyond_loopback(peer.host))
     return peer
+
+
+def beyond_loopback(host: str) -> str:
+    """The fault of a peer whose data would go in plain over a network."""
+    return f"host {host!r} is beyond loopback: set tls, or allow_plain = true"
+
+
+def nobody_named(host: str) -> str:
+    """The fault of a listener beyond loopback that anyone may send to."""
+    return f"senders: anyone may send on loopback only; host is {host!r}: name the senders"
 
 
 def open_only_on_loopback(listener: _AnyListener) -> _AnyListener:
     """As `plain_only_on_loopback`; beyond loopback the senders are named, too."""
     if not listener.senders and not is_loopback(listener.host):
-        raise ValueError(f"senders: anyone may send on loopback only; host is {listener.host!r}: name the senders")
+        raise ValueError(nobody_named(listener.host))
     return plain_only_on_loopback(listener)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from router.config.alarms import Alarms, Heartbeat, Mail
 from router.config.destinations import KEY_FILES, Destination, DicomDestination, HttpDestination
@@ -122,6 +122,14 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _senders_are_named(self) -> Self:
+        if fault := self.receive.fault_of(self.senders):
+            raise ValidationError.from_exception_data("receive", [{
+                "type": "value_error", "loc": ("receive",), "input": {}, "ctx": {"error": ValueError(fault)},
+            }])  # fmt: skip
+        return self
+
+    @model_validator(mode="after")
     def _hospitals_are_there(self) -> Self:
         known = {one.name for one in self.hospital}
         for destination in self.destination:
@@ -137,6 +145,11 @@ class Config(Section):
             for unknown in sorted({d.department for d in (*self.device, *one.device) if d.department} - known):
                 raise ValueError(f"device: no [[department]] has the name {unknown!r}")
         return self
+
+    @property
+    def senders(self) -> tuple[Sender, ...]:
+        """Everybody who may send images: those of [receive], and those of hospitals."""
+        return (*self.receive.senders, *(sender for one in self.hospital for sender in one.senders))
 
     @property
     def several(self) -> bool:

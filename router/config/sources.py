@@ -1,5 +1,6 @@
 """Sections about where images and reports come from: senders, the drop folder, HL7, a PACS that is asked."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -7,8 +8,26 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from router.config.destinations import DicomDestination
-from router.config.section import Section, Tls, open_only_on_loopback, plain_only_on_loopback
-from router.config.types import AeTitle, Budget, ConfigPath, Duration, Network, Pattern, Port, Size, WrittenPath
+from router.config.section import (
+    Section,
+    Tls,
+    beyond_loopback,
+    nobody_named,
+    open_only_on_loopback,
+    plain_only_on_loopback,
+)
+from router.config.types import (
+    AeTitle,
+    Budget,
+    ConfigPath,
+    Duration,
+    Network,
+    Pattern,
+    Port,
+    Size,
+    WrittenPath,
+    is_loopback,
+)
 
 
 class Sender(Section):
@@ -61,13 +80,21 @@ class Receive(Section):
         "of it are let in. The key must be readable by its owner only. Read at start and on SIGHUP",
     )
 
-    _open = model_validator(mode="after")(open_only_on_loopback)
-
     @model_validator(mode="after")
-    def _certificates_are_checked(self) -> Self:
-        if any(sender.certificate for sender in self.senders) and (self.tls is None or self.tls.ca is None):
-            raise ValueError("senders: certificate: only tls with ca asks senders for one")
+    def _is_open_to_its_senders(self) -> Self:
+        if self.senders and (fault := self.fault_of(self.senders)):
+            raise ValueError(fault)
         return self
+
+    def fault_of(self, senders: Sequence[Sender]) -> str:
+        """Why these may not be all its senders, those of hospitals included; "" where they may."""
+        if not is_loopback(self.host) and not senders:
+            return nobody_named(self.host)
+        if not is_loopback(self.host) and self.tls is None and not self.allow_plain:
+            return beyond_loopback(self.host)
+        if any(sender.certificate for sender in senders) and (self.tls is None or self.tls.ca is None):
+            return "senders: certificate: only tls with ca asks senders for one"
+        return ""
 
 
 class Hl7Listener(Section):

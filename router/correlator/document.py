@@ -54,7 +54,7 @@ def sources_of(
     config: Config, tables: Tables, branch: str, studies: tuple[StudyFacts, ...] = (), image_count: int | None = None
 ) -> Sources:
     """The sources by which gaps are filled, by this configuration."""
-    senders = config.receive.senders
+    senders = config.senders
     passing = {sender.ae_title for sender in senders if not sender.modality}
     return Sources(
         hospital=config.own, branch=branch, studies=studies, image_count=image_count, zone=config.node.timezone,

@@ -76,8 +76,9 @@ class ExamJsons:
             raise Damaged("the stored exam JSON is gone", document=document, place=place) from error
         sound = intact(data, proof)
         try:
-            given = self._references.read(data)
-            key = self._references.key(given, hospital, branch)
+            references = self._references.of(hospital)
+            given = references.read(data)
+            key = references.key(given, hospital, branch)
         except InvalidData as error:
             if sound:
                 raise

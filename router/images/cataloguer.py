@@ -51,7 +51,7 @@ class Cataloguer:
     ) -> None:  # fmt: skip
         """`cut_off_goes`: an instance that is not whole is sent without a person's word."""
         self._cut_off_goes = cut_off_goes
-        self._take_pdf = take_pdf
+        self.take_pdf = take_pdf
         self._incoming = storage.incoming
         self._studies = storage.studies
         self._quarantine = storage.quarantine
@@ -119,11 +119,11 @@ class Cataloguer:
     def _hand_documents(self, arrivals: Sequence[_Arrival]) -> None:
         """Hand over the PDFs in instances, known ones too, before incoming/ is emptied: a crash repeats it."""
         for arrival in arrivals:
-            if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
+            if self.take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
                 uids = arrival.header.uids
                 try:
                     with self._incoming.attempts.at(arrival.path):
-                        self._take_pdf(uids.study, _document_of(arrival), arrival.received)
+                        self.take_pdf(uids.study, _document_of(arrival), arrival.received)
                 except InvalidData as error:
                     text = f"an encapsulated PDF is no report: {error.message}"
                     self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from router.catalogue.exams.documents import TakenDocument
-from router.config.sections import Hospital
+from router.config.sections import Config, Hospital
 from router.exam.key import ExamKey
 from router.intake.numbered import branch_of_folder
+from router.intake.origin import name_of, origin_of
 from router.reports.folder.settle import Seen
 from router.reports.hl7 import hl7v2
 from router.reports.pdf.reader import PdfText
@@ -72,10 +73,20 @@ class ReadDocument:
         )  # fmt: skip
 
 
-def branch_named(hospital: Hospital, stem: str) -> str:
-    """The branch (院区) of a JSON that names none: that whose folder it came in, else the hospital's own."""
-    code = branch_of_folder(hospital, stem)
+def branch_named(hospital: Hospital, name: str) -> str:
+    """The branch (院区) of a JSON that names none: that whose folder it came in, else the hospital's own.
+
+    `name` is its path below the drop folder.
+    """
+    code = branch_of_folder(hospital, name)
     return hospital.HospitalBranchCode if code is None else code
+
+
+def branch_of_file(config: Config, stem: str) -> str:
+    """The branch that a file of a drop folder is shown with; "" where several hospitals share the folder."""
+    name = origin_of(stem)[0] if config.several else config.hospital[0].name
+    one = next((each for each in config.hospital if each.name == name), None)
+    return "" if one is None else branch_named(one, name_of(stem, one.name))
 
 
 def study_named(stem: str) -> dict[str, str]:

@@ -2,19 +2,23 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from router.config.file import Stamp, shipped, stamp_of
-from router.config.sections import EXCLUDE_FIELDS, Config
+from router.config.folders import SOLE
+from router.config.sections import EXCLUDE_FIELDS, Config, HospitalConfig
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables
 from router.exam.fields import BY_PATH, TABLE_NAMES
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey, institution_of, key_of
 from router.exam.mapping import RisMapping
 from router.exam.read import read
 from router.exam.sayings import misnamed, sayings
+from router.intake.document import branch_named
+from router.intake.origin import name_of, origin_of
+from router.matching.exam.institution import UNREGISTERED, hospital_of, hospital_of_facility
 from router.reports.hl7 import hl7v2
 from router.text.decoding import reading
 from router.text.spelling import did_you_mean
@@ -28,8 +32,24 @@ class Hl7Mapping:
     sources: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A document as it is read, and the hospital that it is filed under.
+
+    Of an HL7 message: the hospital that its sending facility names, None where it names none, and the PDF in it.
+    """
+
+    document: Mapping[str, object]
+    hospital: str
+    sender: str | None = None
+    pdf: bytes | None = None
+
+
 class ExamReader:
-    """Loaded when it is made; `refresh` takes up what has changed on disk. Threads may read while one refreshes."""
+    """Loaded when it is made; `refresh` takes up what has changed on disk. Threads may read while one refreshes.
+
+    It reads by the common files; `of` gives the reader of a hospital, which reads by those of its own.
+    """
 
     tables: Tables
     mapping: RisMapping
@@ -37,20 +57,94 @@ class ExamReader:
 
     def __init__(self, config: Config) -> None:
         """ConfigurationError names every fault of every file, and every field of the exam that `config` misnames."""
-        self._config = config
+        self._config = config if config.several else next(config.hospitals)
         self._stamps = self._looked()
-        faults = _misnamed(config)
+        faults = _misnamed(self._config)
         try:
             self._load()
         except ConfigurationError as error:
             faults += error.faults
-        if faults:
+        one_alone = isinstance(self._config, HospitalConfig)
+        self._registry = {} if one_alone else {one.own.name: one for one in config.hospitals}
+        self._readers, faults_of_others = _readers(config, self._registry)
+        if faults := list(dict.fromkeys([*faults, *faults_of_others])):
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
 
     def adopt(self, fresh: "ExamReader") -> None:
         """Use another configuration and its files from now on."""
         self._config, self._stamps = fresh._config, fresh._stamps
+        self._registry, self._readers = fresh._registry, fresh._readers
         self.tables, self.mapping, self.hl7 = fresh.tables, fresh.mapping, fresh.hl7
+
+    def of(self, hospital: str) -> "ExamReader":
+        """The reader of this hospital's documents; one that is not registered has the common one."""
+        return self._readers.get(hospital, self)
+
+    @property
+    def read_by(self) -> tuple[object, ...]:
+        """All that documents are read by: it differs where one may be read otherwise than before."""
+        own = (self.mapping, self.hl7.rules, self._config.reports.hl7_repeat)
+        return own + tuple((name, reader.read_by) for name, reader in self._readers.items())
+
+    # -- what comes
+
+    def open(self, data: bytes, origin: str | None) -> Opened:
+        """Read an exam JSON that came by the way of hospital `origin`, None: by a shared one; InvalidData: it is none.
+
+        On a shared way the common mapping tells the hospital, whose own files then read the document.
+        """
+        reader = self if origin is None else self.of(origin)
+        document = reader.read(data)
+        hospital = self._filed_under(document, None, origin)
+        if (own := self.of(hospital)) is not reader:
+            document = own.read(data)
+        return Opened(document=document, hospital=hospital)
+
+    def open_message(self, data: bytes, origin: str | None) -> Opened:
+        """Likewise an HL7 message, whose sending facility (MSH-4) may tell the hospital on a shared way."""
+        reader = self if origin is None else self.of(origin)
+        message = reader.message(data)
+        document = reader.mapped(message)
+        sender = hospital_of_facility(message.facility, self._config.hospital) if self._config.several else None
+        hospital = self._filed_under(document, sender, origin)
+        if (own := self.of(hospital)) is not reader:
+            message = own.message(data)
+            document = own.mapped(message)
+        return Opened(document=document, hospital=hospital, sender=sender, pdf=message.pdf())
+
+    def _filed_under(self, document: Mapping[str, object], sender: str | None, origin: str | None) -> str:
+        """Nothing tells for certain whose a document is whose sender is another hospital than that of its way."""
+        if not self._config.several:
+            return self._config.hospital[0].name
+        if origin is not None and sender not in (None, origin):
+            return UNREGISTERED
+        return hospital_of(institution_of(document), sender if origin is None else origin, self._config.hospital)
+
+    def key_in(self, document: Mapping[str, object], hospital: str, stem: str) -> ExamKey:
+        """The key of a document that comes under this name; InvalidData when there is no ExamId.
+
+        Exams of no registered hospital are kept apart by what their JSON says of the institution.
+        """
+        own = self._config if isinstance(self._config, HospitalConfig) else self._registry.get(hospital)
+        branch = "" if own is None else branch_named(own.own, name_of(stem, hospital))
+        key = self.of(hospital).key(document, hospital, branch)
+        apart = hospital == UNREGISTERED and any(key.institution)
+        return replace(key, branch="/".join([*filter(None, key.institution), key.branch])) if apart else key
+
+    def stored(self, data: bytes, stem: str, hospital: str = "") -> tuple[Mapping[str, object], ExamKey]:
+        """A stored document and its key, by its name; `hospital`: where it is filed, "" where nobody wrote that down.
+
+        InvalidData as `open`, and when there is no ExamId.
+        """
+        if hospital not in ("", UNREGISTERED):
+            document: Mapping[str, object] = self.of(hospital).read(data)
+        else:
+            origin = origin_of(stem)[0] if self._config.several else SOLE
+            opened = self.open_message(data, origin) if hl7v2.is_message(data) else self.open(data, origin)
+            document, hospital = opened.document, opened.hospital
+        return document, self.key_in(document, hospital, stem)
+
+    # -- reading
 
     def read(self, data: bytes) -> dict[str, object]:
         """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
@@ -85,6 +179,17 @@ class ExamReader:
 
     def refresh(self) -> bool:
         """Load changed code tables and mapping files; whether any. ConfigurationError, once: the former ones stay."""
+        changed, faults = False, list[str]()
+        for reader in (self, *self._readers.values()):
+            try:
+                changed |= reader._renew()
+            except ConfigurationError as error:
+                faults += error.faults
+        if faults:
+            raise ConfigurationError("the files of the exam JSON have faults:", faults=tuple(faults))
+        return changed
+
+    def _renew(self) -> bool:
         stamps = self._looked()
         if stamps == self._stamps:
             return False
@@ -124,6 +229,28 @@ class ExamReader:
         files = [self.file(name) for name in TABLE_NAMES]
         mappings = (self._config.reports.mapping, self._hl7_file())
         return [stamp_of(path) for path in (*files, *mappings) if path is not None]
+
+
+def _readers(
+    common: Config, registry: Mapping[str, HospitalConfig]
+) -> tuple[dict[str, ExamReader], list[str]]:  # fmt: skip
+    """The readers of the hospitals that have files of their own, and the faults of all of them."""
+    readers, faults = dict[str, ExamReader](), list[str]()
+    for name, own in registry.items():
+        found = _misnamed(own) if own.share != common.share else []
+        try:
+            if _read_by(own) != _read_by(common):
+                readers[name] = ExamReader(own)
+        except ConfigurationError as error:
+            found = [*error.faults]
+        faults += [f"hospital {name}: {fault}" for fault in found]
+    return readers, faults
+
+
+def _read_by(config: Config) -> tuple[object, ...]:
+    """The keys of the configuration that say how documents are read."""
+    reports = config.reports
+    return config.codes, reports.mapping, reports.hl7_mapping, reports.hl7_repeat
 
 
 def _text(path: Path) -> str:

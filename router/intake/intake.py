@@ -7,6 +7,7 @@ before an original is moved loses nothing: the file is found again, and is known
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -14,6 +15,7 @@ from router.catalogue.exams.documents import Proof
 from router.catalogue.exams.exams import Exams
 from router.catalogue.exams.filing import Binding, Filed, Filing
 from router.clock import Clock
+from router.config.folders import SOLE, DropFolder, drop_folders
 from router.config.sections import Config
 from router.errors import InvalidData, RouterError
 from router.events import Event, EventBus, Kind
@@ -22,10 +24,13 @@ from router.intake import pairing
 from router.intake.document import OF_STUDY, ReadDocument, reported
 from router.intake.exam_reader import ExamReader
 from router.intake.leftovers import Leftovers
+from router.intake.numbered import registry_of
+from router.intake.origin import noted, origin_of, stem_of
 from router.intake.pairing import Names, Rules
 from router.intake.reading import DocumentReader, ReadBatch
 from router.intake.recovery import Recovery
 from router.intake.refused_files import RefusedFiles
+from router.matching.exam.institution import UNREGISTERED
 from router.matching.images.join import JoinedBy
 from router.matching.report_pdf.naming import number_of, words
 from router.reports.folder import originals
@@ -38,39 +43,45 @@ _BEFORE_SECOND_TRY = timedelta(minutes=1)
 
 
 class Intake:
-    """Takes settled files, a batch at a time. `fence` raises where another node takes them by now."""
+    """Takes settled files of the drop folder `at`, a batch at a time, and what comes otherwise.
+
+    `fence` raises where another node takes them by now. Without `at` it is the common folder. Intakes of several
+    folders file one after the other, under one `filing`.
+    """
 
     def __init__(
         self, config: Config, exam_reader: ExamReader, exams: Exams, storage: Storage, bus: EventBus, clock: Clock,
-        readers: Readers | None = None, fence: Callable[[], None] = lambda: None,
+        readers: Readers | None = None, fence: Callable[[], None] = lambda: None, *, at: DropFolder | None = None,
+        filing: AbstractContextManager[object] | None = None,
     ) -> None:  # fmt: skip
+        self.at = at = at or drop_folders(config)[0]
         self._config = config
         self._exam_reader = exam_reader
-        self._folder = config.reports.folder
-        self._keeps = config.reports.on_pickup == "keep"
-        self._names = Names(config.reports.name_pattern or "")
+        self._folder, self._keeps = at.path, at.keeps
+        self._names = Names.by(config)
         self._exams = exams
         self._reports = storage.reports
         self._bus = bus
         self._clock = clock
-        self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
+        self._filing = filing or threading.Lock()  # drop folders and listeners for HL7 file at the same time
         self._fence = fence
+        self._used = False
         self._reader = DocumentReader(
-            config, exam_reader, incoming=storage.incoming, clock=clock, readers=readers or Readers()
+            config, exam_reader, at, incoming=storage.incoming, clock=clock, readers=readers or Readers()
         )  # fmt: skip
         self.leftovers = Leftovers(
-            config, exams, quarantine=storage.quarantine, bus=bus, clock=clock, fence=fence
+            config, exams, at, quarantine=storage.quarantine, bus=bus, clock=clock, fence=fence
         )  # fmt: skip
         self._refused = RefusedFiles(
-            config, exams, quarantine=storage.quarantine, leftovers=self.leftovers, bus=bus, clock=clock
+            config, exams, at, quarantine=storage.quarantine, leftovers=self.leftovers, bus=bus, clock=clock
         )  # fmt: skip
         self._recovery = Recovery(
-            self._folder, exams.originals, storage.reports, lambda data: exam_reader.message(data).pdf()
+            at, exams.originals, storage.reports, lambda data: exam_reader.message(data).pdf()
         )  # fmt: skip
 
     def reconfigure(self, config: Config) -> None:
-        """Check by this configuration from the next file on; folder and patterns stay."""
-        self._config = config
+        """Check by this configuration from the next file on; the folder stays."""
+        self._config, self._names = config, Names.by(config)
         for part in (self._reader, self._refused, self.leftovers):
             part.reconfigure(config)
 
@@ -92,13 +103,15 @@ class Intake:
         """Whether this very file, which stays in the folder, was taken or refused before."""
         return self._keeps and self._exams.originals.remembers(self._name(seen), seen.size, seen.mtime)
 
-    def take_message(self, data: bytes) -> None:
+    def take_message(self, data: bytes, port: str | None = SOLE) -> None:
         """Take an HL7 message that is no file; on return its copy is durable and its rows are there.
+
+        `port` is the hospital whose port it came by, None for one that several share.
 
         Raises InvalidData when it is none, OSError and TransientError when it cannot be kept now. The same one again
         changes nothing, so a sender that got no answer sends it again.
         """
-        self.file(self._reader.message(data))
+        self.file(self._reader.message(data, port))
 
     def take_encapsulated(self, study_uid: str, data: bytes, received: datetime) -> None:
         """Take the PDF of a DICOM instance for the exam of its study; without one it waits, as `pair_studies` looks.
@@ -116,10 +129,15 @@ class Intake:
         with self._filing:
             with self._exams.transaction():
                 self._fence()
-                for filing in pairing.study_filings(self._exams.snapshots.of_studies()):
+                for filing in pairing.study_filings(self._exams.snapshots.of_studies(), self._comes_by_study):
                     self._write(filing, copies, now)
                 copies.close()
             copies.forget()
+
+    def _comes_by_study(self, hospital: str) -> bool:
+        """Whether a PDF received by C-STORE is the report of this hospital's exam."""
+        own = self._config.for_hospital(hospital) if self._config.several else None
+        return own is None or own.reports.encapsulated_pdf
 
     def recover(self) -> None:
         """Take back the PDFs that are needed once more and whose copies were removed, where they still are."""
@@ -174,6 +192,7 @@ class Intake:
         with self._exams.transaction():
             if files:  # a message is its receiver's, whoever it is
                 self._fence()
+                self._note_used()
             message = None
             for document in found:
                 if document.key is not None:
@@ -189,11 +208,17 @@ class Intake:
             copies.close()
         copies.forget()
 
+    def _note_used(self) -> None:
+        """Write down that files came in a hospital's own folder: it is not empty from then on while it is there."""
+        if self.at.hospital and not self._used:
+            self._exams.files.use(self.at.hospital)
+            self._used = True
+
     def _enter_json(self, document: ReadDocument, key: ExamKey, copies: Copies) -> int | None:
         """Enter it unless it is known; its document, where one was entered or it is an HL7 message."""
         found = self._exams.snapshots.json(
             key, stem=document.stem, digest=document.digest, since=document.since, numbers=pairing.numbers_of(key),
-            patterned=self._names.patterned,
+            patterned=self._names.patterned, is_own=lambda stem: self._within(stem) is not None,
         )  # fmt: skip
         now = self._clock.now()
         filing = pairing.json_filing(found, document, key, self._rules, now)
@@ -205,13 +230,18 @@ class Intake:
         found = self._exams.snapshots.pdf(
             stem=document.stem, digest=document.digest, since=document.since, owner=document.owner,
             names={} if document.of_study else self._names.of(document.stem), number=number_of(document.stem),
+            within=self._within(document.stem),
         )  # fmt: skip
         now = self._clock.now()
         self._write(pairing.pdf_filing(found, document, self._rules, now, message), copies, now, document)
 
     @property
     def _rules(self) -> Rules:
-        return Rules(self._config.own, self._names)
+        return Rules(registry_of(self._config), self._names)
+
+    def _within(self, stem: str) -> str | None:
+        """The hospital whose way a document came by; None for a shared way, and where there is one hospital alone."""
+        return origin_of(stem)[0] if self._config.several else None
 
     # -- rows and copies
 
@@ -274,13 +304,13 @@ class Intake:
             except OSError as error:
                 failed[seen] = error
             else:
-                moved += [] if lying is None else [lying]
+                moved += [] if lying is None else [noted(self.at.hospital, lying)]
         # Below done/, only files that were noted are ever removed.
         self._exams.originals.note(moved, self._clock.now())
         return failed
 
     def _name(self, seen: Seen) -> str:
-        return originals.name_of(self._folder, seen.path)
+        return stem_of(self.at.hospital, originals.name_of(self._folder, seen.path))
 
     # -- reading again
 
@@ -293,11 +323,29 @@ class Intake:
                     data = self._reports.read(case.places[version.document])
                     if not intact(data, case.proofs.get(version.document, Proof())):
                         continue
-                    key = self._exam_reader.key(self._exam_reader.read(data), case.hospital, case.branch)
+                    reader = self._exam_reader.of(case.hospital)
+                    key = reader.key(reader.read(data), case.hospital, case.branch)
                 except (InvalidData, OSError):
                     continue  # the exam's evaluation reports it; the others must not wait for it
                 if self._exams.documents.restate(version.document, key, *reported(key)):
                     self._exams.request_evaluation([exam], self._clock.now())
+
+    def refile(self) -> None:
+        """File the exams of no registered hospital again: theirs may be registered by now."""
+        for exam in self._exams.of_hospital(UNREGISTERED):
+            case = self._exams.case(exam)
+            try:
+                keys = [
+                    self._exam_reader.stored(self._reports.read(case.places[one.document]), one.stem)[1]
+                    for one in case.jsons
+                ]
+            except (InvalidData, OSError):
+                continue  # it stays as it is, held
+            named = {(key.hospital, key.branch, key.exam_id) for key in keys}
+            if len(named) == 1 and keys[0].hospital != UNREGISTERED:
+                with self._filing:
+                    if self._exams.refile(exam, *named.pop()):
+                        self._exams.request_evaluation([exam], self._clock.now())
 
     def read_again(self) -> None:
         """Read the PDFs a second time whose text could not be read in its processor time a minute ago or before."""
@@ -330,5 +378,6 @@ def _source(document: ReadDocument) -> Mapping[str, object]:
     read = document.text if document.words is not None and document.text is not None else PdfText(unread=True)
     text = None if read.unread else read.text
     return note(
-        document.stem, document.digest, document.file_time, checksum=document.checksum, text=text, made=read.made
-    )
+        document.stem, document.digest, document.file_time, checksum=document.checksum, text=text, made=read.made,
+        hospital="" if document.key is None else document.key.hospital,
+    )  # fmt: skip

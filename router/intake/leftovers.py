@@ -10,12 +10,24 @@ from datetime import timedelta
 
 from router.alarms import Alarm
 from router.catalogue.exams.exams import Exams
-from router.catalogue.exams.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKind, FolderFile, Lying, Partner
+from router.catalogue.exams.files import (
+    ALARMS,
+    MOST,
+    OF_STUDY,
+    SEVERAL,
+    FileKind,
+    FolderFile,
+    Lying,
+    Part,
+    Partner,
+)
 from router.clock import Clock
+from router.config.folders import SOLE, DropFolder, drop_folders
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind
-from router.intake.document import branch_named
-from router.intake.numbered import bearers
+from router.intake.document import branch_of_file
+from router.intake.numbered import bearers, registry_of
+from router.intake.origin import origin_of, prefix_of, stem_of
 from router.matching.report_pdf.near_names import Difference, differences, near_key
 from router.reports.folder import originals
 from router.reports.folder.directory import opened
@@ -33,14 +45,16 @@ _ENDED = {
 
 
 class Leftovers:
-    """Called by the one thread that takes files. `fence` raises where another node takes files by now."""
+    """Called by the one thread that takes files of the drop folder `at`. `fence` raises where another node takes them.
+
+    Those of the common folder list what came otherwise, too.
+    """
 
     def __init__(
-        self, config: Config, exams: Exams, *, quarantine: Quarantine, bus: EventBus, clock: Clock,
+        self, config: Config, exams: Exams, at: DropFolder, *, quarantine: Quarantine, bus: EventBus, clock: Clock,
         fence: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._config = config
-        self._folder = config.reports.folder
+        self._at, self._folder = at, at.path
         self._exams = exams
         self._quarantine = quarantine
         self._bus = bus
@@ -51,14 +65,19 @@ class Leftovers:
         self._look_at = float("-inf")
         self._after = 0
         self._alarmed: set[int] = set()
+        self.reconfigure(config)
 
     def reconfigure(self, config: Config) -> None:
         """Use this configuration from now on; the folder stays."""
         self._config = config
+        own = [prefix_of(one.hospital) for one in drop_folders(config) if one.hospital]
+        self._part = Part(prefix_of(self._at.hospital)) if self._at.hospital else Part(without=tuple(own))
+        # In a shared folder nobody knows whose a file is: the common keys count.
+        self._keys = (config.for_hospital(self._at.hospital) if self._at.hospital is not None else None) or config
 
     def any(self) -> bool:
         """Whether any file is listed: then something lay in the folder."""
-        return self._exams.files.any()
+        return self._exams.files.any(self._part)
 
     # -- refused files
 
@@ -109,7 +128,7 @@ class Leftovers:
                 self._keep(found, others or frozenset())
         if found is not None:
             self._look_for_refused()
-        self._others, self._look_at = others, now + self._config.reports.rescan.total_seconds()
+        self._others, self._look_at = others, now + self._at.rescan.total_seconds()
 
     def look_soon(self) -> None:
         """Look at the next call: something was taken or refused."""
@@ -121,14 +140,15 @@ class Leftovers:
         now, at = self._clock.monotonic(), self._clock.now().timestamp()
         self._since = {one: self._since.get(one, now) for one in here}
         for one, since in self._since.items():
-            patience = _UNFINISHED if one.kind is OtherKind.TEMPORARY else self._config.reports.settle
+            patience = _UNFINISHED if one.kind is OtherKind.TEMPORARY else self._at.settle
             if max(now - since, at - one.mtime / 1e9) >= patience.total_seconds():
                 yield one
 
     def _keep(self, found: Listing, others: Collection[Other]) -> None:
         now = self._clock.now()
         lying = [self._lying(one) for one in sorted(others, key=lambda one: str(one.path))]
-        lacking = self._exams.files.lacking({near_key(one.path) for one in lying})
+        near_by = self._exams.files.lacking({near_key(one.path) for one in lying})
+        lacking = [one for one in near_by if self._is_ours(one.stem)]
         # A JSON without PDF goes before a PDF without JSON.
         partners = {one.key: one for one in sorted(lacking, key=lambda one: one.exam is not None)}
         near = [*self._near_pdfs(), *self._near_others(lying, partners)]
@@ -138,13 +158,13 @@ class Leftovers:
             for one in lying if one.path not in paths
         ]  # fmt: skip
         beyond = sum(found.counted.values()) - len(found.others)
-        self._exams.files.keep(FileKind.NEAR, near[:MOST], len(near), now)
-        self._exams.files.keep(FileKind.OTHER, rest, len(rest) + beyond, now)
+        self._exams.files.keep(FileKind.NEAR, near[:MOST], len(near), now, self._part)
+        self._exams.files.keep(FileKind.OTHER, rest, len(rest) + beyond, now, self._part)
 
     def _lying(self, one: Other) -> Lying:
-        path = originals.name_of(self._folder, one.path)
+        path = stem_of(self._at.hospital, originals.name_of(self._folder, one.path))
         return Lying(
-            kind=FileKind.OTHER, path=path, why=one.kind, branch=branch_named(self._config.own, path),
+            kind=FileKind.OTHER, path=path, why=one.kind, branch=branch_of_file(self._config, path),
             mark=f"{one.size} {one.mtime}",
         )  # fmt: skip
 
@@ -152,7 +172,9 @@ class Leftovers:
 
     def _near_pdfs(self) -> Iterator[Lying]:
         best: dict[int, tuple[str, Partner]] = {}
-        for document, stem, partner in self._exams.files.near_pdfs(MOST):
+        for document, stem, partner in self._exams.files.near_pdfs(MOST, self._part):
+            if not self._is_ours(partner.stem):
+                continue
             former = best.get(document)
             if former is None or (partner.lacks and not former[1].lacks):
                 best[document] = stem, partner
@@ -160,7 +182,7 @@ class Leftovers:
             path, found = pdf_name(stem), differences(stem, partner.stem)
             yield Lying(
                 kind=FileKind.NEAR, path=path, why=_codes(found), text=", ".join(found), near=partner.name,
-                branch=branch_named(self._config.own, path), exam=partner.exam, document=document,
+                branch=branch_of_file(self._config, path), exam=partner.exam, document=document,
                 mark=str(document),
             )  # fmt: skip
 
@@ -174,21 +196,26 @@ class Leftovers:
                 one, kind=FileKind.NEAR, why=_codes(found), text=", ".join(found), near=partner.name, exam=partner.exam
             )
 
+    def _is_ours(self, stem: str) -> bool:
+        """Whether what is kept under a name came by this folder's way: only such names are compared."""
+        return self._at.hospital == SOLE or origin_of(stem)[0] == self._at.hospital
+
     # -- PDFs that no exam claims
 
     def _look_for_unclaimed(self) -> None:
-        now, within = self._clock.now(), self._config.reports.pair_within
+        now, within, part = self._clock.now(), self._keys.reports.pair_within, self._part
         oldest = now - self._config.retention.unmatched
-        self._end(self._exams.files.claimed(), "has its exam, or is no longer here")
-        self._end(self._exams.files.outlasted(oldest), "has waited as long as [retention] unmatched says")
-        late = self._exams.files.unclaimed(oldest, now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE)
+        self._end(self._exams.files.claimed(part), "has its exam, or is no longer here")
+        self._end(self._exams.files.outlasted(oldest, part), "has waited as long as [retention] unmatched says")
+        late = self._exams.files.unclaimed(oldest, now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE, part)
         for document, stem in late:
-            path, exams = pdf_name(stem), [f"e{one.exam}" for one in bearers(self._exams, self._config.own, stem)]
+            path, having = pdf_name(stem), bearers(self._exams, registry_of(self._config), stem)
+            exams = [f"e{one.exam}" for one in having]
             several = len(exams) > 1
             lying = Lying(
                 kind=FileKind.UNCLAIMED, path=path, why=SEVERAL if several else "no-json",
                 text=", ".join(exams) if several else "no exam JSON has claimed it",
-                branch=branch_named(self._config.own, path), document=document, mark=str(document),
+                branch=branch_of_file(self._config, path), document=document, mark=str(document),
             )  # fmt: skip
             listed, _ = self._exams.files.enter(lying, now)
             self._raise(listed)
@@ -197,7 +224,7 @@ class Leftovers:
 
     def _look_for_refused(self) -> None:
         """A page of them at each look, so that a folder full of them costs no time."""
-        page = self._exams.files.listed(FileKind.REJECTED, self._after, _AT_ONCE)
+        page = self._exams.files.listed(FileKind.REJECTED, self._after, _AT_ONCE, self._part)
         self._after = page[-1].id if len(page) == _AT_ONCE else 0
         if not page:
             return

@@ -4,7 +4,7 @@ Pure: a snapshot of the rows that the document concerns comes in, the rows to wr
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,10 +12,12 @@ from router.catalogue.exams.documents import UnreadPdf, json_version
 from router.catalogue.exams.exam_rows import Description, description
 from router.catalogue.exams.filing import Binding, Filing
 from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, PdfSnapshot, WaitingPdf
-from router.config.sections import Hospital
+from router.config.folders import drop_folders
+from router.config.sections import Config
 from router.exam.key import ExamKey
 from router.intake.document import ReadDocument, study_named
-from router.intake.numbered import number_word, of_folder
+from router.intake.numbered import Registry, number_word, of_folder, of_one_hospital
+from router.intake.origin import may_be_of, origin_of
 from router.matching.exam.versions import successive
 from router.matching.report_pdf.naming import Bearer, bearer, identifiers, number_of
 
@@ -29,35 +31,42 @@ _THIS = 0  # stands for the exam at hand, which may have no number yet
 
 
 class Names:
-    """Names of files, read by the pattern of [reports] name_pattern ("": none)."""
+    """Names of files, read by the pattern of [reports] name_pattern ("": none), `own` by hospitals' own patterns."""
 
-    def __init__(self, pattern: str) -> None:
-        self._pattern = re.compile(pattern) if pattern else None
-        self._groups = _GROUPS & set(self._pattern.groupindex) if self._pattern else frozenset()
+    def __init__(self, pattern: str, own: Mapping[str, str] | None = None) -> None:
+        patterns = [(None, pattern), *(own or {}).items()]
+        self._patterns = {hospital: re.compile(written) for hospital, written in patterns if written}
+
+    @classmethod
+    def by(cls, config: Config) -> "Names":
+        """The patterns of a configuration."""
+        common, *own = drop_folders(config)
+        return cls(common.pattern, {one.hospital: one.pattern for one in own if one.hospital})
 
     @property
     def patterned(self) -> bool:
         """Whether a pattern is configured."""
-        return self._pattern is not None
+        return bool(self._patterns)
 
     @property
     def study(self) -> bool:
-        """Whether the pattern finds a study's UID."""
-        return "study_uid" in self._groups
+        """Whether a pattern finds a study's UID."""
+        return any("study_uid" in pattern.groupindex for pattern in self._patterns.values())
 
     def of(self, stem: str) -> dict[str, str]:
         """The names of an exam or a study that a file name holds, by kind."""
         if study := study_named(stem):
             return study
-        found = self._pattern.search(stem.rpartition("/")[2]) if self._pattern else None
-        return {group: found[group] for group in self._groups if found[group]} if found else {}
+        pattern = self._patterns.get(origin_of(stem)[0])
+        found = pattern.search(stem.rpartition("/")[2]) if pattern else None
+        return {group: text for group, text in found.groupdict().items() if text and group in _GROUPS} if found else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Names are read by `names`; a branch of the hospital has a folder of its own."""
+    """Names are read by `names`; a branch of a registered hospital may have a folder of its own."""
 
-    hospital: Hospital
+    registry: Registry
     names: Names
 
 
@@ -148,34 +157,38 @@ class _Claims:
         self._exam = exam
         self.binds: list[Binding] = []
         self.evaluates: set[int] = set()
+        of_another = found.hospitals - {exam.key.hospital}
         for pdf in found.of_name:
             if pdf.owner is None:
-                self._bind(pdf, BY_NAME)
-            elif not self._exam.own & pdf.said:
+                if not of_another:  # else a person says whose it is
+                    self._bind(pdf, BY_NAME)
+            elif pdf.owner_hospital != exam.key.hospital or not self._exam.own & pdf.said:
                 self.evaluates.add(pdf.owner)  # its file name has served another exam by now
             elif not pdf.said & pdf.owner_words:
                 self._bind(pdf, TAKEN_OVER)
         for pdf, names, others in found.of_pattern:
             mine = {kind: [_THIS] if exam.has(kind, name) else [] for kind, name in names.items()}
             having = {kind: [*exams, *mine[kind]] for kind, exams in others.items()}
-            if self._is_free(pdf) and the_one(having) == _THIS:
+            if self._may_have(pdf) and the_one(having) == _THIS:
                 self._bind(pdf, BY_PATTERN)
         for pdf in found.of_number:
-            if self._is_free(pdf) and not pdf.owner_by_name:
+            if self._may_have(pdf) and not pdf.owner_by_name:
                 self._claim_number(pdf, found, rules)
 
     def _claim_number(self, pdf: WaitingPdf, found: JsonSnapshot, rules: Rules) -> None:
         chosen, number = None, number_of(pdf.stem)
         if not rules.names.of(pdf.stem):  # else a configured pattern reads the name
             having = [*found.bearers.get(number, ()), *self._exam.as_bearer(number)]
-            chosen = bearer(number, pdf.said, of_folder(rules.hospital, pdf.stem, having))
-        if chosen == _THIS:
+            chosen = bearer(number, pdf.said, of_one_hospital(of_folder(rules.registry, pdf.stem, having)))
+        if chosen == _THIS and (pdf.owner is None or pdf.owner_hospital == self._exam.key.hospital):
             self._bind(pdf, BY_NUMBER if pdf.owner is None else TAKEN_OVER)
         elif pdf.owner is not None:
             self.evaluates.add(pdf.owner)  # another exam has the number by which it has come there
 
-    def _is_free(self, pdf: WaitingPdf) -> bool:
-        return pdf.document not in {binding.pdf.document for binding in self.binds}
+    def _may_have(self, pdf: WaitingPdf) -> bool:
+        """Whether it came by a way of the exam's hospital, and is not the exam's already."""
+        is_free = pdf.document not in {binding.pdf.document for binding in self.binds}
+        return is_free and may_be_of(pdf.stem, self._exam.key.hospital)
 
     def _bind(self, pdf: WaitingPdf, how: str) -> None:
         self.binds.append(Binding(pdf=pdf, how=how, named=pdf.said & self._exam.own))
@@ -188,7 +201,7 @@ def pdf_filing(
     found: PdfSnapshot, document: ReadDocument, rules: Rules, now: datetime, message: int | None = None
 ) -> Filing:  # fmt: skip
     """The rows of a PDF; `message` is the JSON (a document's id) that came in one message with it."""
-    if found.lost is not None:
+    if found.lost is not None and origin_of(found.lost.stem)[0] == origin_of(document.stem)[0]:
         return Filing(restores=found.lost, checksum=document.checksum)
     exam = _exam_of(found, document, rules)
     if found.seen or (found.waits if exam is None else exam.latest == document.digest):
@@ -203,12 +216,13 @@ def _exam_of(found: PdfSnapshot, document: ReadDocument, rules: Rules) -> Candid
     """The exam of a PDF: of the JSON under its name, else the one that its name names, or whose number it is.
 
     Where its name brought JSONs of several exams, the one that its text names, else the last one. The PDF of an HL7
-    message is of the message's exam; that of a study waits for the study's.
+    message is of the message's exam; that of a study waits for the study's. None where exams of several hospitals are
+    found: a person says whose it is.
     """
-    if document.of_study:
-        return None
-    if document.owner is not None:
+    if document.of_study or document.owner is not None:
         return found.owner
+    if len({one.hospital for one in found.of_name}) > 1:
+        return None
     if len(found.of_name) > 1 and document.words:
         said = document.words
         return next((one for one in found.of_name if said & one.own), found.of_name[0])
@@ -216,19 +230,26 @@ def _exam_of(found: PdfSnapshot, document: ReadDocument, rules: Rules) -> Candid
         return found.of_name[0]
     if rules.names.of(document.stem):
         return next((exams[0] for exams in found.named.values() if len(exams) == 1), None)
-    having = of_folder(rules.hospital, document.stem, [one for one, _ in found.bearers])
-    chosen = bearer(number_of(document.stem), document.words or frozenset(), having)
+    having = of_folder(rules.registry, document.stem, [one for one, _ in found.bearers])
+    chosen = bearer(number_of(document.stem), document.words or frozenset(), of_one_hospital(having))
     return next(
         (Candidate(exam=one.exam, own=one.own, latest=latest) for one, latest in found.bearers if one.exam == chosen),
         None,
     )
 
 
-def study_filings(waiting: Iterable[tuple[WaitingPdf, Sequence[Candidate]]]) -> list[Filing]:
-    """The PDFs that wait by their study and whose exam is known: of several exams, the one that the text names."""
+def study_filings(
+    waiting: Iterable[tuple[WaitingPdf, Sequence[Candidate]]], takes: Callable[[str], bool] = lambda _: True
+) -> list[Filing]:  # fmt: skip
+    """The PDFs that wait by their study and whose exam is known: of several exams, the one that the text names.
+
+    `takes`: whether a hospital's reports come so ([reports] encapsulated_pdf).
+    """
     filings = []
-    for pdf, exams in waiting:
-        chosen = [one for one in exams if len(exams) == 1 or pdf.said & one.own]
+    for pdf, found in waiting:
+        exams = [one for one in found if takes(one.hospital)]
+        of_one = len({one.hospital for one in exams}) == 1  # else a person says whose it is
+        chosen = [one for one in exams if of_one and (len(exams) == 1 or pdf.said & one.own)]
         if len(chosen) == 1:
             binding = Binding(pdf=pdf, how=BY_STUDY, named=pdf.said & chosen[0].own)
             filings.append(Filing(exam=chosen[0].exam, binds=[binding]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from router.alarms import Alarm
 from router.clock import Clock
-from router.config.sections import Reports as ReportsConfig
+from router.config.folders import DropFolder
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.intake.intake import Intake
@@ -24,13 +24,13 @@ _LONGEST_LOOK = 120.0  # seconds; a share over a slow line lists some ten thousa
 
 
 class Pickup:
-    """The loop step of the drop folder. `known` says whether anything was ever taken from it."""
+    """The loop step of the drop folder of an intake. `known` says whether anything was ever taken from it."""
 
-    def __init__(self, config: ReportsConfig, intake: Intake, bus: EventBus, clock: Clock, *, known: bool) -> None:
-        self._folder: Path = config.folder
-        self._keeps = config.on_pickup == "keep"
-        self._settle = config.settle.total_seconds()
-        self._rescan = config.rescan.total_seconds()
+    def __init__(self, intake: Intake, bus: EventBus, clock: Clock, *, known: bool) -> None:
+        self.at = at = intake.at
+        self._folder, self._keeps = at.path, at.keeps
+        self._settle = at.settle.total_seconds()
+        self._rescan = at.rescan.total_seconds()
         self._intake = intake
         self._bus = bus
         self._clock = clock
@@ -44,7 +44,13 @@ class Pickup:
         self._filled = known or intake.leftovers.any()
         self._stopping = False
         self.idle = False  # all that lies there was dealt with when it was last looked at
-        self.watch = Watch(config.folder)
+        self.watch = Watch(at.path)
+
+    def use(self, at: DropFolder) -> None:
+        """Leave out other folders inside it from the next scan on, and look at it at all, as `at` says; it is the same
+        folder.
+        """
+        self.at = at
 
     @property
     def trouble(self) -> str:
@@ -61,8 +67,9 @@ class Pickup:
 
     def step(self) -> float:
         """Scan once and take what has settled; seconds until the next scan."""
-        found = self._look()
+        found = self._look() if self.at.used else None
         if found is None:
+            self.idle = not self.at.used
             self._intake.leftovers.look(None)
             return self._rescan
         ripe = self._settling.settled(found.files, self._clock.monotonic())
@@ -82,7 +89,7 @@ class Pickup:
         """The files that lie there; None while the share is gone: the folder is empty, and was not before."""
         self._looking = self._clock.monotonic()
         try:
-            found = scan(self._folder)
+            found = scan(self._folder, self.at.without)
         except OSError as error:
             self._say_gone(f"the drop folder does not answer: {error.strerror}")
             return None
@@ -179,7 +186,7 @@ class Pickup:
             self._record(Kind.CLEARED, alarm, text)
 
     def _record(self, kind: Kind, alarm: Alarm, text: str) -> None:
-        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject="drop folder"))
+        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=self.at.name))
 
 
 class _Progress:

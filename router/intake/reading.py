@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from router.clock import Clock
+from router.config.folders import SOLE, DropFolder
 from router.config.sections import Config
 from router.errors import InvalidData
-from router.intake.document import ReadDocument, branch_named, digest_of
-from router.intake.exam_reader import ExamReader
+from router.intake.document import ReadDocument, digest_of
+from router.intake.exam_reader import ExamReader, Opened
+from router.intake.origin import stem_of
 from router.matching.report_pdf.naming import words
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
@@ -43,14 +45,6 @@ class ReadBatch:
         return frozenset(document.seen for document in self.documents if document.seen is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """Content of a file before its PDF is looked at. `document` is None for a PDF."""
-
-    document: Mapping[str, object] | None
-    pdf: bytes | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Origin:
     """Origin of bytes: a file, or None; their form, name and time."""
@@ -62,14 +56,15 @@ class _Origin:
 
 
 class DocumentReader:
-    """Reads one batch while another one is filed."""
+    """Reads one batch of the drop folder `at` while another one is filed."""
 
     def __init__(
-        self, config: Config, exam_reader: ExamReader, *, incoming: Incoming, clock: Clock, readers: Readers
+        self, config: Config, exam_reader: ExamReader, at: DropFolder, *, incoming: Incoming, clock: Clock,
+        readers: Readers,
     ) -> None:  # fmt: skip
         self._config = config
         self._exam_reader = exam_reader
-        self._folder = config.reports.folder
+        self._at, self._folder = at, at.path
         self._incoming = incoming
         self._clock = clock
         self._readers = readers
@@ -87,10 +82,10 @@ class DocumentReader:
         """Read and check the files of a batch."""
         data, invalid, unreadable = self._bytes(files)
         changed = tuple(seen for seen in files if not (seen in data or seen in invalid or seen in unreadable))
-        opened: dict[Seen, _Opened] = {}
+        opened: dict[Seen, bytes | Opened] = {}
         for seen, content in data.items():
             with self._incoming.dropped.at(self._attempt(seen)):
-                found = _or_fault(self._open, form_of(seen), content)
+                found = _or_fault(self._open, form_of(seen), content, self._at.hospital)
             if isinstance(found, InvalidData):
                 invalid[seen] = found
             else:
@@ -106,21 +101,29 @@ class DocumentReader:
                 documents += read
         return ReadBatch(tuple(documents), invalid, unreadable, changed)
 
-    def message(self, data: bytes) -> list[ReadDocument]:
-        """Read an HL7 message that is no file; InvalidData when it is none."""
+    def message(self, data: bytes, port: str | None = SOLE) -> list[ReadDocument]:
+        """Read an HL7 message that is no file; `port` as of Hl7Port; InvalidData when it is none.
+
+        On a shared port the sending facility (MSH-4) may tell the hospital. The message has its name then, as one that
+        came by a port of that hospital.
+        """
         with self._opening:
-            opened = _or_fault(self._open, "hl7", data)
+            opened = _or_fault(self._exam_reader.open_message, data, port)
         if isinstance(opened, InvalidData):
             raise opened
         (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else (PdfText(),)
-        key = self._exam_reader.key(opened.document or {}, self._config.own.name, self._config.own.HospitalBranchCode)
-        origin = _Origin(seen=None, form="hl7", stem=f"mllp/{key.branch}/{key.exam_id}", at=self._clock.now())
+        way = opened.sender if port is None else port
+        key = self._exam_reader.key_in(opened.document, opened.hospital, stem_of(way, ""))
+        # By the constants of the message alone: the names of two hospitals' exams differ all the same.
+        told = [opened.hospital] if way is None and opened.hospital else []
+        stem = stem_of(way, "/".join(("mllp", *told, key.branch, key.exam_id)))
+        origin = _Origin(seen=None, form="hl7", stem=stem, at=self._clock.now())
         return self._documents(origin, data, opened, text)
 
     def pdf(self, stem: str, data: bytes, at: datetime) -> list[ReadDocument]:
         """Read a PDF under this name; InvalidData when it is none."""
         (text,) = self._readers.read([data])
-        return self._documents(_Origin(seen=None, form="pdf", stem=stem, at=at), data, _Opened(None, data), text)
+        return self._documents(_Origin(seen=None, form="pdf", stem=stem, at=at), data, data, text)
 
     def text(self, data: bytes) -> PdfText | InvalidData:
         """Read the text of a PDF."""
@@ -154,45 +157,45 @@ class DocumentReader:
 
     def _attempt(self, seen: Seen) -> Path:
         """The name under which attempts at the file, as it is, are counted; its own may be long, and a patient's."""
-        path = os.fsencode(seen.path.relative_to(self._folder))
+        path = os.fsencode(stem_of(self._at.hospital, os.fspath(seen.path.relative_to(self._folder))))
         return Path(hashlib.sha256(path + f"\0{seen.size}\0{seen.mtime}".encode()).hexdigest()[:32])
 
     def _origin(self, seen: Seen) -> _Origin:
         stem, at = originals.stem_of(self._folder, seen.path), originals.file_time(seen, self._clock.now())
-        return _Origin(seen=seen, form=form_of(seen), stem=stem, at=at)
+        return _Origin(seen=seen, form=form_of(seen), stem=stem_of(self._at.hospital, stem), at=at)
 
-    def _open(self, form: str, data: bytes) -> _Opened:
+    def _open(self, form: str, data: bytes, origin: str | None) -> bytes | Opened:
+        """A PDF as it is, anything else as it reads."""
         if form == "pdf":
-            return _Opened(None, data)
-        if form == "hl7":
-            message = self._exam_reader.message(data)
-            return _Opened(self._exam_reader.mapped(message), message.pdf())
-        return _Opened(self._exam_reader.read(data), None)
+            return data
+        return (self._exam_reader.open_message if form == "hl7" else self._exam_reader.open)(data, origin)
 
-    def _texts(self, opened: Mapping[Seen, _Opened]) -> dict[Seen, PdfText | InvalidData]:
-        pdfs = {seen: found.pdf for seen, found in opened.items() if found.pdf is not None}
+    def _texts(self, opened: Mapping[Seen, bytes | Opened]) -> dict[Seen, PdfText | InvalidData]:
+        found = {seen: one.pdf if isinstance(one, Opened) else one for seen, one in opened.items()}
+        pdfs = {seen: data for seen, data in found.items() if data is not None}
         return dict(zip(pdfs, self._readers.read(list(pdfs.values())), strict=True)) if pdfs else {}
 
     def _documents(
-        self, origin: _Origin, data: bytes, opened: _Opened, text: PdfText | InvalidData
+        self, origin: _Origin, data: bytes, opened: bytes | Opened, text: PdfText | InvalidData
     ) -> list[ReadDocument]:  # fmt: skip
         """The exam JSON that a file holds, then its PDF."""
-        found, key = [], None
-        if opened.document is not None:
-            key = self._exam_reader.key(
-                opened.document, self._config.own.name, branch_named(self._config.own, origin.stem)
-            )
+        found, key, pdf_data = list[ReadDocument](), None, opened if isinstance(opened, bytes) else opened.pdf
+        hospital = self._at.hospital
+        if isinstance(opened, Opened):
+            hospital = opened.hospital
+            key = self._exam_reader.key_in(opened.document, hospital, origin.stem)
             found.append(ReadDocument(
                 seen=origin.seen, form=origin.form, stem=origin.stem, data=data,
                 digest=digest_of(data, opened.document), file_time=origin.at, key=key,
             ))  # fmt: skip
-        if opened.pdf is not None:
+        if pdf_data is not None:
             if isinstance(text, InvalidData):
                 raise text
+            config = (self._config.for_hospital(hospital) if hospital is not None else None) or self._config
             found.append(ReadDocument(
-                seen=origin.seen, form="pdf", stem=origin.stem, data=opened.pdf,
-                digest=hashlib.sha256(opened.pdf).hexdigest(), file_time=origin.at,
-                words=words(text.text) if self._config.reports.pdf_text_check else None, owner=key, text=text,
+                seen=origin.seen, form="pdf", stem=origin.stem, data=pdf_data,
+                digest=hashlib.sha256(pdf_data).hexdigest(), file_time=origin.at,
+                words=words(text.text) if config.reports.pdf_text_check else None, owner=key, text=text,
             ))  # fmt: skip
         return found
 

@@ -1,12 +1,14 @@
 """Report PDFs needed again after their copies were removed: from their HL7 message, from done/ or the drop folder."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from router.catalogue.exams.originals import Missed, Originals
+from router.config.folders import SOLE, DropFolder
 from router.errors import InvalidData
+from router.intake.origin import located, origin_of, stem_of
 from router.reports.folder import originals
 from router.reports.folder.directory import opened
 from router.reports.folder.settle import Seen
@@ -17,12 +19,15 @@ _SAME_NAMES = 20  # of one name in done/
 
 
 class Recovery:
-    """Each PDF is looked for once. `pdf_of` gives the PDF in an HL7 message."""
+    """Each PDF of the drop folder `at` is looked for once, that of a message with the common folder's.
+
+    `pdf_of` gives the PDF in an HL7 message.
+    """
 
     def __init__(
-        self, folder: Path, originals: Originals, reports: Reports, pdf_of: Callable[[bytes], bytes | None]
+        self, at: DropFolder, originals: Originals, reports: Reports, pdf_of: Callable[[bytes], bytes | None]
     ) -> None:  # fmt: skip
-        self._folder = folder
+        self._at, self._folder = at, at.path
         self._originals = originals
         self._reports = reports
         self._pdf_of = pdf_of
@@ -31,7 +36,7 @@ class Recovery:
     def found(self) -> Iterator[tuple[Missed, bytes]]:
         """The PDFs that are still somewhere, with their bytes."""
         for missed in self._originals.missed():
-            if (mark := (missed.document, missed.purged)) in self._tried:
+            if (mark := (missed.document, missed.purged)) in self._tried or not self._is_ours(missed):
                 continue
             try:
                 data = next((data for data in self._candidates(missed) if _is(missed, data)), None)
@@ -41,16 +46,31 @@ class Recovery:
             if data is not None:
                 yield missed, data
 
+    def _is_ours(self, missed: Missed) -> bool:
+        return not self._at.hospital if missed.message else self._place(missed.stem) is not None
+
+    def _place(self, name: str) -> str | None:
+        """The name below this folder of what is kept under a name; None where it came by another way."""
+        if self._at.hospital == SOLE:
+            return name
+        hospital, own = origin_of(name)
+        return own if hospital == self._at.hospital else None
+
     def _candidates(self, missed: Missed) -> Iterator[bytes | None]:
         if missed.message:
             with suppress(InvalidData, FileNotFoundError):
                 yield self._pdf_of(self._reports.read(missed.message))
             return
         for path, size, mtime in self._originals.staying(missed.digest):
-            yield originals.read_still(self._folder, Seen(self._folder / path, size, mtime))
+            if (own := self._place(path)) is not None:
+                yield originals.read_still(self._folder, Seen(self._folder / own, size, mtime))
+        places = [(self._noted(home), place) for home, place in _places(self._place(missed.stem) or "")]
         with opened(self._folder) as top:
-            for lying in self._originals.lying(_places(missed.stem)):
-                yield originals.read_aside(top, lying)
+            for lying in self._originals.lying(places):
+                yield originals.read_aside(top, lying if self._at.hospital == SOLE else located(lying)[1])
+
+    def _noted(self, home: bytes) -> bytes:
+        return os.fsencode(stem_of(self._at.hospital, os.fsdecode(home)))
 
 
 def _is(missed: Missed, data: bytes | None) -> bool:

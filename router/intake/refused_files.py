@@ -8,11 +8,13 @@ from pathlib import Path
 from router.catalogue.exams.exams import Exams
 from router.catalogue.exams.files import FileKind, FolderFiles, Lying
 from router.clock import Clock
+from router.config.folders import DropFolder
 from router.config.sections import Config
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
-from router.intake.document import branch_named
+from router.intake.document import branch_of_file
 from router.intake.leftovers import Leftovers
+from router.intake.origin import noted, stem_of
 from router.intake.pairing import Names, the_one
 from router.intake.reading import POISON, form_of
 from router.matching.report_pdf.naming import words
@@ -27,16 +29,15 @@ _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被
 
 
 class RefusedFiles:
-    """Refuses files; where originals stay in the drop folder, a copy goes into quarantine."""
+    """Refuses files of the drop folder `at`; where originals stay there, a copy goes into quarantine."""
 
     def __init__(
-        self, config: Config, exams: Exams, *, quarantine: Quarantine, leftovers: Leftovers, bus: EventBus,
-        clock: Clock,
+        self, config: Config, exams: Exams, at: DropFolder, *, quarantine: Quarantine, leftovers: Leftovers,
+        bus: EventBus, clock: Clock,
     ) -> None:  # fmt: skip
-        self._config = config
-        self._folder = config.reports.folder
-        self._keeps = config.reports.on_pickup == "keep"
-        self._names = Names(config.reports.name_pattern or "")
+        self._at = at
+        self._folder, self._keeps = at.path, at.keeps
+        self.reconfigure(config)
         self._exams = exams
         self._quarantine = quarantine
         self._leftovers = leftovers
@@ -44,8 +45,8 @@ class RefusedFiles:
         self._clock = clock
 
     def reconfigure(self, config: Config) -> None:
-        """Go by this configuration from the next file on; folder and pattern stay."""
-        self._config = config
+        """Go by this configuration from the next file on; the folder stays."""
+        self._config, self._names = config, Names.by(config)
 
     def refuse(self, seen: Seen, error: InvalidData) -> bool:
         """Set a file aside with the reason; False where it has changed, to be read again. OSError when it cannot be."""
@@ -97,7 +98,7 @@ class RefusedFiles:
         if moved:
             with self._exams.transaction():
                 # Below rejected/, only files that were noted are ever removed.
-                self._exams.originals.note(moved, self._clock.now())
+                self._exams.originals.note([noted(self._at.hospital, one) for one in moved], self._clock.now())
                 self._leftovers.refused(replace(lying, place=moved[0]))
         return moved
 
@@ -111,28 +112,31 @@ class RefusedFiles:
         return True
 
     def _lying(self, seen: Seen, error: InvalidData) -> Lying:
-        name, stem = originals.name_of(self._folder, seen.path), originals.stem_of(self._folder, seen.path)
+        name = stem_of(self._at.hospital, originals.name_of(self._folder, seen.path))
+        stem = stem_of(self._at.hospital, originals.stem_of(self._folder, seen.path))
+        within = self._at.hospital or None
         why = str(error.fields.get("why", form_of(seen)))
         text = "" if why == POISON else _beginning(self._folder, seen)
-        named = the_one(self._exams.named_by(self._names.of(stem)))
+        named = the_one(self._exams.named_by(self._names.of(stem), within=within))
         return Lying(
             kind=FileKind.REJECTED, path=name, why=why, text=error.message,
-            exam=_exam_of(self._exams.files, stem, named, text), branch=branch_named(self._config.own, name),
+            exam=_exam_of(self._exams.files, stem, named, text, within), branch=branch_of_file(self._config, name),
             mark=self._clock.now().isoformat(),
         )  # fmt: skip
 
 
-def _exam_of(files: FolderFiles, stem: str, named: int | None, text: str) -> int | None:
+def _exam_of(files: FolderFiles, stem: str, named: int | None, text: str, within: str | None) -> int | None:
     """The exam that the file seems to be of: `explain` shows the file with it, and nothing else goes by it.
 
-    The one exam by the name, by the pattern on it (`named`), by the numbers of the text, or by a near name.
+    The one exam by the name, by the pattern on it (`named`), by the numbers of the text, or by a near name; of the
+    hospital `within`, or of any.
     """
     numbers = [word for word in words(text) if any(sign.isdigit() for sign in word)]
     looks: tuple[Callable[[], list[int]], ...] = (
-        lambda: files.exams_of(stem),
+        lambda: files.exams_of(stem, within=within),
         lambda: [] if named is None else [named],
-        lambda: files.exams_named(numbers),
-        lambda: files.exams_of(stem, nearly=True),
+        lambda: files.exams_named(numbers, within),
+        lambda: files.exams_of(stem, nearly=True, within=within),
     )
     return next((found[0] for look in looks if len(found := look()) == 1), None)
 

@@ -11,7 +11,8 @@ from router.catalogue.exams.exams import Chosen, Exams, ExamSnapshot
 from router.config.sections import Config, Hospital
 from router.errors import Damaged, InvalidData
 from router.exam.key import ExamKey
-from router.intake.numbered import bearers
+from router.intake.numbered import bearers, of_one_hospital, registry_of
+from router.intake.origin import name_of, stem_of
 from router.matching.exam.versions import JsonVersion, PdfVersion, Unread, successive
 from router.matching.patient.doubt import Doubt, holding
 from router.matching.report_pdf.calibration import CARRIED, Calibration
@@ -87,15 +88,22 @@ class PaperReader:
     """Reads and weighs; `load` gives the document and the key of a version."""
 
     def __init__(self, config: Config, exams: Exams, reports: Reports, load: Load) -> None:
-        self._config = config
         self._exams = exams
         self._reports = reports
         self._load = load
+        self.reconfigure(config)
         self._sheet = Recent(self._read, lambda sheet: len(sheet.runs), _KEPT, _RUNS_KEPT)
 
     def reconfigure(self, config: Config) -> None:
         """Weigh by this configuration from the next exam on."""
-        self._config = config
+        self._config, self._registry = config, registry_of(config)
+        self._own: dict[str, Config] = {}
+
+    def _of(self, case: ExamSnapshot) -> Config:
+        """The configuration as the exam's hospital has it."""
+        if case.hospital not in self._own:
+            self._own[case.hospital] = self._config.for_hospital(case.hospital) or self._config
+        return self._own[case.hospital]
 
     @property
     def checks(self) -> int:
@@ -109,12 +117,13 @@ class PaperReader:
         if kept := self._kept(case, pdfs):
             return kept
         matter = self._matter(case, versions)
-        calibrations = {origin: self._exams.calibrations.of(origin) for origin in {self._origin(pdf) for pdf in pdfs}}
-        judged = [self._judge(matter, pdf, calibrations[self._origin(pdf)]) for pdf in pdfs]
+        sources = {self._source(case, pdf) for pdf in pdfs}
+        calibrations = {source: self._exams.calibrations.of(source) for source in sources}
+        judged = [self._judge(matter, pdf, calibrations[self._source(case, pdf)]) for pdf in pdfs]
         papers = Papers(
             taken=matter.versions, pdfs=[one.pdf for one in judged],
             evidence={one.pdf.document: one.evidence for one in judged},
-            window=self._config.reports.pair_within, strict=self.checks > 1,
+            window=self._of(case).reports.pair_within, strict=self.checks > 1,
         )  # fmt: skip
         choice = choose(papers, now)
         warnings = [f"warning ({doubt.rule}): {doubt.text}" for one in judged for doubt in one.warnings]
@@ -153,8 +162,12 @@ class PaperReader:
         texts = {one.content: runs_of_report(one.text) for one in read}
         return _Matter(case=case, key=key, versions=read, numbers=frozenset(_numbers(document)), texts=texts)
 
-    def _origin(self, pdf: PdfVersion) -> str:
-        return origin_of(self._config.own, pdf.stem)
+    def _source(self, case: ExamSnapshot, pdf: PdfVersion) -> str:
+        return source_of(self._registry.get(case.hospital), case.hospital, pdf.stem)
+
+    def _asks(self, matter: _Matter) -> bool:
+        """Whether the text of the exam's PDFs is asked whose they are."""
+        return self._of(matter.case).reports.pdf_text_check
 
     # -- what it says
 
@@ -163,8 +176,8 @@ class PaperReader:
         said = self._reading(matter, pdf, sheet, calibration)
         doubts = [] if pdf.confirmed is not None else list(self._doubts(matter, pdf, sheet, said, calibration))
         held = holding(doubts, self.checks)
-        clock = self._origin(pdf) + ("" if sheet.made else ", by its file time")
-        legible = self._config.reports.pdf_text_check and calibration.content_speaks
+        clock = self._source(matter.case, pdf) + ("" if sheet.made else ", by its file time")
+        legible = self._asks(matter) and calibration.content_speaks
         evidence = Evidence(
             contents=said.of or None, lacks=lacking(sheet.runs, matter.texts) if legible else frozenset(),
             times=_times(matter, pdf, sheet, calibration), made=sheet.made or pdf.file_time,
@@ -175,7 +188,7 @@ class PaperReader:
         return _Judged(pdf=judged, evidence=evidence, held=held, warnings=warnings)
 
     def _reading(self, matter: _Matter, pdf: PdfVersion, sheet: Sheet, calibration: Calibration) -> Reading:
-        if not self._config.reports.pdf_text_check:
+        if not self._asks(matter):
             return Reading(of=None, share=0.0, why="its text is not asked ([reports] pdf_text_check)")
         if not sheet.text:
             return Reading(of=None, share=0.0, why="no text of it is kept")
@@ -185,14 +198,17 @@ class PaperReader:
         if found.of is not None or found.share >= AGREES or not sheet.runs:
             return found
         # Findings of the exams that share the PDF's name, have it as their number, or share a study.
-        named = (one.exam for one in bearers(self._exams, self._config.own, pdf.stem))
+        named = (one.exam for one in bearers(self._exams, self._registry, pdf.stem))
         siblings = (sibling.exam for sibling in matter.case.siblings)
         others = {*self._exams.documents.exams_of_stem(pdf.stem), *named, *siblings}
-        texts = {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
+        texts = {str(exam): self._text_of(exam, matter.case.hospital) for exam in sorted(others - {matter.case.exam})}
         return reading(sheet.runs, matter.texts, texts)
 
-    def _text_of(self, exam: int) -> Runs:
+    def _text_of(self, exam: int, hospital: str) -> Runs:
+        """The findings and impression of another exam of the hospital."""
         case = self._exams.case(exam)
+        if case.hospital != hospital:  # nobody compares one hospital's report with another's
+            return frozenset()
         try:
             return frozenset().union(
                 *(runs_of_report(self._load(case, version)[1].reported) for version in successive(case.jsons)[-1:])
@@ -209,7 +225,7 @@ class PaperReader:
             yield Doubt(rule="pdf-other", text=pdf.doubt)
         elif self._is_of_several(matter, pdf):
             yield Doubt(rule="pdf-several", text=SEVERAL)
-        if not self._config.reports.pdf_text_check:
+        if not self._asks(matter):
             return
         if _is_somebody_elses(sheet.labels, matter.key):
             text = "the report PDF names another patient (under 姓名)"
@@ -226,12 +242,12 @@ class PaperReader:
         """Whether it is the exam's by a number that is its name alone, which another exam has, too."""
         if pdf.message is not None or any(version.stem == pdf.stem for version in matter.versions):
             return False
-        found = bearers(self._exams, self._config.own, pdf.stem)
+        found = bearers(self._exams, self._registry, pdf.stem)
         if len(found) < 2:  # nobody else has the number
             return False
-        asked = self._config.reports.pdf_text_check
+        asked = self._asks(matter)
         text = text_of(self._reports.source(matter.case.places[pdf.document])) if asked else ""
-        return bearer(number_of(pdf.stem), words(text or ""), found) != matter.case.exam
+        return bearer(number_of(pdf.stem), words(text or ""), of_one_hospital(found)) != matter.case.exam
 
     def _foreign_label(self, matter: _Matter, pdf: PdfVersion, sheet: Sheet, calibration: Calibration) -> str:
         """The label under which another exam's or patient's number stands; "" where none does.
@@ -246,17 +262,20 @@ class PaperReader:
         for label, numbers in by_label.items():
             if matter.numbers.isdisjoint(numbers) and (
                 calibration.labels.get(label, 0) >= CARRIED
-                or any(self._exams.pdf_names.known_number(number, matter.case.exam) for number in numbers)
+                or any(self._is_anothers(matter.case, number) for number in numbers)
             ):
                 return label
         return ""
+
+    def _is_anothers(self, case: ExamSnapshot, number: str) -> bool:
+        return self._exams.pdf_names.known_number(number, case.exam, case.hospital)
 
     # -- what it teaches
 
     def _lesson(self, matter: _Matter, choice: Choice, calibrations: Mapping[str, Calibration]) -> Lesson | None:
         """Lesson from a PDF that goes with an approved version, once."""
         pdf, version = choice.pdf, successive(matter.versions)[-1]
-        if pdf is None or pdf.learnt or not version.approved or not self._config.reports.pdf_text_check:
+        if pdf is None or pdf.learnt or not version.approved or not self._asks(matter):
             return None
         sheet = self._sheet(matter.case.places[pdf.document], pdf.unread)
         if not sheet.text:
@@ -265,17 +284,21 @@ class PaperReader:
         since = sheet.made - version.approve_time if sheet.made and version.approve_time else None
         labels = {label for label, number in sheet.labels.numbers if normal_number(number) in matter.numbers}
         return Lesson(
-            document=pdf.document, origin=self._origin(pdf), agreed=agreed,
+            document=pdf.document, origin=self._source(matter.case, pdf), agreed=agreed,
             offset=None if since is None else round(since.total_seconds()), labels=tuple(sorted(labels)),
         )  # fmt: skip
 
 
-def origin_of(hospital: Hospital, stem: str) -> str:
-    """The source of a PDF by its name: HL7, DICOM, a branch's folder, or the drop folder."""
-    if stem.startswith(("mllp/", "dicom:")):
-        return stem[: stem.index("/" if stem.startswith("mllp/") else ":")]
-    folders = (branch.folder.strip("/") for branch in hospital.branch if branch.folder)
-    return next((f"folder {folder}" for folder in folders if stem.startswith(folder + "/")), "folder")
+def source_of(hospital: Hospital | None, name: str, stem: str) -> str:
+    """The source of a hospital's PDF by its name: HL7, DICOM, a branch's folder, or the drop folder.
+
+    `name` is the hospital's name, `hospital` None where it is not registered.
+    """
+    own = name_of(stem, name)
+    if own.startswith(("mllp/", "dicom:")):
+        return stem_of(name, own[: own.index("/" if own.startswith("mllp/") else ":")])
+    folders = (branch.folder.strip("/") for branch in (hospital.branch if hospital else ()) if branch.folder)
+    return stem_of(name, next((f"folder {folder}" for folder in folders if own.startswith(folder + "/")), "folder"))
 
 
 def _to_keep(case: ExamSnapshot, choice: Choice, warnings: Sequence[str]) -> Chosen:

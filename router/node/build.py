@@ -24,6 +24,7 @@ from router.clock import Clock, SharedClock
 from router.cluster.membership import DROP_FOLDER, Membership
 from router.config.changes import stamps
 from router.config.file import ConfigFile
+from router.config.folders import DropFolder, drop_folders, hl7_ports
 from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
@@ -45,6 +46,7 @@ from router.intake.pickup import Pickup
 from router.loop import LONGEST_PAUSE, Loop, Step
 from router.node.life import Life
 from router.policy.attention import Attention
+from router.reports.pdf.reader import Readers
 from router.review.attention import look, places_of
 from router.series.classify import Rulebook
 from router.storage import Storage, open_storage
@@ -54,7 +56,7 @@ from router.text.language import N_
 from router.upkeep.backup import BackupJob
 from router.upkeep.clock_watch import ClockWatch
 from router.upkeep.refusals import RefusalRecorder
-from router.upkeep.upgrade import bring_up_to_date
+from router.upkeep.upgrade import adopt_former, bring_up_to_date
 
 CONFIGURATION, CODE_TABLES = N_(("configuration", "code tables"))  # subjects of the alarm about settings
 
@@ -81,8 +83,9 @@ class Parts:
         self.storage = open_storage(config.node.data, self.owner)
         self.lock = lock(config.node.data / "incoming" / self.owner, self.owner)
         self.life = Life(config, self.clock.now(), file)
-        with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
-            config.reports.folder.mkdir(parents=True, exist_ok=True)
+        if (common := drop_folders(config)[0]).used:
+            with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
+                common.path.mkdir(parents=True, exist_ok=True)
         require_private_keys(config)
         self._open_database(seals)
         self.stopping = threading.Event()
@@ -104,6 +107,7 @@ class Parts:
         self.set_clock()
         close = self.catalogue.engine.close_thread
         self.audit.guard(Guard(seals=seals, heads=self.catalogue.audit_heads, bus=self.bus, close=close))
+        adopt_former(config, self.catalogue.exams, self.bus, self.clock.now())
         self.config = resolved(config, self.catalogue.settings)
         self.files = stamps(self.config)
 
@@ -118,16 +122,15 @@ class Parts:
         )  # fmt: skip
         self.rules = SeriesRules(config, bus, clock)
         self.selection = Selection(config.identity, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
-        self.intake = Intake(
-            config=config, exam_reader=self.exam_reader, exams=catalogue.exams, storage=storage, bus=bus, clock=clock,
-            fence=lambda: self.membership.fence(DROP_FOLDER),
-        )  # fmt: skip
-        self.pickup = Pickup(config.reports, self.intake, bus, clock, known=catalogue.exams.documents.any())
+        self.readers, self.filing = Readers(), threading.Lock()
+        self.intake = self.make_intake(drop_folders(config)[0])
+        self.pickup = Pickup(self.intake, bus, clock, known=catalogue.exams.documents.any())
         self.cataloguer = Cataloguer(
             storage=storage, instances=catalogue.instances, book=self.rulebook, settle=self.selection.settle, bus=bus,
-            clock=clock, take_pdf=self._take_pdf if config.reports.encapsulated_pdf else None,
+            clock=clock,
             cut_off_goes=cut_off_goes,
         )  # fmt: skip
+        self.take_pdfs(config)
         self.correlator = Correlator(
             config=config, references=self.exam_reader, catalogue=catalogue, storage=storage,
             selection=self.selection, bus=bus, clock=clock,
@@ -172,6 +175,14 @@ class Parts:
             loop=lambda name, step, share: self.loop(name, step, share=share), able=self._is_able,
         )  # fmt: skip
 
+    def make_intake(self, at: DropFolder) -> Intake:
+        """The intake of a drop folder; all of them file one after the other."""
+        return Intake(
+            config=self.config, exam_reader=self.exam_reader, exams=self.catalogue.exams, storage=self.storage,
+            bus=self.bus, clock=self.clock, readers=self.readers, fence=lambda: self.membership.fence(DROP_FOLDER),
+            at=at, filing=self.filing,
+        )  # fmt: skip
+
     def set_clock(self) -> None:
         """Set the node's clock, and its files' times, by the database's."""
         self.clock_watch.look()
@@ -209,6 +220,10 @@ class Parts:
         """The rules of series in use."""
         return self.rules.book
 
+    def take_pdfs(self, config: Config) -> None:
+        """Take reports that come by C-STORE, where any hospital's do."""
+        self.cataloguer.take_pdf = self._take_pdf if takes_encapsulated(config) else None
+
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
         self.intake.take_encapsulated(study_uid, data, received)
         self.unpaired.set()
@@ -217,6 +232,12 @@ class Parts:
         """Whether images are taken and every part works but the ways that alarms take, which the watcher is one of."""
         found = self.vitals.report()["degraded"]
         return isinstance(found, list) and all(one["what"] == ALARMS_OUT for one in found)
+
+
+def takes_encapsulated(config: Config) -> bool:
+    """Whether reports of any hospital come by C-STORE."""
+    sections = (config.reports, *(one.reports for one in config.hospital if one.reports is not None))
+    return any(reports.encapsulated_pdf for reports in sections)
 
 
 def _require_database(config: Config, storage: Storage) -> None:
@@ -236,9 +257,9 @@ def _require_database(config: Config, storage: Storage) -> None:
 
 def require_private_keys(config: Config) -> None:
     """ConfigurationError where others may read a TLS key, as for every secret; a certificate's file may hold one."""
-    query, hl7 = config.query, config.reports.hl7
+    query, hl7 = config.query, [port.at.tls for port in hl7_ports(config)]
     destinations = [d.dicom.tls for d in config.destination if d.dicom is not None]
-    ours = config.receive.tls, config.admin.tls, None if hl7 is None else hl7.tls, None if query is None else query.tls
-    for tls in (*ours, *destinations):
+    ours = config.receive.tls, config.admin.tls, None if query is None else query.tls
+    for tls in (*ours, *hl7, *destinations):
         if tls is not None and (secret := tls.key or tls.certificate):
             read_secret(secret)

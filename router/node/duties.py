@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from router.cluster.absence import AbsenceWatch
 from router.cluster.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB
 from router.config.changes import Stamps
+from router.config.folders import DropFolder, drop_folders
 from router.config.sections import Config, Destination
 from router.correlator.backfilling import Admission as BackfillAdmission
 from router.delivery.breaker_gate import Route
@@ -18,8 +19,10 @@ from router.dicom.scu.query import QueryClient
 from router.errors import ConfigurationError
 from router.events import Event, Kind
 from router.images.retrieval import Retrieval
+from router.intake.pickup import Pickup
 from router.loop import LONGEST_PAUSE, Loop, Untried
-from router.node.build import CODE_TABLES, Parts
+from router.node.build import CODE_TABLES, Parts, takes_encapsulated
+from router.node.folders import Folder, OwnFolders
 from router.policy.states import PENDING, State
 from router.review.reconcile import Reconciliation
 from router.upkeep.clock_watch import JumpWatch
@@ -77,6 +80,7 @@ class Duties:
         self._began = parts.clock.monotonic()
         self.evaluating, self._filing, self._failed = threading.Lock(), threading.Lock(), threading.Event()
         self._read_by: tuple[object, ...] = ()  # what waits may have been read by another version of this program
+        self.folders = OwnFolders(parts, self._folder_loop)
         known = (parts.config, parts.catalogue, parts.bus, parts.clock)
         self._monitor = DeadlineMonitor(
             *known, works=lambda: [*(loop.name for loop in self.loops()), *parts.notifier.works]
@@ -140,25 +144,27 @@ class Duties:
 
     def loops(self) -> list[Loop]:
         """The loops of the duties and of the routes in use."""
-        return [*self._loops.values(), *self.routes.loops()]
+        return [*self._loops.values(), *self.folders.loops(), *self.routes.loops()]
 
     def start(self) -> None:
         """Begin."""
         self._parts.pickup.watch.start()
         for loop in self._loops.values():
             loop.start()
+        self.folders.start()
         self.routes.start()
 
     def stop(self) -> None:
         """Ask every loop to end after the step at hand."""
         for loop in self._loops.values():
             loop.stop()
+        self.folders.stop()
         self.routes.stop()
 
     def unfinished(self, until: float) -> int:
         """After `stop`: the number of loops still at work at that time of time.monotonic()."""
         left = sum(not loop.join(max(until - time.monotonic(), 0.1)) for loop in self._loops.values())
-        return left + self.routes.unfinished(until)
+        return left + self.folders.unfinished(until) + self.routes.unfinished(until)
 
     def fit(self, config: Config, files: Stamps) -> Mapping[str, ActiveRoute]:
         """The routes by this configuration, not in use yet; `files` are its stamps. ConfigurationError as Routes."""
@@ -172,16 +178,28 @@ class Duties:
         """Wake the correlator: an exam may be due."""
         self._loops["correlator"].wake()
 
+    def look_into_folders(self) -> None:
+        """Scan every drop folder now."""
+        for pickup in self.pickups():
+            pickup.watch.wake()
+
+    def pickups(self) -> list[Pickup]:
+        """Those of all drop folders in use, the common one first."""
+        return [self._parts.pickup, *(folder.pickup for folder in self.folders.all())]
+
     def reconfigure(self, config: Config) -> None:
         """Work by this configuration from the next steps on."""
         parts = self._parts
         for part in (parts.correlator, self._monitor, self._refusals, parts.intake, self._daily, self._silence):
             part.reconfigure(config)
         parts.selection.reconfigure(config.identity)
+        parts.take_pdfs(config)
+        parts.pickup.use(drop_folders(config)[0])
+        self.folders.use(config)
 
     def on_event(self, event: Event) -> None:
         """The bus's subscriber: wake the work that an event makes."""
-        if event.kind == Kind.JOINED and self._parts.config.reports.encapsulated_pdf:
+        if event.kind == Kind.JOINED and takes_encapsulated(self._parts.config):
             self._parts.unpaired.set()
         elif event.kind == Kind.MOVED and event.fields.get("to") == State.FAILED:
             self._failed.set()  # its alarm is raised at once
@@ -237,25 +255,44 @@ class Duties:
         self.reread()
         intake = self._parts.intake
         rest = self._parts.pickup.step()
-        if self._parts.config.reports.encapsulated_pdf:
+        if takes_encapsulated(self._parts.config):
             intake.pair_studies()
         intake.read_again()
         intake.recover()
         self.evaluate()
         return rest
 
+    def _folder_loop(self, folder: Folder) -> Loop:
+        watch = folder.pickup.watch
+        return self._loop(Duty(
+            name=folder.at.name, held_as=DROP_FOLDER, step=lambda: self._pick_up_own(folder), wait=watch.wait,
+            wake=watch.wake,
+        ))  # fmt: skip
+
+    def _pick_up_own(self, folder: Folder) -> float:
+        folder.begin()
+        folder.read_by = self._reread_by(folder.read_by)
+        rest = folder.pickup.step()
+        folder.intake.read_again()
+        folder.intake.recover()
+        self.evaluate()
+        return rest
+
     def reread(self) -> None:
         """Read documents again that wait: at the start, and where a mapping file or [reports] hl7_repeat has changed.
 
-        It is the drop folder's step that does so: all that was read by the former one is entered by then.
+        It is a drop folder's step that does so: all that was read by the former one is entered by then.
         """
-        parts, reader = self._parts, self._parts.exam_reader
-        read_by = (reader.mapping, reader.hl7.rules, parts.config.reports.hl7_repeat)
-        if read_by != self._read_by:
+        self._read_by = self._reread_by(self._read_by)
+
+    def _reread_by(self, former: tuple[object, ...]) -> tuple[object, ...]:
+        parts = self._parts
+        if (read_by := parts.exam_reader.read_by) != former:
+            parts.intake.refile()
             parts.intake.reread(
                 {delivery.exam for delivery in parts.catalogue.queue.in_state(PENDING - {State.SENDING})}
             )
-            self._read_by = read_by
+        return read_by
 
     def _refresh_exam_reader(self) -> None:
         parts = self._parts
@@ -266,7 +303,7 @@ class Duties:
                     text = "changed code tables or a changed mapping file are in use"
                     parts.bus.record(Event(parts.clock.now(), Kind.CONFIGURED, text))
                     parts.correlator.reconsider()
-                    parts.pickup.watch.wake()
+                    self.look_into_folders()
         except ConfigurationError as error:
             text = "changed code tables or mapping file have faults, the former stay in use: " + "; ".join(error.faults)
             parts.record_settings(Kind.ALARM, CODE_TABLES, text)
@@ -313,7 +350,12 @@ class Duties:
         return Retention(
             config=parts.config, purge=parts.catalogue.purge, expiry=parts.catalogue.expiry, storage=parts.storage,
             bus=parts.bus, clock=parts.clock, free=parts.free, filing=self._filing,
+            folders=self._answering,
         )  # fmt: skip
+
+    def _answering(self) -> list[DropFolder]:
+        """Drop folders that can be looked at."""
+        return [pickup.at for pickup in self.pickups() if pickup.at.used and not pickup.trouble]
 
     def _scrub(self) -> Scrub:
         parts = self._parts
@@ -326,7 +368,7 @@ class Duties:
         """Not before what came while the node was down is taken: its reports may lie in the drop folder."""
         clock = self._parts.clock
         following = self._parts.catalogue.exams.next_check()
-        caught_up = self._parts.pickup.idle and (following is None or following > clock.now())
+        caught_up = all(pickup.idle for pickup in self.pickups()) and (following is None or following > clock.now())
         if caught_up or clock.monotonic() - self._began > _CATCHING_UP_SECONDS:
             return self._silence.step()
         return IDLE_SECONDS

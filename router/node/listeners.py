@@ -1,8 +1,10 @@
 """Listeners of a node: for images, for HL7 messages, and for its administrator."""
 
+import functools
 import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from router.admin.console.console import Console, ConsoleContext
 from router.admin.http.health import health
@@ -11,6 +13,7 @@ from router.admin.http.server import AdminServer
 from router.admin.http.session import token_in
 from router.admin.status.vitals import ALARMS_OUT, Degradation, of_reception, of_work
 from router.cluster.membership import DROP_FOLDER
+from router.config.folders import Hl7Port, hl7_ports
 from router.config.sections import Admin, Config, Hl7Listener, Receive, Tls
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
@@ -27,15 +30,17 @@ from router.reports.hl7.mllp import MllpServer
 from router.storage.running import ADMIN, Listener
 
 _DICOM, _HL7 = "DICOM", "HL7"
+_END_SECONDS = 5.0  # for the message at hand of a listener that ends at a reload
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the node listens."""
+    """Where the node listens: `hl7` is the common listener's port, `own` are those of hospitals by their names."""
 
     dicom: int
     admin: int
     hl7: int | None = None
+    own: Mapping[str, int] = field(default_factory=dict)
 
 
 class Listeners:
@@ -46,30 +51,35 @@ class Listeners:
         self._duties = duties
         self._found: dict[str, Listener] = {}
         self.dicom = self._make_dicom()
-        self.hl7 = self._make_hl7()
+        self._hl7: dict[str, tuple[Hl7Port, MllpServer]] = {}
         self.console = self._make_console()
         self.admin = self._make_admin()
 
     def ports(self) -> Ports:
         """The real ports, once every listener is started."""
         hl7 = self._found.get(_HL7)
-        return Ports(self._found[_DICOM].port, self._found[ADMIN].port, None if hl7 is None else hl7.port)
+        own = {port.hospital: self._found[name].port for name, (port, _) in self._hl7.items() if port.hospital}
+        return Ports(self._found[_DICOM].port, self._found[ADMIN].port, None if hl7 is None else hl7.port, own)
 
     def found(self) -> list[Listener]:
         """The listeners that were started, with their real ports."""
-        return [self._found[name] for name in (_DICOM, ADMIN, _HL7) if name in self._found]
+        return [self._found[name] for name in (_DICOM, ADMIN, *self._hl7) if name in self._found]
 
     def fit(self, config: Config) -> Callable[[], None]:
-        """Read this configuration's certificates; the call that shows them. A ConfigurationError changes nothing."""
-        hl7_tls = None if config.reports.hl7 is None else config.reports.hl7.tls
-        admin, hl7, names = _context(config.admin.tls), _context(hl7_tls), names_of(config.admin)
+        """Read this configuration's certificates; the call that shows them, and listens where hospitals' HL7 comes now.
+
+        A ConfigurationError changes nothing.
+        """
+        admin, names = _context(config.admin.tls), names_of(config.admin)
+        wanted = {port.name: port for port in hl7_ports(config)}
+        contexts = {name: _context(port.at.tls) for name, port in wanted.items()}
+        ready = self._listen_ahead(wanted, contexts)
 
         def use() -> None:
+            self._use_hl7(wanted, contexts, ready)
             self.dicom.renew(config.receive.tls, reports=_asks_for_commitment(config))
-            self.dicom.admit_by(_admission(config.receive))
+            self.dicom.admit_by(_admission(config))
             self.admin.renew(admin, names)
-            if self.hl7 is not None:
-                self.hl7.renew(hl7)
 
         return use
 
@@ -86,7 +96,7 @@ class Listeners:
             whole_only=receive.irregular == "refuse",
         )  # fmt: skip
         return StorageServer(
-            commands, admission=_admission(receive), record=self._note_received, limits=limits_of(receive),
+            commands, admission=_admission(parts.config), record=self._note_received, limits=limits_of(receive),
             tls=receive.tls, take_report=self._take_report, reports=_asks_for_commitment(parts.config),
         )  # fmt: skip
 
@@ -115,23 +125,59 @@ class Listeners:
 
     def start_hl7(self) -> None:
         """Listen for HL7 messages, where that is configured."""
-        hl7 = self._parts.config.reports.hl7
-        if hl7 is not None and self.hl7 is not None:
-            self._listen(_HL7, "[reports.hl7]", hl7, self.hl7.start)
+        for port in hl7_ports(self._parts.config):
+            self._begin_hl7(port, _context(port.at.tls))
 
-    def _make_hl7(self) -> MllpServer | None:
-        parts, hl7 = self._parts, self._parts.config.reports.hl7
-        if hl7 is None:
-            return None
-        return MllpServer(
-            config=hl7, take=self._take_message,
+    def stop_hl7(self, seconds: float) -> None:
+        """Take no further messages; those at hand are answered, within so many seconds in all."""
+        until = time.monotonic() + seconds
+        for _, server in self._hl7.values():
+            server.stop(max(until - time.monotonic(), 0.1))
+
+    def _begin_hl7(self, port: Hl7Port, context: ssl.SSLContext | None) -> None:
+        parts = self._parts
+        server = MllpServer(
+            config=port.at, take=functools.partial(self._take_message, port.hospital),
             refused=lambda address, why: self._record_refusal(why, {"address": address}),
-            ended=parts.catalogue.engine.close_thread, clock=parts.clock, context=_context(hl7.tls),
+            ended=parts.catalogue.engine.close_thread, clock=parts.clock, context=context,
         )  # fmt: skip
+        self._listen(port.name, port.section, port.at, server.start)
+        self._hl7[port.name] = port, server
 
-    def _take_message(self, message: bytes) -> None:
-        self._parts.intake.take_message(message)
+    def _take_message(self, port: str | None, message: bytes) -> None:
+        self._parts.intake.take_message(message, port)
         self._duties.evaluate()
+
+    def _listen_ahead(self, wanted: Mapping[str, Hl7Port], contexts: Mapping[str, ssl.SSLContext | None]) -> set[str]:
+        """Listen where nobody of ours does yet, before anything is changed; what was begun, or ConfigurationError."""
+        taken = {(port.at.host, port.at.port) for port, _ in self._hl7.values()}
+        begun = set[str]()
+        try:
+            for name, port in wanted.items():
+                if name not in self._hl7 and (port.at.host, port.at.port) not in taken:
+                    self._begin_hl7(port, contexts[name])
+                    begun.add(name)
+        except ConfigurationError:
+            self._end_hl7(begun)
+            raise
+        return begun
+
+    def _use_hl7(
+        self, wanted: Mapping[str, Hl7Port], contexts: Mapping[str, ssl.SSLContext | None], ready: Collection[str]
+    ) -> None:
+        """End the listeners whose configuration is another by now; begin what waits for their ports."""
+        ended = [name for name, (port, _) in self._hl7.items() if not _is_same(wanted.get(name), port)]
+        self._end_hl7(ended)
+        for name, port in wanted.items():
+            if name not in self._hl7:
+                self._begin_hl7(port, contexts[name])
+            elif name not in ready:
+                self._hl7[name][1].renew(contexts[name])
+
+    def _end_hl7(self, names: Collection[str]) -> None:
+        for name in names:
+            self._hl7.pop(name)[1].stop(_END_SECONDS)
+            self._found.pop(name, None)
 
     def _record_refusal(self, why: str, fields: dict[str, str], study_uid: str | None = None) -> None:
         now = self._parts.clock.now()
@@ -168,8 +214,10 @@ class Listeners:
         yield from of_work(self._duties.loops())
         if trouble := parts.audit.trouble:
             yield Degradation(what="audit", text=f"nothing that a person asks for is done: {trouble}")
-        if (trouble := parts.pickup.trouble) and parts.membership.has(DROP_FOLDER):
-            yield Degradation(what="drop-folder", text=trouble)
+        gone = {pickup.at: pickup.trouble for pickup in self._duties.pickups()}
+        troubles = [f"{at.name}: {text}" if at.hospital else text for at, text in gone.items() if text]
+        if troubles and parts.membership.has(DROP_FOLDER):
+            yield Degradation(what="drop-folder", text="; ".join(troubles))
         yield from (Degradation(what=ALARMS_OUT, text=text) for text in parts.notifier.degraded())
 
     def _listen(
@@ -188,8 +236,14 @@ def limits_of(receive: Receive) -> Limits:
     return Limits(idle=receive.idle.total_seconds(), max_pdu=receive.max_pdu, proxies=receive.proxies)
 
 
-def _admission(receive: Receive) -> Admission:
-    return Admission(receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender)
+def _admission(config: Config) -> Admission:
+    receive = config.receive
+    return Admission(receive.ae_title, config.senders, receive.max_associations, receive.max_associations_per_sender)
+
+
+def _is_same(wanted: Hl7Port | None, port: Hl7Port) -> bool:
+    """Whether a listener may stay as it is: its certificate is renewed while it listens."""
+    return wanted is not None and wanted.at.model_copy(update={"tls": port.at.tls}) == port.at
 
 
 def _context(tls: Tls | None) -> ssl.SSLContext | None:

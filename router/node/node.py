@@ -61,6 +61,10 @@ class Node:
         text = f"node {parts.owner} listens"
         parts.bus.record(Event(parts.clock.now(), Kind.STARTED, text, subject=parts.owner))
         self._reload.end_alarms()
+        return self.ports()
+
+    def ports(self) -> Ports:
+        """Where it listens now."""
         return self._listeners.ports()
 
     def reload(self, file: Path) -> None:
@@ -74,7 +78,8 @@ class Node:
         parts.stopping.set()
         parts.catalogue.engine.hurry(_ANSWER_SECONDS)
         parts.dispatcher.stop()
-        parts.pickup.stop()
+        for pickup in self.duties.pickups():
+            pickup.stop()
         unfinished = 0
         for service in reversed(self._started):
             service.stop()
@@ -90,7 +95,7 @@ class Node:
         work. Alarms and the audit trail end last: they take what the end of the others tells.
         """
         parts, listeners = self.parts, self._listeners
-        dicom, hl7, admin = listeners.dicom, listeners.hl7, listeners.admin
+        dicom, admin = listeners.dicom, listeners.admin
         syslog = [] if parts.syslog is None else [Service(start=parts.syslog.start, stop=parts.syslog.stop)]
         return [
             *syslog,
@@ -103,7 +108,7 @@ class Node:
             Service(stop=parts.backup.close),
             Service(stop=parts.intake.close),
             Service(start=self.duties.start, stop=self.duties.stop, unfinished=self.duties.unfinished),
-            *([] if hl7 is None else [Service(start=listeners.start_hl7, stop=lambda: hl7.stop(_GRACE_SECONDS / 4))]),
+            Service(start=listeners.start_hl7, stop=lambda: listeners.stop_hl7(_GRACE_SECONDS / 4)),
             Service(start=listeners.start_dicom, stop=lambda: dicom.stop(_GRACE_SECONDS / 2)),
         ]  # fmt: skip
 

@@ -71,9 +71,11 @@ class Reload:
         config, files = changes.config, stamps(changes.config)
         certificates = renewed(parts.files, files)
         require_private_keys(config)
-        reader, listen = ExamReader(config), self._listeners.fit(config)
+        reader = ExamReader(config)
         routes, notifying = duties.fit(config, files), parts.notifier.fit(config)
+        listen = self._listeners.fit(config)
         listen()
+        parts.life.listens(self._listeners.found())
         with duties.evaluating:
             parts.config, parts.files = config, files
             parts.exam_reader.adopt(reader)
@@ -86,16 +88,19 @@ class Reload:
 
     def _evaluate(self, changes: Changes) -> None:
         """Evaluate what waits: it may go now, or be due then; a destination that was down may be elsewhere."""
-        parts = self._parts
+        parts, duties = self._parts, self._duties
         queue, now = parts.catalogue.queue, parts.clock.now()
         parts.catalogue.breakers.probe_now(now)
         concerned = [one for name in changes.added for one in queue.in_state(PENDING - {State.SENDING}, name)]
         if any(key.endswith("_within") for key in changes.taken):
             concerned += queue.with_due()
+        if any(key.startswith("hospital ") for key in changes.taken):  # nothing goes of one that is gone
+            concerned += queue.in_state(PENDING - {State.SENDING})
         parts.catalogue.exams.request_evaluation({one.exam for one in concerned}, now)
+        parts.intake.refile()
         parts.correlator.reconsider()
-        parts.pickup.watch.wake()
-        self._duties.evaluate()
+        duties.look_into_folders()
+        duties.evaluate()
 
     def _text(self, changes: Changes, certificates: Sequence[str]) -> str:
         configured = set(delivery_places(self._parts.config))

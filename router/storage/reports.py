@@ -24,16 +24,18 @@ _SOURCE = "source.json"
 
 def note(
     name: str, digest: str, file_time: datetime, *, checksum: str, text: str | None = None,
-    made: datetime | None = None,
+    made: datetime | None = None, hospital: str = "",
 ) -> dict[str, object]:  # fmt: skip
     """The note kept beside a document: where it came from; of a PDF its text, compressed, and when it was made.
 
     `checksum` is SHA-256 of the document, "" where it is not known. `text` is None where none was read: of a JSON, and
-    of a PDF whose text could not be read in time.
+    of a PDF whose text could not be read in time. `hospital` is where a JSON was filed, "" in a node that serves
+    one alone.
     """
     packed = None if text is None else base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
     known = {"checksum": checksum or None, "text": packed, "made": made and made.isoformat()}
     source = {"name": name, "digest": digest, "file_time": file_time.isoformat()}
+    source |= {"hospital": hospital} if hospital else {}
     return source | {key: value for key, value in known.items() if value is not None}
 
 

@@ -26,15 +26,17 @@ from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
-from router.intake.document import branch_named, digest_of, reported, study_named
+from router.intake.document import digest_of, reported, study_named
 from router.intake.exam_reader import ExamReader
 from router.intake.numbered import number_word
+from router.intake.origin import origin_of
 from router.matching.exam.readiness import PERSON
 from router.matching.report_pdf.naming import words
 from router.policy.states import MOVES, State
 from router.reports.pdf.reader import Readers
 from router.series.classify import Rulebook, classify
 from router.storage import Storage
+from router.upkeep.upgrade import adopt_former, former_of
 
 _BATCH = 64
 # A document or images that came after a backup may have taken a delivery out of these states, and had it sent.
@@ -75,6 +77,7 @@ class Rebuild:
 
     def run(self, progress: Progress) -> Rebuilt:
         """Give rows to every file that has none."""
+        adopt_former(self._config, self._catalogue.exams, self._bus, self._clock.now())
         if self._older:
             self._lose()
         instances = self._instances(progress)
@@ -137,12 +140,9 @@ class Rebuild:
         data = path.read_bytes()
         try:
             source: Mapping[str, Any] = json.loads(path.with_name("source.json").read_bytes())
-            document = self._exam_reader.read(data) if path.suffix != ".pdf" else None
-            key = None
-            if document is not None:
-                key = self._exam_reader.key(
-                    document, self._config.own.name, branch_named(self._config.own, source["name"])
-                )
+            document, key = None, None
+            if path.suffix != ".pdf":
+                document, key = self._exam_reader.stored(data, source["name"], self._filed_under(source))
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
@@ -157,6 +157,11 @@ class Rebuild:
         with self._catalogue.engine.write():
             self._enter(taken, place, self._exam(owner, key), number)
         return True
+
+    def _filed_under(self, source: Mapping[str, Any]) -> str:
+        """The hospital that a JSON was filed under by the note beside it; "" where its way and its codes tell."""
+        shared = self._config.several and origin_of(str(source["name"]))[0] is None
+        return str(source.get("hospital") or (former_of(self._config) if shared else ""))
 
     def _enter(self, taken: TakenDocument, place: str, exam: int | None, revision: int) -> None:
         now, queue = self._clock.now(), self._catalogue.queue

@@ -246,7 +246,7 @@ class RefusalWatch:
 
     def reconfigure(self, config: Config) -> None:
         """Count the senders of this configuration as known from the next step on."""
-        self._known = frozenset(one.ae_title for one in config.receive.senders)
+        self._known = frozenset(one.ae_title for one in config.senders)
 
     def step(self, *, news: bool) -> float:
         """Bring the alarms in line with the rows, at once where there is news; the seconds to rest."""

@@ -4,8 +4,8 @@ Nothing is removed that is waiting, held, deferred, failed or being sent; quaran
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -14,9 +14,11 @@ from router.alarms import Alarm
 from router.catalogue.exams.expiry import Expiry
 from router.catalogue.images.purge import Files, Old, Purge
 from router.clock import Clock
+from router.config.folders import SOLE, DropFolder, drop_folders
 from router.config.sections import Config
 from router.config.sections import Retention as Times
 from router.events import Event, EventBus, Kind
+from router.intake.origin import located, noted
 from router.reports.folder import originals
 from router.reports.folder.directory import opened
 from router.storage import Storage
@@ -30,7 +32,7 @@ _NEAR = 1.5
 _AT_ONCE = 20
 _SHORTEST_DELIVERED = timedelta(hours=1)
 _SHARE_UNMATCHED = 4
-_DATA, _DROP = "data folder", "drop folder"
+_DATA = "data folder"
 _ORIGINALS = 500
 
 
@@ -73,10 +75,12 @@ class Retention:
     def __init__(
         self, *, config: Config, purge: Purge, expiry: Expiry, storage: Storage, bus: EventBus, clock: Clock,
         free: Callable[[], int], filing: AbstractContextManager[object],
+        folders: Callable[[], Sequence[DropFolder]] | None = None,
     ) -> None:  # fmt: skip
+        """`folders` gives the drop folders that answer, those of `config` without it."""
         self._times = config.retention
         self._floor = config.receive.min_free
-        self._drop = config.reports.folder
+        self._folders = folders or (lambda: drop_folders(config))
         self._purge = purge
         self._expiry = expiry
         self._studies = storage.studies
@@ -180,41 +184,53 @@ class Retention:
             self._reports.remove(left.places)
 
     def _tidy(self, now: datetime) -> None:
-        """Remove originals of the drop folder that the node itself put below done/ and rejected/, and no others."""
+        """Remove originals of the drop folders that the node itself put below done/ and rejected/, and no others."""
         with ExitStack() as stack:
-            try:
-                top = stack.enter_context(opened(self._drop))
-            except OSError:
-                return  # a share that is gone has the drop folder's own alarm
-            if not self._purge.originals.begun():
-                self._purge.originals.begin(originals.lying(top), now)
-            found, trouble = self._remove_originals(top, now - self._times.done)
+            tops: dict[str | None, int] = {}
+            for at in self._folders():
+                with suppress(OSError):  # a share that is gone has the drop folder's own alarm
+                    tops[at.hospital] = stack.enter_context(opened(at.path))
+            self._begin(tops, now)
+            found, troubles = self._remove_originals(tops, now - self._times.done)
         if found[True] or found[False]:
             text = f"{found[True]} original(s) removed from done/ and rejected/"
             text += f"; {found[False]} are other files by now and stay" if found[False] else ""
             self._bus.record(Event(now, Kind.PURGED, text))
-        kind = Kind.ALARM if trouble else Kind.CLEARED
-        self._record(kind, Alarm.RETENTION, trouble or "what was set aside there can be removed", now, _DROP)
+        for at in self._folders():
+            if at.hospital in tops:
+                trouble = troubles.get(at.hospital, "")
+                text = trouble or "what was set aside there can be removed"
+                self._record(Kind.ALARM if trouble else Kind.CLEARED, Alarm.RETENTION, text, now, at.name)
 
-    def _remove_originals(self, top: int, before: datetime) -> tuple[Counter[bool | None], str]:
+    def _begin(self, tops: Mapping[str | None, int], now: datetime) -> None:
+        for hospital, top in tops.items():
+            if not self._purge.originals.begun(hospital or ""):
+                lying = ((noted(hospital, one), since) for one, since in originals.lying(top))
+                self._purge.originals.begin(lying, now, hospital or "")
+
+    def _remove_originals(
+        self, tops: Mapping[str | None, int], before: datetime
+    ) -> tuple[Counter[bool | None], dict[str | None, str]]:
         """How many are removed (True), are other files by now (False), or gone (None); and why some cannot be reached.
 
         The next sweep tries those again. A done/ or rejected/ that is missing may be on a share that is away.
         """
         found: Counter[bool | None] = Counter()
-        trouble, after = "", ""
+        troubles, after = dict[str | None, str](), ""
         while page := self._purge.originals.before(before, after, _ORIGINALS):
             gone = []
-            for after, lying in page:  # the next page begins after the last key of this one
+            for after, one in page:  # the next page begins after the last key of this one
+                hospital, lying = (SOLE, one) if SOLE in tops else located(one)
                 try:
-                    found[originals.remove(top, lying)] += 1
-                    gone.append(after)
+                    if hospital in tops:
+                        found[originals.remove(tops[hospital], lying)] += 1
+                        gone.append(after)
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    trouble = f"what was set aside there cannot be removed: {error.strerror}"
+                    troubles[hospital] = f"what was set aside there cannot be removed: {error.strerror}"
             self._purge.originals.forget(gone)
-        return found, trouble
+        return found, troubles
 
     def _room(self) -> Room:
         return room(self._free(), self._floor)

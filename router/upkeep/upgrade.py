@@ -4,8 +4,37 @@ from datetime import datetime
 
 from router.catalogue.db.backup import Backups
 from router.catalogue.db.schema import Database
+from router.catalogue.exams.exams import Exams
+from router.config.folders import SOLE
 from router.config.sections import Config
+from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
+from router.intake.origin import prefix_of
+
+
+def former_of(config: Config) -> str:
+    """The hospital that everything is of from before the node had hospitals with names; "" where none is named so."""
+    former = config.hospital if len(config.hospital) == 1 else [one for one in config.hospital if one.former]
+    return former[0].name if former else ""
+
+
+def adopt_former(config: Config, exams: Exams, bus: EventBus, now: datetime) -> None:
+    """Give the exams of the only hospital of before its name, once; ConfigurationError where nothing says which it is.
+
+    In one transaction: the exams, their studies, and what the sources of their PDFs were calibrated by.
+    """
+    if not config.several or not exams.any_of(SOLE):
+        return
+    name = former_of(config)
+    if not name:
+        raise ConfigurationError(
+            "the database has exams from before the node had several hospitals, and nothing says whose they are",
+            hint="write former = true in the [[hospital]] that they are of",
+        )
+    with exams.transaction():
+        count = exams.adopt_former(name)
+        exams.calibrations.adopt(prefix_of(name))
+    bus.record(Event(now, Kind.CONFIGURED, f"{count} exam(s) of before are of hospital {name}"))
 
 
 def bring_up_to_date(database: Database, config: Config, bus: EventBus, now: datetime) -> None:

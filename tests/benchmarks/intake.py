@@ -77,7 +77,7 @@ class Taking:
         storage, catalogue = open_storage(data, "bench"), open_catalogue("", data, bus)
         references = ExamReader(self._config)
         intake = Intake(self._config, references, catalogue.exams, storage, bus, SystemClock())
-        loop = Pickup(self._config.reports, intake, bus, SystemClock(), known=False)
+        loop = Pickup(intake, bus, SystemClock(), known=False)
         self._began = time.monotonic()
         loop.step()
         self.seconds = time.monotonic() - self._began

@@ -411,7 +411,7 @@ class Exam:
         """The exam JSON; a change's name is a path with `__` for the dot, and None takes the field away."""
         zone = self.config.node.timezone
         document = exam_json(
-            self.study, self.config.own, exam_id=self.id,
+            self.study, self.config.hospital[0], exam_id=self.id,
             submitted=submitted.astimezone(zone), approved=approved.astimezone(zone) if approved else None,
         )  # fmt: skip
         for path, value in changes.items():
@@ -433,7 +433,7 @@ class Exam:
         """The report as a file; `texts` as `report_pdf` takes them."""
         path = folder / f"{self.id}-made.pdf"
         report_pdf(
-            path, hospital=self.config.own.HospitalName, patient_name=spoken_name(self.study),
+            path, hospital=self.config.hospital[0].HospitalName, patient_name=spoken_name(self.study),
             exam_id=self.id, accession_number=accession_number(self.study), **texts,
         )  # fmt: skip
         return path.read_bytes()

@@ -90,7 +90,7 @@ class Desk:
 
     def pickup(self) -> Pickup:
         """The loop step of the drop folder, as after a start."""
-        return Pickup(self.config.reports, self.intake, self.bus, self.clock, known=self.exams.documents.any())
+        return Pickup(self.intake, self.bus, self.clock, known=self.exams.documents.any())
 
     def restart(self) -> None:
         """The node ends and starts again."""

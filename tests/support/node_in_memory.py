@@ -101,7 +101,7 @@ class Memory:
         self.studies_doubt: dict[str, str] = {}
         self.instances: dict[tuple[str, str], list[Version]] = {}
         self.deliveries: dict[int, Delivery] = {}
-        self.pdf_names = SimpleNamespace(bearers=lambda _: [], known_number=self._known_number)
+        self.pdf_names = SimpleNamespace(bearers=lambda *_: [], known_number=self._known_number)
         self.originals = SimpleNamespace(missed=list, remember=lambda *_: None)  # no copy is ever purged here
         self.files = SimpleNamespace(of_paths=lambda *_: [])
         self.arrivals = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
@@ -131,7 +131,7 @@ class Memory:
         return [p for p in self.papers if p.exam == exam and p.taken.kind == kind]
 
     def json(
-        self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: object, patterned: bool
+        self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: object, patterned: bool, **_: object
     ) -> JsonSnapshot:  # fmt: skip
         entry = next((e for e in self.entries.values() if (e.branch, e.exam_id) == (key.branch, key.exam_id)), None)
         exam = entry.number if entry else None
@@ -280,7 +280,7 @@ class Memory:
             stem=taken.stem, vouched=vouched,
         )  # fmt: skip
 
-    def _known_number(self, number: str, exam: int) -> bool:
+    def _known_number(self, number: str, exam: int, _hospital: str) -> bool:
         others = (e for e in self.entries.values() if e.number != exam)
         return any(number in (*e.words, e.described.patient_id) for e in others)
 

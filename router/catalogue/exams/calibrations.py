@@ -4,8 +4,12 @@ import json
 from collections.abc import Iterable
 
 from router.catalogue.db.engine import Rows
+from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, PdfSource
 from router.matching.report_pdf.calibration import Calibration, learnt
+
+# Sources of the only hospital of before get the name that they have where there are several.
+_ADOPT = Statement("UPDATE pdf_source SET name = ? || name WHERE SUBSTR(name, 1, 1) <> '@'", PdfSource.name)
 
 
 class Calibrations(Rows):
@@ -17,6 +21,11 @@ class Calibrations(Rows):
         for agreed, offsets, labels in self._engine.rows(PdfSource.select(*columns).where(PdfSource.name == origin)):
             return Calibration(agreed=agreed, offsets=tuple(json.loads(offsets)), labels=json.loads(labels))
         return Calibration()
+
+    def adopt(self, prefix: str) -> None:
+        """Let the sources of the only hospital of before be those of the hospital whose names begin so."""
+        with self._engine.write():
+            _ADOPT.run(self._engine, prefix)
 
     def learn(self, document: int, origin: str, *, agreed: bool, offset: int | None, labels: Iterable[str]) -> None:
         """Count a PDF that was paired with its JSON; each once. `offset` is in seconds from approval to making."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.images import StudyHospital
 from router.catalogue.exams.pdf_names import PdfNames
 from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers
@@ -27,17 +28,28 @@ _DESCRIBE = Statement(
     " AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?) RETURNING id",
     *_DESCRIPTION, Exam.id, *_DESCRIPTION,
 )  # fmt: skip
-# Two of the other exams of a name, by the kind of name; in the order in which the kinds decide.
-_NAMED = {
-    "exam_id": Statement("SELECT id FROM exam WHERE exam_id = ? AND id <> ? LIMIT 2", Exam.exam_id, Exam.id),
-    "study_uid": Statement(
-        "SELECT id FROM exam WHERE id IN (SELECT exam_id FROM exam_study WHERE study_uid = ?) AND id <> ? LIMIT 2",
-        ExamStudy.study_uid, Exam.id,
+# of all hospitals: a PDF on a shared way may be of any of them; otherwise `within` one
+_NAMING = {
+    "exam_id": ("SELECT id FROM exam WHERE exam_id = ? AND id <> ?", Exam.exam_id),
+    "study_uid": (
+        "SELECT id FROM exam WHERE id IN (SELECT exam_id FROM exam_study WHERE study_uid = ?) AND id <> ?",
+        ExamStudy.study_uid,
     ),
-    "accession": Statement(
-        "SELECT id FROM exam WHERE accession_number = ? AND id <> ? LIMIT 2", Exam.accession_number, Exam.id
-    ),
+    "accession": ("SELECT id FROM exam WHERE accession_number = ? AND id <> ?", Exam.accession_number),
 }  # fmt: skip
+# Two of the other exams of a name, by the kind of name; in the order in which the kinds decide.
+_NAMED = {kind: Statement(f"{sql} LIMIT 2", field, Exam.id) for kind, (sql, field) in _NAMING.items()}
+_NAMED_IN = {
+    kind: Statement(f"{sql} AND hospital = ? LIMIT 2", field, Exam.id, Exam.hospital)
+    for kind, (sql, field) in _NAMING.items()
+}
+
+
+# Studies that no sender's hospital is known of are of the only hospital of before.
+_STUDIES = Statement(
+    "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study"
+    " WHERE id NOT IN (SELECT study_id FROM study_hospital)", StudyHospital.hospital,
+)  # fmt: skip
 
 
 class Description(NamedTuple):
@@ -98,13 +110,46 @@ class ExamRows(Rows):
             self.pdf_names.answer(exam, identifiers(key.exam_id, key.accession_number, key.patient.name))
             return True
 
-    def named_by(self, names: Mapping[str, str], other_than: int = 0) -> dict[str, list[int]]:
-        """Exams by each name, at most two: `exam_id`, `study_uid` (listed), `accession`, in the order that decides."""
+    def named_by(
+        self, names: Mapping[str, str], other_than: int = 0, within: str | None = None
+    ) -> dict[str, list[int]]:  # fmt: skip
+        """Exams by each name, at most two: `exam_id`, `study_uid` (listed), `accession`, in the order that decides.
+
+        Of the hospital `within`, or of any.
+        """
+        statements, hospital = (_NAMED, ()) if within is None else (_NAMED_IN, (within,))
         return {
-            kind: [int(row[0]) for row in statement.run(self._engine, names[kind], other_than)]
-            for kind, statement in _NAMED.items()
+            kind: [int(row[0]) for row in statement.run(self._engine, names[kind], other_than, *hospital)]
+            for kind, statement in statements.items()
             if names.get(kind)
         }
+
+    def adopt_former(self, name: str) -> int:
+        """Give what is of the only hospital of before to the one of this name; how many exams it has by that.
+
+        Its studies came from nobody else.
+        """
+        with self._engine.write():
+            exams = self._engine.run(Exam.update(hospital=name).where(Exam.hospital == ""))
+            if exams:
+                _STUDIES.run(self._engine, name)
+            return int(exams)
+
+    def any_of(self, hospital: str) -> bool:
+        """Whether there is an exam of this hospital, "" for the only one of before."""
+        return self._engine.has(Exam.select(Exam.id).where(Exam.hospital == hospital))
+
+    def of_hospital(self, hospital: str) -> list[int]:
+        """The exams that are filed under this hospital."""
+        return self._engine.column(Exam.select(Exam.id).where(Exam.hospital == hospital).order_by(Exam.id))
+
+    def refile(self, exam: int, hospital: str, branch: str, exam_id: str) -> bool:
+        """File an exam under a hospital and branch; False where that one has an exam of this ExamId."""
+        with self._engine.write():
+            if self.known(hospital, branch, exam_id) is not None:
+                return False
+            self._engine.run(Exam.update(hospital=hospital, branch=branch).where(Exam.id == exam))
+            return True
 
     def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""

@@ -141,7 +141,7 @@ class Exams(ExamRows):
         if not row.vouched and row.confirmed is None:
             said, reused = self.pdf_names.said(row.id), self.pdf_names.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
-            question, named = doubt(said, own, self.pdf_names.other(said, exam.id), reused=reused), said
+            question, named = doubt(said, own, self.pdf_names.other(said, exam.id, exam.hospital), reused=reused), said
             vouched = bool(said & own)
         return PdfVersion(
             document=row.id, arrived=row.arrived, file_time=row.file_time, doubt=question, confirmed=row.confirmed,

@@ -1,10 +1,13 @@
 """Files of the drop folder that wait for a person, or lie there to no purpose: refused, unclaimed, near, others."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 from itertools import islice
+from operator import and_
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -12,7 +15,7 @@ from peewee import fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Rows, portions
-from router.catalogue.db.tables.exams import Document, ExamWord, FolderCount, FolderFileRow
+from router.catalogue.db.tables.exams import Document, Exam, ExamWord, FolderCount, FolderFileRow
 from router.matching.report_pdf.near_names import near_key
 from router.model import SetAside
 
@@ -20,7 +23,7 @@ MOST = 1000
 """Names of a kind that are kept of a scan."""
 OF_STUDY = "dicom:"  # begins the stem of a PDF that came as a DICOM instance
 SEVERAL = "several"  # why a PDF is unclaimed that several exams could claim
-_LAST = "last"
+_LAST, _USED = "last", "used"
 _PATH: Any = FolderFileRow.path
 
 
@@ -94,6 +97,27 @@ class Partner:
     lacks: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part of the names of files and documents: those that begin with `prefix`, and with none of `without`."""
+
+    prefix: str = ""
+    without: tuple[str, ...] = ()
+
+    def holds(self, column: Any) -> Any:
+        """The condition that a name is of this part."""
+        begins = [fn.SUBSTR(column, 1, len(one)) != one for one in self.without]
+        begins += [fn.SUBSTR(column, 1, len(self.prefix)) == self.prefix] if self.prefix else []
+        return reduce(and_, begins, column.is_null(False))
+
+    def mark(self, name: str) -> str:
+        """The name under which something of this part is counted."""
+        return f"{name} {self.prefix}".rstrip()
+
+
+ALL = Part()
+
+
 class FolderFiles(Rows):
     """The rows. Those of one path and one kind are one row."""
 
@@ -114,19 +138,22 @@ class FolderFiles(Rows):
             self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id == former.id))
             return next(iter(self._read(FolderFileRow.id == former.id))), new
 
-    def keep(self, kind: FileKind, found: Iterable[Lying], counted: int, now: datetime) -> None:
-        """List these files of a kind and no others, `counted` of them in all."""
+    def keep(
+        self, kind: FileKind, found: Iterable[Lying], counted: int, now: datetime, part: Part = ALL
+    ) -> None:  # fmt: skip
+        """List these files of a kind and no others of that part, `counted` of them in all."""
         kept = (replace(one, path=_PATH.db_value(one.path)) for one in islice(found, MOST))
         wanted = {one.path: one for one in kept}
         with self._engine.write():
-            known = {one.found.path: one for one in self.listed(kind)}
+            known = {one.found.path: one for one in self.listed(kind, part=part)}
             self.end([one.id for path, one in known.items() if path not in wanted])
             for path, one in wanted.items():
                 if path not in known or known[path].found != one:
                     self.enter(one, now)
-            number = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
+            name = part.mark(kind)
+            number = FolderCount.select(FolderCount.number).where(FolderCount.name == name)
             if self._engine.value(number) != counted:
-                row = FolderCount.insert(name=kind, number=counted)
+                row = FolderCount.insert(name=name, number=counted)
                 self._engine.run(row.on_conflict(conflict_target=[FolderCount.name], preserve=[FolderCount.number]))
 
     def _next(self) -> int:
@@ -151,15 +178,26 @@ class FolderFiles(Rows):
             for portion in portions(sorted(ids)):
                 self._engine.run(changed.where(FolderFileRow.id.in_(portion)))
 
+    def use(self, hospital: str) -> None:
+        """Note that files came in the hospital's own folder."""
+        with self._engine.write():
+            self._engine.run(FolderCount.insert(name=f"{_USED} {hospital}", number=1).on_conflict_ignore())
+
     # -- reading
 
-    def any(self) -> bool:
-        """Whether any file is listed."""
-        return self._engine.has(FolderFileRow.select(FolderFileRow.id))
+    def used(self, hospital: str) -> bool:
+        """Whether files came in the hospital's own folder."""
+        return self._engine.has(FolderCount.select(FolderCount.name).where(FolderCount.name == f"{_USED} {hospital}"))
 
-    def listed(self, kind: FileKind, after: int = 0, limit: int | None = None) -> list[FolderFile]:
+    def any(self, part: Part = ALL) -> bool:
+        """Whether any file is listed."""
+        return self._engine.has(FolderFileRow.select(FolderFileRow.id).where(part.holds(_PATH)))
+
+    def listed(
+        self, kind: FileKind, after: int = 0, limit: int | None = None, part: Part = ALL
+    ) -> list[FolderFile]:  # fmt: skip
         """Files of a kind by number, of a higher number than `after`."""
-        return self._read((FolderFileRow.kind == kind) & (FolderFileRow.id > after), limit)
+        return self._read((FolderFileRow.kind == kind) & (FolderFileRow.id > after) & part.holds(_PATH), limit)
 
     def open(self, *, dismissed: bool = False) -> list[FolderFile]:
         """Every file that is not dismissed, by kind and number; with `dismissed` every file."""
@@ -194,7 +232,9 @@ class FolderFiles(Rows):
         query = FolderFileRow.select(FolderFileRow.kind, fn.COUNT(FolderFileRow.id)).group_by(FolderFileRow.kind)
         here = dict(self._engine.rows(query))
         left = dict(self._engine.rows(query.where(FolderFileRow.dismissed.is_null())))
-        counted = dict(self._engine.rows(FolderCount.select(FolderCount.name, FolderCount.number)))
+        counted = Counter[str]()
+        for name, number in self._engine.rows(FolderCount.select(FolderCount.name, FolderCount.number)):
+            counted[name.partition(" ")[0]] += number
         return {kind: left.get(kind, 0) + max(counted.get(kind, 0) - here.get(kind, 0), 0) for kind in FileKind}
 
     def _read(self, where: Any, limit: int | None = None) -> list[FolderFile]:
@@ -203,7 +243,9 @@ class FolderFiles(Rows):
 
     # -- documents that concern them
 
-    def unclaimed(self, oldest: datetime, before: datetime, of_study: datetime, limit: int) -> list[tuple[int, str]]:
+    def unclaimed(
+        self, oldest: datetime, before: datetime, of_study: datetime, limit: int, part: Part = ALL
+    ) -> list[tuple[int, str]]:  # fmt: skip
         """PDFs without an exam that came before `before` and are not listed: the newest of each name, and the name.
 
         One of a DICOM instance came with its images; its exam JSON has until `of_study`. Those that came before
@@ -219,28 +261,34 @@ class FolderFiles(Rows):
             waits
             & Document.arrived.between(oldest, before)
             & in_time
+            & part.holds(Document.stem)
             & ~fn.EXISTS(superseded)
             & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         )
         query = Document.select(Document.id, Document.stem).where(where).order_by(Document.id).limit(limit)
         return [(number, stem) for number, stem in self._engine.rows(query)]
 
-    def claimed(self) -> list[FolderFile]:
+    def claimed(self, part: Part = ALL) -> list[FolderFile]:
         """Listed PDFs that have an exam by now, or are no more."""
         waits = (Document.id == FolderFileRow.document) & (Document.kind == "pdf") & Document.exam.is_null()
         still = Document.select(Document.id).where(waits)
-        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & ~fn.EXISTS(still))
+        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & part.holds(_PATH) & ~fn.EXISTS(still))
 
-    def outlasted(self, oldest: datetime) -> list[FolderFile]:
+    def outlasted(self, oldest: datetime, part: Part = ALL) -> list[FolderFile]:
         """Listed PDFs that came before `oldest`."""
         old = Document.select(Document.id).where((Document.id == FolderFileRow.document) & (Document.arrived < oldest))
-        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & fn.EXISTS(old))
+        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & part.holds(_PATH) & fn.EXISTS(old))
 
-    def near_pdfs(self, limit: int) -> list[tuple[int, str, Partner]]:
+    def near_pdfs(self, limit: int, part: Part = ALL) -> list[tuple[int, str, Partner]]:
         """The newest PDFs without an exam (document, stem) with each exam JSON whose name is near and not equal."""
         other = Document.alias()
         waits = (Document.kind == "pdf") & Document.exam.is_null() & Document.near.is_null(False)
-        newest = Document.select(Document.id).where(waits).order_by(Document.id.desc()).limit(limit)
+        newest = (
+            Document.select(Document.id)
+            .where(waits & part.holds(Document.stem))
+            .order_by(Document.id.desc())
+            .limit(limit)
+        )
         near = (other.near == Document.near) & (other.stem != Document.stem) & (other.kind == "json")
         columns = (Document.id, Document.stem, *_partner_columns(other))
         query = Document.select(*columns).join(other, on=near).where(Document.id.in_(newest)).limit(2 * limit)
@@ -257,19 +305,24 @@ class FolderFiles(Rows):
             found += [_partner(*row) for row in self._engine.rows(query.order_by(Document.id))]
         return [one for one in found if one.exam is None or one.lacks]
 
-    def exams_of(self, stem: str, *, nearly: bool = False) -> list[int]:
-        """Exams with a document of this name, or of nearly this name."""
+    def exams_of(self, stem: str, *, nearly: bool = False, within: str | None = None) -> list[int]:
+        """Exams with a document of this name, or of nearly this name; of the hospital `within`, or of any."""
         where = Document.near == near_key(stem) if nearly else Document.stem == stem
-        query = Document.select(Document.exam).where(where & Document.exam.is_null(False)).distinct().limit(MOST)
+        query = Document.select(Document.exam).join(Exam).where(where & _within(within)).distinct().limit(MOST)
         return sorted(self._engine.column(query))
 
-    def exams_named(self, words: Collection[str]) -> list[int]:
-        """Exams that one of these words names, by ExamId or accession number."""
+    def exams_named(self, words: Collection[str], within: str | None = None) -> list[int]:
+        """Exams that one of these words names, by ExamId or accession number; of the hospital `within`, or of any."""
         found: set[int] = set()
         for portion in portions(sorted(words)):
-            query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(portion)).distinct().limit(MOST)
+            mine = ExamWord.word.in_(portion) & _within(within)
+            query = ExamWord.select(ExamWord.exam).join(Exam).where(mine).distinct().limit(MOST)
             found.update(self._engine.column(query))
         return sorted(found)
+
+
+def _within(hospital: str | None) -> Any:
+    return Exam.hospital.is_null(False) if hospital is None else Exam.hospital == hospital
 
 
 def _partner_columns(one: Any) -> Sequence[Any]:

@@ -43,20 +43,23 @@ class Originals(Rows):
             with self._engine.write():
                 self._engine.run(adding.on_conflict(conflict_target=[SetAsideRow.key], **conflict))
 
-    def begun(self) -> bool:
-        """Whether the files are noted that lay there before this database noted anything."""
-        return self._engine.has(SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN))
+    def begun(self, folder: str = "") -> bool:
+        """Whether the files are noted that lay there before this database noted anything of that folder."""
+        return self._engine.has(SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _begun(folder)))
 
-    def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime) -> None:
-        """Note the files that lie there, once: a former version noted nothing, and a database may be lost."""
+    def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime, folder: str = "") -> None:
+        """Note the files that lie there, once: a former version noted nothing, and a database may be lost.
+
+        `folder` is the hospital that has it for itself, "" for the common one.
+        """
         self._insert([_row(one, at) for one, at in lying], action="IGNORE")
         with self._engine.write():
-            self._engine.run(SetAsideRow.insert(key=_BEGUN, home="", place="", mark="", at=now))
+            self._engine.run(SetAsideRow.insert(key=_begun(folder), home="", place="", mark="", at=now))
 
     def before(self, at: datetime, after: str, limit: int) -> list[tuple[str, SetAside]]:
         """Files that lie there since before `at`, by their keys: the next ones after the key `after`."""
         columns = (SetAsideRow.key, SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
-        where = (SetAsideRow.at < at) & (SetAsideRow.key > after) & (SetAsideRow.key != _BEGUN)
+        where = (SetAsideRow.at < at) & (SetAsideRow.key > after) & (SetAsideRow.mark != "")
         query = SetAsideRow.select(*columns).where(where).order_by(SetAsideRow.key).limit(limit)
         return [(key, _read(home, place, mark)) for key, home, place, mark in self._engine.rows(query)]
 
@@ -120,6 +123,10 @@ class Originals(Rows):
         """Forget files that are gone, or that somebody has replaced."""
         with self._engine.write():
             self._engine.run(SetAsideRow.delete().where(SetAsideRow.key.in_(list(keys))))
+
+
+def _begun(folder: str) -> str:
+    return f"{_BEGUN} {folder}".rstrip()
 
 
 def _in_64_bits(file_time: int) -> int:

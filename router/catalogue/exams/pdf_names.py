@@ -20,11 +20,16 @@ _OWNERS = Statement(
     " WHERE pdf_word.word = ? AND pdf_word.kind = 'text' AND document.exam_id <> ?", PdfWord.word, Exam.id,
 )  # fmt: skip
 # Exams with this number. One lacks a PDF until one is chosen, and again once something has come since.
-_BEARERS = Statement(
+_BEARING = (
     "SELECT id, hospital, branch, exam_id, accession_number, patient_name, pdf IS NULL OR weighed IS NULL OR weighed <"
     " (SELECT MAX(document.id) FROM document WHERE document.exam_id = exam.id) FROM exam"
-    " WHERE exam_id = ? OR accession_number = ? ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number,
-)  # fmt: skip
+    " WHERE (exam_id = ? OR accession_number = ?)"
+)
+# Of all hospitals: a PDF on a shared way is of an exam of any of them, where one alone has the number.
+_BEARERS = Statement(f"{_BEARING} ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number)
+_BEARERS_IN = Statement(
+    f"{_BEARING} AND hospital = ? ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number, Exam.hospital
+)
 # Words of a PDF's text.
 _SAID = Statement("SELECT word FROM pdf_word WHERE document_id = ? AND kind = 'text'", Document.id)
 # What a report's text names an exam by.
@@ -59,19 +64,19 @@ class PdfNames(Rows):
         """The words of the PDF's text."""
         return frozenset(row[0] for row in _SAID.run(self._engine, document))
 
-    def other(self, said: Collection[str], exam: int) -> int | None:
-        """A known exam other than this one that the words name."""
+    def other(self, said: Collection[str], exam: int, hospital: str) -> int | None:
+        """A known exam of the hospital other than this one that the words name."""
         for portion in portions(sorted(said)):
-            theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam)
-            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1)
+            theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam) & (Exam.hospital == hospital)
+            query = ExamWord.select(ExamWord.exam).join(Exam).where(theirs).order_by(ExamWord.exam).limit(1)
             for exam_ in self._engine.column(query):
                 return int(exam_)
         return None
 
-    def known_number(self, number: str, exam: int) -> bool:
-        """Whether it is the ExamId, accession number or patient number of another exam."""
-        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam))
-        return self.other([number], exam) is not None or self._engine.has(theirs)
+    def known_number(self, number: str, exam: int, hospital: str) -> bool:
+        """Whether it is the ExamId, accession number or patient number of another exam of the hospital."""
+        others = (Exam.patient_id == number) & (Exam.id != exam) & (Exam.hospital == hospital)
+        return self.other([number], exam, hospital) is not None or self._engine.has(Exam.select(Exam.id).where(others))
 
     def owners(self, words: Collection[str], exam: int) -> list[int]:
         """Other exams, one of whose PDFs says one of the words."""
@@ -82,8 +87,12 @@ class PdfNames(Rows):
         mine = (PdfWord.document == document) & PdfWord.kind.not_in([_TEXT, NUMBER])
         return dict(self._engine.rows(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine)))
 
-    def bearers(self, number: str) -> list[Bearer]:
-        """The exams with this ExamId or accession number; at most 20."""
+    def bearers(self, number: str, within: str | None = None) -> list[Bearer]:
+        """The exams with this ExamId or accession number, of the hospital `within` or of any; at most 20."""
+        if within is None:
+            rows = _BEARERS.run(self._engine, number, number)
+        else:
+            rows = _BEARERS_IN.run(self._engine, number, number, within)
         return [
             Bearer(
                 exam=exam,
@@ -93,7 +102,7 @@ class PdfNames(Rows):
                 own=identifiers(exam_id, *rest),
                 lacks=bool(lacks),
             )
-            for exam, hospital, branch, exam_id, *rest, lacks in _BEARERS.run(self._engine, number, number)
+            for exam, hospital, branch, exam_id, *rest, lacks in rows
         ]
 
     def used_by_others(self, stem: str, exam: int) -> bool:

@@ -1,6 +1,6 @@
 """Snapshots of the rows that an arriving document concerns: read once, before anything is decided about it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -25,13 +25,14 @@ _SEEN = Statement(
 )  # fmt: skip
 # The last document of this content whose copy is damaged.
 _DAMAGED = Statement(
-    "SELECT id, exam_id, place FROM document WHERE digest = ? AND kind = ? AND damaged IS NOT NULL"
+    "SELECT id, exam_id, place, stem FROM document WHERE digest = ? AND kind = ? AND damaged IS NOT NULL"
     " AND exam_id IS NOT NULL ORDER BY id DESC LIMIT 1", Document.digest, Document.kind,
 )  # fmt: skip
 # The last PDF of this content whose copy was removed and whose exam has a report to deliver.
 _MISSED = Statement(
-    "SELECT document.id, document.exam_id FROM document JOIN delivery ON delivery.exam_id = document.exam_id"  # noqa: S608 our own names
-    " WHERE document.digest = ? AND document.kind = 'pdf' AND document.purged IS NOT NULL AND delivery.channel = ?"
+    "SELECT document.id, document.exam_id, document.stem FROM document"  # noqa: S608 our own names
+    " JOIN delivery ON delivery.exam_id = document.exam_id WHERE document.digest = ? AND document.kind = 'pdf'"
+    " AND document.purged IS NOT NULL AND delivery.channel = ?"
     f" AND delivery.state NOT IN ({', '.join('?' * len(CLOSED))}) ORDER BY document.id DESC LIMIT 1",
     Document.digest, Delivery.channel, *[Delivery.state] * len(CLOSED),
 )  # fmt: skip
@@ -47,7 +48,8 @@ _EXAM = Statement(
     " WHERE hospital = ? AND branch = ? AND exam_id = ?", Exam.hospital, Exam.branch, Exam.exam_id,
 )  # fmt: skip
 _CANDIDATE = (
-    "SELECT exam.id, exam.exam_id, exam.accession_number, exam.patient_name, (SELECT pdf.digest FROM document pdf"
+    "SELECT exam.id, exam.hospital, exam.exam_id, exam.accession_number, exam.patient_name,"
+    " (SELECT pdf.digest FROM document pdf"
     " WHERE pdf.exam_id = exam.id AND pdf.kind = 'pdf' ORDER BY pdf.id DESC LIMIT 1) FROM "
 )
 # Exams that a PDF may be of: by number, by branch and ExamId, by the name of a JSON (the last one first).
@@ -58,6 +60,11 @@ _OF_KEY = Statement(
 _OF_STEM = Statement(
     f"{_CANDIDATE} document json JOIN exam ON exam.id = json.exam_id WHERE json.stem = ? AND json.kind = 'json'"
     " ORDER BY json.id DESC", Document.stem,
+)  # fmt: skip
+# Hospitals of the exams whose JSONs came under this name.
+_HOSPITALS = Statement(
+    "SELECT DISTINCT exam.hospital FROM document json JOIN exam ON exam.id = json.exam_id"
+    " WHERE json.stem = ? AND json.kind = 'json'", Document.stem,
 )  # fmt: skip
 _PDF = "SELECT document.id, document.place, document.stem, document.vouched, document.exam_id FROM document WHERE "
 # PDFs under this name that have no exam, or another one that nothing vouches for.
@@ -97,24 +104,26 @@ class Candidate:
     exam: int
     own: frozenset[str]
     latest: str
+    hospital: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostCopy:
-    """A document without a sound copy: damaged at `place`, or removed ("")."""
+    """A document without a sound copy: damaged at `place`, or removed (""). It came under the name `stem`."""
 
     document: int
     exam: int
     place: str
+    stem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingPdf:
     """A PDF that an exam may get: it has no exam yet, or `owner` has it for now.
 
-    `said` are the words of its text and `vouched` whether they are asked for no more. Of the owner: the words by which
-    a text names it; of a PDF found by its number, whether a JSON of the owner came under the PDF's name; and the
-    deliveries, each with its destination, with which the PDF was handed over.
+    `said` are the words of its text and `vouched` whether they are asked for no more. Of the owner: its hospital; the
+    words by which a text names it; of a PDF found by its number, whether a JSON of the owner came under the PDF's name;
+    and the deliveries, each with its destination, with which the PDF was handed over.
     """
 
     document: int
@@ -123,6 +132,7 @@ class WaitingPdf:
     vouched: bool
     said: frozenset[str]
     owner: int | None = None
+    owner_hospital: str = ""
     owner_words: frozenset[str] = frozenset()
     owner_by_name: bool = False
     sent: Mapping[int, str] = field(default_factory=dict)
@@ -133,8 +143,9 @@ class JsonSnapshot:
     """The rows that an exam JSON concerns. `exam` is None for one that is not known.
 
     `jsons` are the exam's versions with their digests, `lacks` whether it lacks a PDF of the version that counts.
-    PDFs that it may get: `of_name`; `of_pattern`, with other exams by each name that the pattern found in theirs;
-    `of_number`, and by each number the other exams that have it.
+    `hospitals` are those of all exams whose JSONs came under its name. PDFs that it may get: `of_name`; `of_pattern`,
+    with other exams by each name that the pattern found in theirs; `of_number`, and by each number the other exams that
+    have it.
     """
 
     seen: bool = False
@@ -144,6 +155,7 @@ class JsonSnapshot:
     lacks: bool = True
     jsons: Sequence[tuple[JsonVersion, str]] = ()
     linked: frozenset[str] = frozenset()
+    hospitals: frozenset[str] = frozenset()
     of_name: Sequence[WaitingPdf] = ()
     of_pattern: Sequence[tuple[WaitingPdf, Mapping[str, str], Mapping[str, Sequence[int]]]] = ()
     of_number: Sequence[WaitingPdf] = ()
@@ -177,13 +189,14 @@ class Snapshots(Rows):
         self._links = Links(engine)
 
     def json(
-        self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: Sequence[str], patterned: bool
+        self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: Sequence[str], patterned: bool,
+        is_own: Callable[[str], bool] = lambda _: False,
     ) -> JsonSnapshot:  # fmt: skip
         """The rows that an exam JSON concerns. `since`: the file's time; `numbers`: what a PDF's whole name may be;
-        `patterned`: a pattern reads names."""
+        `patterned`: a pattern reads names; `is_own`: whether a name is of a way that one hospital has for itself."""
         known = _EXAM.run(self._engine, key.hospital, key.branch, key.exam_id)
         exam, *described, lacks = known[0] if known else (0, "", "", "", True)
-        of_pattern = self._of_pattern(key, exam) if patterned else ()
+        of_pattern = self._of_pattern(key, exam, is_own) if patterned else ()
         of_number = [
             replace(pdf, owner_by_name=pdf.owner in self._documents.exams_of_stem(pdf.stem))
             for n in numbers
@@ -191,33 +204,38 @@ class Snapshots(Rows):
         ]
         mine = (Document.exam == exam) & (Document.kind == "json")
         rows = self._engine.run(Document.select().where(mine).order_by(Document.id)) if exam else []
+        of_name = self._pdfs(_OF_NAME.run(self._engine, stem, exam))
         return JsonSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "json", stem, since)),
             damaged=self._damaged("json", digest), exam=exam or None,
             described=Description(described[0], described[1], described[2]), lacks=bool(lacks),
             jsons=[(version_of(row), row.digest) for row in rows],
             linked=frozenset(self._links.of(exam)) if exam and of_pattern else frozenset(),
-            of_name=self._pdfs(_OF_NAME.run(self._engine, stem, exam)), of_pattern=of_pattern, of_number=of_number,
-            bearers={n: self._bearers(n, exam) for n in numbers} if of_number else {},
+            hospitals=frozenset(row[0] for row in _HOSPITALS.run(self._engine, stem)) if of_name else frozenset(),
+            of_name=of_name, of_pattern=of_pattern, of_number=of_number,
+            bearers={n: self._bearers(n, exam, key.hospital) for n in numbers} if of_number else {},
         )  # fmt: skip
 
     def pdf(
-        self, *, stem: str, digest: str, since: datetime, owner: ExamKey | None, names: Mapping[str, str], number: str
+        self, *, stem: str, digest: str, since: datetime, owner: ExamKey | None, names: Mapping[str, str], number: str,
+        within: str | None = None,
     ) -> PdfSnapshot:  # fmt: skip
         """The rows that a PDF concerns. `owner`: the exam of its message; `names`: those in its name, by kind;
-        `number`: its name where that may be an exam's number."""
+        `number`: its name where that may be an exam's number; `within`: the hospital whose way it came by."""
         found = _OF_KEY.run(self._engine, owner.hospital, owner.branch, owner.exam_id) if owner else []
-        named = self._exams.named_by(names) if names else {}
+        named = self._exams.named_by(names, within=within) if names else {}
         lost = self._damaged("pdf", digest)
         missed = [] if lost else _MISSED.run(self._engine, digest, Channel.REPORT, *sorted(CLOSED))
         return PdfSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "pdf", stem, since)),
-            lost=lost or next((LostCopy(document=one, exam=exam, place="") for one, exam in missed), None),
+            lost=lost or next((LostCopy(document=n, exam=exam, place="", stem=name) for n, exam, name in missed), None),
             waits=bool(_WAITS.run(self._engine, digest, stem)),
             owner=_candidates(found)[0] if found else None,
             of_name=_candidates(_OF_STEM.run(self._engine, stem)),
             named={kind: [self._candidate(exam) for exam in exams] for kind, exams in named.items()},
-            bearers=[(one, self._candidate(one.exam).latest) for one in self._bearers(number, 0)] if number else (),
+            bearers=[
+                (one, self._candidate(one.exam).latest) for one in self._exams.pdf_names.bearers(number, within)
+            ] if number else (),
         )  # fmt: skip
 
     def of_studies(self) -> list[tuple[WaitingPdf, Sequence[Candidate]]]:
@@ -229,10 +247,10 @@ class Snapshots(Rows):
 
     def _damaged(self, kind: str, digest: str) -> LostCopy | None:
         rows = _DAMAGED.run(self._engine, digest, kind)
-        return next((LostCopy(document=one, exam=exam, place=place) for one, exam, place in rows), None)
+        return next((LostCopy(document=n, exam=exam, place=place, stem=stem) for n, exam, place, stem in rows), None)
 
     def _of_pattern(
-        self, key: ExamKey, exam: int
+        self, key: ExamKey, exam: int, is_own: Callable[[str], bool]
     ) -> list[tuple[WaitingPdf, Mapping[str, str], Mapping[str, Sequence[int]]]]:
         words = [("exam_id", key.exam_id), ("accession", key.accession_number)]
         words += [("study_uid", uid) for uid in key.study_uids]
@@ -240,7 +258,8 @@ class Snapshots(Rows):
         found: list[tuple[WaitingPdf, Mapping[str, str], Mapping[str, Sequence[int]]]] = []
         for pdf in self._pdfs({row[0]: row for row in rows}.values()):
             names = self._exams.pdf_names.names_of(pdf.document)
-            found.append((pdf, names, self._exams.named_by(names, exam)))
+            within = key.hospital if is_own(pdf.stem) else None
+            found.append((pdf, names, self._exams.named_by(names, exam, within)))
         return found
 
     def _pdfs(self, rows: Iterable[Sequence[Any]]) -> list[WaitingPdf]:
@@ -249,13 +268,16 @@ class Snapshots(Rows):
             said = self._exams.pdf_names.said(document)
             pdf = WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner)
             if owner is not None:
-                sent = dict(_SENT.run(self._engine, place))
-                pdf = replace(pdf, owner_words=self._candidate(owner).own, sent=sent)
+                sent, its = dict(_SENT.run(self._engine, place)), self._candidate(owner)
+                pdf = replace(pdf, owner_hospital=its.hospital, owner_words=its.own, sent=sent)
             found.append(pdf)
         return found
 
-    def _bearers(self, number: str, other_than: int) -> list[Bearer]:
-        return [one for one in self._exams.pdf_names.bearers(number) if one.exam != other_than]
+    def _bearers(self, number: str, other_than: int, hospital: str) -> list[Bearer]:
+        """Other exams with the number: those of the hospital, and so many of any."""
+        names = self._exams.pdf_names
+        found = {one.exam: one for one in (*names.bearers(number, hospital), *names.bearers(number))}
+        return [one for number, one in sorted(found.items()) if number != other_than]
 
     def _candidate(self, exam: int) -> Candidate:
         return _candidates(_OF_NUMBER.run(self._engine, exam))[0]
@@ -264,6 +286,6 @@ class Snapshots(Rows):
 def _candidates(rows: Iterable[Sequence[Any]]) -> list[Candidate]:
     """Each exam once, in the order of the rows."""
     return list({
-        exam: Candidate(exam=exam, own=identifiers(*described), latest=latest or "")
-        for exam, *described, latest in rows
+        exam: Candidate(exam=exam, own=identifiers(*described), latest=latest or "", hospital=hospital)
+        for exam, hospital, *described, latest in rows
     }.values())  # fmt: skip

@@ -1,7 +1,7 @@
 """The hospital of an exam: the one that its JSON and the way that it came by agree on, else the exam is held."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from router.config.sections import Hospital
 from router.exam.fields import BY_PATH
@@ -29,6 +29,19 @@ def hospital_of(institution: Institution, origin: str | None, hospitals: Sequenc
         return hospitals[0].name
     named = [one.name for one in hospitals if any(institution) and not _differ(institution, one)]
     return named[0] if len(named) == 1 else UNREGISTERED
+
+
+def hospital_of_facility(facility: Iterable[str], hospitals: Sequence[Hospital]) -> str | None:
+    """The hospital that the sending facility of an HL7 message (MSH-4, its components) names; None where several are,
+    or none.
+    """
+    said = {plain for part in facility if (plain := _plain(part))}
+    named = [
+        one.name
+        for one in hospitals
+        if not said.isdisjoint(map(_plain, (one.USCI, one.HospitalCode, one.HospitalName, *one.facility)))
+    ]
+    return named[0] if len(named) == 1 else None
 
 
 def another_hospital(key: ExamKey, hospital: Hospital | None) -> Doubt | None:

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -59,10 +59,13 @@ class Listing:
     counted: Mapping[OtherKind, int] = field(default_factory=dict)
 
 
-def scan(folder: Path) -> Listing:
-    """Every regular .json, .pdf, .hl7 below, not set aside, hidden or temporary. OSError: the share has vanished."""
+def scan(folder: Path, without: Container[Path] = ()) -> Listing:
+    """Every regular .json, .pdf, .hl7 below, not set aside, hidden or temporary. OSError: the share has vanished.
+
+    `without`: folders inside it that are looked at by themselves.
+    """
     with opened(folder) as top:
-        walk = _Walk()
+        walk = _Walk(without)
         entries = _listed(top)
         files = tuple(walk.files(folder, top, entries, depth=0))
     return Listing(
@@ -74,7 +77,8 @@ def scan(folder: Path) -> Listing:
 class _Walk:
     """One scan. `unreadable` gathers the paths that cannot be looked at; the rest is found all the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: Container[Path] = ()) -> None:
+        self._without = without
         self.unreadable: set[Path] = set()
         self.others: list[Other] = []
         self.counted: Counter[OtherKind] = Counter()
@@ -89,7 +93,8 @@ class _Walk:
                     self._note_hidden(folder, entry)
                 elif entry.is_dir(follow_symlinks=False):
                     # A share may tell apart no upper and lower case, and give back `Done` where `done` was made.
-                    if not (home and entry.name.lower() in SET_ASIDE):
+                    aside = home and entry.name.lower() in SET_ASIDE
+                    if not aside and folder / entry.name not in self._without:
                         yield from self._below(folder / entry.name, handle, depth + 1)
                 elif Path(entry.name).suffix.lower() in ENDINGS and entry.is_file(follow_symlinks=False):
                     state = entry.stat(follow_symlinks=False)

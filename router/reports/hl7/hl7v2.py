@@ -29,6 +29,7 @@ _UID = re.compile(r"[0-2](?:\.\d+)+")
 _HEAD = 20_000  # bytes
 _NULL = '""'
 _CODE = parse("OBX-3.1")
+_FACILITY, _FACILITY_ID = parse("MSH-4.1"), parse("MSH-4.2")
 
 
 class Unsupported(InvalidData):
@@ -129,6 +130,11 @@ class Message:
         results = {self._text(s, parse("OBX-11")) for s in self._segments if s[0] == "OBX"}
         orders = {self._text(s, parse("OBR-25")) for s in self._segments if s[0] == "OBR"} - {""}
         return results <= _SETTLED | _TAKEN_BACK and (len(orders) < 2 or orders <= {"F", "C"})
+
+    @property
+    def facility(self) -> tuple[str, ...]:
+        """The sending facility (MSH-4): its name or code, and its universal id; "" where absent."""
+        return self.value(_FACILITY), self.value(_FACILITY_ID)
 
     def _taken_back(self, segment: list[str]) -> bool:
         return self._text(segment, parse("OBX-11")) in _TAKEN_BACK

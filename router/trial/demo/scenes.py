@@ -58,7 +58,7 @@ def cast(studies: Sequence[DemoStudy]) -> list[Scene]:
 
 def acts(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], None], *, first: bool) -> list[Act]:
     """The acts of the first or second half of these scenes, in order. `send`: the PACS sends a study to the node."""
-    ris = _Ris(config.own, config.reports.folder, config.node.timezone)
+    ris = _Ris(config.hospital[0], config.reports.folder, config.node.timezone)
     return [act for scene in scenes for act in _acts(scene, ris, send, first)]
 
 

@@ -14,7 +14,7 @@ from test_pdf_doubts import START, Site
 
 from router.errors import InvalidData
 from router.events import Kind
-from router.intake.report_pdfs import Lesson, origin_of
+from router.intake.report_pdfs import Lesson, source_of
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import PdfText, Readers
 from support.intake_folder import printed
@@ -109,7 +109,9 @@ def known(site: Site) -> None:
         site.drop(f"k{number}.pdf", printed(f"k{number}"))
     for number in range(1, 51):
         site.correlator.facts.papers.learn(
-            Lesson(document=number, origin=origin_of(site.config.own, "r"), agreed=True, offset=5, labels=())
+            Lesson(
+                document=number, origin=source_of(site.config.hospital[0], "", "r"), agreed=True, offset=5, labels=()
+            )
         )
 
 
@@ -252,7 +254,7 @@ def test_a_number_that_nobody_knows_is_none_until_its_label_has_carried_the_exam
     for number in range(1, 21):
         site.drop(f"k{number}.pdf", printed(f"k{number}"))
     for number in range(1, 23):
-        origin = origin_of(site.config.own, "r")
+        origin = source_of(site.config.hospital[0], "", "r")
         site.correlator.facts.papers.learn(
             Lesson(document=number, origin=origin, agreed=False, offset=None, labels=("影像号",))
         )

@@ -24,7 +24,7 @@ CASES = Path(__file__).parents[2] / "cases"
 EXPECTED: dict[str, dict[str, list[str]]] = tomllib.loads((CASES / "exam.toml").read_text("utf-8"))
 CONFIG = load(shipped("router.toml"))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-SOURCES = Sources(hospital=CONFIG.own, branch="01", tables=shipped_tables())
+SOURCES = Sources(hospital=CONFIG.hospital[0], branch="01", tables=shipped_tables())
 NAMES = sorted(EXPECTED)
 READABLE = [name for name in NAMES if "" not in EXPECTED[name]["errors"]]
 

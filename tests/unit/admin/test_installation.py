@@ -29,7 +29,7 @@ def test_a_configuration_that_loads_is_made_of_the_answers(tmp_path: Path) -> No
     answer = command_here("install", *ANSWERS, "--trial-keys", "--root", tmp_path)
     assert answer.returncode == 0, answer.stderr
     config = load(tmp_path / "etc/imaging-cloud-router/router.toml")
-    assert (config.own.HospitalName, config.own.HospitalBranchCode) == ('示范"医院', "02")
+    assert (config.hospital[0].HospitalName, config.hospital[0].HospitalBranchCode) == ('示范"医院', "02")
     assert config.node.data == Path("/var/lib/imaging-cloud-router")
     assert [(one.ae_title, one.address) for one in config.receive.senders] == [("PACS", "10.1.2.0/24")]
     assert (config.receive.host, config.receive.allow_plain, config.reports.hl7) == ("10.1.2.9", True, None)

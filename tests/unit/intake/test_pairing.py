@@ -14,6 +14,7 @@ from router.config.file import parse
 from router.exam.key import ExamKey, ExamPatient
 from router.intake import pairing
 from router.intake.document import ReadDocument
+from router.intake.numbered import registry_of
 from router.intake.pairing import Names, Rules, json_filing, pdf_filing, study_filings
 from router.matching.exam.versions import JsonVersion
 from router.matching.report_pdf.naming import Bearer
@@ -21,9 +22,9 @@ from support.intake_folder import CONFIG
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-HOSPITAL = parse(CONFIG, base=Path("/x")).own
-PLAIN = Rules(HOSPITAL, Names(""))
-PATTERNED = Rules(HOSPITAL, Names("(?P<accession>A[0-9]+)|(?P<study_uid>[0-9.]+)"))
+REGISTRY = registry_of(parse(CONFIG, base=Path("/x")))
+PLAIN = Rules(REGISTRY, Names(""))
+PATTERNED = Rules(REGISTRY, Names("(?P<accession>A[0-9]+)|(?P<study_uid>[0-9.]+)"))
 E1, E2 = frozenset({"V0001", "A0001", "张三"}), frozenset({"V0002"})
 KNOWN = JsonSnapshot(exam=1, described=Description("A0001", "张三", "P1"))
 WAITING = WaitingPdf(document=7, place="unpaired/7", stem="r", vouched=False, said=frozenset())

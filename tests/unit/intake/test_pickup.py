@@ -174,7 +174,7 @@ def test_a_share_that_tells_sizes_late_gives_no_half_files(desk: Desk, monkeypat
     mtime = path.stat().st_mtime_ns
     path.write_bytes(exam())
     os.utime(path, ns=(mtime, mtime))
-    monkeypatch.setattr("router.intake.pickup.scan", lambda _: early)  # what the share still tells
+    monkeypatch.setattr("router.intake.pickup.scan", lambda *_: early)  # what the share still tells
     steps(desk, loop, count=3)
     assert desk.exams.find(E1) == []
     assert desk.told(Kind.REFUSED) == []
@@ -228,7 +228,7 @@ def test_a_share_that_answers_with_an_error_is_an_alarm_once_and_recovers(
     loop = desk.pickup()
     desk.put("r.json", exam())
 
-    def broken(_: Path) -> Listing:
+    def broken(*_: object) -> Listing:
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:

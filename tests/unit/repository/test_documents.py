@@ -192,7 +192,7 @@ def test_the_example_of_an_exam_json_is_valid_and_nothing_in_it_is_worth_a_warni
     references = ExamReader(config)
     given = references.read(shipped("exam.json").read_bytes())
     found = validate(
-        given, tables=references.tables, accept_empty=(), hospital=config.own, now=SystemClock().now(),
+        given, tables=references.tables, accept_empty=(), hospital=config.hospital[0], now=SystemClock().now(),
         tolerance=config.reports.clock_tolerance, zone=config.node.timezone,
     )  # fmt: skip
     assert (found.errors, found.warnings) == ((), ())
