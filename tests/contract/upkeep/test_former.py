@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from catalogue_rows import NOW, document, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import Study, StudyHospital
@@ -16,6 +15,7 @@ from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.events import Event, EventBus
 from router.upkeep.upgrade import adopt_former
+from support.catalogue_rows import NOW, document, exam, instance
 
 
 def config(*former: bool) -> Config:

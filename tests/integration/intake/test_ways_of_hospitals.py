@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from desk import printed
-from hl7_messages import Sender, oru
 from router.catalogue import open_catalogue
 from router.catalogue.db.tables.exams import Document, Exam
 from router.clock import SystemClock
@@ -23,7 +21,9 @@ from router.node.node import Node
 from router.reports.folder import watch
 from router.storage import open_storage
 from router.upkeep.rebuild import Rebuild
-from samples import exam_document
+from support.hl7_messages import Sender, oru
+from support.intake_folder import printed
+from support.sample_exam import exam_document
 
 COMMON = """
 [node]

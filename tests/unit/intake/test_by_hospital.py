@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hl7_messages import oru
 from router.catalogue.exams.filing import Filing
 from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, LostCopy, PdfSnapshot, WaitingPdf
 from router.config.changes import compare, stamps
@@ -23,7 +22,8 @@ from router.intake.pairing import Names, Rules, json_filing, pdf_filing, study_f
 from router.intake.report_pdfs import source_of
 from router.matching.exam.institution import UNREGISTERED
 from router.matching.report_pdf.naming import Bearer
-from samples import exam_document
+from support.hl7_messages import oru
+from support.sample_exam import exam_document
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 TABLE = "own_code,own_name,code,name\n"

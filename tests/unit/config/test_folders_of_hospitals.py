@@ -4,7 +4,6 @@ import threading
 
 import pytest
 
-from desk import Desk, another, exam, printed
 from router.catalogue.exams.files import FileKind
 from router.config.file import parse
 from router.config.folders import DropFolder, drop_folders
@@ -13,6 +12,7 @@ from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.intake.pickup import Pickup
 from router.upkeep.retention import Retention
+from support.intake_folder import Desk, another, exam, printed
 
 SEVERAL = """
 [node]
