@@ -20,9 +20,9 @@ _STUDIES = f"""INSERT INTO study (id, uid, accession_number, study_date, study_t
     SELECT i, '1.2.' || i, 'A' || i, '20260301', '0930', '', '', '', '', '', 'CT01', '', 'CT', '', {{false}},
     {_AT} + i * {_STEP}, {_AT} + i * {_STEP} FROM {{n}}"""
 _FACTS = "INSERT INTO facts (id, study_id, digest, body) SELECT i, i, 'd', '{{}}' FROM {n}"
-_EXAMS = f"""INSERT INTO exam (id, branch, exam_id, accession_number, patient_id, patient_name, touched, revisions,
+_EXAMS = f"""INSERT INTO exam (id, hospital, branch, exam_id, accession_number, patient_id, patient_name, touched, revisions,
     approved_at, doubt, created)
-    SELECT i, '01', 'E' || i, 'A' || i, 'P' || i, 'N', 1, 2, {_AT}, '', {_AT} + i * {_STEP} FROM {{n}}"""
+    SELECT i, '', '01', 'E' || i, 'A' || i, 'P' || i, 'N', 1, 2, {_AT}, '', {_AT} + i * {_STEP} FROM {{n}}"""
 _LINKS = f"""INSERT INTO exam_study (exam_id, study_uid, joined_by, since)
     SELECT i, '1.2.' || i, 'listed', {_AT} FROM {{n}}"""
 _DELIVERIES = f"""INSERT INTO delivery (exam_id, destination, channel, state, waiting_for, legal_due, due, attempts,
