@@ -160,7 +160,7 @@ def _tell_places(found: DatabaseStatus, config: Config) -> None:
         out.print("  no correction of them goes; where it has another name by now:", style="yellow", markup=False)
         out.print(f"  {RENAME.format(old=name)}", style="yellow", markup=False, soft_wrap=True)
     for each in found.tripped:
-        text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
+        text = f"breaker {each.breaker.position}: {each.place}: {each.breaker.why}"
         out.print(text, style="red", markup=False)
 
 

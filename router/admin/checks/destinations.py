@@ -9,6 +9,7 @@ from router.dicom.scu.client import StorageClient
 from router.dicom.scu.query import QueryClient
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent
+from router.policy.account import token_of
 
 PACS = "C-ECHO to the PACS of [query]"
 _TOLERATED = 60.0  # seconds; the platform refuses more than 300
@@ -21,7 +22,9 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
         subject = f"C-ECHO to {one.name}"
         yield from attempt(subject, lambda: _echo(subject, StorageClient, dicom))
     if http is not None:
-        yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.own.USCI, http, clock))
+        for account in config.accounts(one):
+            own, subject = one.http_of(account) or http, token_of(one.name, account)
+            yield from attempt(subject, lambda own=own, subject=subject: _token(one.name, subject, own, clock))  # type: ignore[misc] # bound now
 
 
 def pacs(query: Query, own: str) -> Iterator[CheckResult]:
@@ -35,10 +38,10 @@ def _echo(subject: str, client: type[StorageClient | QueryClient], peer: DicomDe
     yield good(subject, where + _line(peer))
 
 
-def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+def _token(name: str, subject: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
     credentials = load_credentials(http)
-    theirs = ReportAgent(http, org, lambda: credentials, clock).probe()
-    yield good(f"token of {name}", f"{http.url} knows {http.app}" + _line(http))
+    theirs = ReportAgent(http, lambda: credentials, clock).probe()
+    yield good(subject, f"{http.url} knows {http.app}" + _line(http))
     if theirs is None:
         return
     apart = (clock.now() - theirs).total_seconds()

@@ -188,7 +188,7 @@ def _tell(lines: list[Explained], tripped: list[OpenBreaker], config: Config, mo
     else:
         show("", _COLUMNS, [_cells(one, config) for one in lines])
     for each in tripped:
-        click.echo(say(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"))
+        click.echo(say(f"breaker {each.breaker.position}: {each.place}: {each.breaker.why}"))
     if lines:
         click.echo(tongue().say("times: {zone}", zone=config.node.timezone.key), err=True)
     if len(lines) == most:
