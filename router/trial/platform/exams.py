@@ -55,13 +55,13 @@ class ExamFolder:
         self._ledger = data / "receipts.jsonl"
         make_folder(data)
         self._apart = apart
-        self._by_idem = {receipt.idem: receipt for receipt in _read_ledger(self._ledger)}
+        self._by_idem = {(receipt.org, receipt.idem): receipt for receipt in _read_ledger(self._ledger)}
         self._owners = {one.exam: (one.org, one.branch) for one in self._by_idem.values()}
         self._lock = threading.Lock()
 
-    def known(self, idem: str) -> Receipt | None:
-        """The receipt for this idem."""
-        return self._by_idem.get(idem)
+    def known(self, org: str, idem: str) -> Receipt | None:
+        """The receipt for this idem of the organisation."""
+        return self._by_idem.get((org, idem))
 
     def folder(self, org: str, branch: str, exam_id: str) -> str | None:
         """The exam's folder below exams/, its own from now on; None when one of its names cannot be a folder's."""
@@ -84,7 +84,7 @@ class ExamFolder:
     def store(self, receipt: Receipt, exam: bytes, report: Path) -> Receipt:
         """Store both and record the receipt; where another request with this idem was quicker, return that one's."""
         with self._lock:
-            if (first := self._by_idem.get(receipt.idem)) is not None:
+            if (first := self.known(receipt.org, receipt.idem)) is not None:
                 return first
             target = self._exams / receipt.exam / str(receipt.revision)
             with self.spool_file() as file:
@@ -93,7 +93,7 @@ class ExamFolder:
             place(Path(file.name), target / "exam.json")
             place(report, target / "report.pdf")
             self._append(receipt)
-            self._by_idem[receipt.idem] = receipt
+            self._by_idem[receipt.org, receipt.idem] = receipt
             return receipt
 
     def _append(self, receipt: Receipt) -> None:

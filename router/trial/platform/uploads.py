@@ -112,7 +112,7 @@ class Uploads:
 
     def _stored(self, meta: Meta, exam: bytes, report: Path, report_sm3: str) -> Receipt:
         content = (sm3(exam).hex(), report_sm3)
-        receipt = self._exams.known(meta.idem)
+        receipt = self._exams.known(meta.org, meta.idem)
         if receipt is None:
             branch, folder = self._checked_folder(meta.org, exam)
             receipt = self._exams.store(
