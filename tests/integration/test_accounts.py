@@ -10,9 +10,11 @@ from typing import Any, cast
 import pytest
 
 from router.admin.audit.messages import entry_of
+from router.admin.checks import destinations
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
+from router.cli.doctor import _looks
 from router.clock import FakeClock
 from router.config.file import parse, shipped
 from router.config.sections import Config
@@ -29,6 +31,7 @@ from router.delivery.unwritten import Unwritten
 from router.events import Event, EventBus, Kind
 from router.intake.exam_reader import ExamReader
 from router.model import Channel
+from router.policy.account import keys_of
 from router.policy.breaker import Position
 from router.policy.states import State
 from router.storage import open_storage
@@ -212,6 +215,22 @@ def test_key_files_of_one_hospital_that_cannot_be_read_stop_neither_the_start_no
         site.dispatcher.run_one(site.routes["b"])
     assert site.now(made["b"]).state == State.DELIVERED
     assert not site.subjects(Alarm.CRYPTO)
+
+
+def test_doctor_looks_at_the_keys_and_the_token_of_each_account(site: Site) -> None:
+    shutil.copy2(site.base / "spare" / "api.key", site.base / "b" / "api.key")
+    destination = site.config.destination[0]
+    found = list(destinations.destination(site.config, destination, site.clock))
+    assert [one.subject for one in found].count("clock") == 1  # the platform's, which is one
+    assert [(one.subject, str(one.verdict)) for one in found if one.subject != "clock"] == [
+        ("token of cloud", "ok"), ("token of cloud for a", "ok"), ("token of cloud for b", "fail"),
+    ]  # fmt: skip
+    looks = dict(_looks(site.config, site.clock))
+    for account, folder in (("", "common"), ("a", "a"), ("b", "b")):
+        results = list(looks[keys_of("cloud", account)]())
+        signer = keys.key_id(keys.load_public(site.base / folder / "hospital-sign.pub.pem"))
+        assert {one.subject for one in results} == {keys_of("cloud", account)}
+        assert any(signer in one.text for one in results)
 
 
 @pytest.mark.ends("breaker")

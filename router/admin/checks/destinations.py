@@ -1,6 +1,7 @@
 """Checks that destinations and the PACS answer, from the configured address and networks (DB11 5.1)."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.clock import Clock
@@ -22,9 +23,10 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
         subject = f"C-ECHO to {one.name}"
         yield from attempt(subject, lambda: _echo(subject, StorageClient, dicom))
     if http is not None:
-        for account in config.accounts(one):
+        for n, account in enumerate(config.accounts(one)):
             own, subject = one.http_of(account) or http, token_of(one.name, account)
-            yield from attempt(subject, lambda own=own, subject=subject: _token(one.name, subject, own, clock))  # type: ignore[misc] # bound now
+            look = partial(_token, one.name if n == 0 else "", subject, own, clock)
+            yield from attempt(subject, look)
 
 
 def pacs(query: Query, own: str) -> Iterator[CheckResult]:
@@ -39,10 +41,11 @@ def _echo(subject: str, client: type[StorageClient | QueryClient], peer: DicomDe
 
 
 def _token(name: str, subject: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+    """Whether the platform knows the account, and whether its clock, that of `name` where it is given, is right."""
     credentials = load_credentials(http)
     theirs = ReportAgent(http, lambda: credentials, clock).probe()
     yield good(subject, f"{http.url} knows {http.app}" + _line(http))
-    if theirs is None:
+    if theirs is None or not name:
         return
     apart = (clock.now() - theirs).total_seconds()
     text = f"{apart:+.0f} s from the clock of {name}"
