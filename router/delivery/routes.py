@@ -31,7 +31,7 @@ from router.model import Channel
 from router.policy.account import fields_of, keys_of, place_of
 from router.policy.bandwidth import Window
 from router.storage import Storage
-from router.storage.pins import pin_command, strange
+from router.storage.pins import pin_arguments, strange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class RouteFactory:
         elif unknown := strange(ids, pinned or {}):
             raise ConfigurationError(
                 f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
-                hint=f"ask the platform for its key ids; if they are these: {pin_command(name, account)}",
+                hint=f"ask the platform for its key ids; if they are these: keys pin {pin_arguments(name, account)}",
             )
 
 

@@ -4,30 +4,31 @@ An account is named by its hospital, "" is the one that hospitals without an acc
 """
 
 
+def at(destination: str, account: str = "") -> str:
+    """The account in words: `cloud`, `cloud for renmin`."""
+    return f"{destination} for {account}" if account else destination
+
+
 def place_of(destination: str, channel: str, account: str = "") -> str:
     """The subject of a breaker's alarm: `report to cloud`, `report to cloud for renmin`."""
-    return f"{channel} to {_at(destination, account)}"
+    return f"{channel} to {at(destination, account)}"
 
 
 def answers_of(destination: str, account: str = "") -> str:
     """The subject of the alarm about answers that are not proved to be the platform's."""
-    return f"destination {_at(destination, account)}"
+    return f"destination {at(destination, account)}"
 
 
 def keys_of(destination: str, account: str = "") -> str:
     """The subject of the alarm about key files."""
-    return f"keys of {_at(destination, account)}"
+    return f"keys of {at(destination, account)}"
 
 
 def token_of(destination: str, account: str = "") -> str:
     """The name of the check that the platform grants a token."""
-    return f"token of {_at(destination, account)}"
+    return f"token of {at(destination, account)}"
 
 
 def fields_of(destination: str, account: str = "") -> dict[str, str]:
     """The fields of an event about the account; `hospital` where it is one's own."""
     return {"destination": destination} | ({"hospital": account} if account else {})
-
-
-def _at(destination: str, account: str) -> str:
-    return f"{destination} for {account}" if account else destination

@@ -48,9 +48,9 @@ def _key(destination: str, account: str) -> str:
     return f"{destination}/{account}" if account else destination
 
 
-def pin_command(destination: str, account: str = "") -> str:
-    """The command that accepts the keys that the files hold now."""
-    return f"keys pin {destination}" + (f" --hospital {account}" if account else "")
+def pin_arguments(destination: str, account: str = "") -> str:
+    """The arguments of `keys pin` that accept the keys which the files hold now."""
+    return " --hospital ".join([destination, *([account] if account else [])])
 
 
 def _checked(pins: object) -> dict[str, dict[str, list[str]]]:

@@ -25,9 +25,9 @@ _EXAMS = f"""INSERT INTO exam (id, hospital, branch, exam_id, accession_number, 
     SELECT i, '', '01', 'E' || i, 'A' || i, 'P' || i, 'N', 1, 2, {_AT}, '', {_AT} + i * {_STEP} FROM {{n}}"""
 _LINKS = f"""INSERT INTO exam_study (exam_id, study_uid, joined_by, since)
     SELECT i, '1.2.' || i, 'listed', {_AT} FROM {{n}}"""
-_DELIVERIES = f"""INSERT INTO delivery (exam_id, destination, channel, state, waiting_for, legal_due, due, attempts,
-    error, held_by, lease, lease_owner, wanted, delivered, created, changed)
-    SELECT i, 'cloud', '{{channel}}', CASE WHEN i <= {_READY} THEN 'ready' ELSE 'delivered' END, '',
+_DELIVERIES = f"""INSERT INTO delivery (exam_id, hospital, destination, channel, state, waiting_for, legal_due, due,
+    attempts, error, held_by, lease, lease_owner, wanted, delivered, created, changed)
+    SELECT i, '', 'cloud', '{{channel}}', CASE WHEN i <= {_READY} THEN 'ready' ELSE 'delivered' END, '',
     {_AT} + i * {_STEP}, {_AT} + i * {_STEP}, 0, '', '', 0, '', '', '', {_AT}, {_AT} + i * {_STEP} FROM {{n}}"""
 _EVENTS = f"""INSERT INTO event (at, kind, exam, text, who, alarm, subject)
     SELECT {_AT} + i * 1000, 'moved', i / 10 + 1, 'ready -> sending: claimed', 'node', '', '' FROM {{n}}"""

@@ -128,7 +128,7 @@ def test_each_account_has_a_breaker_and_a_pace_of_its_own(catalogue: Catalogue) 
     catalogue.breakers.change(CLOUD, REPORT, NOW, lambda one: breaker.down(one, NOW, "403", 0.0), "renmin")
     assert catalogue.breakers.of(CLOUD, REPORT, "renmin").position == breaker.Position.OPEN
     assert catalogue.breakers.of(CLOUD, REPORT) == catalogue.breakers.of(CLOUD, REPORT, "xiehe") == breaker.CLOSED
-    assert [one.place for one in catalogue.breakers.tripped()] == [f"report to {CLOUD} for renmin"]
+    assert [(one.channel, one.account) for one in catalogue.breakers.tripped()] == [(REPORT, "renmin")]
     (alarm,) = catalogue.alarms.standing()
     assert (alarm.subject, alarm.destination) == (f"report to {CLOUD} for renmin", CLOUD)
     catalogue.throughputs.add(CLOUD, REPORT, 10, 5.0, NOW, "renmin")

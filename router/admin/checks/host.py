@@ -13,7 +13,7 @@ from router.crypto.keys import key_id, load_private, load_public, read_secret
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
 from router.policy.account import keys_of
-from router.storage.pins import Pins, pin_command, strange
+from router.storage.pins import Pins, pin_arguments, strange
 from router.storage.volume import is_encrypted, mount_of, not_mounted
 
 _RENEW_WITHIN = timedelta(days=30)
@@ -88,7 +88,8 @@ def keys(config: Config, destination: Destination, http: HttpDestination, accoun
     pinned = Pins(config.node.data).of(destination.name, account)
     if pinned is not None and (unknown := strange(ids, pinned)):
         text = f"not the keys that were pinned: {', '.join(unknown)}"
-        remedy = f"ask the platform for its key ids; if they are these: {pin_command(destination.name, account)}"
+        name = pin_arguments(destination.name, account)
+        remedy = f"ask the platform for its key ids; if they are these: keys pin {name}"
         yield CheckResult(subject, Verdict.FAIL, text, remedy)
         return
     when = "pinned" if pinned else "pinned at the first start: compare the ids with the platform's operator before"

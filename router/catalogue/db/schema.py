@@ -253,7 +253,7 @@ def _accounts(engine: Engine) -> None:
     named = "(SELECT id FROM exam WHERE hospital <> '')"
     engine.execute(f"UPDATE delivery SET hospital = {of_exam} WHERE exam_id IN {named}")  # noqa: S608 our own text
     engine.execute('DROP INDEX "delivery_destination_channel_state_due"')
-    columns = '"destination", "channel", "state", "hospital", "due"'
+    columns = ", ".join(f'"{name}"' for name in ("destination", "channel", "state", "hospital", "due"))
     engine.execute(f'CREATE INDEX "delivery_destination_channel_state_hospital_due" ON "delivery" ({columns})')
     whole, text, count = engine.whole, "TEXT NOT NULL", "INTEGER NOT NULL"
     number = "DOUBLE PRECISION NOT NULL" if engine.database.param == "%s" else "REAL NOT NULL"

@@ -13,7 +13,7 @@ from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
 from router.events import Event, Kind
 from router.model import Channel
-from router.policy.account import fields_of, place_of
+from router.policy.account import at, fields_of, place_of
 from router.policy.breaker import CLOSED, Breaker, Position
 
 
@@ -25,11 +25,6 @@ class OpenBreaker:
     channel: Channel
     breaker: Breaker
     account: str = ""
-
-    @property
-    def place(self) -> str:
-        """The words for what it stops: `report to cloud`."""
-        return place_of(self.destination, self.channel, self.account)
 
 
 class Breakers(RecordedRows):
@@ -50,7 +45,7 @@ class Breakers(RecordedRows):
     ) -> tuple[Breaker, Breaker]:  # fmt: skip
         """Replace the breaker under a lock by what `decide` gives; an event if it opens or closes. Before and after."""
         place = place_of(destination, channel, account)
-        with self._engine.lock_names([f"breaker {place}"]), self._engine.write():
+        with self._engine.lock_names([f"breaker {channel} {at(destination, account)}"]), self._engine.write():
             before = self.of(destination, channel, account)
             after = decide(before)
             if after != before:
@@ -60,8 +55,9 @@ class Breakers(RecordedRows):
                     self._engine.run(row)
             if before.position != after.position != Position.HALF_OPEN:
                 closed = after.position == Position.CLOSED
-                whose = f" of {account}" if account else ""
-                text = f"{destination} takes {channel} again{whose}" if closed else f"no {place}: {after.why}"
+                text = f"no {channel} to {at(destination, account)}: {after.why}"
+                if closed:
+                    text = f"{at(destination, account)} takes {channel} again"
                 self._bus.record(Event(
                     now, Kind.CLEARED if closed else Kind.ALARM, text, alarm=Alarm.BREAKER,
                     subject=place, fields=fields_of(destination, account),

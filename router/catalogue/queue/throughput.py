@@ -7,7 +7,7 @@ from peewee import Expression
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
-from router.policy.account import place_of
+from router.policy.account import at
 from router.policy.forecast import Throughput
 
 _SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
@@ -28,7 +28,7 @@ class Throughputs(Rows):
 
         So the pace is that of all who send at the same time, and not that of one of them.
         """
-        with self._engine.lock_names([f"pace {place_of(destination, channel, account)}"]), self._engine.write():
+        with self._engine.lock_names([f"pace {channel} {at(destination, account)}"]), self._engine.write():
             counted = self._engine.value(Row.select(Row.counted).where(_is(destination, channel, account)))
             if counted is not None and counted <= until + _SKEW:
                 seconds = min(seconds, max((until - counted).total_seconds(), 0.0))
