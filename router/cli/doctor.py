@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,6 +29,7 @@ from router.correlator.checks import resolved
 from router.crypto import selftest
 from router.images.rulebook import rulebook
 from router.intake.exam_reader import ExamReader
+from router.policy.account import keys_of
 from router.review.recheck import CHECKS, Judged, by_rule
 from router.upkeep.clock_watch import FAR
 
@@ -92,8 +94,10 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
         yield "destinations", lambda: iter([CheckResult("destinations", Verdict.WARN, text, "[[destination]]")])
     for one in config.destination:
         yield f"agreement of {one.name}", lambda one=one: _agreement(one)  # type: ignore[misc] # bound now
-        if one.http is not None:
-            yield f"keys of {one.name}", lambda one=one, http=one.http: host.keys(config, one, http)  # type: ignore[misc] # bound now
+        for account in config.accounts(one):
+            if (http := one.http_of(account)) is not None:
+                look = partial(host.keys, config, one, http, account)
+                yield keys_of(one.name, account), look
         yield one.name, lambda one=one: destinations.destination(config, one, clock)  # type: ignore[misc] # bound now
     if (query := config.query) is not None:
         yield destinations.PACS, lambda: destinations.pacs(query, config.receive.ae_title)

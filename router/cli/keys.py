@@ -45,15 +45,16 @@ def import_(hex_file: Path, pem_file: Path) -> None:
 @click.argument("destination")
 @click.option("--why", required=True, help="Kept in the events: who told you the new key ids, and how.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--hospital", default="", metavar="NAME", help="Only for this hospital's account there.")
 @config_option
-def pin(destination: str, why: str, yes: bool, config_file: Path) -> None:
+def pin(destination: str, why: str, yes: bool, hospital: str, config_file: Path) -> None:
     """Accept the platform keys that DESTINATION's key files hold now, in the place of those pinned before.
 
     Shows both ids of each. A running node takes the keys up by itself.
     """
     from router.cli.pins import Change
 
-    change = Change.of(configured(config_file), destination)
+    change = Change.of(configured(config_file), destination, hospital)
     for line in change.lines():
         echo(line)
     if dict(change.before) == dict(change.after):

@@ -17,12 +17,16 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--keys", type=click.Path(path_type=Path, file_okay=False), required=True, help="From `keys new`.")
 @click.option("--dicom-port", type=_PORT, default=11113, show_default=True, help="0: the system picks.")
 @click.option("--http-port", type=_PORT, default=8443, show_default=True, help="0: the system picks.")
-@click.option("--app", default="hospital-1", show_default=True, help="The application that may send.")
+@click.option(
+    "--app", "apps", multiple=True, default=["hospital-1"], show_default=True, metavar="NAME[:USCI][=FOLDER]",
+    help="The application that may send; for one hospital alone, with a keys folder of its own. Repeatable.",
+)  # fmt: skip
 @click.option("--accept-empty", multiple=True, metavar="FIELD", help="A required field that may be empty; repeatable.")
 @click.option("--fault", default="", help="Misbehave on purpose, by a list of names with commas.")
 def command(
-    data: Path, keys: Path, dicom_port: int, http_port: int, app: str, accept_empty: tuple[str, ...], fault: str
-) -> None:
+    data: Path, keys: Path, dicom_port: int, http_port: int, apps: tuple[str, ...], accept_empty: tuple[str, ...],
+    fault: str,
+) -> None:  # fmt: skip
     """The reference platform: the receiving side, on loopback.
 
     Prints one line beginning with `ready` once it listens; SIGTERM stops it.
@@ -33,7 +37,7 @@ def command(
     """
     from router.clock import SystemClock
     from router.process.logs import log_to_stderr
-    from router.trial.platform.keyring import read_keyring
+    from router.trial.platform.keyring import read_accounts, read_keyring
     from router.trial.platform.service import ReferencePlatform
 
     faults = [name for name in fault.split(",") if name]
@@ -42,9 +46,11 @@ def command(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
+        keyring = read_keyring(keys)
         platform = ReferencePlatform(
-            data, read_keyring(keys), SystemClock(), app=app, accept_empty=accept_empty, faults=faults
-        )
+            data, keyring, SystemClock(), accounts=read_accounts(keyring, apps), accept_empty=accept_empty,
+            faults=faults,
+        )  # fmt: skip
         ports = platform.start(dicom_port, http_port)
     except OSError as error:
         raise ConfigurationError(f"the platform cannot start: {error.strerror or error}") from error

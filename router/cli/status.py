@@ -26,6 +26,7 @@ from router.cli.tables import brief, console, is_narrow, iso, left, local, packe
 from router.clock import SystemClock
 from router.config.file import load
 from router.config.sections import Config
+from router.policy.account import at
 from router.policy.attention import Attention, names
 from router.policy.states import State
 from router.review.attention import active
@@ -160,7 +161,8 @@ def _tell_places(found: DatabaseStatus, config: Config) -> None:
         out.print("  no correction of them goes; where it has another name by now:", style="yellow", markup=False)
         out.print(f"  {RENAME.format(old=name)}", style="yellow", markup=False, soft_wrap=True)
     for each in found.tripped:
-        text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
+        destination, one = at(each.destination, each.account), each.breaker
+        text = f"breaker {one.position}: {each.channel} to {destination}: {one.why}"
         out.print(text, style="red", markup=False)
 
 

@@ -181,6 +181,10 @@ class Destination(Section):
             raise ValueError("account: there is no [destination.http]")
         return self
 
+    def account_of(self, hospital: str) -> str:
+        """The account by which that hospital's reports go: its own by its name, or "", which others share."""
+        return hospital if any(one.hospital == hospital for one in self.account) else ""
+
     def http_of(self, hospital: str) -> HttpDestination | None:
         """The way of that hospital's reports: its account's settings over the common ones."""
         own = next((one for one in self.account if one.hospital == hospital), None)

@@ -177,6 +177,15 @@ class Config(Section):
         (one,) = self.hospital
         return one
 
+    def served(self, destination: Destination, account: str | None = None) -> tuple[str, ...]:
+        """The names of the hospitals whose exams go there; of one `account` alone, those whose reports go by it."""
+        names = [one.name for one in self.hospital if not destination.hospitals or one.name in destination.hospitals]
+        return tuple(name for name in names if account is None or destination.account_of(name) == account)
+
+    def accounts(self, destination: Destination) -> tuple[str, ...]:
+        """The accounts by which reports go there, the shared one, "", first."""
+        return tuple(sorted({destination.account_of(name) for name in self.served(destination)}))
+
     def destination_named(self, name: str) -> Destination | None:
         """The destination of that name; None when it is no longer configured."""
         return next((d for d in self.destination if d.name == name), None)

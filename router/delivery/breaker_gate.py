@@ -1,10 +1,11 @@
-"""The routes to a destination, and the breaker that they share: what is claimed depends on whether it answers."""
+"""The routes to a destination, and their breakers: what is claimed depends on whether it answers."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from router.catalogue import Catalogue
+from router.catalogue.queue.queue import SOLE
 from router.clock import Clock
 from router.delivery.senders import Sender
 from router.errors import DestinationDown, Outage, RouterError
@@ -15,8 +16,9 @@ from router.policy.breaker import Breaker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where deliveries of one channel go to one destination, `width` at a time.
+    """Where deliveries of one channel go to one destination, `width` at a time: those of the `hospitals` named.
 
+    `account` is "" but for reports by a hospital's own account, whose name it then is: it has a breaker of its own.
     `probe` raises TransientError unless the destination is there; `narrow` bounds the associations of one delivery;
     `room` says whether other nodes leave any.
     """
@@ -28,6 +30,13 @@ class Route:
     probe: Callable[[], object] = lambda: None
     narrow: Callable[[int], None] = lambda width: None
     room: Callable[[], bool] = lambda: True
+    hospitals: Sequence[str] = SOLE
+    account: str = ""
+
+    @property
+    def place(self) -> tuple[str, Channel, str]:
+        """Destination, channel and account: the key of its breaker and its pace."""
+        return self.destination, self.channel, self.account
 
 
 class BreakerGate:
@@ -39,7 +48,7 @@ class BreakerGate:
 
     def look(self, route: Route) -> Breaker:
         """The route's breaker, after a probe where one is due."""
-        found = self._breakers.of(route.destination, route.channel)
+        found = self._breakers.of(*route.place)
         if not breaker.probe_due(found, self._clock.now()) or not self._may_probe(route):
             return found
         try:
@@ -52,7 +61,7 @@ class BreakerGate:
 
     def went(self, route: Route) -> None:
         """The destination took a delivery, refused one, or has none to take."""
-        if self._breakers.of(route.destination, route.channel) != breaker.CLOSED:
+        if self._breakers.of(*route.place) != breaker.CLOSED:
             self._change(route, lambda found: breaker.went(found, route.width))
 
     def down(self, route: Route, error: DestinationDown) -> None:
@@ -65,12 +74,13 @@ class BreakerGate:
         now = self._clock.now()
         before, after = self._breakers.change(
             route.destination, route.channel, now,
-            lambda found: breaker.probing(found, now) if breaker.probe_due(found, now) else found,
+            lambda found: breaker.probing(found, now) if breaker.probe_due(found, now) else found, route.account,
         )  # fmt: skip
         return before != after
 
     def _change(self, route: Route, decide: Callable[[Breaker], Breaker]) -> Breaker:
-        return self._breakers.change(route.destination, route.channel, self._clock.now(), decide)[1]
+        now = self._clock.now()
+        return self._breakers.change(route.destination, route.channel, now, decide, route.account)[1]
 
 
 def _jitter() -> float:

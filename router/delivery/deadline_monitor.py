@@ -18,6 +18,7 @@ from router.policy.deadlines import stage
 from router.policy.forecast import Job, finish
 from router.policy.pause import Pause, pause_of
 from router.policy.states import PENDING, State
+from router.review.accounts import account_of, served_by
 from router.review.attention import AttentionAlarms, look, places_of, quarantined
 from router.upkeep.gone import MAY_BE_GONE, gone
 
@@ -58,6 +59,7 @@ class DeadlineMonitor:
     def reconfigure(self, config: Config) -> None:
         """Measure by the budgets of this configuration from the next step on."""
         self._places, self._quarantine = places_of(config), config.node.data / "quarantine"
+        self._config = config
         self._budgets = {
             (d.name, channel): d.report_within if channel == Channel.REPORT else d.images_within
             for d in config.destination
@@ -82,11 +84,12 @@ class DeadlineMonitor:
     def _forecast(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, datetime]:
         """Of what may go: nobody knows when a destination takes something again that is down."""
         tripped = self._catalogue.breakers.tripped()
-        down = {(one.destination, one.channel) for one in tripped if one.breaker.position == Position.OPEN}
-        queues: dict[tuple[str, Channel], list[Delivery]] = defaultdict(list)
+        down = {(one.destination, one.channel, one.account) for one in tripped if one.breaker.position == Position.OPEN}
+        queues: dict[tuple[str, Channel, str], list[Delivery]] = defaultdict(list)
         for one in deliveries:
-            if one.state in _GOES and (one.destination, one.channel) not in down:
-                queues[one.destination, one.channel].append(one)
+            place = one.destination, one.channel, account_of(self._config, one)
+            if one.state in _GOES and place not in down:
+                queues[place].append(one)
         found: dict[int, datetime] = {}
         for place, queue in queues.items():
             rate = self._catalogue.throughputs.of(*place).rate
@@ -151,10 +154,11 @@ class DeadlineMonitor:
         return all(each.state not in PENDING for each in mine if each.channel == Channel.IMAGES)
 
     def _end_of_what_is_gone(self) -> None:
-        places = {(one.destination, one.channel) for one in self._places}
+        places = served_by(self._config)
         for tripped in self._catalogue.breakers.tripped():
-            if (tripped.destination, tripped.channel) not in places:
-                self._catalogue.breakers.forget(tripped.destination, tripped.channel)
+            place = tripped.destination, tripped.channel, tripped.account
+            if place not in places:
+                self._catalogue.breakers.forget(*place)
         # Of several nodes each has parts that others have not: what one of them tells of its own stays its matter.
         works = self._works() if len(self._catalogue.nodes.known()) < 2 else None
         active = self._catalogue.alarms.of(MAY_BE_GONE)

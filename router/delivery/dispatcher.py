@@ -34,11 +34,13 @@ from router.errors import (
 )
 from router.events import Event, EventBus, Kind
 from router.model import Channel
+from router.policy.account import answers_of, fields_of
 from router.policy.breaker import CLOSED, width
 from router.policy.deadlines import slack
 from router.policy.fair_share import QUANTUM
 from router.policy.retry import UNPROVED, next_pause
 from router.policy.states import State
+from router.policy.turns import Turns
 
 LEASE = timedelta(seconds=60)
 
@@ -68,6 +70,8 @@ class Dispatcher:
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
         self._meter = ThroughputMeter(catalogue, clock)
+        self._turns: dict[tuple[str, Channel, str], Turns] = {}
+        self._turning = threading.Lock()
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -90,7 +94,7 @@ class Dispatcher:
         self._in_flight.add(delivery.id)
         try:
             ending = self._carry_out(delivery, route)
-            self._settle(delivery, ending)
+            self._settle(delivery, ending, route)
             self._meter.stop(route, delivery, start, ending.units)
         except RouterError:
             self._unsettled.append(delivery)
@@ -102,21 +106,22 @@ class Dispatcher:
     def _write_down(self) -> None:
         self._unwritten.write_down(self._catalogue.late, self._bus, self._clock)
 
-    def _settle(self, delivery: Delivery, ending: SendResult) -> None:
+    def _settle(self, delivery: Delivery, ending: SendResult, route: Route) -> None:
         self._write_down()
         queue, now = self._catalogue.queue, self._clock.now()
         moved = queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes})
         if moved and ending.to == State.DELIVERED:
             place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
+            place |= {**ending.by, **({"hospital": delivery.hospital} if delivery.hospital else {})}
             left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
             self._bus.record(Event(
                 now, Kind.CONFIRMED, ending.why, exam=delivery.exam, delivery=delivery.id, fields=place | left
             ))  # fmt: skip
-            self._clear_alarms(delivery, now)
+            self._clear_alarms(delivery, route, now)
 
-    def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
+    def _clear_alarms(self, delivery: Delivery, route: Route, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:
-            self._record_proof(Kind.CLEARED, delivery, "an answer is proved to be the platform's")
+            self._record_proof(Kind.CLEARED, route, "an answer is proved to be the platform's")
         for one in self._catalogue.alarms.standing(delivery.exam):
             if one.delivery == delivery.id:
                 text = "it is delivered now"
@@ -151,15 +156,21 @@ class Dispatcher:
         queue, place = self._catalogue.queue, (route.destination, route.channel)
         limit = None if found == CLOSED else at_most
         now, first = self._clock.now(), start.missed_first
-        gap = self._backfilling.gap()
-        delivery = queue.claim(*place, self._owner, now, self._lease, limit, missed_first=first, undated=gap)
-        if delivery is None and found != CLOSED and not queue.under_way(*place):
+        gap, turns = self._backfilling.gap(), self._turns.get(route.place, Turns())
+        delivery = queue.claim(
+            *place, self._owner, now, self._lease, limit, missed_first=first, undated=gap, hospitals=route.hospitals,
+            turns=turns,
+        )  # fmt: skip
+        if delivery is not None:
+            with self._turning:
+                self._turns[route.place] = self._turns.get(route.place, turns).after(delivery.hospital)
+        elif found != CLOSED and not queue.under_way(*place, route.hospitals):
             gate.went(route)
         return delivery
 
     def _carry_out(self, delivery: Delivery, route: Route) -> SendResult:
         try:
-            ending = route.sender.send(delivery, self._stop_of(delivery))
+            ending = route.sender.send(delivery, self._stop_of(delivery, route))
         except Crowded:
             why = "other nodes have every association that the destination takes"
             return SendResult(State.READY, why, {"attempts": delivery.attempts - 1})
@@ -167,21 +178,21 @@ class Dispatcher:
             self._gate.down(route, error)
             return SendResult(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
-            ending = self._troubled(delivery, error)
+            ending = self._troubled(delivery, route, error)
         if ending.to == State.READY:
             return replace(ending, changes={"attempts": delivery.attempts - 1})
         if ending.units or ending.to == State.FAILED:  # others ended without a word of the destination
             self._gate.went(route)
         return ending
 
-    def _troubled(self, delivery: Delivery, error: Exception) -> SendResult:
+    def _troubled(self, delivery: Delivery, route: Route, error: Exception) -> SendResult:
         if isinstance(error, PermanentError):
             return SendResult(State.FAILED, error.message, {"error": _in_full(error)})
         if isinstance(error, UnprovedRefusal):
             return self._unproved(delivery, error)
         if isinstance(error, IntegrityError):
             if isinstance(error, Unproven):
-                self._record_proof(Kind.ALARM, delivery, str(error))
+                self._record_proof(Kind.ALARM, route, str(error))
             else:
                 self._raise(Alarm.INTEGRITY, delivery, error.message)
             error = TransientError(str(error))
@@ -202,9 +213,9 @@ class Dispatcher:
         changes = {"next_try": self._clock.now() + UNPROVED, "error": _in_full(error)}
         return SendResult(State.DEFERRED, error.message, changes)
 
-    def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
+    def _stop_of(self, delivery: Delivery, route: Route) -> Callable[[], bool]:
         """Whether to stop: the node is stopping, sending there is paused, the delivery was taken from us, or others are
-        as urgent and it has had its time. Asked often, so it looks rarely.
+        as urgent, or of other hospitals, and it has had its time. Asked often, so it looks rarely.
         """
         began = self._clock.monotonic()
         state = {"looked": began, "stop": False}
@@ -216,7 +227,8 @@ class Dispatcher:
                 queue, over = self._catalogue.queue, now - began >= QUANTUM
                 paused = self._pausing.of(delivery.destination) is not None
                 taken = paused or not queue.holds(delivery)
-                state["stop"] = taken or (over and queue.as_urgent(delivery, self._clock.now()))
+                others = over and queue.as_urgent(delivery, self._clock.now(), route.hospitals)
+                state["stop"] = taken or others
             return bool(state["stop"]) or self._stopping.is_set()
 
         return stop
@@ -228,11 +240,11 @@ class Dispatcher:
             subject=f"d{delivery.id}",
         ))  # fmt: skip
 
-    def _record_proof(self, kind: Kind, delivery: Delivery, text: str) -> None:
-        """Whether a platform's answers are its own concerns the destination, not one exam."""
-        subject = f"destination {delivery.destination}"
-        fields, now = {"destination": delivery.destination}, self._clock.now()
-        self._bus.record(Event(now, kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject))
+    def _record_proof(self, kind: Kind, route: Route, text: str) -> None:
+        """Whether a platform's answers are its own concerns the account, not one exam."""
+        fields, subject = fields_of(route.destination, route.account), answers_of(route.destination, route.account)
+        event = Event(self._clock.now(), kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject)
+        self._bus.record(event)
 
 
 def _in_full(error: PermanentError | UnprovedRefusal) -> str:

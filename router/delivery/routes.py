@@ -28,9 +28,10 @@ from router.forward.report import ReportAgent
 from router.intake.exam_reader import ExamReader
 from router.loop import Loop
 from router.model import Channel
+from router.policy.account import fields_of, keys_of, place_of
 from router.policy.bandwidth import Window
 from router.storage import Storage
-from router.storage.pins import strange
+from router.storage.pins import pin_arguments, strange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +53,35 @@ class RouteFactory:
         windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
         senders = partial(self.sharing.senders, destination.name)
         paced = Throttle(windows, config.node.timezone, self.clock, senders=senders)
-        routes = []
-        if destination.http is not None:
-            routes.append(self._for_reports(config, destination.name, destination.http, paced))
+        routes = [
+            self._for_reports(config, destination, account, http, paced)
+            for account in config.accounts(destination)
+            if (http := destination.http_of(account)) is not None
+        ]
         if destination.dicom is not None:
-            routes.append(self._for_images(config, destination.name, destination.dicom, paced))
+            routes.append(self._for_images(config, destination, destination.dicom, paced))
         return routes
 
-    def _for_reports(self, config: Config, name: str, http: HttpDestination, paced: Throttle) -> Route:
-        keys = self._key_files(name, http)
-        agent = ReportAgent(http, config.own.USCI, keys.current, self.clock, paced=paced)
+    def _for_reports(
+        self, config: Config, destination: Destination, account: str, http: HttpDestination, paced: Throttle
+    ) -> Route:
+        """One route for each account: what a platform refuses of one hospital stops no other one's."""
+        keys = self._key_files(destination.name, account, http)
+        agent = ReportAgent(http, keys.current, self.clock, paced=paced)
         sender = ReportSender(
             config=config, references=self.references, catalogue=self.catalogue, storage=self.storage, agent=agent,
             credentials=keys.current, bus=self.bus, clock=self.clock, objection=self.objection,
             unwritten=self.unwritten,
         )  # fmt: skip
-        return Route(destination=name, channel=Channel.REPORT, width=1, sender=sender, probe=agent.probe)
+        return Route(
+            destination=destination.name, channel=Channel.REPORT, width=1, sender=sender, probe=agent.probe,
+            hospitals=config.served(destination, account), account=account,
+        )  # fmt: skip
 
-    def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Route:
+    def _for_images(
+        self, config: Config, destination: Destination, dicom: DicomDestination, paced: Throttle
+    ) -> Route:  # fmt: skip
+        name = destination.name
         client = StorageClient(dicom, paced=paced, shared=self.sharing.slots(name))
         asker = None
         if dicom.commitment:
@@ -83,25 +95,32 @@ class RouteFactory:
         )  # fmt: skip
         return Route(
             destination=name, channel=Channel.IMAGES, width=dicom.associations, sender=sender, probe=client.probe,
-            narrow=client.narrow, room=client.room,
+            narrow=client.narrow, room=client.room, hospitals=config.served(destination),
         )  # fmt: skip
 
-    def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
+    def _key_files(self, name: str, account: str, http: HttpDestination) -> KeyFiles:
         def told(kind: Kind, text: str) -> None:
-            fields, subject = {"destination": name}, f"keys of {name}"
+            fields, subject = fields_of(name, account), keys_of(name, account)
             event = Event(self.clock.now(), kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject)
             self.bus.record(event)
 
         def accept(found: Credentials) -> None:
-            self._require_pinned(name, found)
+            self._require_pinned(name, account, found)
             told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
 
-        return KeyFiles(http, self.storage.pins.file, accept,
-                        lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"))  # fmt: skip
+        def unusable(error: ConfigurationError) -> None:
+            """One hospital's key files are no reason to serve no other one."""
+            told(Kind.ALARM, f"nothing goes by these keys: {error}")
 
-    def _require_pinned(self, name: str, found: Credentials) -> None:
+        return KeyFiles(
+            http, self.storage.pins.file, accept,
+            lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"),
+            unusable if account else None,
+        )  # fmt: skip
+
+    def _require_pinned(self, name: str, account: str, found: Credentials) -> None:
         """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""
-        ids, pinned = found.profile.pinned, self.storage.pins.of(name)
+        ids, pinned = found.profile.pinned, self.storage.pins.of(name, account)
         if pinned is None and ids:
             self.storage.pins.pin(name, ids)
             held = "; ".join(f"{purpose} {', '.join(each)}" for purpose, each in ids.items())
@@ -110,7 +129,7 @@ class RouteFactory:
         elif unknown := strange(ids, pinned or {}):
             raise ConfigurationError(
                 f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
-                hint=f"ask the platform for its key ids; if they are these: keys pin {name}",
+                hint=f"ask the platform for its key ids; if they are these: keys pin {pin_arguments(name, account)}",
             )
 
 
@@ -152,11 +171,11 @@ class Routes:
         """The loops of the routes in use."""
         return [loop for fitted in self._fitted.values() for _, loop in fitted.served]
 
-    def wake(self, destination: object, channel: object) -> None:
-        """There is something to send."""
+    def wake(self, destination: object, channel: object, hospital: object = "") -> None:
+        """There is something of the hospital to send."""
         for fitted in self._fitted.values():
             for route, loop in fitted.served:
-                if (route.destination, route.channel) == (destination, channel):
+                if (route.destination, route.channel) == (destination, channel) and hospital in route.hospitals:
                     loop.wake()
 
     def stop(self) -> None:
@@ -175,9 +194,7 @@ class Routes:
         if former is not None and former.basis == basis:
             return former
         routes = self._factory.routes(config, destination)
-        places = [
-            (route, f"{route.channel} to {route.destination} {n + 1}") for route in routes for n in range(route.width)
-        ]
+        places = [(route, f"{place_of(*route.place)} {n + 1}") for route in routes for n in range(route.width)]
         return ActiveRoute(basis, tuple((route, self._loop(name, route)) for route, name in places))
 
     @staticmethod

@@ -17,7 +17,7 @@ from router.catalogue.queue.late import LateReceipt
 from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
-from router.config.sections import Config
+from router.config.sections import Config, Hospital, HospitalConfig
 from router.correlator.assess import damaged_hold, images_of, without
 from router.correlator.document import fill_for, json_warnings, keep_apart, listed
 from router.crypto.envelope import idem
@@ -47,17 +47,22 @@ from router.storage import Storage
 
 # As many are judged at a time: what comes meanwhile, or is decided, stops the next ones.
 _READ_AT_ONCE = 250
+_UNREGISTERED = "its hospital is not registered any more"
 _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE)
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """Where a delivery goes from `sending`, and why; `units` is how much was sent, in instances or reports."""
+    """Where a delivery goes from `sending`, and why; `units` is how much was sent, in instances or reports.
+
+    `by` says for the audit by which account and keys it went.
+    """
 
     to: State
     why: str
     changes: Mapping[str, object] = field(default_factory=dict)
     units: int = field(default=0, compare=False)
+    by: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 Objection = Callable[[Delivery], str]
@@ -78,7 +83,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSender:
-    """Report and exam JSON to one destination by HTTP."""
+    """Report and exam JSON to one destination by HTTP, by one account; each under the USCI of its own hospital."""
 
     config: Config
     references: ExamReader
@@ -93,17 +98,19 @@ class ReportSender:
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
+        own = self.config.for_hospital(delivery.hospital)
+        if own is None:
+            return _objected(delivery, _UNREGISTERED)
         if why := self.objection(delivery):
             return _objected(delivery, why)
         self.unwritten.write_down(self.catalogue.late, self.bus, self.clock)
         try:
-            upload = self._frozen(delivery)
+            upload = self._frozen(delivery, own)
             units = int(upload.confirmed is None)
-            if units:
-                self._upload(delivery, upload)
+            by = self._upload(delivery, upload, own.own) if units else {}
         except Damaged as damaged:
             return self._hold(delivery, damaged)
-        return SendResult(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units)
+        return SendResult(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units, by)
 
     def _hold(self, delivery: Delivery, damaged: Damaged) -> SendResult:
         """Until the document comes again: what was frozen with it is not to be sent."""
@@ -120,24 +127,24 @@ class ReportSender:
         self.bus.record(event)
         return SendResult(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
 
-    def _frozen(self, delivery: Delivery) -> Frozen:
+    def _frozen(self, delivery: Delivery, own: HospitalConfig) -> Frozen:
         """The upload of what is wanted: the one begun, else one filled anew: the configuration may have been fixed."""
         known = self.catalogue.uploads.of(delivery.id)
         if known and known[-1].wanted == delivery.wanted and not known[-1].refused:
             return known[-1]
-        self._freeze(delivery, len(known) + 1)
+        self._freeze(delivery, len(known) + 1, own)
         return self.catalogue.uploads.of(delivery.id)[-1]
 
-    def _freeze(self, delivery: Delivery, n: int) -> None:
+    def _freeze(self, delivery: Delivery, n: int, own: HospitalConfig) -> None:
         wanted = _sources(delivery)
-        case = keep_apart(self.catalogue.exams.case(delivery.exam), without(delivery.wanted))
+        case = keep_apart(self._case(delivery), without(delivery.wanted))
         count = None if wanted["images"] == "-" else int(wanted["images"])
         given = self.references.read(self._stored(case, int(wanted["json"]), "exam"))
         pdf, pdf_place = self._stored(case, int(wanted["pdf"]), "report"), case.places[int(wanted["pdf"])]
-        filled = fill_for(self.config, self.references.tables, case, given, count)
+        filled = fill_for(own, self.references.tables, case, given, count)
         if listed(filled) != wanted["studies"]:
             raise TransientError("the exam's studies have changed since it was evaluated")
-        self._warn(delivery, filled)
+        self._warn(delivery, filled, own)
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
@@ -153,6 +160,13 @@ class ReportSender:
         own, before = idem(*content), [one.idem for one in self.catalogue.uploads.of(delivery.id)]
         return idem(*content, again=n) if own in before and own != before[-1] else own
 
+    def _case(self, delivery: Delivery) -> ExamSnapshot:
+        """The exam, which is of the hospital by whose account it goes."""
+        case = self.catalogue.exams.case(delivery.exam)
+        if case.hospital != delivery.hospital:
+            raise TransientError("the exam's hospital has changed since it was evaluated")
+        return case
+
     def _stored(self, case: ExamSnapshot, document: int, part: str) -> bytes:
         """A document's copy; Damaged when it is gone or is not what came."""
         try:
@@ -163,22 +177,23 @@ class ReportSender:
             raise Damaged(f"the stored {part} file is not what came", part=part, place=case.places[document])
         return data
 
-    def _warn(self, delivery: Delivery, filled: Filled) -> None:
+    def _warn(self, delivery: Delivery, filled: Filled, own: HospitalConfig) -> None:
         """Warnings do not stop a report; the exam's story keeps them, by field and without values."""
-        warned = json_warnings(self.config, self.references.tables, filled)
+        warned = json_warnings(own, self.references.tables, filled)
         if warned:
             text = f"the exam JSON goes with warnings: {'; '.join(warned)}"
             event = Event(self.clock.now(), Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id)
             self.bus.record(event)
 
-    def _upload(self, delivery: Delivery, upload: Frozen) -> None:
+    def _upload(self, delivery: Delivery, upload: Frozen, hospital: Hospital) -> dict[str, str]:
+        """Send it and keep the receipt; by which app and keys it went."""
         path, pdf = self.storage.reports.path, int(_sources(delivery)["pdf"])
         # One that was frozen before there were checksums is compared with what came.
-        proofs = self.catalogue.exams.case(delivery.exam).proofs
+        proofs = self._case(delivery).proofs
         known = upload.pdf_checksum or proofs.get(pdf, Proof()).checksum
         frozen = Upload(
-            idem=upload.idem, revision=upload.n, exam_file=path(upload.exam_place), report_file=path(upload.pdf_place),
-            exam_checksum=upload.exam_checksum, report_checksum=known,
+            org=hospital.USCI, idem=upload.idem, revision=upload.n, exam_file=path(upload.exam_place),
+            report_file=path(upload.pdf_place), exam_checksum=upload.exam_checksum, report_checksum=known,
         )  # fmt: skip
         try:
             receipt = self.agent.send(frozen)
@@ -189,17 +204,25 @@ class ReportSender:
         except PermanentError:
             self.catalogue.uploads.refuse(upload.id)
             raise
-        self._confirm(delivery, upload, receipt)
+        self._confirm(delivery, upload, receipt, hospital)
+        return {
+            "app": self._app(delivery),
+            "keys": ", ".join(f"{p} {i}" for p, i in receipt.proof.request_keys.items()),
+        }
 
-    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: Receipt) -> None:
-        """Keep the receipt with the data's level, and with its agreement and purpose (GB/T 39725)."""
-        destination, now = self.config.destination_named(delivery.destination), self.clock.now()
+    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: Receipt, hospital: Hospital) -> None:
+        """Keep the receipt with its hospital, the data's level, agreement and purpose (GB/T 39725)."""
+        own, now = self.config.for_hospital(hospital.name), self.clock.now()
+        destination = self.config.destination_named(delivery.destination)
         document = receipt.to_document() | {
             "destination": delivery.destination,
+            "hospital": hospital.name,
+            "org": hospital.USCI,
+            "app": self._app(delivery),
             "revision": upload.n,
             "exam_sm3": self._sm3(upload.exam_place).hex(),
             "report_sm3": self._sm3(upload.pdf_place).hex(),
-            "data_level": self.config.share.level,
+            "data_level": (own or self.config).share.level,
             "agreement": destination.agreement if destination else "",
             "purpose": destination.purpose if destination else "",
         }
@@ -212,6 +235,12 @@ class ReportSender:
                 delivery=delivery.id, n=upload.n, idem=upload.idem, receipt=receipt.receipt, place=place, at=now
             )])  # fmt: skip
             raise
+
+    def _app(self, delivery: Delivery) -> str:
+        """The name of the account at the platform."""
+        destination = self.config.destination_named(delivery.destination)
+        http = destination.http_of(delivery.hospital) if destination is not None else None
+        return http.app if http is not None else ""
 
     def _sm3(self, place: str) -> bytes:
         with self.storage.reports.path(place).open("rb") as file:

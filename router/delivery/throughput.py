@@ -28,16 +28,16 @@ class ThroughputMeter:
         self._paces = catalogue.throughputs
         self._clock = clock
         self._lock = threading.Lock()
-        self._balances: dict[tuple[str, Channel], FairShare] = {}
+        self._balances: dict[tuple[str, Channel, str], FairShare] = {}
 
     def start(self, route: Route) -> Start:
         """Before a claim."""
-        balance = self._balances.get((route.destination, route.channel), FairShare())
+        balance = self._balances.get(route.place, FairShare())
         return Start(self._clock.now(), self._clock.monotonic(), balance.missed_first)
 
     def stop(self, route: Route, delivery: Delivery, start: Start, units: int) -> None:
         """It has ended, and so much was sent."""
-        place, seconds = (route.destination, route.channel), self._clock.monotonic() - start.seconds
+        place, seconds = route.place, self._clock.monotonic() - start.seconds
         with self._lock:
             balance = self._balances.get(place, FairShare())
             if delivery.due is None or delivery.due > start.at:
@@ -46,4 +46,4 @@ class ThroughputMeter:
                 balance = balance.after_missed(seconds)
             self._balances[place] = balance
         if units and seconds > 0:
-            self._paces.add(*place, units, seconds, self._clock.now())
+            self._paces.add(route.destination, route.channel, units, seconds, self._clock.now(), route.account)

@@ -1,4 +1,4 @@
-"""The keys of one destination, read from their files, and again when a file changes: rotation without a restart."""
+"""The keys of an account at a destination, read from files, and again when one changes: rotation without a restart."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 from router.config.file import Stamp, stamp_of
 from router.config.sections import HttpDestination
 from router.crypto.keys import load_api_key
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, DestinationDown, Outage
 from router.forward.profiles import Profile, load_profile
 
 
@@ -29,38 +29,57 @@ def load_credentials(destination: HttpDestination) -> Credentials:
 
 
 class KeyFiles:
-    """The credentials of a destination, kept up to date with its files; safe to share between threads.
+    """The credentials of an account, kept up to date with its files; safe to share between threads.
 
-    The constructor raises ConfigurationError where a file is faulty or `accept` refuses the keys. After a later change
-    that is faulty or refused, the former keys stay in use: `refused` is called once, and the files are tried again
-    before each message. `accept` also depends on the file `beside`: when it changes, the keys are checked again.
+    The constructor raises ConfigurationError where a file is faulty or `accept` refuses the keys; with `unusable` it
+    calls that instead, and `current` raises DestinationDown until they can be used. After a later change that is faulty
+    or refused, the former keys stay in use: `refused` is called once, and the files are tried again before each
+    message. `accept` also depends on the file `beside`: when it changes, the keys are checked again.
     """
 
     def __init__(
         self, destination: HttpDestination, beside: Path, accept: Callable[[Credentials], None],
         refused: Callable[[ConfigurationError], None],
+        unusable: Callable[[ConfigurationError], None] | None = None,
     ) -> None:  # fmt: skip
         self._destination = destination
         self._beside = beside
         self._accept = accept
         self._refused = refused
         self._lock = threading.Lock()
-        self._current = self._load()
         self._seen: list[Stamp | None] = []  # a change during the first reading is seen at the first message
         self._fault = ""
+        self._current: Credentials | None = None
+        try:
+            self._current = self._load()
+        except ConfigurationError as error:
+            if unusable is None:
+                raise
+            self._fault = str(error)
+            unusable(error)
 
     def current(self) -> Credentials:
         """The keys to use now."""
         with self._lock:
-            if (seen := self._stamps()) != self._seen or self._fault:
+            seen = self._stamps()
+            if self._current is None or self._fault or seen != self._seen:
                 self._seen = seen
-                try:
-                    self._current, self._fault = self._load(), ""
-                except ConfigurationError as error:
-                    former, self._fault = self._fault, str(error)
-                    if self._fault != former:
-                        self._refused(error)
+                self._current = self._renewed()
             return self._current
+
+    def _renewed(self) -> Credentials:
+        try:
+            found = self._load()
+        except ConfigurationError as error:
+            former, self._fault = self._fault, str(error)
+            if self._current is None:
+                text = f"the key files cannot be used: {error.message}"
+                raise DestinationDown(text, outage=Outage.KEYS, hint=error.hint) from error
+            if self._fault != former:
+                self._refused(error)
+            return self._current
+        self._fault = ""
+        return found
 
     def _load(self) -> Credentials:
         found = load_credentials(self._destination)
@@ -69,5 +88,6 @@ class KeyFiles:
 
     def _stamps(self) -> list[Stamp | None]:
         passphrase = self._destination.signing_key_passphrase_file
-        files = [self._beside, self._destination.api_key_file, *self._current.profile.files]
+        read = self._current.profile.files if self._current is not None else ()
+        files = [self._beside, self._destination.api_key_file, *read]
         return [stamp_of(file) for file in (*files, *([passphrase] if passphrase else []))]

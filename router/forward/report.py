@@ -27,8 +27,12 @@ _EXPIRY_MARGIN = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """One revision of one exam for one destination; checksums are SHA-256 of files as they came, "" where unknown."""
+    """One revision of one exam for one destination; `org` is the USCI (统一社会信用代码) of the exam's hospital.
 
+    Checksums are SHA-256 of files as they came, "" where unknown.
+    """
+
+    org: str
     idem: str
     revision: int
     exam_file: Path
@@ -38,20 +42,19 @@ class Upload:
 
 
 class ReportAgent:
-    """Sends uploads to one destination; safe to share between threads, which share one token.
+    """Sends uploads to one destination by one account; safe to share between threads, which share one token.
 
-    `org` is the hospital's USCI (统一社会信用代码). `credentials` is called for each message, since keys may change
-    while the node runs. Ciphertext, never plaintext, is spooled in `spool`, by default the system's temporary folder.
+    `credentials` is called for each message, since keys may change while the node runs. Ciphertext, never plaintext, is
+    spooled in `spool`, by default the system's temporary folder.
     """
 
     def __init__(
-        self, destination: HttpDestination, org: str, credentials: Callable[[], Credentials], clock: Clock, *,
+        self, destination: HttpDestination, credentials: Callable[[], Credentials], clock: Clock, *,
         spool: Path | None = None, limits: Limits = DEFAULT_LIMITS, paced: Paced = unbounded,
     ) -> None:  # fmt: skip
         self._paced = paced
         self._app = destination.app
         self._vouched = destination.vouched
-        self._org = org
         self._credentials = credentials
         self._clock = clock
         self._spool = spool
@@ -92,7 +95,7 @@ class ReportAgent:
         profile = self._credentials().profile
         exchange = profile.exchange(
             envelope.Message(
-                profile=profile.name, org=self._org, app=self._app, ts=_milliseconds(self._clock), nonce=_new_nonce(),
+                profile=profile.name, org=upload.org, app=self._app, ts=_milliseconds(self._clock), nonce=_new_nonce(),
                 idem=upload.idem, revision=upload.revision,
             )
         )  # fmt: skip

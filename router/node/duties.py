@@ -204,7 +204,8 @@ class Duties:
         elif event.kind == Kind.MOVED and event.fields.get("to") == State.FAILED:
             self._failed.set()  # its alarm is raised at once
         elif event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
-            self.routes.wake(event.fields["destination"], event.fields["channel"])
+            place = event.fields["destination"], event.fields["channel"], event.fields.get("hospital", "")
+            self.routes.wake(*place)
 
     # -- images
 

@@ -1,4 +1,4 @@
-"""The circuit breaker of one channel of a destination: a pure state machine.
+"""The circuit breaker of one channel of a destination, or of one account there: a pure state machine.
 
 `closed` is the normal case. `open`: nothing is sent; a probe asks the destination now and then whether it is there.
 `half-open`: it has answered; one delivery goes at a time, then two, and so on up to the normal number.

@@ -12,12 +12,14 @@ from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
 from router.config.sections import Config, Destination
 from router.model import Channel
+from router.policy.account import answers_of
 from router.policy.answer import Answer, Facts, answer
 from router.policy.bandwidth import Window, limited
 from router.policy.breaker import CLOSED as ANSWERS
 from router.policy.breaker import Breaker
 from router.policy.pause import Pause, pause_of
 from router.policy.states import CLOSED, HeldBy, Needs, State
+from router.review.accounts import account_of
 from router.review.deliveries import Line, expected_of
 
 
@@ -39,7 +41,7 @@ class _Common:
     running: bool
     seen: datetime | None
     pauses: Sequence[Pause]
-    breakers: Mapping[tuple[str, Channel], Breaker]
+    breakers: Mapping[tuple[str, Channel, str], Breaker]
     limits: Mapping[str, tuple[int, datetime]]
     queues: Mapping[tuple[str, Channel], Queued]
     last_images: Mapping[int, datetime]
@@ -73,6 +75,7 @@ class Answers:
     def _facts(self, line: Line, common: _Common) -> Facts:
         one = line.delivery
         place, destination = (one.destination, one.channel), self._config.destination_named(one.destination)
+        account = account_of(self._config, one)
         limit, limit_until = common.limits.get(one.destination, (None, None))
         queued, last = common.queues.get(place, Queued({}, 0)), common.last_images.get(one.exam)
         facts = Facts(
@@ -81,19 +84,19 @@ class Answers:
             waiting_for=one.waiting_for, held_by=one.held_by, error=one.error, due=one.due, next_try=one.next_try,
             sent=line.sent, selected=line.selected,
             configured=destination is not None and one.channel in destination.channels,
-            running=common.running, seen=common.seen, breaker=common.breakers.get(place, ANSWERS),
+            running=common.running, seen=common.seen, breaker=common.breakers.get((*place, account), ANSWERS),
             pause=pause_of(common.pauses, one.destination), limit=limit, limit_until=limit_until,
             half=_half(one, destination), quiet_at=None if last is None else last + self._config.study.stable_after,
             asked=common.asked.get(one.id), purged=common.purged.get(one.exam),
             place=queued.places.get(one.id), queued=queued.count,
             unproved=f"d{one.id}" in common.unproved,
-            unproven=one.channel == Channel.REPORT and f"destination {one.destination}" in common.unproven,
+            unproven=one.channel == Channel.REPORT and answers_of(one.destination, account) in common.unproven,
         )  # fmt: skip
         return facts if facts.stopped else replace(facts, expected=expected_of(one))
 
     def _common(self, deliveries: Sequence[Delivery]) -> _Common:
         catalogue, now = self._catalogue, self._clock.now()
-        tripped = {(one.destination, one.channel): one.breaker for one in catalogue.breakers.tripped()}
+        tripped = {(one.destination, one.channel, one.account): one.breaker for one in catalogue.breakers.tripped()}
         ready = {(one.destination, one.channel) for one in deliveries if one.state == State.READY}
         since = min((sign.ago for sign in catalogue.survey.nodes()), default=None)  # the last heartbeat of any node
         lacking = {one.exam for one in deliveries if Needs.PDF in one.waiting_for or one.held_by == HeldBy.PDF}

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from router.alarms import Alarm
 from router.catalogue.node.alarms import Standing
 from router.model import Channel
+from router.policy.account import answers_of, keys_of, place_of
 
 MAY_BE_GONE = (Alarm.BREAKER, Alarm.CRYPTO, Alarm.DEFECT, Alarm.POISON)
 """The kinds that `gone` looks at."""
@@ -17,17 +18,19 @@ _REMOVED = "the destination is not configured any more"
 
 
 def gone(
-    active: Iterable[Standing], *, places: Collection[tuple[str, Channel]], works: Collection[str] | None,
+    active: Iterable[Standing], *, places: Collection[tuple[str, Channel, str]], works: Collection[str] | None,
     quarantined: Collection[str],
 ) -> Iterator[tuple[Standing, str]]:  # fmt: skip
     """The active alarms about something that is gone, each with the text of its end.
 
-    `places` are the configured ones, `works` the node's loops by name, None where they are not known.
+    `places` are the configured ones with the account, `works` the node's loops by name, None where they are not known.
     """
-    names, served = {name for name, _ in places}, {f"{channel} to {name}" for name, channel in places}
+    served = {place_of(*place) for place in places}
+    reports = [(name, account) for name, channel, account in places if channel == Channel.REPORT]
+    crypto = {of(*one) for one in reports for of in (answers_of, keys_of)}
     for one in active:
         to_nowhere = one.alarm == Alarm.BREAKER and one.subject not in served
-        if to_nowhere or (one.alarm == Alarm.CRYPTO and one.destination and one.destination not in names):
+        if to_nowhere or (one.alarm == Alarm.CRYPTO and one.destination and one.subject not in crypto):
             yield one, _REMOVED
         if one.alarm == Alarm.DEFECT and _is_gone(one.subject, _WORK, works):
             yield one, "this part of the node does not run any more"

@@ -142,7 +142,7 @@ def growth(folder: Path, profile: str) -> int:
     port = int(os.read(read, 8))
     destination = _destination(keys, port, profile)
     credentials = load_credentials(destination)
-    agent = ReportAgent(destination, "org", lambda: credentials, SystemClock(), spool=folder)
+    agent = ReportAgent(destination, lambda: credentials, SystemClock(), spool=folder)
     (folder / "exam.json").write_bytes(b"{}")
     (folder / "small.pdf").write_bytes(b"%PDF")
     with (folder / "large.pdf").open("wb") as large:  # in pieces, or this would be the peak
@@ -152,7 +152,9 @@ def growth(folder: Path, profile: str) -> int:
     for name in ("small", "large"):
         try:
             agent.send(
-                Upload(idem=name, revision=1, exam_file=folder / "exam.json", report_file=folder / f"{name}.pdf")
+                Upload(
+                    org="org", idem=name, revision=1, exam_file=folder / "exam.json", report_file=folder / f"{name}.pdf"
+                )
             )
         except Exception as error:  # noqa: BLE001  # the platform does not take this exam JSON, after all of it came
             assert "exam JSON" in str(error), error  # noqa: PT017  # no test

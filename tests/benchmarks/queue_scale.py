@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import queue_purge
+import queue_turns
 from measure import Run, markdown, say
 from queue_rows import arrivals, fill
 from servers import postgresql
@@ -124,4 +125,14 @@ def purge(run: Run) -> str:
     return markdown("A day is purged", queue_purge.HEADS, rows)
 
 
-SECTIONS: Mapping[str, Callable[[Run], str]] = {"purge": purge, "small": small, "million": million, "large": large}
+def hospitals(run: Run) -> str:
+    """claims where one of thirty hospitals has 10 thousand deliveries waiting, and another one now and then"""
+    with _engines() as engines:
+        taken = {name: url for name, url in engines.items() if run.has(name)}
+        rows = [row for name, url in taken.items() for row in queue_turns.measured(name, url, run)]
+    return markdown("Turns of hospitals", queue_turns.HEADS, rows)
+
+
+SECTIONS: Mapping[str, Callable[[Run], str]] = {
+    "purge": purge, "hospitals": hospitals, "small": small, "million": million, "large": large,
+}  # fmt: skip

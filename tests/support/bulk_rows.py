@@ -20,13 +20,14 @@ def fill(data: Path) -> None:
     state = f"CASE WHEN i <= 10 THEN 'held' WHEN i <= {OPEN} THEN 'ready' ELSE 'delivered' END"
     with catalogue.engine.write():
         sql = driver(catalogue).execute_sql
-        sql(f"""INSERT INTO exam (branch, exam_id, accession_number, patient_id, patient_name, touched, revisions,
-            doubt, created, approved_at) {numbers} SELECT '01', 'E' || i, 'A' || i, 'P', '张三', 0, 1, '', {now},
+        sql(f"""INSERT INTO exam (hospital, branch, exam_id, accession_number, patient_id, patient_name, touched,
+            revisions, doubt, created, approved_at) {numbers}
+            SELECT '', '01', 'E' || i, 'A' || i, 'P', '张三', 0, 1, '', {now},
             {now} - 7200000000 FROM n""")
         for channel in ("images", "report"):
-            sql(f"""INSERT INTO delivery (exam_id, destination, channel, state, waiting_for, due, legal_due, attempts,
-                error, held_by, lease, lease_owner, wanted, delivered, created, changed) {numbers}
-                SELECT i, 'cloud', '{channel}', {state}, '', {due}, {due}, 1, '', '', 0, '', '', '', {now}, {now}
+            sql(f"""INSERT INTO delivery (exam_id, hospital, destination, channel, state, waiting_for, due, legal_due,
+                attempts, error, held_by, lease, lease_owner, wanted, delivered, created, changed) {numbers}
+                SELECT i, '', 'cloud', '{channel}', {state}, '', {due}, {due}, 1, '', '', 0, '', '', '', {now}, {now}
                 FROM n""")
     catalogue.nodes.beat("node")
     catalogue.engine.close_thread()

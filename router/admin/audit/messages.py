@@ -190,9 +190,10 @@ def _alarm(event: Event, by: Participant, _: str) -> Entry:
 def _confirmed(event: Event, by: Participant, _: str) -> Entry:
     place = Participant(str(event.fields.get("destination", "")), Role.DESTINATION)
     what = What.TRANSFERRED if event.fields.get("channel") == Channel.IMAGES else What.EXPORT
-    return Entry(
-        at=event.at, what=what, text=event.text, participants=[replace(by, role=Role.SOURCE), place], action="R"
-    )
+    text = event.text
+    if "app" in event.fields:
+        text += f"; app {event.fields['app']}, keys: {event.fields.get('keys')}"
+    return Entry(at=event.at, what=what, text=text, participants=[replace(by, role=Role.SOURCE), place], action="R")
 
 
 _decided = _coded(What.ORDER, How.RESTRICTED_FUNCTION, "U")

@@ -1,6 +1,7 @@
 """Checks that destinations and the PACS answer, from the configured address and networks (DB11 5.1)."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.clock import Clock
@@ -9,6 +10,7 @@ from router.dicom.scu.client import StorageClient
 from router.dicom.scu.query import QueryClient
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent
+from router.policy.account import token_of
 
 PACS = "C-ECHO to the PACS of [query]"
 _TOLERATED = 60.0  # seconds; the platform refuses more than 300
@@ -21,7 +23,10 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
         subject = f"C-ECHO to {one.name}"
         yield from attempt(subject, lambda: _echo(subject, StorageClient, dicom))
     if http is not None:
-        yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.own.USCI, http, clock))
+        for n, account in enumerate(config.accounts(one)):
+            own, subject = one.http_of(account) or http, token_of(one.name, account)
+            look = partial(_token, one.name if n == 0 else "", subject, own, clock)
+            yield from attempt(subject, look)
 
 
 def pacs(query: Query, own: str) -> Iterator[CheckResult]:
@@ -35,11 +40,12 @@ def _echo(subject: str, client: type[StorageClient | QueryClient], peer: DicomDe
     yield good(subject, where + _line(peer))
 
 
-def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+def _token(name: str, subject: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+    """Whether the platform knows the account, and whether its clock, that of `name` where it is given, is right."""
     credentials = load_credentials(http)
-    theirs = ReportAgent(http, org, lambda: credentials, clock).probe()
-    yield good(f"token of {name}", f"{http.url} knows {http.app}" + _line(http))
-    if theirs is None:
+    theirs = ReportAgent(http, lambda: credentials, clock).probe()
+    yield good(subject, f"{http.url} knows {http.app}" + _line(http))
+    if theirs is None or not name:
         return
     apart = (clock.now() - theirs).total_seconds()
     text = f"{apart:+.0f} s from the clock of {name}"

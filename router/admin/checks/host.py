@@ -12,7 +12,8 @@ from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
-from router.storage.pins import Pins, strange
+from router.policy.account import keys_of
+from router.storage.pins import Pins, pin_arguments, strange
 from router.storage.volume import is_encrypted, mount_of, not_mounted
 
 _RENEW_WITHIN = timedelta(days=30)
@@ -75,19 +76,20 @@ def drop_folder(config: Config) -> Iterator[CheckResult]:
     yield good(subject, f"{folder} can be used" + (f" ({mount.kind} on {mount.folder})" if mount else ""))
 
 
-def keys(config: Config, destination: Destination, http: HttpDestination) -> Iterator[CheckResult]:
-    """Key files exist, with their modes, belong together and are those that were pinned."""
-    subject = f"keys of {destination.name}"
+def keys(config: Config, destination: Destination, http: HttpDestination, account: str = "") -> Iterator[CheckResult]:
+    """The account's key files exist, with their modes, belong together and are those that were pinned."""
+    subject = keys_of(destination.name, account)
     found = load_credentials(http)
     if http.signing_key_file is not None and http.signing_key_file.suffix != ".toml":
         own = key_id(load_private(http.signing_key_file, signing_key_passphrase(http)).public)
         yield from _pair(subject, http.signing_key_file, own)
     ids = found.profile.pinned
     shown = "; ".join(f"platform {purpose} {', '.join(each)}" for purpose, each in ids.items())
-    pinned = Pins(config.node.data).of(destination.name)
+    pinned = Pins(config.node.data).of(destination.name, account)
     if pinned is not None and (unknown := strange(ids, pinned)):
         text = f"not the keys that were pinned: {', '.join(unknown)}"
-        remedy = f"ask the platform for its key ids; if they are these: keys pin {destination.name}"
+        name = pin_arguments(destination.name, account)
+        remedy = f"ask the platform for its key ids; if they are these: keys pin {name}"
         yield CheckResult(subject, Verdict.FAIL, text, remedy)
         return
     when = "pinned" if pinned else "pinned at the first start: compare the ids with the platform's operator before"

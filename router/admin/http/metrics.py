@@ -190,7 +190,9 @@ class Gauges(Collector):
         yield self._unreported()
 
     def _breakers(self, queues: Iterable[Place]) -> GaugeMetricFamily:
-        tripped = {(t.destination, t.channel): t.breaker.position for t in self._catalogue.breakers.tripped()}
+        # Of several accounts an open one counts.
+        found = sorted(self._catalogue.breakers.tripped(), key=lambda one: one.breaker.position == Position.OPEN)
+        tripped = {(one.destination, one.channel): one.breaker.position for one in found}
         positions = (
             ((one.destination, one.channel, position),
              int(position == tripped.get((one.destination, one.channel), Position.CLOSED)))

@@ -245,12 +245,43 @@ def _hospitals(engine: Engine) -> None:
     engine.execute(f'CREATE TABLE "study_hospital" ({columns}, {refers})', ())
 
 
+def _accounts(engine: Engine) -> None:
+    """Deliveries of a hospital are found by the index; breakers and paces are of an account of a destination."""
+    engine.execute("ALTER TABLE delivery ADD COLUMN hospital TEXT NOT NULL DEFAULT ''")
+    _without_default(engine, "delivery", "hospital")
+    of_exam = "(SELECT hospital FROM exam WHERE exam.id = delivery.exam_id)"
+    named = "(SELECT id FROM exam WHERE hospital <> '')"
+    engine.execute(f"UPDATE delivery SET hospital = {of_exam} WHERE exam_id IN {named}")  # noqa: S608 our own text
+    engine.execute('DROP INDEX "delivery_destination_channel_state_due"')
+    columns = ", ".join(f'"{name}"' for name in ("destination", "channel", "state", "hospital", "due"))
+    engine.execute(f'CREATE INDEX "delivery_destination_channel_state_hospital_due" ON "delivery" ({columns})')
+    whole, text, count = engine.whole, "TEXT NOT NULL", "INTEGER NOT NULL"
+    number = "DOUBLE PRECISION NOT NULL" if engine.database.param == "%s" else "REAL NOT NULL"
+    _by_account(engine, "breaker", position=text, failures=count, width=count, since=f"{whole} NOT NULL",
+                probe_at=whole, why=text, outage=text)  # fmt: skip
+    _by_account(engine, "pace", units=number, seconds=number, counted=whole)
+
+
+def _by_account(engine: Engine, table: str, **columns: str) -> None:
+    """Make the table again with the account in its key, for the step above; its rows are of the common account."""
+    names = ("destination", "channel", *columns)
+    rows = engine.execute(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608 our own text
+    engine.execute(f"DROP TABLE {table}")
+    place = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("destination", "channel", "account"))
+    kinds = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+    key = 'PRIMARY KEY ("destination", "channel", "account")'
+    engine.execute(f'CREATE TABLE "{table}" ({place}, {kinds}, {key})')
+    marks = ", ".join([engine.database.param] * len(names))
+    for row in rows:
+        engine.execute(f"INSERT INTO {table} ({', '.join(names)}, account) VALUES ({marks}, '')", row)  # noqa: S608 our own text
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
-    _short_names, _absent_nodes, _shared_among_nodes, _hospitals,
+    _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts,
 )  # fmt: skip
 _SILENT = 120_000_000  # microseconds
 

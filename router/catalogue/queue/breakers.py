@@ -13,6 +13,7 @@ from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
 from router.events import Event, Kind
 from router.model import Channel
+from router.policy.account import at, fields_of, place_of
 from router.policy.breaker import CLOSED, Breaker, Position
 
 
@@ -23,14 +24,15 @@ class OpenBreaker:
     destination: str
     channel: Channel
     breaker: Breaker
+    account: str = ""
 
 
 class Breakers(RecordedRows):
-    """One for each destination and channel, shared by its lanes on every node."""
+    """One for each destination, channel and account, shared by its lanes on every node."""
 
-    def of(self, destination: str, channel: Channel) -> Breaker:
+    def of(self, destination: str, channel: Channel, account: str = "") -> Breaker:
         """Closed where nothing else is known."""
-        found = self._select(_is(destination, channel))
+        found = self._select(_is(destination, channel, account))
         return found[0].breaker if found else CLOSED
 
     def tripped(self) -> list[OpenBreaker]:
@@ -38,31 +40,34 @@ class Breakers(RecordedRows):
         return self._select(True)
 
     def change(
-        self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker]
-    ) -> tuple[Breaker, Breaker]:
+        self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker],
+        account: str = "",
+    ) -> tuple[Breaker, Breaker]:  # fmt: skip
         """Replace the breaker under a lock by what `decide` gives; an event if it opens or closes. Before and after."""
-        with self._engine.lock_names([f"breaker {channel} {destination}"]), self._engine.write():
-            before = self.of(destination, channel)
+        place = place_of(destination, channel, account)
+        with self._engine.lock_names([f"breaker {channel} {at(destination, account)}"]), self._engine.write():
+            before = self.of(destination, channel, account)
             after = decide(before)
             if after != before:
-                self._engine.run(Row.delete().where(_is(destination, channel)))
+                self._engine.run(Row.delete().where(_is(destination, channel, account)))
                 if after != CLOSED:
-                    self._engine.run(Row.insert(destination=destination, channel=channel, **asdict(after)))
+                    row = Row.insert(destination=destination, channel=channel, account=account, **asdict(after))
+                    self._engine.run(row)
             if before.position != after.position != Position.HALF_OPEN:
                 closed = after.position == Position.CLOSED
-                text = (
-                    f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {after.why}"
-                )
+                text = f"no {channel} to {at(destination, account)}: {after.why}"
+                if closed:
+                    text = f"{at(destination, account)} takes {channel} again"
                 self._bus.record(Event(
                     now, Kind.CLEARED if closed else Kind.ALARM, text, alarm=Alarm.BREAKER,
-                    subject=f"{channel} to {destination}", fields={"destination": destination},
+                    subject=place, fields=fields_of(destination, account),
                 ))  # fmt: skip
         return before, after
 
-    def forget(self, destination: str, channel: Channel) -> None:
+    def forget(self, destination: str, channel: Channel, account: str = "") -> None:
         """Remove the breaker of a place that is not configured; no event is recorded."""
         with self._engine.write():
-            self._engine.run(Row.delete().where(_is(destination, channel)))
+            self._engine.run(Row.delete().where(_is(destination, channel, account)))
 
     def probe_now(self, now: datetime) -> None:
         """Let every open one be asked whether its destination is there."""
@@ -70,16 +75,16 @@ class Breakers(RecordedRows):
             self._engine.run(Row.update(probe_at=now).where(Row.position == Position.OPEN))
 
     def _select(self, condition: Expression | bool) -> list[OpenBreaker]:
-        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))
+        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel, Row.account))
         found = []
         for row in rows:
             breaker = Breaker(
                 position=Position(row.position), failures=row.failures, width=row.width, since=row.since,
                 probe_at=row.probe_at, why=row.why, outage=Outage(row.outage),
             )  # fmt: skip
-            found.append(OpenBreaker(row.destination, Channel(row.channel), breaker))
+            found.append(OpenBreaker(row.destination, Channel(row.channel), breaker, row.account))
         return found
 
 
-def _is(destination: str, channel: Channel) -> Expression:
-    return (Row.destination == destination) & (Row.channel == channel)
+def _is(destination: str, channel: Channel, account: str) -> Expression:
+    return (Row.destination == destination) & (Row.channel == channel) & (Row.account == account)

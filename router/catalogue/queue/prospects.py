@@ -1,8 +1,10 @@
 """Prospects of a delivery that waits: its place in the queue, and when images of its exam came last."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 
 from peewee import fn
 
@@ -16,12 +18,13 @@ from router.model import Channel
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot
 _PLACE = (Delivery.destination, Delivery.channel)
 _READY = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
+_FIRST = f"SELECT due, changed, id {_READY} AND hospital = ? AND due"
 _IN_ORDER = f"ORDER BY due, changed, id LIMIT {_MOST}"
-# How many deliveries of a place are ready.
-_COUNT = Statement(f"SELECT COUNT(*) {_READY}", *_PLACE)
-# The first of them that can still make it, and the first that cannot, each in the order in which they are claimed.
-_TIMELY = Statement(f"SELECT id {_READY} AND due > ? {_IN_ORDER}", *_PLACE, Delivery.due)
-_MISSED = Statement(f"SELECT id {_READY} AND due <= ? {_IN_ORDER}", *_PLACE, Delivery.due)
+# How many deliveries of a place are ready, by hospital.
+_COUNT = Statement(f"SELECT hospital, COUNT(*) {_READY} GROUP BY hospital", *_PLACE)
+# The first of a hospital's that can still make it, and the first that cannot, each in the order of the claims.
+_TIMELY = Statement(f"{_FIRST} > ? {_IN_ORDER}", *_PLACE, Delivery.hospital, Delivery.due)
+_MISSED = Statement(f"{_FIRST} <= ? {_IN_ORDER}", *_PLACE, Delivery.hospital, Delivery.due)
 # How many of them can still make it.
 _COUNT_TIMELY = Statement(f"SELECT COUNT(*) {_READY} AND due > ?", *_PLACE, Delivery.due)
 
@@ -38,16 +41,24 @@ class Prospects(Rows):
     """Reads the queue's index, and the studies of the exams that are asked for."""
 
     def queued(self, destination: str, channel: Channel, now: datetime) -> Queued:
-        """In the order in which they are claimed: what is missed already comes after all that can still make it."""
+        """In the order of due times: what is missed already comes after all that can still make it.
+
+        They are claimed in this order where they are of one hospital; of several each has turns besides.
+        """
         place = destination, channel
-        count = int(_COUNT.run(self._engine, *place)[0][0])
-        if not count:
+        counts = {str(hospital): int(count) for hospital, count in _COUNT.run(self._engine, *place)}
+        if not counts:
             return Queued({}, 0)
-        timely = [int(row[0]) for row in _TIMELY.run(self._engine, *place, now)]
-        missed = [int(row[0]) for row in _MISSED.run(self._engine, *place, now)]
+        timely, missed = (self._first_of(one, place, counts, now) for one in (_TIMELY, _MISSED))
         before = int(_COUNT_TIMELY.run(self._engine, *place, now)[0][0]) if len(timely) == _MOST else len(timely)
         places = {number: n + 1 for n, number in enumerate(timely)}
-        return Queued(places | {number: before + n + 1 for n, number in enumerate(missed)}, count)
+        return Queued(places | {number: before + n + 1 for n, number in enumerate(missed)}, sum(counts.values()))
+
+    def _first_of(
+        self, statement: Statement, place: tuple[str, Channel], hospitals: Iterable[str], now: datetime
+    ) -> list[int]:
+        rows = (statement.run(self._engine, *place, one, now) for one in hospitals)
+        return [int(number) for _, _, number in islice(merge(*rows), _MOST)]
 
     def last_images(self, exams: Sequence[int]) -> dict[int, datetime]:
         """When the last image of any study of each exam came; exams without images are left out."""

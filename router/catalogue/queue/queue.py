@@ -14,11 +14,13 @@ from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.queue.backfills import take_turn
+from router.catalogue.queue.heads import heads
 from router.events import Event, Kind
 from router.model import Channel
 from router.policy.pause import EVERY
 from router.policy.retry import UNPROVED
 from router.policy.states import PENDING, Needs, State, require_move
+from router.policy.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,7 @@ class Delivery:
 
     `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination has confirmed
     last, and `delivered_at` when. `held_by`: "person", or a cause that the flow clears by itself. `lease` is the number
-    of the claim: a worker whose number is no longer the row's has lost it.
+    of the claim: a worker whose number is no longer the row's has lost it. `hospital` is the exam's.
     """
 
     id: int
@@ -49,6 +51,7 @@ class Delivery:
     changed: datetime
     delivered_at: datetime | None = None
     expected: datetime | None = None
+    hospital: str = ""
 
 
 # Why a delivery is given back, where nobody knows what of it was sent.
@@ -81,6 +84,9 @@ _NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.des
 # queries again would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
+SOLE: Sequence[str] = ("",)
+"""The hospital of a node that serves one alone and gives it no name."""
+_NO_TURNS = Turns()
 
 
 class Queue(RecordedRows):
@@ -144,14 +150,20 @@ class Queue(RecordedRows):
 
     def make(self, exam: int, places: Iterable[tuple[str, Channel]], now: datetime) -> None:
         """Make the deliveries of an exam that are missing, `waiting`."""
+        hospital = Exam.select(Exam.hospital).where(Exam.id == exam)
         rows = [
-            {"exam": exam, "destination": name, "channel": channel, "state": State.WAITING,
+            {"exam": exam, "hospital": hospital, "destination": name, "channel": channel, "state": State.WAITING,
              "waiting_for": Needs.APPROVAL, "created": now, "changed": now}
             for name, channel in places
         ]  # fmt: skip
         if rows:
             with self._engine.write():
                 self._engine.run(Row.insert_many(rows).on_conflict_ignore())
+
+    def rename_hospital(self, old: str, new: str) -> None:
+        """Note that the exams of `old`, which are renamed in the same transaction, are those of `new`."""
+        with self._engine.write():
+            self._engine.run(Row.update(hospital=new).where(Row.hospital == old))
 
     def move(
         self, delivery: Delivery, to: State, now: datetime, why: str, *, who: str = "node",
@@ -166,6 +178,9 @@ class Queue(RecordedRows):
         columns = {"state": to, "changed": now} | ({"delivered_at": now} if to == State.DELIVERED else {})
         text = f"{delivery.state} -> {to}: {why}"
         place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
+        place |= {"hospital": delivery.hospital} if delivery.hospital else {}
+        if to == State.READY:  # the exam may be filed under another name since the delivery was made
+            columns |= {"hospital": Exam.select(Exam.hospital).where(Exam.id == delivery.exam)}
         event = Event(now, Kind.MOVED, text, who=who, exam=delivery.exam, delivery=delivery.id, fields=place)
         with self._engine.write():
             if not self._engine.run(Row.update({**columns, **(changes or {})}).where(where)):
@@ -193,22 +208,24 @@ class Queue(RecordedRows):
     def claim(
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
         at_most: int | None = None, *, missed_first: bool = False, undated: timedelta | None = timedelta(0),
+        hospitals: Sequence[str] = SOLE, turns: Turns = _NO_TURNS,
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, `at_most` are under way or sending there
-        is paused: once a pause is written, no node claims anything.
+        """Take the ready delivery of these hospitals that is due first; None when there is none, `at_most` of theirs
+        are under way or sending there is paused: once a pause is written, no node claims anything.
 
         Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
         one time the longest waiting first; a backfill's, not due, last: one in `undated`, none where that is None.
+        Of several hospitals `turns` says whose comes first.
         """
-        ready = _ready(destination, channel)
-        ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
+        place = destination, channel
         with self._engine.write():
-            if at_most is not None and self.under_way(destination, channel) >= at_most:
+            if at_most is not None and self.under_way(*place, hospitals) >= at_most:
                 return None
-            first, then = (Row.due <= now, Row.due > now) if missed_first else (Row.due > now, Row.due <= now)
-            delivery = self._first_due(ready & first) or self._first_due(ready & then)
+            delivery = None
+            for missed in (missed_first, not missed_first):
+                delivery = delivery or self._due_first(*place, hospitals, turns, now, missed=missed)
             if delivery is None and undated is not None:
-                delivery = self._first(ready & Row.due.is_null(), Row.id)
+                delivery = self._undated_first(*place, hospitals, turns)
                 if undated and delivery and not take_turn(self._engine, destination, channel, now, undated):
                     return None
             if delivery is None:
@@ -218,9 +235,35 @@ class Queue(RecordedRows):
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
 
-    def under_way(self, destination: str, channel: Channel) -> int:
-        """How many every node together is sending there."""
+    def _due_first(
+        self, destination: str, channel: Channel, hospitals: Sequence[str], turns: Turns, now: datetime, *, missed: bool
+    ) -> Delivery | None:
+        """The first that is over its due time, or that can still make it; locked where the engine locks rows."""
+        due = Row.due <= now if missed else Row.due > now
+        order = hospitals
+        if len(hospitals) > 1:
+            order = turns.order(heads(self._engine, destination, channel, hospitals, now, missed=missed))
+        ready = self._unpaused(destination, channel) & due
+        # Without null in it, the order begins with the index's own on both engines.
+        found = (self._first(ready & (Row.hospital == one), Row.due, Row.changed, Row.id) for one in order)
+        return next((one for one in found if one is not None), None)
+
+    def _undated_first(
+        self, destination: str, channel: Channel, hospitals: Sequence[str], turns: Turns
+    ) -> Delivery | None:
+        ready = self._unpaused(destination, channel) & Row.due.is_null()
+        order = turns.order(dict.fromkeys(hospitals, _LAST))
+        found = (self._first(ready & (Row.hospital == one), Row.id) for one in order)
+        return next((one for one in found if one is not None), None)
+
+    def _unpaused(self, destination: str, channel: Channel) -> Expression:
+        not_paused = SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
+        return _ready(destination, channel) & not_paused
+
+    def under_way(self, destination: str, channel: Channel, hospitals: Sequence[str] = SOLE) -> int:
+        """How many of these hospitals' every node together is sending there."""
         mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
+        mine &= Row.hospital.in_(list(hospitals))
         return int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(mine)))
 
     def senders(self) -> dict[str, int]:
@@ -230,20 +273,17 @@ class Queue(RecordedRows):
         rows = self._engine.rows(Row.select(Row.destination, count).where(live).group_by(Row.destination))
         return {destination: int(number) for destination, number in rows}
 
-    def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
-        """Whether another one waits that can still make it and is due no later, or at all where this one cannot.
+    def as_urgent(self, delivery: Delivery, now: datetime, hospitals: Sequence[str] = SOLE) -> bool:
+        """Whether another one of these hospitals waits that can still make it and is due no later, or is of another
+        hospital than this one, or at all where this one cannot.
 
         Where this one has no due time, every one that has one is more urgent.
         """
-        waits = _ready(delivery.destination, delivery.channel)
+        waits = _ready(delivery.destination, delivery.channel) & Row.hospital.in_(list(hospitals))
         waits &= Row.due.is_null(False) if delivery.due is None else Row.due > now
         if delivery.due is not None and delivery.due > now:
-            waits &= Row.due <= delivery.due
+            waits &= (Row.due <= delivery.due) | (Row.hospital != delivery.hospital)
         return self._engine.has(Row.select(Row.id).where(waits))
-
-    def _first_due(self, condition: Expression) -> Delivery | None:
-        # Without null in it, the order begins with the index's own on both engines.
-        return self._first(condition, Row.due, Row.changed, Row.id)
 
     def _first(self, condition: Expression, *order: object) -> Delivery | None:
         query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()

@@ -7,34 +7,37 @@ from peewee import Expression
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.queue import PaceRow as Row
 from router.model import Channel
+from router.policy.account import at
 from router.policy.forecast import Throughput
 
 _SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
 
 
 class Throughputs(Rows):
-    """One for each destination and channel, of all nodes."""
+    """One for each destination, channel and account, of all nodes."""
 
-    def of(self, destination: str, channel: Channel) -> Throughput:
+    def of(self, destination: str, channel: Channel, account: str = "") -> Throughput:
         """The latest measurements."""
-        rows = self._engine.rows(Row.select(Row.units, Row.seconds).where(_is(destination, channel)))
+        rows = self._engine.rows(Row.select(Row.units, Row.seconds).where(_is(destination, channel, account)))
         return Throughput(*rows[0]) if rows else Throughput()
 
-    def add(self, destination: str, channel: Channel, units: int, seconds: float, until: datetime) -> None:
+    def add(
+        self, destination: str, channel: Channel, units: int, seconds: float, until: datetime, account: str = ""
+    ) -> None:
         """So much more went in the seconds that end at `until`; of these count those that no node has counted yet.
 
         So the pace is that of all who send at the same time, and not that of one of them.
         """
-        with self._engine.lock_names([f"pace {channel} {destination}"]), self._engine.write():
-            counted = self._engine.value(Row.select(Row.counted).where(_is(destination, channel)))
+        with self._engine.lock_names([f"pace {channel} {at(destination, account)}"]), self._engine.write():
+            counted = self._engine.value(Row.select(Row.counted).where(_is(destination, channel, account)))
             if counted is not None and counted <= until + _SKEW:
                 seconds = min(seconds, max((until - counted).total_seconds(), 0.0))
-            pace = self.of(destination, channel).and_then(units, seconds)
+            pace = self.of(destination, channel, account).and_then(units, seconds)
             values = {"units": pace.units, "seconds": pace.seconds, "counted": until}
-            row = Row.insert(destination=destination, channel=channel, **values)
-            place = [Row.destination, Row.channel]
+            row = Row.insert(destination=destination, channel=channel, account=account, **values)
+            place = [Row.destination, Row.channel, Row.account]
             self._engine.run(row.on_conflict(conflict_target=place, preserve=[Row.units, Row.seconds, Row.counted]))
 
 
-def _is(destination: str, channel: Channel) -> Expression:
-    return (Row.destination == destination) & (Row.channel == channel)
+def _is(destination: str, channel: Channel, account: str) -> Expression:
+    return (Row.destination == destination) & (Row.channel == channel) & (Row.account == account)

@@ -41,6 +41,7 @@ from router.cli.speech import echo, say, tongue
 from router.cli.status import attention_json, tell_attention
 from router.cli.tables import brief, is_narrow, iso, left, lines_here, shortened, show, watching
 from router.config.sections import Config
+from router.policy.account import at
 from router.policy.attention import Attention
 from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
@@ -188,7 +189,8 @@ def _tell(lines: list[Explained], tripped: list[OpenBreaker], config: Config, mo
     else:
         show("", _COLUMNS, [_cells(one, config) for one in lines])
     for each in tripped:
-        click.echo(say(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"))
+        destination, found = at(each.destination, each.account), each.breaker
+        click.echo(say(f"breaker {found.position}: {each.channel} to {destination}: {found.why}"))
     if lines:
         click.echo(tongue().say("times: {zone}", zone=config.node.timezone.key), err=True)
     if len(lines) == most:

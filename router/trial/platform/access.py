@@ -49,23 +49,24 @@ def within_window(ts: int, at: float) -> bool:
 
 
 class Tokens:
-    """Issues tokens to a sender that proves that it has the interface key (接口密钥), and checks them."""
+    """Issues tokens to applications that prove that they have their interface key (接口密钥), and checks them."""
 
-    def __init__(self, app: str, api_key: bytes, clock: Clock, lifetime_seconds: int) -> None:
-        self._app = app
-        self._api_key = api_key
+    def __init__(self, api_keys: Mapping[str, bytes], clock: Clock, lifetime_seconds: int) -> None:
+        """`api_keys` by application."""
+        self._api_keys = api_keys
         self._clock = clock
         self._lifetime = lifetime_seconds
         self._replays = Replays(clock)
-        self._expiry: dict[str, float] = {}
+        self._issued: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
     def issue(self, asked: Mapping[str, object], at: float) -> dict[str, object]:
         """The body of a token answer. Refusal 401 for another app, a wrong mac, a wrong time or a repeated nonce."""
         app, ts, nonce, mac = (asked.get(name) for name in ("app", "ts", "nonce", "mac"))
-        if app != self._app or not (is_time(ts) and is_nonce(nonce) and isinstance(mac, str)):
+        api_key = self._api_keys.get(app) if isinstance(app, str) else None
+        if api_key is None or not (is_time(ts) and is_nonce(nonce) and isinstance(mac, str)):
             raise unauthorised("unknown app or incomplete request")
-        expected = hmac_sm3(self._api_key, f"GM1-TOKEN\n{app}\n{ts}\n{nonce}\n".encode()).hex()
+        expected = hmac_sm3(api_key, f"GM1-TOKEN\n{app}\n{ts}\n{nonce}\n".encode()).hex()
         if not equal(expected.encode(), mac.encode("utf-8", "replace")):
             raise unauthorised("wrong mac")
         assert isinstance(ts, int)
@@ -74,17 +75,18 @@ class Tokens:
             raise unauthorised("stale")
         token, now = secrets.token_urlsafe(32), self._now()
         with self._lock:
-            self._expiry = {old: end for old, end in self._expiry.items() if end > now}
-            self._expiry[token] = now + self._lifetime
+            self._issued = {old: (whose, end) for old, (whose, end) in self._issued.items() if end > now}
+            self._issued[token] = str(app), now + self._lifetime
         return {"token": token, "expires_in": self._lifetime}
 
-    def check(self, authorization: str) -> None:
-        """Check the header: Refusal 401 `token` unless it has a valid token."""
+    def check(self, authorization: str) -> str:
+        """The application whose token the header has: Refusal 401 `token` unless it is valid."""
         kind, _, token = authorization.partition(" ")
         with self._lock:
-            good = kind.lower() == "bearer" and self._expiry.get(token, 0.0) > self._now()
-        if not good:
+            app, end = self._issued.get(token, ("", 0.0))
+        if kind.lower() != "bearer" or end <= self._now():
             raise unauthorised("token")
+        return app
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -29,6 +29,7 @@ class Receipt:
     revision: int
     exam_sm3: str
     report_sm3: str
+    branch: str = ""
 
 
 def folder_name(exam_id: str) -> str | None:
@@ -41,20 +42,40 @@ def folder_name(exam_id: str) -> str | None:
 
 
 class ExamFolder:
-    """exams/ and receipts.jsonl in the platform's data folder; one process at a time."""
+    """exams/ and receipts.jsonl in the platform's data folder; one process at a time.
 
-    def __init__(self, data: Path, spool: Path) -> None:
+    An exam is one ExamId of one branch of one organisation. Where these are kept `apart` its folder is
+    `<org>/<branch>/<ExamId>`, else `<ExamId>`, and `<ExamId>@<org>@<branch>` where another one has that.
+    """
+
+    def __init__(self, data: Path, spool: Path, *, apart: bool = False) -> None:
         """Read earlier receipts; IntegrityError for a line that is no receipt, unless it is the last and cut off."""
         self._exams = data / "exams"
         self._spool = spool
         self._ledger = data / "receipts.jsonl"
         make_folder(data)
-        self._by_idem = {receipt.idem: receipt for receipt in _read_ledger(self._ledger)}
+        self._apart = apart
+        self._by_idem = {(receipt.org, receipt.idem): receipt for receipt in _read_ledger(self._ledger)}
+        self._owners = {one.exam: (one.org, one.branch) for one in self._by_idem.values()}
         self._lock = threading.Lock()
 
-    def known(self, idem: str) -> Receipt | None:
-        """The receipt for this idem."""
-        return self._by_idem.get(idem)
+    def known(self, org: str, idem: str) -> Receipt | None:
+        """The receipt for this idem of the organisation."""
+        return self._by_idem.get((org, idem))
+
+    def folder(self, org: str, branch: str, exam_id: str) -> str | None:
+        """The exam's folder below exams/, its own from now on; None when one of its names cannot be a folder's."""
+        name, part = folder_name(exam_id), folder_name(branch or "-")
+        if name is None or part is None:
+            return None
+        if self._apart:
+            return f"{org}/{part}/{name}"
+        with self._lock:
+            owner = self._owners.setdefault(name, (org, branch))
+        if owner in ((org, branch), (org, "")):  # receipts of before do not name the branch
+            return name
+        longer = f"{name}@{org}@{part}"
+        return longer if len(longer) <= _LONGEST_NAME else None
 
     def spool_file(self) -> BufferedRandom:
         """A file for a plaintext under way; the caller unlinks it unless it is stored."""
@@ -63,7 +84,7 @@ class ExamFolder:
     def store(self, receipt: Receipt, exam: bytes, report: Path) -> Receipt:
         """Store both and record the receipt; where another request with this idem was quicker, return that one's."""
         with self._lock:
-            if (first := self._by_idem.get(receipt.idem)) is not None:
+            if (first := self.known(receipt.org, receipt.idem)) is not None:
                 return first
             target = self._exams / receipt.exam / str(receipt.revision)
             with self.spool_file() as file:
@@ -72,7 +93,7 @@ class ExamFolder:
             place(Path(file.name), target / "exam.json")
             place(report, target / "report.pdf")
             self._append(receipt)
-            self._by_idem[receipt.idem] = receipt
+            self._by_idem[receipt.org, receipt.idem] = receipt
             return receipt
 
     def _append(self, receipt: Receipt) -> None:

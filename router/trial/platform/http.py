@@ -105,11 +105,12 @@ class _Request:
             self._misbehave(fault, done)
         return f"idem={done.idem}"
 
-    def _check(self, fault: Fault | None) -> None:
-        """Refuse by a signed answer, since the request's own signature is valid."""
-        self._interface.tokens.check(self._exchange.headers.get("Authorization", ""))
+    def _check(self, fault: Fault | None) -> str:
+        """The application whose token it has. Refuse by a signed answer: the request's own signature is valid."""
+        app = self._interface.tokens.check(self._exchange.headers.get("Authorization", ""))
         if fault is not None:
             fault.refuse()
+        return app
 
     def _misbehave(self, fault: Fault, done: Confirmation) -> None:
         """Give a faulty answer to an upload that is stored."""

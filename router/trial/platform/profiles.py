@@ -2,18 +2,19 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from email.message import Message
 from functools import partial
 from typing import BinaryIO, Protocol
 
 from router.crypto.keys import key_id, psk_id
+from router.crypto.sm2 import PublicKey
 from router.crypto.symmetric import equal, hkdf_sm3, hmac_sm3, sm3, unseal, unseal_cbc
 from router.errors import IntegrityError, InvalidData
 from router.trial.platform.answers import not_allowed, proved_by, wrong
 from router.trial.platform.envelope import Meta, Part, Shape, nonce_in, read_bytes, read_key_id, read_meta
-from router.trial.platform.keyring import Keyring
+from router.trial.platform.keyring import Account, Keyring
 
 
 class Opener(Protocol):
@@ -39,11 +40,13 @@ class PlatformProfile(Protocol):
         """The headers that prove an answer of this status and body to be ours."""
 
 
-def profiles(keyring: Keyring) -> dict[str, PlatformProfile]:
-    """The profiles that the keys allow, by the id of the sender's key."""
-    spoken: list[PlatformProfile] = [GmEnvelope(keyring)]
-    if keyring.psk is not None:
-        spoken.append(GmPsk(keyring.psk))
+def profiles(keyring: Keyring, accounts: Iterable[Account]) -> dict[str, PlatformProfile]:
+    """The profiles that the keys of the accounts allow, by the id of the sender's key."""
+    spoken: list[PlatformProfile] = []
+    for one in accounts:
+        spoken.append(GmEnvelope(keyring, one.hospital_sign))
+        if one.psk is not None:
+            spoken.append(GmPsk(one.psk))
     return {profile.sender: profile for profile in spoken}
 
 
@@ -52,10 +55,10 @@ class GmEnvelope:
 
     _SHAPE = Shape("gm-envelope/1", "SM4-GCM", iv=12, tag=16)
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._hospital = keyring.hospital_sign
+    def __init__(self, keyring: Keyring, hospital: PublicKey) -> None:
+        self._hospital = hospital
         self._sign, self._encrypt = keyring.platform_sign, keyring.platform_encrypt
-        self.sender = key_id(keyring.hospital_sign)
+        self.sender = key_id(hospital)
         self._sign_kid, self._encrypt_kid = key_id(self._sign.public), key_id(self._encrypt.public)
 
     def authentic(self, path: str, proof: Message, data: bytes) -> Meta:

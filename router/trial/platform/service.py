@@ -19,7 +19,7 @@ from router.trial.platform.exams import ExamFolder
 from router.trial.platform.faults import Faults
 from router.trial.platform.http import Interface, http_server
 from router.trial.platform.images import ImageFolder
-from router.trial.platform.keyring import Keyring
+from router.trial.platform.keyring import Account, Keyring, account_of
 from router.trial.platform.uploads import Uploads
 
 _HOST = "127.0.0.1"
@@ -38,21 +38,24 @@ class Ports:
 class ReferencePlatform:
     """Listens on loopback from `start` to `stop`. Everything that it confirms is durable in `data`.
 
-    `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty, `faults`
-    names of `faults.NAMES`. Tokens are good for `token_seconds`, `largest_body` is in bytes.
+    `app` is the only application, of `org`, None: of any organisation; or there are several `accounts`. `accept_empty`
+    are paths of required fields that may be empty, `faults` names of `faults.NAMES`. Tokens are good for
+    `token_seconds`, `largest_body` is in bytes.
     """
 
     def __init__(
-        self, data: Path, keyring: Keyring, clock: Clock, *, app: str, org: str | None = None,
-        token_seconds: int = 3600, largest_body: int = 256 * 2**20, accept_empty: Collection[str] = (),
-        faults: Sequence[str] = (),
+        self, data: Path, keyring: Keyring, clock: Clock, *, app: str = "", org: str | None = None,
+        accounts: Sequence[Account] = (), token_seconds: int = 3600, largest_body: int = 256 * 2**20,
+        accept_empty: Collection[str] = (), faults: Sequence[str] = (),
     ) -> None:  # fmt: skip
         spool = data / ".spool"
         shutil.rmtree(spool, ignore_errors=True)
         for folder in (data / "dicom", data / "exams", spool):
             make_folder(folder)
-        tokens = Tokens(app, keyring.api_key, clock, token_seconds)
-        uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
+        accounts = accounts or [account_of(keyring, app, org)]
+        tokens = Tokens({one.app: one.api_key for one in accounts}, clock, token_seconds)
+        exams = ExamFolder(data, spool, apart=len(accounts) > 1)
+        uploads = Uploads(keyring, accounts, exams, clock, accept_empty=accept_empty)
         interface = Interface(
             tokens=tokens, uploads=uploads, clock=clock, spool=spool, largest_body=largest_body, faults=Faults(faults)
         )

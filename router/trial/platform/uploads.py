@@ -3,7 +3,7 @@
 import io
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import partial
@@ -16,8 +16,8 @@ from router.trial.platform.access import Replays, within_window
 from router.trial.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
 from router.trial.platform.durable import sync
 from router.trial.platform.envelope import Meta, read_object
-from router.trial.platform.exams import ExamFolder, Receipt, folder_name
-from router.trial.platform.keyring import Keyring
+from router.trial.platform.exams import ExamFolder, Receipt
+from router.trial.platform.keyring import Account, Keyring
 from router.trial.platform.parts import Spooled
 from router.trial.platform.profiles import PlatformProfile, profiles
 from router.trial.platform.requirements import faults
@@ -42,17 +42,16 @@ class Confirmation:
 
 
 class Uploads:
-    """Accepts uploads of one application; `org` None: of any organisation."""
+    """Accepts uploads of the accounts, each under its own keys and for its own organisation."""
 
     def __init__(
-        self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None,
+        self, keyring: Keyring, accounts: Iterable[Account], exams: ExamFolder, clock: Clock, *,
         accept_empty: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self._profiles = profiles(keyring)
+        self._accounts = {one.app: one for one in accounts}
+        self._profiles = profiles(keyring, self._accounts.values())
         self._exams = exams
         self._clock = clock
-        self._app = app
-        self._org = org
         self._accept_empty = accept_empty
         self._replays = Replays(clock)
 
@@ -64,13 +63,16 @@ class Uploads:
         return found
 
     def accept(
-        self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], None]
+        self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], str]
     ) -> Confirmation:
-        """The confirmation once all is durable, else a Refusal, signed once the request is `checked` as authentic."""
+        """The confirmation once all is durable, else a Refusal, signed since the request is authentic.
+
+        `checked` gives the application whose token it has, or refuses.
+        """
         meta = profile.authentic(request.path, request.headers, parts["meta"].file.read())
         proof = partial(profile.proof, meta)
         with proved_by(proof):
-            checked()
+            self._require_account(profile, meta, checked())
             return Confirmation(meta.idem, self._accepted(profile, request, meta, parts), proof)
 
     def _accepted(self, profile: PlatformProfile, request: Signed, meta: Meta, parts: Mapping[str, Spooled]) -> bytes:
@@ -93,41 +95,52 @@ class Uploads:
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
         return json.dumps(answer).encode()
 
-    def _admit(self, request: Signed, meta: Meta) -> None:
-        """Refuse another sender's message, and one that is old or repeated."""
-        if meta.app != self._app or self._org not in (None, meta.org):
+    def _require_account(self, profile: PlatformProfile, meta: Meta, token_app: str) -> None:
+        """Refuse a message under another account's name, by another account's key or with another account's token."""
+        account = self._accounts.get(meta.app)
+        if account is None or account.org not in (None, meta.org):
             raise not_allowed("unknown app or org")
+        if profile.sender not in account.senders:
+            raise not_allowed("the signing key is another app's")
+        if token_app != meta.app:
+            raise not_allowed("the token is another app's")
+
+    def _admit(self, request: Signed, meta: Meta) -> None:
+        """Refuse a message that is old or repeated."""
         if not within_window(meta.ts, request.arrived) or not self._replays.first_use(meta.nonce):
             raise unauthorised("stale")
 
     def _stored(self, meta: Meta, exam: bytes, report: Path, report_sm3: str) -> Receipt:
         content = (sm3(exam).hex(), report_sm3)
-        receipt = self._exams.known(meta.idem)
+        receipt = self._exams.known(meta.org, meta.idem)
         if receipt is None:
-            folder = self._checked_folder(exam)
+            branch, folder = self._checked_folder(meta.org, exam)
             receipt = self._exams.store(
                 Receipt(
                     receipt=uuid.uuid4().hex, idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
-                    app=meta.app, exam=folder, revision=meta.revision, exam_sm3=content[0], report_sm3=report_sm3,
+                    app=meta.app, branch=branch, exam=folder, revision=meta.revision, exam_sm3=content[0],
+                    report_sm3=report_sm3,
                 ), exam, report,
             )  # fmt: skip
         if (receipt.exam_sm3, receipt.report_sm3) != content:
             raise Refusal(409, {"error": "this idem was used for other content"})
         return receipt
 
-    def _checked_folder(self, exam: bytes) -> str:
-        """The folder's name for an exam JSON without faults; else Refusal 400 or 422."""
+    def _checked_folder(self, org: str, exam: bytes) -> tuple[str, str]:
+        """Branch and folder of an exam JSON without faults; else Refusal 400 or 422."""
         try:
             document: dict[str, Any] = read_object(exam)
         except (ValueError, RecursionError) as error:
             raise wrong("the exam is not a JSON object") from error
         found = faults(document, self._clock.now(), self._accept_empty)
-        folder = None if found else folder_name(document["ExamId"])
+        found += [] if found or document["USCI"] == org else [("USCI", "not the organisation that sends it")]
+        branch = str(document.get("HospitalBranchCode", ""))
+        folder = None if found else self._exams.folder(org, branch, document["ExamId"])
         if not found and folder is None:
             found = [("ExamId", "cannot be stored under this name")]
         if folder is None:
             raise Refusal(422, {"errors": [{"path": path, "message": message} for path, message in found]})
-        return folder
+        return branch, folder
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)

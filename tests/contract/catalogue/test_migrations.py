@@ -148,6 +148,27 @@ def test_alarms_of_before_are_about_e17_and_d85_and_the_same_doubt_is_not_told_a
         assert "names e9 and not this one" in opened.engine.execute("SELECT error FROM delivery", ())[0][0]
 
 
+def test_breakers_and_paces_of_before_are_of_the_common_account_and_deliveries_of_their_exams_hospital(
+    old: Database,
+) -> None:
+    of_exam, rest = STEPS.index(schema._hospitals) + 1, "1, 1, 5, 7, 'no answer', 'trouble'"
+    with _Opened(old, STEPS[:of_exam]) as opened:
+        opened.convert("node")
+        execute = opened.engine.execute
+        execute("UPDATE exam SET hospital = 'renmin'")
+        execute(
+            "INSERT INTO breaker (destination, channel, position, failures, width, since, probe_at, why, outage)"
+            f" VALUES ('cloud', 'report', 'open', {rest})"
+        )
+        execute("INSERT INTO pace (destination, channel, units, seconds) VALUES ('cloud', 'report', 2.5, 0.5)")
+    with _Opened(old, STEPS) as opened:
+        opened.convert("node")
+        execute = opened.engine.execute
+        assert execute("SELECT hospital, destination FROM delivery") == [("renmin", "cloud")]
+        assert execute("SELECT account, position, probe_at FROM breaker") == [("", "open", 7)]
+        assert execute("SELECT account, units, seconds, counted FROM pace") == [("", 2.5, 0.5, None)]
+
+
 def test_several_versions_are_taken_at_once(old: Database) -> None:
     def bed(engine: Engine) -> None:
         engine.execute("ALTER TABLE exam ADD COLUMN bed TEXT NOT NULL DEFAULT ''", ())

@@ -45,7 +45,7 @@ class Site:
 
     def agent(self) -> ReportAgent:
         found = load_credentials(self.destination)
-        return ReportAgent(self.destination, ORG, lambda: found, self.clock)
+        return ReportAgent(self.destination, lambda: found, self.clock)
 
     def exchange(self, idem: str, app: str = APP) -> Exchange:
         """A message begun, of this time."""
@@ -91,7 +91,9 @@ def destination(keys: Path, port: int, profile: str) -> HttpDestination:
 def upload(tmp_path: Path) -> Upload:
     (tmp_path / "exam.json").write_text(json.dumps(exam_document()), encoding="utf-8")
     (tmp_path / "report.pdf").write_bytes(PDF)
-    return Upload(idem="idem-agent", revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf")
+    return Upload(
+        org=ORG, idem="idem-agent", revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"
+    )
 
 
 def test_what_the_agent_sends_arrives_and_the_receipt_proves_it(site: Site, upload: Upload) -> None:
@@ -360,7 +362,7 @@ def faulty(request: pytest.FixtureRequest, site: Site, upload: Upload, tmp_path:
     port = platform.start().http
     found = load_credentials(site.destination)
     there = destination(site.keys, port, site.destination.profile)
-    yield Faulty(ReportAgent(there, ORG, lambda: found, site.clock), upload, tmp_path / "p")
+    yield Faulty(ReportAgent(there, lambda: found, site.clock), upload, tmp_path / "p")
     platform.stop()
 
 

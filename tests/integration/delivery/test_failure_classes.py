@@ -374,7 +374,7 @@ def _agent(folder: Path, url: str) -> ReportAgent:
         }
     )
     keys = load_credentials(settings)
-    return ReportAgent(settings, "121100004000000001", lambda: keys, SystemClock())
+    return ReportAgent(settings, lambda: keys, SystemClock())
 
 
 class Reports:

@@ -228,8 +228,10 @@ def test_a_receiver_on_openssl_takes_a_real_upload_and_its_receipt_is_believed(
     )
     credentials = load_credentials(destination)
     clock = FakeClock(datetime(2026, 11, 20, tzinfo=UTC))
-    agent = ReportAgent(destination, ORG, lambda: credentials, clock)
-    upload = Upload(idem="i-1", revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf")
+    agent = ReportAgent(destination, lambda: credentials, clock)
+    upload = Upload(
+        org=ORG, idem="i-1", revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"
+    )
     assert agent.send(upload).receipt == "R", server.refused
     assert server.receiver.got == {"exam": EXAM, "report": PDF}
     assert not server.refused

@@ -127,9 +127,13 @@ def test_a_copied_profile_under_a_name_of_its_own_is_spoken(tmp_path: Path, monk
         (tmp_path / "exam.json").write_text(json.dumps(exam_document()), encoding="utf-8")
         (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n")
         upload = Upload(
-            idem=secrets.token_hex(8), revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"
+            org=ORG,
+            idem=secrets.token_hex(8),
+            revision=1,
+            exam_file=tmp_path / "exam.json",
+            report_file=tmp_path / "report.pdf",
         )
-        assert ReportAgent(destination, ORG, lambda: found, clock).send(upload).receipt
+        assert ReportAgent(destination, lambda: found, clock).send(upload).receipt
     finally:
         platform.stop()
 

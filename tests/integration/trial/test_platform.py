@@ -29,7 +29,8 @@ from router.crypto.curve import new_secret
 from router.crypto.keys import key_id, load_api_key, load_private, load_public, new_folder
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, seal, sm3
-from router.trial.platform.keyring import read_keyring
+from router.errors import ConfigurationError
+from router.trial.platform.keyring import read_accounts, read_keyring
 from router.trial.platform.service import Ports, ReferencePlatform
 
 ORG, APP = "121100004000000001", "hospital-1"
@@ -426,6 +427,62 @@ def test_another_app_org_or_key_is_not_allowed(refusing: Site) -> None:
     assert refusing.hospital.send(Upload(meta_change=with_key(platform_kid="0" * 16))).status == 403
     assert refusing.hospital.send(Upload(), kid="0" * 16).status == 403
     nothing_is_left(refusing)
+
+
+def test_each_application_has_keys_and_a_hospital_of_its_own(tmp_path: Path, keys: Path) -> None:
+    other, data, clock, their_org = tmp_path / "other", tmp_path / "platform", FakeClock(NOW), "121100004000000027"
+    new_folder(other)
+    for name in ("platform-sign.pub.pem", "platform-encrypt.pub.pem"):
+        (other / name).write_bytes((keys / name).read_bytes())
+    keyring = read_keyring(keys)
+    accounts = read_accounts(keyring, [f"{APP}:{ORG}", f"hospital-2:{their_org}={other}"])
+    platform = ReferencePlatform(data, keyring, clock, accounts=accounts)
+    port = platform.start().http
+    ours, theirs = Hospital(keys, port, clock), Hospital(other, port, clock)
+    token = theirs.ask_token(app="hospital-2").body["token"]
+
+    def upload(**changes: Any) -> Upload:
+        return Upload(**{"org": their_org, "app": "hospital-2", "document": exam() | {"USCI": their_org}} | changes)
+
+    assert theirs.ask_token().status == 401  # our name, by their key
+    assert ours.ask_token(app="hospital-2").status == 401
+    for refused in (
+        theirs.send(upload(org=ORG), token=token),  # as another hospital
+        theirs.send(upload(app=APP, org=ORG), token=ours.token()),  # by their signing key under our name
+        ours.send(Upload(), token=token),  # a token of one for another
+        theirs.send(upload(), token=ours.token()),
+    ):
+        assert refused.status == 403, refused.raw
+    wrong = theirs.send(upload(document=exam()), token=token)
+    assert (wrong.status, wrong.body["errors"][0]["path"]) == (422, "USCI")
+    assert theirs.send(upload(), token=token).status == ours.send(Upload()).status == 200
+    folders = [path.relative_to(data / "exams").as_posix() for path in (data / "exams").glob("*/*/*/1")]
+    assert sorted(folders) == [f"{ORG}/01/V1_CT%2F001/1", f"{their_org}/01/V1_CT%2F001/1"]
+    lines = [json.loads(line) for line in (data / "receipts.jsonl").read_text().splitlines()]
+    assert {(one["org"], one["app"], one["idem"]) for one in lines} == {
+        (ORG, APP, "i-1"), (their_org, "hospital-2", "i-1")
+    }  # fmt: skip
+    platform.stop()
+
+
+@pytest.mark.parametrize("given", ["", "a b", "a:=keys", "a:org=", "=keys"])
+def test_an_application_of_another_form_is_refused(keys: Path, given: str) -> None:
+    with pytest.raises(ConfigurationError, match="NAME:USCI=FOLDER"):
+        read_accounts(read_keyring(keys), [given])
+    with pytest.raises(ConfigurationError, match="two are named"):
+        read_accounts(read_keyring(keys), ["a", "a"])
+
+
+def test_one_exam_id_of_two_branches_is_two_exams_also_after_a_restart(site: Site) -> None:
+    second = {"HospitalBranchCode": "02"}
+    assert site.hospital.send(Upload()).status == 200
+    assert site.hospital.send(Upload(document=exam() | second, pdf=PDF + b"2", idem="i-2")).status == 200
+    site.restart()
+    assert site.hospital.send(Upload(document=exam() | second, pdf=PDF + b"3", idem="i-3", revision=2)).status == 200
+    folder = site.data / "exams"
+    assert (folder / "V1_CT%2F001" / "1" / "report.pdf").read_bytes() == PDF
+    other = folder / f"V1_CT%2F001@{ORG}@02"
+    assert [(other / n / "report.pdf").read_bytes() for n in "12"] == [PDF + b"2", PDF + b"3"]
 
 
 def test_an_unknown_or_expired_token_is_refused(site: Site) -> None:

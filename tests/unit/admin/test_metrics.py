@@ -198,12 +198,12 @@ def test_no_label_names_an_exam_a_study_or_a_text(node: Scraped) -> None:
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
 _EXAMS = (
-    "INSERT INTO exam (id, branch, exam_id, accession_number, patient_id, patient_name, touched, revisions, doubt,"
-    " created) SELECT i, '01', 'E' || i, '', '', '', 0, 0, '', 0 FROM n"
+    "INSERT INTO exam (id, hospital, branch, exam_id, accession_number, patient_id, patient_name, touched, revisions,"
+    " doubt, created) SELECT i, '', '01', 'E' || i, '', '', '', 0, 0, '', 0 FROM n"
 )
 _DELIVERIES = (
-    "INSERT INTO delivery (exam_id, destination, channel, state, waiting_for, due, attempts, error, held_by, lease,"
-    " lease_owner, wanted, delivered, created, changed) SELECT i, 'cloud', 'images',"
+    "INSERT INTO delivery (exam_id, hospital, destination, channel, state, waiting_for, due, attempts, error, held_by,"
+    " lease, lease_owner, wanted, delivered, created, changed) SELECT i, '', 'cloud', 'images',"
     " CASE i % 4 WHEN 0 THEN 'ready' WHEN 1 THEN 'waiting' WHEN 2 THEN 'deferred' ELSE 'delivered' END, '',"
     " i * 1000000, 0, '', '', 0, '', '', '', 0, 0 FROM n"
 )

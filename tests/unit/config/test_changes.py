@@ -4,7 +4,7 @@ import pytest
 
 from router.config.changes import compare, renewed, stamps
 from router.config.file import parse
-from router.config.sections import Config
+from router.config.sections import KEY_FILES, Config
 from router.errors import ConfigurationError
 
 HOSPITAL = """
@@ -28,6 +28,18 @@ def cloud(name: str = "cloud", port: int = 104, more: str = "") -> str:
 def test_nothing_has_changed_in_the_same_configuration() -> None:
     found = compare(config(cloud()), config(cloud()))
     assert (found.taken, found.waiting, found.added) == ((), (), ())
+
+
+def test_accounts_are_taken_up_at_once() -> None:
+    keys = "".join(f'{name} = "k"\n' for name in ("api_key_file", *KEY_FILES["gm-envelope/1"]))
+    http = f'[[destination]]\nname = "cloud"\n[destination.http]\n{keys}'
+    before, after = (
+        parse(HOSPITAL + f'name = "renmin"\n{http}{more}', base=Path("/etc/router"))
+        for more in ("", '[[destination.account]]\nhospital = "renmin"\napp = "renmin-1"\n')
+    )
+    found = compare(before, after)
+    assert (found.taken, found.waiting) == (("destination cloud.account",), ())
+    assert found.config.accounts(found.config.destination[0]) == ("renmin",)
 
 
 def test_what_can_be_taken_up_is_and_the_rest_stays_until_the_restart() -> None:

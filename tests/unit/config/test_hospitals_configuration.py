@@ -105,6 +105,22 @@ def test_an_account_replaces_what_it_names_and_no_passphrase_of_the_common_key_s
     assert (b.app, b.signing_key_passphrase_file) == ("hospital-1", Path("/etc/router/keys/words"))
 
 
+def test_a_hospital_without_an_account_goes_by_the_common_one_and_one_that_is_not_served_by_none() -> None:
+    hospitals = _hospital("a", 1) + _hospital("b", 2) + _hospital("c", 3)
+    own = '[[destination.account]]\nhospital = "b"\n[[destination.account]]\nhospital = "c"\n'
+    config = parse(hospitals + _DESTINATION + own, base=Path("/etc/router"))
+    (destination,) = config.destination
+    assert config.accounts(destination) == ("", "b", "c")
+    assert [config.served(destination, one) for one in (None, "", "b", "c")] == [
+        ("a", "b", "c"),
+        ("a",),
+        ("b",),
+        ("c",),
+    ]
+    some = destination.model_copy(update={"hospitals": ("b", "c")})
+    assert (config.accounts(some), config.served(some), config.served(some, "")) == (("b", "c"), ("b", "c"), ())
+
+
 def _file(folder: Path, name: str, number: int, more: str = "") -> None:
     folder.mkdir(exist_ok=True)
     constants = f'USCI = "{number}"\nHospitalCode = "H{number}"\nHospitalName = "n"\nHospitalBranchCode = "01"\n'

@@ -170,7 +170,7 @@ class Site:
         **settings: Any,
     ) -> ReportAgent:
         wanted = destination(self.folder, url, **settings)
-        return ReportAgent(wanted, ORG, lambda: self.hospital, clock or FakeClock(NOW), spool=spool, limits=limits)
+        return ReportAgent(wanted, lambda: self.hospital, clock or FakeClock(NOW), spool=spool, limits=limits)
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +255,7 @@ def bench(platform: Platform, site: Site, tmp_path: Path) -> Bench:
     return Bench(
         platform,
         agent,
-        Upload(idem=IDEM, revision=2, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"),
+        Upload(org=ORG, idem=IDEM, revision=2, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"),
         spool,
         clock,
     )

@@ -147,6 +147,28 @@ def test_an_unknown_destination_is_wrong_configuration(config_file: Path) -> Non
     assert isinstance(done.exception, ConfigurationError)
 
 
+def test_an_account_has_the_destinations_pins_until_it_is_pinned_by_itself(config_file: Path) -> None:
+    account = '[[destination.account]]\nhospital = "renmin"\napp = "app-renmin"\n'
+    text = config_file.read_text(encoding="utf-8").replace("[hospital]", '[hospital]\nname = "renmin"')
+    config_file.write_text(text + account, encoding="utf-8")
+    pins = Pins(config_file.parent / "data")
+    assert pin(config_file, "--yes")[0] == 0
+    former, new = pins.of("beijing"), swap(config_file)[1]
+    assert former is not None
+    assert pins.of("beijing", "renmin") == former
+    code, said = pin(config_file, "--hospital", "renmin", "--yes")
+    assert (code, new in said) == (0, True)
+    own = pins.of("beijing", "renmin")
+    assert own is not None
+    assert (own["signing"], pins.of("beijing"), pins.of("beijing", "xiehe")) == ((new,), former, former)
+    assert pin(config_file, "--yes")[0] == 0
+    assert pins.of("beijing", "xiehe") == pins.of("beijing", "renmin") == own
+    options = ["--config", str(config_file), "--why", "x", "--hospital", "xiehe"]
+    done = CliRunner().invoke(command, ["pin", "beijing", *options])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "it has: renmin" in str(done.exception)
+
+
 def test_keys_that_are_gone_are_no_strangers() -> None:
     pinned = {"signing": ("a", "b"), "encryption": ("c",)}
     assert strange({"signing": ("b",)}, pinned) == ()

@@ -17,10 +17,14 @@ from router.catalogue.db.tables.images import LedgerRow
 
 
 class Delivery(Model):
-    """An exam to a destination by a channel. `due` orders the queue; `legal_due`: the standard's; `expected`: ours."""
+    """An exam to a destination by a channel. `due` orders the queue; `legal_due`: the standard's; `expected`: ours.
+
+    `hospital` is the exam's, so that a claim of some hospitals' deliveries reads the index only.
+    """
 
     id = AutoField()
     exam = ForeignKeyField(Exam, index=False)
+    hospital = CleanTextField(default="")
     destination = CleanTextField()
     channel = CleanTextField()
     state = CleanTextField()
@@ -44,7 +48,7 @@ class Delivery(Model):
     class Meta:
         indexes = (
             (("exam", "destination", "channel"), True),
-            (("destination", "channel", "state", "due"), False),
+            (("destination", "channel", "state", "hospital", "due"), False),
             (("state", "due"), False),
         )
 
@@ -63,10 +67,11 @@ class UnreadRow(Model):
 
 
 class BreakerRow(Model):
-    """A breaker that is not closed."""
+    """A breaker that is not closed; `account` is "" but for a hospital's own account of reports."""
 
     destination = CleanTextField()
     channel = CleanTextField()
+    account = CleanTextField()
     position = CleanTextField()
     failures = IntegerField()
     width = IntegerField()
@@ -77,7 +82,7 @@ class BreakerRow(Model):
 
     class Meta:
         table_name = "breaker"
-        primary_key = CompositeKey("destination", "channel")
+        primary_key = CompositeKey("destination", "channel", "account")
 
 
 class PauseRow(Model):
@@ -123,17 +128,18 @@ class BackfillTurn(Model):
 
 
 class PaceRow(Model):
-    """How fast a destination took a channel's deliveries of late, from all nodes; time is `counted` until then."""
+    """How fast a destination took an account's deliveries of late, from all nodes; time is `counted` until then."""
 
     destination = CleanTextField()
     channel = CleanTextField()
+    account = CleanTextField()
     units = DoubleField()
     seconds = DoubleField()
     counted = InstantField(null=True)
 
     class Meta:
         table_name = "pace"
-        primary_key = CompositeKey("destination", "channel")
+        primary_key = CompositeKey("destination", "channel", "account")
 
 
 class Commitment(Model):
