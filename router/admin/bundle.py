@@ -1,9 +1,9 @@
 """The bundle: one file from which a machine without internet installs the node.
 
-    NAME/install, setup          for a machine: they check every file first
-    NAME/wheels/                 the node, its packages and pip, for one or several Pythons
-    NAME/constraints-cp311.txt   which packages, with their hashes, for each Python
-    NAME/conf, docs, README.md, CHANGELOG.md, LICENSE, SHA256SUMS
+NAME/install, setup          for a machine: they check every file first
+NAME/wheels/                 the node, its packages and pip, for one or several Pythons
+NAME/constraints-cp311.txt   which packages, with their hashes, for each Python
+NAME/conf, docs, README.md, CHANGELOG.md, LICENSE, SHA256SUMS
 """
 
 import gzip
@@ -124,10 +124,13 @@ def packed(folder: Path, target: Path) -> Path:
     """The folder as a tar.gz whose bytes depend on its content only, with a file of its SHA-256 beside it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with part.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, _EPOCH) as packing:
-        with tarfile.open(fileobj=packing, mode="w") as tar:
-            for path in [folder, *sorted(folder.rglob("*"))]:
-                tar.add(path, str(path.relative_to(folder.parent)), recursive=False, filter=_plain)
+    with (
+        part.open("wb") as raw,
+        gzip.GzipFile("", "wb", 6, raw, _EPOCH) as packing,
+        tarfile.open(fileobj=packing, mode="w") as tar,
+    ):
+        for path in [folder, *sorted(folder.rglob("*"))]:
+            tar.add(path, str(path.relative_to(folder.parent)), recursive=False, filter=_plain)
     part.replace(target)
     note_digest(target)
     return target

@@ -163,9 +163,9 @@ def program_commands(site: Site, source: Path, own: str, python: str) -> list[li
     if wheels.is_dir():
         pins = _only(source, f"constraints-{tag(python)}.txt")
         target = _only(wheels, "imaging_cloud_router-*.whl")
-        pip = ["env", "--unset=PYTHONPATH", "PIP_CONFIG_FILE=/dev/null", program, f"{_only(wheels, 'pip-*.whl')}/pip", "--isolated",
-               "--disable-pip-version-check", "install", "--quiet", "--no-input", "--no-cache-dir", "--no-index",
-               "--find-links", str(wheels)]  # fmt: skip
+        pip = ["env", "--unset=PYTHONPATH", "PIP_CONFIG_FILE=/dev/null", program, f"{_only(wheels, 'pip-*.whl')}/pip",
+               "--isolated", "--disable-pip-version-check", "install", "--quiet", "--no-input", "--no-cache-dir",
+               "--no-index", "--find-links", str(wheels)]  # fmt: skip
     else:
         pins, target = shipped("constraints.txt"), source
         pip = [own, "-m", "pip", "--python", program, "install", "--no-input"]

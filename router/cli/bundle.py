@@ -15,7 +15,9 @@ _PYTHON = re.compile(r"3\.(\d{2})")
 
 @click.command("bundle")
 @click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), default="dist", show_default=True)
-@click.option("--python", "pythons", multiple=True, metavar="3.12", help="For this Python; repeatable. Else the running one.")
+@click.option(
+    "--python", "pythons", multiple=True, metavar="3.12", help="For this Python; repeatable. Else the running one."
+)
 @click.option("--with", "extras", multiple=True, metavar="EXTRA", help="With an extra, such as decompress; repeatable.")
 @click.option("--deb", is_flag=True, help="A Debian package of the bundle, too.")
 def command(target: Path, pythons: tuple[str, ...], extras: tuple[str, ...], deb: bool) -> None:

@@ -18,12 +18,13 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
     """C-ECHO, a token, and a comparison of clocks."""
     dicom, http = one.dicom, one.http
     if dicom is not None:
-        yield from attempt(f"C-ECHO to {one.name}", lambda: _echo(one.name, dicom))
+        yield from attempt(f"C-ECHO to {one.name}", lambda: echo(one.name, dicom))
     if http is not None:
-        yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.own.USCI, http, clock))
+        yield from attempt(f"token of {one.name}", lambda: token(one.name, config.own.USCI, http, clock))
 
 
-def _echo(name: str, dicom: DicomDestination) -> Iterator[CheckResult]:
+def echo(name: str, dicom: DicomDestination) -> Iterator[CheckResult]:
+    """C-ECHO. Raises as StorageClient does."""
     StorageClient(dicom).echo()
     where = f"{dicom.ae_title} at {dicom.host}:{dicom.port} answers"
     yield good(f"C-ECHO to {name}", where + _line(dicom))
@@ -39,7 +40,8 @@ def _echo_pacs(peer: DicomDestination) -> Iterator[CheckResult]:
     yield good(PACS, f"{peer.ae_title} at {peer.host}:{peer.port} answers" + _line(peer))
 
 
-def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+def token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+    """A token for the hospital with USCI `org`, and the clocks compared. Raises as ReportAgent does."""
     credentials = load_credentials(http)
     theirs = ReportAgent(http, org, lambda: credentials, clock).probe()
     yield good(f"token of {name}", f"{http.url} knows {http.app}" + _line(http))
