@@ -6,6 +6,7 @@ NAME/constraints-cp311.txt   which packages, with their hashes, for each Python
 NAME/conf, docs, README.md, CHANGELOG.md, LICENSE, SHA256SUMS
 """
 
+import configparser
 import gzip
 import hashlib
 import os
@@ -18,7 +19,6 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import requires
 from pathlib import Path
 
 from router import __version__
@@ -156,9 +156,9 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 class Index:
     """Fetches from the package index that pip is configured with: exactly the pinned packages, and those of extras."""
 
-    def __init__(self, pins: Path, extras: Sequence[str]) -> None:
+    def __init__(self, checkout: Path, pins: Path, extras: Sequence[str]) -> None:
         self._pins = pins
-        self._extras = [one for extra in extras for one in _requirements(extra)]
+        self._extras = [one for extra in extras for one in requirements(checkout, extra)]
 
     def __call__(self, python: str, folder: Path) -> None:
         """Put the wheels for this Python into the folder; ConfigurationError when one cannot be had."""
@@ -190,10 +190,11 @@ def _other(python: str) -> list[str]:
     return ["--implementation=cp", f"--python-version={version}", *(f"--platform={one}" for one in tags)]
 
 
-def _requirements(extra: str) -> list[str]:
-    """What an extra of setup.cfg asks for."""
-    lines = [line.partition(";") for line in requires(COMMAND) or []]
-    found = [name.strip() for name, _, marker in lines if re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", marker)]
-    if not found:
+def requirements(checkout: Path, extra: str = "") -> list[str]:
+    """What the node asks for, or an extra of it, as setup.cfg has it."""
+    read = configparser.ConfigParser(interpolation=None)
+    read.read(checkout / "setup.cfg", encoding="utf-8")
+    section, key = ("options.extras_require", extra) if extra else ("options", "install_requires")
+    if not read.has_option(section, key):
         raise ConfigurationError(f"there is no extra {extra}", hint="setup.cfg lists them")
-    return found
+    return [line for line in read.get(section, key).splitlines() if line.strip()]

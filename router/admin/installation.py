@@ -173,7 +173,8 @@ def program_commands(site: Site, source: Path, own: str, python: str) -> list[li
     return [
         [python, "-m", "venv", "--without-pip", str(site.program)],
         *([[*pip, *pinned]] if pinned else []),
-        [*pip, *(["--no-deps"] if pinned else []), str(target)],
+        # In a bundle pip sees that nothing is missing: what it looks for can come from the wheels alone.
+        [*pip, *(["--no-deps"] if pinned and not wheels.is_dir() else []), str(target)],
     ]
 
 
@@ -223,8 +224,8 @@ def _is_its(path: Path, site: Site) -> bool:
 
 
 def account_commands(site: Site) -> list[list[str]]:
-    """Commands that make the account and its group."""
-    if site.folder is not None:
+    """Commands that make the account and its group, where there is none of this name."""
+    if site.folder is not None or _exists(site.account):
         return []
     add = ["useradd", "--system", "--no-create-home", "--home-dir", str(site.data), "--shell", "/usr/sbin/nologin"]
     if site.number is None:
@@ -232,6 +233,13 @@ def account_commands(site: Site) -> list[list[str]]:
     number = str(site.number)
     group = ["groupadd", "--system", "--gid", number, site.account]
     return [group, [*add, "--uid", number, "--gid", number, site.account]]
+
+
+def _exists(account: str) -> bool:
+    with suppress(KeyError):
+        pwd.getpwnam(account)
+        return True
+    return False
 
 
 def require_number(site: Site) -> None:

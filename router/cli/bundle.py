@@ -27,7 +27,7 @@ def command(target: Path, pythons: tuple[str, ...], extras: tuple[str, ...], deb
     Linux with this kind of processor, one of these Pythons and a C library no older than this machine's.
     """
     kinds = [_kind(each) for each in pythons] or [installation.tag(sys.executable)]
-    index = bundle.Index(shipped("constraints.txt"), extras)
+    index = bundle.Index(checkout(), shipped("constraints.txt"), extras)
     with bundle.staged(checkout(), kinds, index) as folder:
         made = [bundle.packed(folder, target / f"{folder.name}.tar.gz")]
         if deb:

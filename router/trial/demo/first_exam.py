@@ -4,6 +4,7 @@ Both run on ports of their own in a folder of their own: nothing reaches the con
 """
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.config.sections import Hospital
 from router.crypto.keys import new_folder
-from router.errors import TransientError
+from router.errors import RouterError, TransientError
 from router.events import EventBus
 from router.review.deliveries import Review
 from router.trial.demo.check import Finding, check
@@ -34,14 +35,25 @@ _IMPRESSION = "Test exam of an installation."
 
 
 def deliver(language: str, hospital: Hospital) -> Sequence[Finding]:
-    """Send the exam through; the platform's findings. TransientError when it does not arrive in time."""
-    with tempfile.TemporaryDirectory(prefix="first-exam-") as temporary:
-        folder = Path(temporary)
-        scene = _scene(folder)
-        new_folder(folder / "keys")
-        with set_up(folder, language, hospital) as stage:
-            stage.open(frozenset({"CT"}))
-            return _delivered(stage, scene)
+    """Send the exam through; the platform's findings. TransientError when it does not arrive in time.
+
+    The folder with the logs is kept then, and named.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="first-exam-"))
+    try:
+        findings = _through(folder, language, hospital)
+    except RouterError as error:
+        raise TransientError(error.message, hint=f"the logs are in {folder}") from error
+    shutil.rmtree(folder, ignore_errors=True)
+    return findings
+
+
+def _through(folder: Path, language: str, hospital: Hospital) -> Sequence[Finding]:
+    scene = _scene(folder)
+    new_folder(folder / "keys")
+    with set_up(folder, language, hospital) as stage:
+        stage.open(frozenset({"CT"}))
+        return _delivered(stage, scene)
 
 
 def _scene(folder: Path) -> Scene:

@@ -79,7 +79,7 @@ class Program:
 
     def launch(self, arguments: Sequence[str]) -> None:
         """Start it; `ready` waits for it."""
-        command = [sys.executable, "-m", "router.cli", self.name, *arguments]
+        command = [sys.executable, "-P", "-m", "router.cli", self.name, *arguments]  # not what lies in this folder
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # ours
 
