@@ -54,15 +54,22 @@ def former(program: Path) -> Path:
 
 
 def install(
-    site: Site, source: Path, python: str, tell: Tell, *, trial_keys: bool = False, is_configured: bool = True
+    site: Site,
+    source: Path,
+    python: str,
+    tell: Tell,
+    *,
+    trial_keys: bool = False,
+    is_configured: bool = True,
+    is_copied: bool = False,
 ) -> None:
-    """Make account, folders, files and program, with the node stopped and its database copied.
+    """Make account, folders, files and program, with the node stopped and its database copied unless it `is_copied`.
 
     A failure leaves the program that was there. The node runs again afterwards if it did. ConfigurationError if a step
     fails.
     """
     with stopped(site):
-        copy = _copied(site, tell)
+        copy = "" if is_copied else _copied(site, tell)
         installation.run(installation.account_commands(site))
         _keep_outside(site)
         with _renewed(site):
@@ -149,9 +156,12 @@ def _dumped(site: Site, url: str, tell: Tell) -> str:
     if program is None:
         tell("not copied: the database is on PostgreSQL, and pg_dump is not here; see that a copy of it exists")
         return ""
-    call = [program, "--format=custom", f"--file={target}", f"--dbname={url}"]
+    # As the node's account, which may log in to the database, and write to a data folder on a share.
+    account = ["runuser", "-u", site.account, "--"] if site.folder is None else []
+    call = [*account, program, "--format=custom", f"--file={target}", f"--dbname={url}"]
     if subprocess.run(call, check=False, umask=0o077).returncode:  # noqa: S603 PostgreSQL's own
-        raise ConfigurationError("pg_dump could not copy the database", hint="the lines above say why")
+        hint = "the lines above say why; with a copy of your own: install --copied"
+        raise ConfigurationError("pg_dump could not copy the database", hint=hint)
     tell(f"copied the database to {target}")
     return str(target)
 

@@ -31,6 +31,7 @@ KEY_FILES = ("api.key", "hospital-sign.pem", "platform-sign.pub.pem", "platform-
 _CERTIFICATE, _KEY, _AUTHORITY = "receive.pem", "receive.key", "cloud-ca.pem"
 PASSPHRASE = "passphrase"  # noqa: S105 the name of its file
 YES, NO = "yes", "no"
+_SPOKEN = {"y": YES, "n": NO, "是": YES, "否": NO, "yes": YES, "no": NO}
 _LEAST_ROOM = 5 * 2**30  # [receive] min_free
 _PEER = re.compile(r"(?P<ae>[^@]{1,16})@(?P<host>.+):(?P<port>[0-9]{1,5})")
 _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
@@ -58,6 +59,11 @@ class Question:
     default: str
     check: Check
     is_asked: Callable[[Answers], bool] = lambda _: True
+
+    def normal(self, answer: str) -> str:
+        """The answer without spaces around it; yes and no also in Chinese or by their first letter."""
+        bare = answer.strip()
+        return _SPOKEN.get(bare.lower(), bare) if self.check is _yes_or_no else bare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +325,7 @@ def _is_encrypted(before: Answers) -> bool:
 def questions(*, language: str, data: Path, reports: Path, with_service: bool) -> list[Question]:
     """All questions, with the defaults of this machine."""
     asked = [
-        Question(key="language", text=N_("Language / 语言 ({words})").format(words=", ".join(LANGUAGES)),
+        Question(key="language", text=N_("Language / 语言 (en, zh_CN)"),
                  default=language, check=_one_of(*LANGUAGES)),
         Question(key="hospital.USCI", text=N_("Unified social credit code (统一社会信用代码) of the hospital"),
                  default="121100004000000001", check=_usci),

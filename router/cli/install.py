@@ -61,6 +61,7 @@ _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 @click.option("--root", type=click.Path(path_type=Path), help="Write below this folder and run nothing.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
 @click.option("--unconfigured", is_flag=True, help="Program and service only; `setup` writes the configuration.")
+@click.option("--copied", is_flag=True, help="Do not copy the database: there is a copy.")
 @click.option("--back", is_flag=True, help="Put the former program back, and its database if the tables changed.")
 @click.option("--remove", is_flag=True, help="Remove program and service; configuration, keys and data stay.")
 @click.option("--with-data", is_flag=True, help="With --remove: configuration, keys and data, too.")
@@ -99,7 +100,13 @@ def _install(given: dict[str, Any], source: Path) -> None:
         installation.require_number(site)
         installation.files(site)  # the faults of answers, before anything is done
         deployment.install(
-            site, source, python, click.echo, trial_keys=given["trial_keys"], is_configured=is_configured
+            site,
+            source,
+            python,
+            click.echo,
+            trial_keys=given["trial_keys"],
+            is_configured=is_configured,
+            is_copied=given["copied"],
         )
         _say_next(site, is_configured=is_configured)
 

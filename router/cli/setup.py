@@ -28,7 +28,7 @@ from router.admin.questions import (
 from router.cli.install import checkout, quoted, require_root, senders, site_of
 from router.cli.options import config_option, configured
 from router.cli.speech import confirm, echo, say, speech, tongue
-from router.errors import ConfigurationError, IntegrityError
+from router.errors import ConfigurationError, IntegrityError, RouterError
 from router.text.language import DEFAULT, N_, SOURCE
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -152,12 +152,13 @@ def _require_person() -> None:
 def _ask(question: Question, before: Mapping[str, str]) -> str:
     """Ask until the answer is taken."""
     while True:
-        answer: str = click.prompt(say(question.text), default=question.default, show_default=bool(question.default))
-        faults = list(question.check(answer.strip(), before))
+        given = click.prompt(say(question.text), default=question.default, show_default=bool(question.default))
+        answer = question.normal(given)
+        faults = list(question.check(answer, before))
         for fault in faults:
             echo(tongue().say(_NOT_TAKEN, why=_told(fault)))
         if not faults or (_may_stay(faults) and confirm(N_("Keep it all the same, to be put right later?"))):
-            return answer.strip()
+            return answer
 
 
 def _may_stay(faults: Sequence[Fault]) -> bool:
@@ -175,7 +176,7 @@ def _checked(asked: Sequence[Question], given: Mapping[str, str]) -> dict[str, s
     for question in asked:
         if not question.is_asked(answers):
             continue
-        answers[question.key] = given.get(question.key, question.default)
+        answers[question.key] = question.normal(given.get(question.key, question.default))
         found = list(question.check(answers[question.key], answers))
         if found and not (_may_stay(found) and given.get(_KEPT_SILENT) == YES):
             faults += [f"{question.key} = {answers[question.key]!r}: {_told(fault)}" for fault in found]
@@ -222,23 +223,32 @@ def _example(asked: Sequence[Question]) -> str:
 
 
 def _install(site: Site, answers: Mapping[str, str], source: Path | None, *, is_kept: bool) -> None:
-    if not is_kept and site.config.exists():
-        _keep_former(site.config)
-    is_trial = not is_kept and not answers.get("destination.keys")
-    if not is_kept:
-        _bring_keys(site, files_of(answers))
+    """With the node stopped; a former configuration is back if nothing came of it."""
+    with deployment.stopped(site):
+        kept = _keep_former(site.config) if not is_kept and site.config.exists() else None
+        try:
+            _bring_keys(site, files_of(answers))
+            _carry_out(site, source, trial_keys=not is_kept and not answers.get("destination.keys"))
+        except (RouterError, OSError):
+            if kept is not None and not site.config.exists():
+                kept.rename(site.config)
+            raise
+
+
+def _carry_out(site: Site, source: Path | None, *, trial_keys: bool) -> None:
     if source is None and Path(sys.prefix) == site.program:  # the installed program: it is there
-        deployment.configure(site, click.echo, trial_keys=is_trial)
+        deployment.configure(site, click.echo, trial_keys=trial_keys)
         return
     installation.require_number(site)
     python = installation.interpreter(Path(sys.executable), site.folder)
-    deployment.install(site, source or checkout(), python, click.echo, trial_keys=is_trial)
+    deployment.install(site, source or checkout(), python, click.echo, trial_keys=trial_keys)
 
 
-def _keep_former(path: Path) -> None:
+def _keep_former(path: Path) -> Path:
     kept = path.with_name(f"{path.name}.{datetime.now().astimezone():%Y%m%dT%H%M%S}")
     path.rename(kept)
     echo(tongue().say(_REPLACED, path=kept))
+    return kept
 
 
 def _bring_keys(site: Site, files: Mapping[str, Path]) -> None:

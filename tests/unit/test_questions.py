@@ -99,6 +99,14 @@ def test_the_answers_make_a_configuration_that_loads(tmp_path: Path) -> None:
     assert set(files_of(answers)) >= {"receive.pem", "receive.key", "cloud-ca.pem", "api.key", "passphrase"}
 
 
+def test_yes_and_no_may_be_said_in_chinese_or_by_a_letter(tmp_path: Path) -> None:
+    question, other = asked(tmp_path)["destination.own"], asked(tmp_path)["hospital.HospitalCode"]
+    assert [question.normal(each) for each in ("是", " y", "YES", "否", "n", "maybe")] == ["yes"] * 3 + ["no"] * 2 + [
+        "maybe"
+    ]
+    assert other.normal(" n ") == "n"
+
+
 def test_a_peer_is_written_ae_at_host_and_port() -> None:
     assert Peer.of("PACS@[fd00::7]:104") == Peer(ae_title="PACS", host="fd00::7", port=104)
     assert Peer.of("CT 1@host.example:11112") == Peer(ae_title="CT 1", host="host.example", port=11112)
