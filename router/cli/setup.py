@@ -43,6 +43,9 @@ _STARTED = N_("the node runs as a service")
 _START = N_("start the node: {command}")
 _READY = N_("Done. Next: `{doctor}` says what is still missing; {docs}")
 _NEXT = N_("point PACS and RIS at the node (README)")
+_FAULTS = N_("the answers have faults; nothing was written:")
+_NOBODY = N_("nobody is here to be asked: give --answers FILE; --example prints one")
+_NO_TOML = N_("{file} cannot be read as TOML: {error}")
 _UNKNOWN = N_("{file} has unknown answers: {keys}")
 
 
@@ -146,7 +149,7 @@ def _answers(asked: Sequence[Question], given: Mapping[str, str] | None) -> dict
 
 def _require_person() -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is here to be asked: give --answers FILE; --example prints one")
+        raise click.UsageError(_NOBODY)
 
 
 def _ask(question: Question, before: Mapping[str, str]) -> str:
@@ -181,7 +184,7 @@ def _checked(asked: Sequence[Question], given: Mapping[str, str]) -> dict[str, s
         if found and not (_may_stay(found) and given.get(_KEPT_SILENT) == YES):
             faults += [f"{question.key} = {answers[question.key]!r}: {_told(fault)}" for fault in found]
     if faults:
-        raise ConfigurationError("the answers have faults; nothing was written:", faults=tuple(faults))
+        raise ConfigurationError(_FAULTS, faults=tuple(faults))
     speech().use(answers["language"])
     return answers
 
@@ -191,7 +194,7 @@ def _read(file: Path) -> dict[str, str]:
     try:
         found = dict(_flat("", tomllib.loads(file.read_text(encoding="utf-8"))))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read as TOML: {error}") from error
+        raise ConfigurationError(_NO_TOML.format(file=file, error=error)) from error
     every = questions(language=SOURCE, data=Path("/"), reports=Path("/"), with_service=True)
     unknown = sorted(set(found) - {question.key for question in every} - {_KEPT_SILENT, _REPLACE})
     if unknown:

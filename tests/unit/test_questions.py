@@ -1,5 +1,6 @@
 """The questions of the first run: every default does no harm and is taken; every wrong answer is named."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_a_file_of_answers_names_every_fault_and_writes_nothing(tmp_path: Path) 
     done = command_here("setup", "--folder", tmp_path / "home", "--answers", file)
     assert (done.returncode, "hospital.UCSI" in done.stderr) == (2, True)
     assert not (tmp_path / "home").exists()
+
+
+def test_it_speaks_the_terminal_s_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "answers.toml"
+    file.write_text('[hospital]\nUSCI = "1"\nHospitalName = " "\n[receive]\nae_title = ""\n', encoding="utf-8")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    told = command_here("setup", "--folder", tmp_path, "--example").stdout
+    told += command_here("setup", "--folder", tmp_path, "--answers", file).stderr
+    comments = [line for line in told.splitlines() if line.startswith("#") or "hospital." in line]
+    assert len(comments) > 20
+    assert [line for line in comments if not re.search("[一-鿿]", line) or re.search("[a-z]{3,} [a-z]{3,}", line)] == []
 
 
 def test_without_a_person_and_without_answers_it_says_how() -> None:
