@@ -174,12 +174,13 @@ def _site(given: dict[str, Any]) -> Site:
 
 def site_of(given: Mapping[str, Any], values: Mapping[str, str]) -> Site:
     """The places by the options, else as the installed program recorded them, else the usual ones."""
-    folder = given.get("folder")
-    if folder is None and not given.get("program") and (here := Record.of(Path(sys.prefix))) and here.folder:
-        folder = Path(here.folder)  # the installed program itself
+    folder, asked = given.get("folder"), given.get("program")
+    here = Record.of(Path(sys.prefix))
+    if here is not None and folder is None and asked is None:  # the installed program itself
+        folder, asked = Path(here.folder) if here.folder else None, Path(sys.prefix)
     folder = None if folder is None else folder.absolute()
     places = dict(PLACES) if folder is None else {name: folder / below for name, below in _BELOW.items()}
-    program = Path(given.get("program") or places["program"]).absolute()
+    program = Path(asked or places["program"]).absolute()
     found = Record.of(program)
     if found is not None:
         places |= {"settings": Path(found.settings), "data": Path(found.data), "reports": Path(found.reports)}

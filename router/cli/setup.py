@@ -73,7 +73,9 @@ def command(
         _try(config_file)
         return
     speech().use(_language())
-    site = site_of({"folder": folder if folder or os.geteuid() == 0 else Path.home() / COMMAND}, {})
+    if folder is None and os.geteuid() != 0 and deployment.Record.of(Path(sys.prefix)) is None:
+        folder = Path.home() / COMMAND
+    site = site_of({"folder": folder}, {})
     asked = _questions(site)
     if example:
         click.echo(_example(asked))

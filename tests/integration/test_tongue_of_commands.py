@@ -22,7 +22,8 @@ CASES = Path(__file__).parents[1] / "cases"
 # They go by no configuration, or what they print is for programs.
 # `setup` speaks the terminal's language, before there is a configuration: tests/unit/test_questions.py
 ENGLISH = {
-    "demo", "run", "platform", "setup", "install", "bundle", "reference", "completion", "audit export", "audit incident",
+    "demo", "run", "platform", "setup", "install", "bundle", "reference", "completion", "audit export",
+    "audit incident",
 }  # fmt: skip
 # What is typed, or is a name: commands, keys, paths, UIDs, options.
 TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]|\S*[/\\=_]\S*|--\S+|scripts/.*|Order\.\w+|Reported|\b(?:queue|audit|keys) \S+")

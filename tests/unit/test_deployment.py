@@ -13,6 +13,7 @@ from router.admin.deployment import Record, former
 from router.admin.installation import Site
 from router.admin.status.finder import Presence, find_node
 from router.catalogue import open_catalogue
+from router.cli.install import site_of
 from router.config.salvage import salvage
 from router.errors import ConfigurationError
 from router.events import EventBus
@@ -160,6 +161,19 @@ def test_below_a_folder_there_is_no_service_and_no_other_account(machine: Machin
     assert machine.site.unit is None
     assert "runuser" not in machine.site.on_path.read_text()
     assert installation.account_commands(machine.site) == installation.owner_commands(machine.site) == []
+
+
+def test_an_installed_program_knows_its_own_places(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.install("1.0")
+    monkeypatch.setattr("sys.prefix", str(machine.site.program))
+    found = site_of({}, {})
+    assert (found.folder, found.program, found.settings) == (
+        machine.site.folder, machine.site.program, machine.site.settings,
+    )  # fmt: skip
+    assert found.account == "me"
+    monkeypatch.setattr("sys.prefix", "/usr")
+    assert site_of({"folder": machine.site.folder}, {}).data == machine.site.data
+    assert site_of({}, {}).folder is None
 
 
 def test_a_database_on_postgresql_is_dumped_or_that_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

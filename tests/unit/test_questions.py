@@ -10,6 +10,7 @@ from harness import command_here
 from peers import free_port
 from router.admin.installation import Site, configured
 from router.admin.questions import Peer, Question, files_of, questions, tables_of, values_of
+from router.cli import setup
 from router.cli.install import quoted
 from router.config.file import parse, shipped
 from router.crypto.keys import new_folder
@@ -123,6 +124,24 @@ def test_a_file_of_answers_names_every_fault_and_writes_nothing(tmp_path: Path) 
     done = command_here("setup", "--folder", tmp_path / "home", "--answers", file)
     assert (done.returncode, "hospital.UCSI" in done.stderr) == (2, True)
     assert not (tmp_path / "home").exists()
+
+
+def test_a_person_is_asked_again_until_the_answer_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what does not answer yet may stay, when the person says so."""
+    every = asked(tmp_path)
+    few = [every[key] for key in ("language", "hospital.USCI", "destination.own", "destination.dicom")]
+    cloud = f"CLOUD@127.0.0.1:{free_port()}"
+    given = iter(["fr", "en", "1", few[1].default, "perhaps", "Y", "CLOUD", cloud, cloud])
+    kept = iter([False, True])
+    told: list[str] = []
+    monkeypatch.setattr(setup, "_require_person", lambda: None)
+    monkeypatch.setattr(setup, "echo", told.append)
+    monkeypatch.setattr(setup, "confirm", lambda _: next(kept))
+    monkeypatch.setattr("click.prompt", lambda *_, **__: next(given))
+    answers = setup._answers(few, None)
+    assert list(answers.values()) == ["en", few[1].default, "yes", cloud]
+    assert sum(line.startswith("not taken: ") for line in told) == 6
+    assert (list(given), list(kept)) == ([], [])
 
 
 def test_it_speaks_the_terminal_s_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
