@@ -21,14 +21,13 @@ from router.config.section import Tls
 from router.config.types import check_ae_title, is_loopback
 from router.crypto.certificates import first_end
 from router.crypto.keys import load_api_key, load_private, load_public, read_secret
-from router.errors import ConfigurationError, RouterError
+from router.errors import RouterError
 from router.exam.identifiers import usci_ok
 from router.text.language import LANGUAGES, N_
 
 Answers = Mapping[str, str]
 
 KEY_FILES = ("api.key", "hospital-sign.pem", "platform-sign.pub.pem", "platform-encrypt.pub.pem")
-_CERTIFICATE, _KEY, _AUTHORITY = "receive.pem", "receive.key", "cloud-ca.pem"
 PASSPHRASE = "passphrase"  # noqa: S105 the name of its file
 YES, NO = "yes", "no"
 _SPOKEN = {"y": YES, "n": NO, "是": YES, "否": NO, "yes": YES, "no": NO}
@@ -310,7 +309,8 @@ def _name(answer: str, _before: Answers) -> Iterator[Fault]:
 # -- the questions
 
 
-def _own_platform(before: Answers) -> bool:
+def has_cloud(before: Answers) -> bool:
+    """Whether a real cloud is entered."""
     return before.get("destination.own") == YES
 
 
@@ -354,17 +354,17 @@ def questions(*, language: str, data: Path, reports: Path, with_service: bool) -
         Question(key="destination.own", text=N_("Is the real imaging cloud to be entered now (yes, no: only a "
                  "reference platform on this machine, nothing leaves it)"), default=NO, check=_yes_or_no),
         Question(key="destination.name", text=N_("Short name of the cloud"), default="beijing", check=_name,
-                 is_asked=_own_platform),
+                 is_asked=has_cloud),
         Question(key="destination.ca", text=N_("File of the authorities that its TLS certificate may be of (empty: "
-                 "plain DICOM; https by the system's)"), default="", check=_authority, is_asked=_own_platform),
+                 "plain DICOM; https by the system's)"), default="", check=_authority, is_asked=has_cloud),
         Question(key="destination.dicom", text=N_("Where images go, AE@HOST:PORT"), default="CLOUD@127.0.0.1:11113",
-                 check=_cloud, is_asked=_own_platform),
+                 check=_cloud, is_asked=has_cloud),
         Question(key="destination.url", text=N_("Where reports go, https://..."), default="http://127.0.0.1:8443",
-                 check=_url, is_asked=_own_platform),
+                 check=_url, is_asked=has_cloud),
         Question(key="destination.app", text=N_("The application name that the cloud gave you"), default="hospital-1",
-                 check=_some, is_asked=_own_platform),
+                 check=_some, is_asked=has_cloud),
         Question(key="destination.keys", text=N_("Folder with {files} (empty: keys for trying out)").format(
-                 files=", ".join(KEY_FILES)), default="", check=_keys, is_asked=_own_platform),
+                 files=", ".join(KEY_FILES)), default="", check=_keys, is_asked=has_cloud),
     ]  # fmt: skip
     if with_service:
         asked.append(
@@ -372,63 +372,3 @@ def questions(*, language: str, data: Path, reports: Path, with_service: bool) -
                      check=_yes_or_no)
         )  # fmt: skip
     return asked
-
-
-# -- the configuration from the answers
-
-
-def values_of(answers: Answers, quoted: Callable[[str], str]) -> dict[str, str]:
-    """Keys of the configuration as TOML writes them."""
-    host = answers["receive.host"]
-    values = {"node.language": quoted(answers["language"]), "receive.host": quoted(host)}
-    values |= {key: quoted(value) for key, value in answers.items() if key.startswith("hospital.")}
-    values |= {"receive.port": answers["receive.port"], "receive.ae_title": quoted(answers["receive.ae_title"])}
-    if not is_loopback(host):
-        values["receive.allow_plain"] = "true" if answers["receive.plain"] == YES else "false"
-    if answers.get("receive.certificate"):
-        values["receive.tls"] = f'{{ certificate = "keys/{_CERTIFICATE}", key = "keys/{_KEY}" }}'
-    return values | (_destination(answers, quoted) if _own_platform(answers) else {})
-
-
-def _destination(answers: Answers, quoted: Callable[[str], str]) -> dict[str, str]:
-    peer = Peer.of(answers["destination.dicom"])
-    if peer is None:
-        raise ConfigurationError(f"{answers['destination.dicom']} is not AE@HOST:PORT")
-    ca, url = answers["destination.ca"], answers["destination.url"]
-    values = {
-        "destination.name": quoted(answers["destination.name"]),
-        "destination.dicom.ae_title": quoted(peer.ae_title), "destination.dicom.host": quoted(peer.host),
-        "destination.dicom.port": str(peer.port),
-        "destination.dicom.calling_ae_title": quoted(answers["receive.ae_title"]),
-        "destination.dicom.allow_plain": "false" if ca else "true",
-        "destination.http.url": quoted(url), "destination.http.app": quoted(answers["destination.app"]),
-        "destination.http.allow_plain": "true" if url.startswith("http:") else "false",
-    }  # fmt: skip
-    if ca:
-        values["destination.dicom.tls"] = f'{{ ca = "keys/{_AUTHORITY}" }}'
-    if ca and url.startswith("https"):
-        values["destination.http.ca_file"] = f'"keys/{_AUTHORITY}"'
-    if PASSPHRASE in files_of(answers):
-        values["destination.http.signing_key_passphrase_file"] = quoted(f"keys/{PASSPHRASE}")
-    return values
-
-
-def files_of(answers: Answers) -> dict[str, Path]:
-    """Files for the keys folder by their names there, so that the node's account can read them."""
-    given = {_CERTIFICATE: "receive.certificate", _KEY: "receive.key", _AUTHORITY: "destination.ca"}
-    found = {name: Path(answers[key]).expanduser() for name, key in given.items() if answers.get(key)}
-    if answers.get("destination.keys"):
-        folder = Path(answers["destination.keys"]).expanduser()
-        names = [name for name in (*KEY_FILES, PASSPHRASE) if (folder / name).exists()]
-        found |= {name: folder / name for name in names}
-    return found
-
-
-def tables_of(answers: Answers, quoted: Callable[[str], str]) -> dict[str, dict[str, str]]:
-    """Tables that the shipped configuration has as comments only."""
-    peer = Peer.of(answers["receive.pacs"])
-    if peer is None:
-        return {}
-    plain = "false" if is_loopback(peer.host) else "true"
-    return {"query": {"ae_title": quoted(peer.ae_title), "host": quoted(peer.host), "port": str(peer.port),
-                      "allow_plain": plain}}  # fmt: skip

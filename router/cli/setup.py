@@ -12,19 +12,9 @@ from typing import Any
 import click
 
 from router.admin import deployment, installation
+from router.admin.answers import files_of, tables_of, values_of
 from router.admin.installation import COMMAND, UNIT, Site
-from router.admin.questions import (
-    KEY_FILES,
-    NO,
-    YES,
-    Fault,
-    Question,
-    files_of,
-    questions,
-    senders_in,
-    tables_of,
-    values_of,
-)
+from router.admin.questions import KEY_FILES, NO, YES, Fault, Question, questions, senders_in
 from router.cli.install import checkout, quoted, require_root, senders, site_of
 from router.cli.options import config_option, configured
 from router.cli.speech import confirm, echo, say, speech, tongue

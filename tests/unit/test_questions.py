@@ -8,8 +8,9 @@ import pytest
 
 from harness import command_here
 from peers import free_port
+from router.admin.answers import files_of, tables_of, values_of
 from router.admin.installation import Site, configured
-from router.admin.questions import Peer, Question, files_of, questions, tables_of, values_of
+from router.admin.questions import Peer, Question, questions
 from router.cli import setup
 from router.cli.install import quoted
 from router.config.file import parse, shipped
