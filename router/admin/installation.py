@@ -6,9 +6,10 @@ import re
 import shlex
 import stat
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.config.file import parse, shipped
@@ -27,7 +28,8 @@ _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 class Site:
     """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them.
 
-    `number` is the account's and its group's; without one the system chooses.
+    `number` is the account's and its group's; without one the system chooses. With `folder` everything is below it, for
+    the account that installs, without a service. `tables` are appended to the configuration: `query` with its keys.
     """
 
     program: Path
@@ -37,6 +39,23 @@ class Site:
     account: str
     values: Mapping[str, str]
     number: int | None = None
+    folder: Path | None = None
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.settings / "router.toml"
+
+    @property
+    def on_path(self) -> Path:
+        """The command that people call."""
+        return ON_PATH if self.folder is None else self.folder / "bin" / COMMAND
+
+    @property
+    def unit(self) -> Path | None:
+        """The unit of systemd."""
+        return _UNITS / UNIT if self.folder is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +86,16 @@ def files(site: Site) -> list[File]:
     """The configuration, kept once it exists, and the unit. ConfigurationError for a wrong value."""
     text = configured(shipped("router.toml").read_text(encoding="utf-8"), site)
     parse(text, base=site.settings, source="the configuration from these answers")
-    unit = unit_for(shipped(UNIT).read_text(encoding="utf-8"), site)
-    return [
-        File(site.settings / "router.toml", text, 0o640),
-        File(_UNITS / UNIT, unit, 0o644, renew=True),
-        File(ON_PATH, _caller(site), 0o755, renew=True),
-    ]
+    return [File(site.config, text, 0o640), *program_files(site)]
+
+
+def program_files(site: Site) -> list[File]:
+    """The unit and the command on PATH: they belong to the version that is installed."""
+    found = [File(site.on_path, _caller(site), 0o755, renew=True)]
+    if site.unit is not None:
+        unit = unit_for(shipped(UNIT).read_text(encoding="utf-8"), site)
+        found.insert(0, File(site.unit, unit, 0o644, renew=True))
+    return found
 
 
 def configuration(root: Path | None, settings: Path) -> Path:
@@ -85,13 +108,17 @@ def _caller(site: Site) -> str:
 
     The node could not write to files that root made in the data folder.
     """
-    program, config = shlex.quote(str(site.program / "bin" / COMMAND)), shlex.quote(str(site.settings / "router.toml"))
+    program, config = shlex.quote(str(site.program / "bin" / COMMAND)), shlex.quote(str(site.config))
+    account = f"""case "$(id -u) $1" in
+    "0 install" | "0 setup") ;; # these change the machine
+    "0 "*) exec runuser -u {shlex.quote(site.account)} -- {program} "$@" ;;
+esac
+"""
     return f"""#!/bin/sh
 # The node's commands, by its configuration and its account.
 [ -n "$ROUTER_CONFIG" ] || ROUTER_CONFIG={config}
 export ROUTER_CONFIG
-[ "$(id -u)" = 0 ] && exec runuser -u {shlex.quote(site.account)} -- {program} "$@"
-exec {program} "$@"
+{account if site.folder is None else ""}exec {program} "$@"
 """
 
 
@@ -100,11 +127,13 @@ def configured(text: str, site: Site) -> str:
     paths = {"node.data": f'"{site.data}"', "reports.folder": f'"{site.reports}"'}
     for key, value in {**paths, **site.values}.items():
         section, _, name = key.rpartition(".")
-        before = rf"^\[\[?{re.escape(section)}\]\]?[^\n]*\n(?:(?!^\[).)*?^{re.escape(name)} = "
-        pattern = rf"(?ms)({before})[^\n#]*?( *(?:#[^\n]*)?)$"
-        text, count = re.subn(pattern, lambda found, value=value: found[1] + value + found[2], text, count=1)  # type: ignore[misc] # bound now
+        before = rf"^\[\[?{re.escape(section)}\]\]?[^\n]*\n(?:(?!^\[).)*?^"
+        pattern = rf"(?ms)({before})(?:# )?({re.escape(name)} = )[^\n#]*?( *(?:#[^\n]*)?)$"
+        text, count = re.subn(pattern, lambda found, value=value: found[1] + found[2] + value + found[3], text, count=1)  # type: ignore[misc] # bound now
         if not count:
             raise ConfigurationError(f"the shipped configuration has no {key}")
+    for table, keys in site.tables.items():
+        text += f"\n[{table}]\n" + "".join(f"{name} = {value}\n" for name, value in keys.items())
     return text
 
 
@@ -120,23 +149,70 @@ def unit_for(text: str, site: Site) -> str:
 
 
 def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]:
-    """Commands for root: account, program, owners. Each can be run again.
+    """Commands that make the account, the program, and the owners of the folders. Each can be run again."""
+    return [*account_commands(site), *program_commands(site, source, own, python), *owner_commands(site)]
 
-    The program is made with `python`; pip is that of `own`, since Debian's Python comes without one for others.
+
+def program_commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]:
+    """Commands that make the program with `python`, of a checkout or of an unpacked bundle.
+
+    pip is that of `own`, since Debian's Python comes without one for others; a bundle brings its own, and its wheels
+    are all that is used.
     """
-    constraints = shipped("constraints.txt")
-    pinned = ["--require-hashes", "--requirement", str(constraints)] if constraints.exists() else []
-    pip = [own, "-m", "pip", "--python", str(site.program / "bin" / "python"), "install", "--no-input"]
+    wheels, program = source / "wheels", str(site.program / "bin" / "python")
+    if wheels.is_dir():
+        pins = _only(source, f"constraints-{tag(python)}.txt")
+        target = _only(wheels, "imaging_cloud_router-*.whl")
+        pip = ["env", "--unset=PYTHONPATH", "PIP_CONFIG_FILE=/dev/null", program, f"{_only(wheels, 'pip-*.whl')}/pip",
+               "--isolated", "--disable-pip-version-check", "install", "--quiet", "--no-input", "--no-cache-dir",
+               "--no-index", "--find-links", str(wheels)]  # fmt: skip
+    else:
+        pins, target = shipped("constraints.txt"), source
+        pip = [own, "-m", "pip", "--python", program, "install", "--no-input"]
+    pinned = ["--require-hashes", "--requirement", str(pins)] if pins.exists() else []
+    return [
+        [python, "-m", "venv", "--without-pip", str(site.program)],
+        *([[*pip, *pinned]] if pinned else []),
+        # In a bundle pip sees that nothing is missing: what it looks for can come from the wheels alone.
+        [*pip, *(["--no-deps"] if pinned and not wheels.is_dir() else []), str(target)],
+    ]
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise ConfigurationError(
+            f"{folder} has no {pattern}", hint="unpack the bundle again, or make one for this Python"
+        )
+    return found[-1]
+
+
+def tag(python: str) -> str:
+    """The kind of a Python as wheels name it, `cp311`."""
+    if Path(python).resolve() == Path(sys.executable).resolve():
+        return f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    code = "import sys; print('cp%d%d' % sys.version_info[:2])"
+    asked = subprocess.run([python, "-c", code], check=False, capture_output=True, text=True)  # noqa: S603 a Python
+    if asked.returncode:
+        raise ConfigurationError(f"{python} does not run", hint="name another Python")
+    return asked.stdout.strip()
+
+
+def owner_commands(site: Site) -> list[list[str]]:
+    """Commands that give the folders to the account, and have systemd read the unit."""
+    if site.folder is not None:
+        return []
     strange = [folder.path for folder in folders(site) if not _is_its(folder.path, site)]
     owned = dict.fromkeys(str(path) for path in (*strange, site.settings))
     return [
-        *_account(site),
-        [python, "-m", "venv", "--without-pip", str(site.program)],
-        *([[*pip, *pinned]] if pinned else []),
-        [*pip, *(["--no-deps"] if pinned else []), str(source)],
         ["chown", "-R", f"{site.account}:{site.account}", *owned],
-        *([["systemctl", "daemon-reload"]] if _SYSTEMD.is_dir() else []),
+        *([["systemctl", "daemon-reload"]] if has_systemd() else []),
     ]
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs here (sd_booted(3))."""
+    return _SYSTEMD.is_dir()
 
 
 def _is_its(path: Path, site: Site) -> bool:
@@ -147,13 +223,23 @@ def _is_its(path: Path, site: Site) -> bool:
         return False
 
 
-def _account(site: Site) -> list[list[str]]:
+def account_commands(site: Site) -> list[list[str]]:
+    """Commands that make the account and its group, where there is none of this name."""
+    if site.folder is not None or _exists(site.account):
+        return []
     add = ["useradd", "--system", "--no-create-home", "--home-dir", str(site.data), "--shell", "/usr/sbin/nologin"]
     if site.number is None:
         return [[*add, "--user-group", site.account]]
     number = str(site.number)
     group = ["groupadd", "--system", "--gid", number, site.account]
     return [group, [*add, "--uid", number, "--gid", number, site.account]]
+
+
+def _exists(account: str) -> bool:
+    with suppress(KeyError):
+        pwd.getpwnam(account)
+        return True
+    return False
 
 
 def require_number(site: Site) -> None:
@@ -169,14 +255,21 @@ def require_number(site: Site) -> None:
 
 def start(site: Site) -> str:
     """The command that starts the node."""
-    if _SYSTEMD.is_dir():
+    if site.folder is not None:
+        return f"{site.on_path} run"
+    if has_systemd():
         return f"systemctl enable --now {UNIT}"
-    run = f"{site.program}/bin/imaging-cloud-router run --config {site.settings / 'router.toml'}"
+    run = f"{site.program}/bin/imaging-cloud-router run --config {site.config}"
     return f"systemd does not run here; as {site.account}, with umask 077: {run}"
 
 
-def interpreter(own: Path) -> str:
-    """The Python for the program: `own`, or the system's if the account cannot run it; else ConfigurationError."""
+def interpreter(own: Path, folder: Path | None = None) -> str:
+    """The Python for the program: `own`, or the system's if the node's account cannot run `own`.
+
+    ConfigurationError when there is none. Below a folder the account is the one that installs.
+    """
+    if folder is not None:
+        return str(own.resolve())
     for python in (own.resolve(), *(path for name in _PYTHONS if (path := Path("/usr/bin") / name).exists())):
         if reachable(python.resolve()):
             return str(python)
@@ -192,39 +285,30 @@ def reachable(program: Path) -> bool:
     return all(each.stat().st_mode & stat.S_IXOTH for each in (program, *program.parents))
 
 
-def require_same(program: Path, python: str) -> None:
-    """Raise ConfigurationError if the program exists with another Python, which would stay in use."""
-    former = program / "bin" / "python"
-    if former.is_symlink() and former.resolve() != Path(python).resolve():
-        raise ConfigurationError(
-            f"{program} was made with {former.resolve()}, and {python} is to be used now",
-            hint=f"stop the node and remove {program}, which holds no data; then install again",
-        )
-
-
-def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:
-    """Make folders and files below `root`; return a line for each, made or kept."""
-    lines = []
+def write(site: Site, root: Path, *, trial_keys: bool, is_configured: bool = True) -> list[str]:
+    """Make folders and files below `root`; return a line for each, made or kept. The configuration may be left out."""
+    wanted, lines = files(site) if is_configured else program_files(site), []
     for folder in folders(site):
         path = _below(root, folder.path)
         path.mkdir(parents=True, exist_ok=True)
         if stat.S_IMODE(path.stat().st_mode) != folder.mode:
             path.chmod(folder.mode)
         lines.append(f"folder {folder.path} {folder.mode:04o}")
-    for file in files(site):
-        path = _below(root, file.path)
-        if path.exists() and not file.renew:
-            lines.append(f"kept {file.path}: it is yours")
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text, encoding="utf-8")
-        path.chmod(file.mode)
-        lines.append(f"file {file.path} {file.mode:04o}")
+    lines += [_written(file, _below(root, file.path)) for file in wanted]
     keys = _below(root, site.settings / "keys")
     if trial_keys and not any(keys.iterdir()):
         new_folder(keys)
         lines.append(f"keys for trying out in {site.settings / 'keys'}")
     return lines
+
+
+def _written(file: File, path: Path) -> str:
+    if path.exists() and not file.renew:
+        return f"kept {file.path}: it is yours"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(file.text, encoding="utf-8")
+    path.chmod(file.mode)
+    return f"file {file.path} {file.mode:04o}"
 
 
 def run(calls: Sequence[Sequence[str]]) -> None:

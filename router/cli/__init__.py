@@ -29,7 +29,9 @@ COMMANDS = {
     "keys": "Key pairs and an API key for trying out; key ids.",
     "audit": "The audit trail and kept receipts, checked again.",
     "platform": "The reference platform: the receiving side.",
-    "install": "Account, folders, configuration, keys and systemd unit of a machine.",
+    "setup": "The first run: asks what must be known, checks it, installs, and ends with a test exam.",
+    "install": "Account, folders, configuration, keys and systemd unit of a machine; upgrade, way back, removal.",
+    "bundle": "One file from which a machine without internet installs the node.",
     "reference": "Every key of the configuration with its default, as Markdown.",
     "completion": "What a shell needs to complete these commands.",
 }

@@ -1,5 +1,6 @@
 """`install`: account, folders, configuration, keys and the systemd unit of a machine."""
 
+import getpass
 import json
 import os
 import platform
@@ -8,13 +9,17 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from router.admin import installation
+from router.admin import deployment, installation
+from router.admin.deployment import Record
 from router.admin.installation import Site
+from router.cli.speech import confirm
 from router.config.file import shipped
 from router.errors import ConfigurationError
 
@@ -24,6 +29,13 @@ _ASKED = {
     "name": ("hospital.HospitalName", "医疗机构名称 (HospitalName)"),
     "branch": ("hospital.HospitalBranchCode", "医疗机构分院编码 (HospitalBranchCode)"),
 }
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_ACCOUNT = "imaging-router"
+PLACES: Mapping[str, Path] = {
+    "program": Path("/opt/imaging-cloud-router"), "settings": Path("/etc/imaging-cloud-router"),
+    "data": Path("/var/lib/imaging-cloud-router"), "reports": Path("/srv/reports"),
+}  # fmt: skip
+_BELOW = {"program": "program", "settings": "conf", "data": "data", "reports": "reports"}
 _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 
 
@@ -35,11 +47,12 @@ _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where PACS and modalities reach the node.")
 @click.option("--sender", "senders", multiple=True, metavar="AE=ADDRESS", help="Who may send; may be given again.")
 @click.option("--allow-plain", is_flag=True, help="DICOM without TLS beyond loopback.")
-@click.option("--data", type=click.Path(path_type=Path), default="/var/lib/imaging-cloud-router", show_default=True)
-@click.option("--reports", type=click.Path(path_type=Path), default="/srv/reports", show_default=True)
-@click.option("--settings", type=click.Path(path_type=Path), default="/etc/imaging-cloud-router", show_default=True)
-@click.option("--program", type=click.Path(path_type=Path), default="/opt/imaging-cloud-router", show_default=True)
-@click.option("--account", default="imaging-router", show_default=True, help="The node's own account.")
+@click.option("--data", type=_FOLDER, help=f"Everything that the node keeps.  [default: {PLACES['data']}]")
+@click.option("--reports", type=_FOLDER, help=f"The drop folder of the RIS.  [default: {PLACES['reports']}]")
+@click.option("--settings", type=_FOLDER, help=f"Configuration and keys.  [default: {PLACES['settings']}]")
+@click.option("--program", type=_FOLDER, help=f"The program.  [default: {PLACES['program']}]")
+@click.option("--folder", type=_FOLDER, help="Everything below this folder, for your own account, without a service.")
+@click.option("--account", help="The node's own account.  [default: imaging-router]")
 @click.option(
     "--uid", "number", type=click.IntRange(1, 2**31 - 1),
     help="Number of the account and of its group: the same on every host of a shared data folder.",
@@ -47,36 +60,93 @@ _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 @click.option("--trial-keys", is_flag=True, help="Make a set of keys for trying out.")
 @click.option("--root", type=click.Path(path_type=Path), help="Write below this folder and run nothing.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
+@click.option("--unconfigured", is_flag=True, help="Program and service only; `setup` writes the configuration.")
+@click.option("--copied", is_flag=True, help="Do not copy the database: there is a copy.")
+@click.option("--back", is_flag=True, help="Put the former program back, and its database if the tables changed.")
+@click.option("--remove", is_flag=True, help="Remove program and service; configuration, keys and data stay.")
+@click.option("--with-data", is_flag=True, help="With --remove: configuration, keys and data, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--constraints", is_flag=True, help="Only make conf/constraints.txt anew, from the package index.")
+@click.option("--source", type=_FOLDER, hidden=True, help="The unpacked bundle.")
 def command(**given: Any) -> None:
-    """Set up this machine, as root. It asks for what no option gives, and keeps an existing configuration.
+    """Set up this machine, as root; or with --folder below a folder, as any account.
 
-    To upgrade, run it again from the new version: it asks nothing, renews program and unit, and leaves the rest.
+    It asks for what no option gives, and keeps an existing configuration. To upgrade, run it again from the new
+    version: it asks nothing, stops the node, copies its database, renews program and unit, and starts the node if it
+    ran. The former program stays beside the new one: --back puts it back.
     """
     if given["constraints"]:
         click.echo(f"{make_constraints()} packages pinned in conf/constraints.txt")
-        return
-    site = _site(given)
-    source = Path(__file__).parents[2]
-    python = installation.interpreter(Path(sys.executable))
-    calls = installation.commands(site, source, sys.executable, python)
-    if given["dry_run"]:
-        lines = [f"folder {each.path} {each.mode:04o}" for each in installation.folders(site)]
-        _tell([*lines, *(f"file {each.path} {each.mode:04o}" for each in installation.files(site))], calls)
-    elif given["root"] is not None:
-        _tell(installation.write(site, given["root"], trial_keys=given["trial_keys"]), calls)
-    elif os.geteuid() != 0:
-        raise click.UsageError("run it as root, or with --root or --dry-run")
+    elif given["back"] or given["remove"]:
+        _undo(given)
     else:
-        installation.require_same(site.program, python)
+        _install(given, given["source"] or checkout())
+
+
+def _install(given: dict[str, Any], source: Path) -> None:
+    site = _site(given)
+    python = installation.interpreter(Path(sys.executable), site.folder)
+    is_configured = not given["unconfigured"]
+    if given["dry_run"]:
+        files = installation.files(site) if is_configured else installation.program_files(site)
+        lines = [f"folder {each.path} {each.mode:04o}" for each in installation.folders(site)]
+        calls = installation.commands(site, source, sys.executable, python)
+        _tell([*lines, *(f"file {each.path} {each.mode:04o}" for each in files)], calls)
+    elif given["root"] is not None:
+        calls = installation.commands(site, source, sys.executable, python)
+        _tell(installation.write(site, given["root"], trial_keys=given["trial_keys"]), calls)
+    else:
+        require_root(site)
         installation.require_number(site)
-        done = installation.write(site, Path("/"), trial_keys=given["trial_keys"])
-        installation.run(calls)
-        _tell(done, [])
-        config = site.settings / "router.toml"
-        click.echo(f"next: your keys into {site.settings}/keys, the destination into {config}; then")
-        click.echo(f"{installation.COMMAND} doctor")
-        click.echo(installation.start(site))
+        installation.files(site)  # the faults of answers, before anything is done
+        deployment.install(
+            site,
+            source,
+            python,
+            click.echo,
+            trial_keys=given["trial_keys"],
+            is_configured=is_configured,
+            is_copied=given["copied"],
+        )
+        _say_next(site, is_configured=is_configured)
+
+
+def _say_next(site: Site, *, is_configured: bool) -> None:
+    called = installation.COMMAND if site.folder is None else site.on_path
+    if not is_configured and not site.config.exists():
+        click.echo(f"next: {called} setup")
+        return
+    click.echo(f"next: your keys into {site.settings}/keys, the destination into {site.config}; then")
+    click.echo(f"{called} doctor")
+    click.echo(installation.start(site))
+
+
+def _undo(given: dict[str, Any]) -> None:
+    site = site_of(given, {})
+    require_root(site)
+    if given["back"]:
+        deployment.go_back(site, click.echo)
+        return
+    question = f"Remove {site.data} and {site.settings}, with every image, report and key?"
+    if given["with_data"] and not given["yes"]:
+        if not sys.stdin.isatty():
+            raise click.UsageError("--with-data removes what nobody can bring back: it wants --yes")
+        confirm(question, abort=True)
+    deployment.remove(site, click.echo, with_data=given["with_data"])
+
+
+def require_root(site: Site) -> None:
+    """UsageError unless this account may install there."""
+    if site.folder is None and os.geteuid() != 0:
+        raise click.UsageError("run it as root, or with --folder, --root or --dry-run")
+
+
+def checkout() -> Path:
+    """The checkout that runs; UsageError where the program is an installed one."""
+    source = Path(__file__).parents[2]
+    if not (source / "setup.cfg").exists():
+        raise click.UsageError("an installed program cannot install itself: run ./install of a bundle")
+    return source
 
 
 def _tell(lines: list[str], calls: list[list[str]]) -> None:
@@ -88,20 +158,39 @@ def _tell(lines: list[str], calls: list[list[str]]) -> None:
 
 
 def _site(given: dict[str, Any]) -> Site:
-    is_there = installation.configuration(given["root"], given["settings"]).exists()
+    site = site_of(given, {})
+    is_asked = not given["unconfigured"] and not installation.configuration(given["root"], site.settings).exists()
     values = {
-        key: _quoted(given[option] or _ask(option, words))
+        key: quoted(given[option] or _ask(option, words))
         for option, (key, words) in _ASKED.items()
-        if given[option] or not is_there
+        if given[option] or is_asked
     }
-    values["receive.host"] = _quoted(given["host"])
+    values["receive.host"] = quoted(given["host"])
     values["receive.allow_plain"] = "true" if given["allow_plain"] else "false"
     if given["senders"]:
-        values["receive.senders"] = f"[{', '.join(_sender(each) for each in given['senders'])}]"
-    program, settings, data, reports = (given[name].absolute() for name in ("program", "settings", "data", "reports"))
+        values["receive.senders"] = senders(given["senders"])
+    return replace(site, values=values)
+
+
+def site_of(given: Mapping[str, Any], values: Mapping[str, str]) -> Site:
+    """The places by the options, else as the installed program recorded them, else the usual ones."""
+    folder, asked = given.get("folder"), given.get("program")
+    here = Record.of(Path(sys.prefix))
+    if here is not None and folder is None and asked is None:  # the installed program itself
+        folder, asked = Path(here.folder) if here.folder else None, Path(sys.prefix)
+    folder = None if folder is None else folder.absolute()
+    places = dict(PLACES) if folder is None else {name: folder / below for name, below in _BELOW.items()}
+    program = Path(asked or places["program"]).absolute()
+    found = Record.of(program)
+    if found is not None:
+        places |= {"settings": Path(found.settings), "data": Path(found.data), "reports": Path(found.reports)}
+    settings, data, reports = (
+        Path(given.get(name) or places[name]).absolute() for name in ("settings", "data", "reports")
+    )
+    account = given.get("account") or (found.account if found else _ACCOUNT if folder is None else getpass.getuser())
     return Site(
-        program=program, settings=settings, data=data, reports=reports, account=given["account"], values=values,
-        number=given["number"],
+        program=program, settings=settings, data=data, reports=reports, account=account, values=values,
+        number=given.get("number"), folder=folder,
     )  # fmt: skip
 
 
@@ -112,14 +201,19 @@ def _ask(option: str, words: str) -> str:
     return answer
 
 
+def senders(texts: Sequence[str]) -> str:
+    """[receive] senders as TOML writes it; UsageError for one that is not AE=ADDRESS."""
+    return f"[{', '.join(map(_sender, texts))}]"
+
+
 def _sender(text: str) -> str:
     found = _SENDER.fullmatch(text)
     if found is None:
         raise click.UsageError("--sender: expected AE=ADDRESS, for instance PACS=10.1.2.3 or CT01=10.1.2.0/24")
-    return f"{{ ae_title = {_quoted(found['ae'])}, address = {_quoted(found['address'])} }}"
+    return f"{{ ae_title = {quoted(found['ae'])}, address = {quoted(found['address'])} }}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A basic string of TOML, which takes what JSON does."""
     return json.dumps(text, ensure_ascii=False)
 

@@ -76,7 +76,7 @@ def _network(value: str) -> str:
     return value
 
 
-def _ae_title(value: str) -> str:
+def check_ae_title(value: str) -> str:
     stripped = value.strip(" ")
     if not re.fullmatch(r"[ -\[\]-~]{1,16}", stripped):
         raise ValueError("expected an AE title: 1 to 16 ASCII characters without backslash (PS3.5 6.2)")
@@ -103,7 +103,7 @@ ConfigPath = Annotated[Path, BeforeValidator(_path)]
 WrittenPath = Annotated[Path, BeforeValidator(_path), AfterValidator(_existing)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Network = Annotated[str, AfterValidator(_network)]
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
+AeTitle = Annotated[str, AfterValidator(check_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 TimeOfDay = Annotated[time, AfterValidator(_of_the_hospital)]

@@ -107,7 +107,7 @@ class Parts:
         self.set_clock()
         close = self.catalogue.engine.close_thread
         self.audit.guard(Guard(seals=seals, heads=self.catalogue.audit_heads, bus=self.bus, close=close))
-        adopt_former(config, self.catalogue.exams, self.bus, self.clock.now())
+        adopt_former(config, self.catalogue, self.bus, self.clock.now())
         self.config = resolved(config, self.catalogue.settings)
         self.files = stamps(self.config)
 

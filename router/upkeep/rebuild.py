@@ -77,7 +77,7 @@ class Rebuild:
 
     def run(self, progress: Progress) -> Rebuilt:
         """Give rows to every file that has none."""
-        adopt_former(self._config, self._catalogue.exams, self._bus, self._clock.now())
+        adopt_former(self._config, self._catalogue, self._bus, self._clock.now())
         if self._older:
             self._lose()
         instances = self._instances(progress)

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from router.catalogue import Catalogue
 from router.catalogue.db.backup import Backups
 from router.catalogue.db.schema import Database
-from router.catalogue.exams.exams import Exams
 from router.config.folders import SOLE
 from router.config.sections import Config
 from router.errors import ConfigurationError
@@ -18,11 +18,12 @@ def former_of(config: Config) -> str:
     return former[0].name if former else ""
 
 
-def adopt_former(config: Config, exams: Exams, bus: EventBus, now: datetime) -> None:
+def adopt_former(config: Config, catalogue: Catalogue, bus: EventBus, now: datetime) -> None:
     """Give the exams of the only hospital of before its name, once; ConfigurationError where nothing says which it is.
 
-    In one transaction: the exams, their studies, and what the sources of their PDFs were calibrated by.
+    In one transaction: the exams, their deliveries and studies, and what the sources of their PDFs were calibrated by.
     """
+    exams = catalogue.exams
     if not config.several or not exams.any_of(SOLE):
         return
     name = former_of(config)
@@ -33,6 +34,7 @@ def adopt_former(config: Config, exams: Exams, bus: EventBus, now: datetime) -> 
         )
     with exams.transaction():
         count = exams.adopt_former(name)
+        catalogue.queue.rename_hospital(SOLE, name)
         exams.calibrations.adopt(prefix_of(name))
     bus.record(Event(now, Kind.CONFIGURED, f"{count} exam(s) of before are of hospital {name}"))
 

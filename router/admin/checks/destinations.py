@@ -21,27 +21,31 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Chec
     dicom, http = one.dicom, one.http
     if dicom is not None:
         subject = f"C-ECHO to {one.name}"
-        yield from attempt(subject, lambda: _echo(subject, StorageClient, dicom))
+        yield from attempt(subject, lambda: echo(subject, StorageClient, dicom))
     if http is not None:
         for n, account in enumerate(config.accounts(one)):
             own, subject = one.http_of(account) or http, token_of(one.name, account)
-            look = partial(_token, one.name if n == 0 else "", subject, own, clock)
+            look = partial(token, one.name if n == 0 else "", subject, own, clock)
             yield from attempt(subject, look)
 
 
 def pacs(query: Query, own: str) -> Iterator[CheckResult]:
     """C-ECHO to the PACS of [query]; `own` is [receive] ae_title."""
-    yield from attempt(PACS, lambda: _echo(PACS, QueryClient, query.peer(own)))
+    yield from attempt(PACS, lambda: echo(PACS, QueryClient, query.peer(own)))
 
 
-def _echo(subject: str, client: type[StorageClient | QueryClient], peer: DicomDestination) -> Iterator[CheckResult]:
+def echo(subject: str, client: type[StorageClient | QueryClient], peer: DicomDestination) -> Iterator[CheckResult]:
+    """C-ECHO by the client. Raises as it does."""
     client(peer).echo()
     where = f"{peer.ae_title} at {peer.host}:{peer.port} answers"
     yield good(subject, where + _line(peer))
 
 
-def _token(name: str, subject: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
-    """Whether the platform knows the account, and whether its clock, that of `name` where it is given, is right."""
+def token(name: str, subject: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
+    """Whether the platform knows the account, and whether its clock, that of `name` where it is given, is right.
+
+    Raises as ReportAgent does.
+    """
     credentials = load_credentials(http)
     theirs = ReportAgent(http, lambda: credentials, clock).probe()
     yield good(subject, f"{http.url} knows {http.app}" + _line(http))

@@ -8,6 +8,7 @@ from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import StudyHospital
+from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.exams.pdf_names import PdfNames
 from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers
@@ -149,6 +150,7 @@ class ExamRows(Rows):
             if self.known(hospital, branch, exam_id) is not None:
                 return False
             self._engine.run(Exam.update(hospital=hospital, branch=branch).where(Exam.id == exam))
+            self._engine.run(Delivery.update(hospital=hospital).where(Delivery.exam == exam))
             return True
 
     def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:

@@ -3,13 +3,9 @@
 import datetime
 import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from reportlab.lib.pagesizes import A4
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfgen.canvas import Canvas
 
 from router.config.sections import Hospital
 from router.text.decoding import is_readable
@@ -28,6 +24,11 @@ def report_pdf(
     impression: str = IMPRESSION,
 ) -> None:  # fmt: skip
     """Write a report of one page (DB11 6.3) whose text names the patient, the exam and the accession number."""
+    from reportlab.lib.pagesizes import A4  # of the extra `demo`; the first exam does without
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfgen.canvas import Canvas
+
     pdfmetrics.registerFont(UnicodeCIDFont(_FONT))
     lines = [
         f"姓名：{patient_name}", f"检查号：{accession_number}", f"检查记录：{exam_id}", "",
@@ -41,6 +42,29 @@ def report_pdf(
     text.textLines(lines)
     page.drawText(text)
     page.save()
+
+
+def plain_pdf(lines: Sequence[str]) -> bytes:
+    """A report of one page in ASCII, of a font that every reader has (PDF 1.4, ISO 32000-1 9.6.2.2)."""
+    escaped = [re.sub(r"([\\()])", r"\\\1", line) for line in lines]
+    shown = "".join(f"({line}) Tj T*\n" for line in escaped)
+    content = f"BT /F1 12 Tf 20 TL 60 760 Td\n{shown}ET"
+    fonts = "<< /Font << /F1 5 0 R >> >>"
+    objects = (
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources {fonts} >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    )
+    written, places = "%PDF-1.4\n", []
+    for number, each in enumerate(objects, 1):
+        places.append(len(written))
+        written += f"{number} 0 obj\n{each}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n"
+    end += f"<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(written)}\n%%EOF\n"
+    return (written + end).encode("ascii")
 
 
 def _wrapped(text: str) -> list[str]:

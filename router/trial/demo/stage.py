@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from router.config.file import load
-from router.config.sections import Config
+from router.config.sections import Config, Hospital
 from router.errors import TransientError
 
 _STOP_SECONDS = 40
@@ -20,10 +20,7 @@ data = "node"
 name = "demo"
 
 [hospital]
-USCI = "121100004000000001"
-HospitalCode = "H0001"
-HospitalName = "示范医院"
-HospitalBranchCode = "01"
+{hospital}
 
 [receive]
 port = {receive_port}
@@ -60,6 +57,12 @@ platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
 """
 
 
+HOSPITAL = Hospital(
+    USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01"
+)  # fmt: skip
+_CONSTANTS = ("USCI", "HospitalCode", "HospitalName", "HospitalBranchCode")
+
+
 class Program:
     """One of our commands as a process; its log output is appended to `log`."""
 
@@ -76,7 +79,7 @@ class Program:
 
     def launch(self, arguments: Sequence[str]) -> None:
         """Start it; `ready` waits for it."""
-        command = [sys.executable, "-m", "router.cli", self.name, *arguments]
+        command = [sys.executable, "-P", "-m", "router.cli", self.name, *arguments]  # not what lies in this folder
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # ours
 
@@ -113,8 +116,9 @@ class Program:
 class Stage:
     """A node and the reference platform in `folder`, which holds `keys`. They keep their ports over a restart."""
 
-    def __init__(self, folder: Path, language: str) -> None:
+    def __init__(self, folder: Path, language: str, hospital: Hospital = HOSPITAL) -> None:
         self.folder = folder
+        self.hospital = hospital
         self.node, self.cloud = Program(folder, "run"), Program(folder, "platform")
         self._language = language
         self._modalities: frozenset[str] = frozenset()
@@ -170,16 +174,21 @@ class Stage:
             self.cloud.stop()
 
     def _configure(self) -> None:
-        text = configuration(self._language, self._modalities, self.node.ports, self.cloud.ports)
+        text = configuration(self._language, self._modalities, self.node.ports, self.cloud.ports, self.hospital)
         self.config_file.write_text(text, encoding="utf-8")
 
 
 def configuration(
-    language: str, modalities: frozenset[str], node: Mapping[str, int], platform: Mapping[str, int]
+    language: str,
+    modalities: frozenset[str],
+    node: Mapping[str, int],
+    platform: Mapping[str, int],
+    hospital: Hospital = HOSPITAL,
 ) -> str:
     """The node's configuration as TOML. `node` and `platform` are ports by name; a node without any picks its own."""
     return _CONFIGURATION.format(
         language=language,
+        hospital="\n".join(f"{key} = {json.dumps(getattr(hospital, key), ensure_ascii=False)}" for key in _CONSTANTS),
         modalities=", ".join(json.dumps(modality) for modality in sorted(modalities)),
         receive_port=node.get("dicom", 0), admin_port=node.get("admin", 0),
         dicom_port=platform["dicom"], http_port=platform["http"],
@@ -187,9 +196,9 @@ def configuration(
 
 
 @contextmanager
-def set_up(folder: Path, language: str) -> Iterator[Stage]:
+def set_up(folder: Path, language: str, hospital: Hospital = HOSPITAL) -> Iterator[Stage]:
     """A stage in `folder`, which holds `keys`, with the platform starting; everything stops at the end."""
-    stage = Stage(folder, language)
+    stage = Stage(folder, language, hospital)
     try:
         stage.launch_platform()
         yield stage

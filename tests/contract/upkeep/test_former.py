@@ -31,7 +31,7 @@ def config(*former: bool) -> Config:
 def adopt(catalogue: Catalogue, *former: bool) -> list[str]:
     """The events of an adoption."""
     told: list[Event] = []
-    adopt_former(config(*former), catalogue.exams, EventBus(told.append), NOW)
+    adopt_former(config(*former), catalogue, EventBus(told.append), NOW)
     return [event.text for event in told]
 
 

@@ -20,7 +20,11 @@ from support.intake_folder import CONFIG, START, exam
 
 CASES = Path(__file__).parents[2] / "cases"
 # They go by no configuration, or what they print is for programs.
-ENGLISH = {"demo", "run", "platform", "install", "reference", "completion", "audit export", "audit incident"}
+# `setup` speaks the terminal's language, before there is a configuration: tests/unit/test_questions.py
+ENGLISH = {
+    "demo", "run", "platform", "setup", "install", "bundle", "reference", "completion", "audit export",
+    "audit incident",
+}  # fmt: skip
 # What is typed, or is a name: commands, keys, paths, UIDs, options.
 TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]|\S*[/\\=_]\S*|--\S+|scripts/.*|Order\.\w+|Reported|\b(?:queue|audit|keys) \S+")
 SENTENCE = re.compile(

@@ -196,15 +196,6 @@ def test_without_such_a_python_nothing_is_installed(monkeypatch: pytest.MonkeyPa
         installation.interpreter(Path("/bin/sh"))
 
 
-def test_a_program_of_another_python_is_not_taken_over(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    installation.require_same(tmp_path, "/bin/sh")
-    (tmp_path / "bin" / "python").symlink_to("/bin/sh")
-    installation.require_same(tmp_path, "/bin/sh")
-    with pytest.raises(ConfigurationError, match="was made with"):
-        installation.require_same(tmp_path, "/bin/true")
-
-
 def test_where_systemd_does_not_run_nobody_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(
         program=tmp_path / "p",

@@ -13,7 +13,8 @@ import suite
 from router.cli.install import platform_line
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
-LINKS = ("demo", "test", "check", "run", "queue", "keys", "platform", "validate", "verify", "backup", "quarantine")
+LINKS = ("demo", "test", "check", "run", "queue", "keys", "platform", "validate", "verify", "backup", "quarantine",
+         "setup", "install", "bundle")  # fmt: skip
 # A Python that the set-up asks much and that answers little; `pip install` writes long, and fails if it is told to.
 PYTHON = """#!/bin/sh
 echo "$*" >>{calls}
