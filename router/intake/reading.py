@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from router.clock import Clock
 from router.config.sections import Config
 from router.errors import InvalidData
+from router.exam.xml_document import is_xml
 from router.intake.document import ReadDocument, branch_named, digest_of
 from router.intake.exam_reader import ExamReader
 from router.matching.report_pdf.naming import words
@@ -170,6 +171,8 @@ class DocumentReader:
         if form == "hl7":
             message = self._exam_reader.message(data)
             return _Opened(self._exam_reader.mapped(message), message.pdf())
+        if (form == "xml") != is_xml(data):
+            raise InvalidData("not XML" if form == "xml" else "not JSON but XML", hint="name it by what it is")
         return _Opened(self._exam_reader.read(data), None)
 
     def _texts(self, opened: Mapping[Seen, _Opened]) -> dict[Seen, PdfText | InvalidData]:
@@ -201,7 +204,7 @@ class DocumentReader:
 
 
 def form_of(seen: Seen) -> str:
-    """The form that a file's ending says: json, hl7 or pdf."""
+    """The form that a file's ending says: json, xml, hl7 or pdf."""
     return seen.path.suffix.lower().removeprefix(".")
 
 

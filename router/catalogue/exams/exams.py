@@ -185,7 +185,7 @@ class Exams(ExamRows):
         if exam_id:
             return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(Exam.exam_id == text).tuples())]
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
-        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
+        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".xml", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
