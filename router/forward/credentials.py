@@ -75,9 +75,10 @@ class KeyFiles:
         return found
 
     def _fingerprint(self) -> Fingerprint:
-        passphrase = self._destination.signing_key_passphrase_file
-        files = [self._beside, self._destination.api_key_file, *self._current.profile.files]
-        return tuple(_fingerprint(file) for file in (*files, *([passphrase] if passphrase else [])))
+        found = self._destination
+        files = [self._beside, found.api_key_file, *self._current.profile.files]
+        others = (found.signing_key_passphrase_file, found.key_ca_file)
+        return tuple(_fingerprint(file) for file in (*files, *(other for other in others if other is not None)))
 
 
 def _fingerprint(file: Path) -> tuple[int, int, int] | None:

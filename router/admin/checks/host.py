@@ -11,6 +11,7 @@ from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
 from router.errors import ConfigurationError
+from router.forward.certified import endings
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
 from router.storage.pins import Pins, strange
@@ -78,7 +79,7 @@ def drop_folder(config: Config) -> Iterator[CheckResult]:
 
 
 def keys(config: Config, destination: Destination, http: HttpDestination) -> Iterator[CheckResult]:
-    """Key files exist, with their modes, belong together and are those that were pinned."""
+    """Key files exist, with their modes and certificates, belong together and are those that were pinned."""
     subject = f"keys of {destination.name}"
     found = load_credentials(http)
     if http.signing_key_file is not None and http.signing_key_file.suffix != ".toml":
@@ -110,6 +111,11 @@ def certificates(config: Config, now: datetime) -> Iterator[CheckResult]:
     """Every configured certificate is readable and not about to expire; its key is private."""
     for name, file, key in _certificates(config):
         yield from attempt(name, lambda name=name, file=file, key=key: _certificate(name, file, key, now))  # type: ignore[misc] # bound now
+    for destination in config.destination:
+        for one in endings(destination.http) if destination.http is not None else ():
+            if one.ends is not None:
+                name = f"certificate of the {one.purpose} of {destination.name}"
+                yield _of_key(name, f"{one.file} ends {one.ends:%Y-%m-%d}", one.ends, now)
 
 
 def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iterator[CheckResult]:
@@ -123,6 +129,14 @@ def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iter
         yield CheckResult(name, Verdict.WARN, text, "renew it soon and restart the node")
     else:
         yield good(name, text)
+
+
+def _of_key(name: str, text: str, ends: datetime, now: datetime) -> CheckResult:
+    if ends <= now:
+        return CheckResult(name, Verdict.FAIL, text, "renew it: a changed key file applies at once")
+    if ends - now < _RENEW_WITHIN:
+        return CheckResult(name, Verdict.WARN, text, "renew it soon: a changed key file applies at once")
+    return good(name, text)
 
 
 def _certificates(config: Config) -> Iterator[tuple[str, Path, Path | None]]:
