@@ -12,7 +12,7 @@ from router.crypto.sm2_certificates import Certificate, shown
 
 _KINDS = {
     keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", keys.PUBLIC: "public key",
-    keys.CERTIFICATE: "certificate",
+    keys.CERTIFICATE: "certified public key",
 }  # fmt: skip
 
 
@@ -105,9 +105,10 @@ def show(file: Path, passphrase_file: Path | None, as_json: bool) -> None:
     click.echo("  ".join(say(value) if name == "kind" else value for name, value in described.items()))
     for one in certificates:
         echo(f"certificate of {one['subject']}")
-        echo(f"  issued by {one['issuer']}, serial number {one['serial']}")
-        echo(f"  from {one['from']} to {one['until']}")
-        echo(f"  for {', '.join(one['usage']) or 'any use'}")
+        echo(f"  issuer: {one['issuer']}")
+        echo(f"  serial number: {one['serial']}")
+        echo(f"  valid from {one['from']} to {one['until']}")
+        echo(f"  key usage: {', '.join(one['usage']) or 'any use'}")
 
 
 def _describe(file: Path, passphrase_file: Path | None) -> dict[str, str]:

@@ -90,7 +90,7 @@ def remarks(one: Field, value: object, holder: Mapping[str, object], terms: Term
         yield spoiled
         return
     if isinstance(value, str) and _stands_for_none(one, value):
-        yield Remark("a value, or none", "warning", found="a word for none")
+        yield Remark("a value or nothing", "warning", found="a word for none")
     if one.table and isinstance(value, str):
         yield from _coded(one, value, holder, terms.tables[one.table])
     if one.path in _ORDER_OF_TIMES and isinstance(value, str):
@@ -128,7 +128,9 @@ def _coded(one: Field, value: str, holder: Mapping[str, object], table: Table) -
     code = stripped(holder.get(one.key.replace("NameStd", "CodeStd"))) if one.is_name else stripped(value)
     entry = table.entry(code)
     if entry is None and not one.is_name:
-        expected = f"a code of {TABLE_NAMES[one.table]}" + (_VISIT_UNKNOWN if one.table == "visit_types" else "")
+        expected = f"a code of {TABLE_NAMES[one.table]}"
+        if one.table == "visit_types":
+            expected += _VISIT_UNKNOWN
         yield Remark(expected, "error" if table.complete else "warning", mend=f"{RIS} or {table_file(one)}")
     elif entry is not None and one.is_name and entry.name != stripped(value):
         yield Remark(f'"{entry.name}", the name of code "{code}"', "warning", mend=f"{RIS} or {table_file(one)}")
@@ -194,7 +196,7 @@ def _identity_number(value: str, terms: Terms) -> Iterator[Remark]:
 def _exam_id(value: str, _terms: Terms) -> Iterator[Remark]:
     visit, _, item = stripped(value).partition("_")
     if not (visit and item):
-        yield Remark("就诊单号_检查项目编号, the numbers of visit and item with _ between them", "warning")
+        yield Remark("就诊单号_检查项目编号 with _ between the two numbers", "warning")
 
 
 def _telephone(value: str, _terms: Terms) -> Iterator[Remark]:
@@ -204,7 +206,7 @@ def _telephone(value: str, _terms: Terms) -> Iterator[Remark]:
 
 def _critical(value: bool, terms: Terms) -> Iterator[Remark]:
     if not value and terms.says("Report.CriticalType"):
-        yield Remark("true, since there is a CriticalType (危急类型)", "warning")
+        yield Remark("true where there is a CriticalType (危急类型)", "warning", found="false")
 
 
 def _critical_type(value: str, terms: Terms) -> Iterator[Remark]:
@@ -216,7 +218,7 @@ def _positive(value: int, terms: Terms) -> Iterator[Remark]:
     if value not in (-1, 0, 1):
         yield Remark("-1 (unknown), 0 (negative) or 1 (positive)")
     elif value == 0 and terms.value("Report.IsCritical") is True:
-        yield Remark("1 (positive), since IsCritical (是否危急) is true", "warning")
+        yield Remark("1 (positive) where IsCritical (是否危急) is true", "warning")
 
 
 def _approval(value: str, terms: Terms) -> Iterator[Remark]:

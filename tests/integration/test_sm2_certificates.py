@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from router.admin.checks.host import certificates
+from router.admin.checks.result import Verdict
+from router.alarms import Alarm
+from router.catalogue import open_catalogue
 from router.cli.keys import command
+from router.clock import FakeClock
+from router.config.file import parse as parse_config
 from router.crypto import der, keys
+from router.crypto.envelope import Message
 from router.crypto.ring import load_ring
 from router.crypto.sm2_certificates import Certificate, Use, Validity, name_of, parse, shown, verified
-from router.errors import ConfigurationError, InvalidData
-from sm2_authority import ENCRYPT, ID, Sm2Authority, new_key, openssl
+from router.errors import ConfigurationError, DestinationDown, InvalidData
+from router.events import Event, EventBus, Kind
+from router.forward.credentials import KeyFiles
+from router.forward.profiles import load_profile
+from router.upkeep.certificates import CertificateWatch
+from sm2_authority import ENCRYPT, ID, SIGN, Sm2Authority, new_key, openssl
 
 DAY = timedelta(days=1)
 
@@ -301,3 +312,146 @@ def test_flags_are_numbered_from_the_first_bit() -> None:
         der.Reader(der.element(der.BOOLEAN, b"\x01")).boolean()
     with pytest.raises(InvalidData):
         der.Reader(b"\x1f\x81\x01\x00").raw()
+
+
+# -- in operation
+
+
+class Platform:
+    """A destination whose keys have certificates, in a folder of its own; `http` is its configuration."""
+
+    def __init__(self, folder: Path, root: Sm2Authority) -> None:
+        keys.new_folder(folder / "keys")
+        self.folder, self.root = folder, root
+        for name, usage in (("sign", SIGN), ("encrypt", ENCRYPT)):
+            self.issue(name, usage)
+        own = new_key(folder / "own.key")
+        self.own = joined(folder / "own.pem", own, root.issue("own", key=own))
+        self.config = parse_config(CONFIG.format(ca=root.certificate), base=folder)
+        found = self.config.destination[0].http
+        assert found is not None
+        self.http = found
+
+    def issue(self, name: str, usage: str, days: int = 365, of: Sm2Authority | None = None) -> None:
+        (self.folder / f"{name}.crt").write_bytes(
+            (of or self.root).issue(f"{name}-{days}", usage, days=days).read_bytes()
+        )
+
+    def ends(self, name: str) -> datetime:
+        return read(self.folder / f"{name}.crt").validity.ends
+
+
+CONFIG = """
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[node]
+data = "data"
+[reports]
+folder = "in"
+[[destination]]
+name = "beijing"
+[destination.http]
+api_key_file = "keys/api.key"
+signing_key_file = "own.pem"
+platform_signing_key_file = "sign.crt"
+platform_encryption_key_file = "encrypt.crt"
+key_ca_file = "{ca}"
+"""
+
+
+@pytest.fixture
+def platform(tmp_path: Path, root: Sm2Authority) -> Platform:
+    return Platform(tmp_path, root)
+
+
+def message(at: datetime) -> Message:
+    return Message(
+        profile="gm-envelope/1", org="o", app="a", ts=int(at.timestamp() * 1000), nonce="n", idem="i", revision=1
+    )
+
+
+def test_a_message_is_made_with_certified_keys_while_their_certificates_hold(platform: Platform) -> None:
+    profile, ends = load_profile(platform.http), platform.ends("encrypt")
+    assert profile.pinned["signing"] == (keys.key_id(read(platform.folder / "sign.crt").key),)
+    assert profile.exchange(message(ends - DAY))
+    with pytest.raises(DestinationDown, match=r"no .* key is in force now"):
+        profile.exchange(message(ends + DAY))
+
+
+@pytest.mark.parametrize("setting", ["signing_key_file", "platform_signing_key_file", "platform_encryption_key_file"])
+def test_a_key_with_a_certificate_of_somebody_else_or_for_another_use_is_refused(
+    platform: Platform, setting: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    impostor = Sm2Authority(tmp_path_factory.mktemp("impostor"))
+    usage = ENCRYPT if "encryption" in setting else SIGN
+    for authority, of_usage, told in (
+        (impostor, usage, "no CA of the CA file has signed it"),
+        (platform.root, SIGN if usage == ENCRYPT else ENCRYPT, "key usage"),
+    ):
+        key = new_key(platform.folder / "k.key")
+        file = joined(platform.folder / "k.pem", *([key] if setting == "signing_key_file" else []),
+                      authority.issue("k", of_usage, key=key))  # fmt: skip
+        with pytest.raises(ConfigurationError, match=told):
+            load_profile(platform.http.model_copy(update={setting: file}))
+    with pytest.raises(ConfigurationError, match="nothing says by which CA"):
+        load_profile(platform.http.model_copy(update={"key_ca_file": None}))
+
+
+def test_with_cas_the_platform_has_no_key_without_certificate_and_the_hospital_may_have_one(platform: Platform) -> None:
+    folder = platform.folder / "keys"
+    assert load_profile(platform.http.model_copy(update={"signing_key_file": folder / "hospital-sign.pem"}))
+    for setting in ("platform_signing_key_file", "platform_encryption_key_file"):
+        with pytest.raises(ConfigurationError, match="key_ca_file asks for one"):
+            load_profile(platform.http.model_copy(update={setting: folder / "platform-sign.pub.pem"}))
+
+
+def test_other_cas_apply_at_the_next_message(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> None:
+    authorities, refused = platform.folder / "ca.pem", list[ConfigurationError]()
+    authorities.write_bytes(platform.root.certificate.read_bytes())
+    http = platform.http.model_copy(update={"key_ca_file": authorities})
+    files = KeyFiles(http, platform.folder / "pins.json", lambda _: None, refused.append)
+    assert files.current().profile
+    authorities.write_bytes(Sm2Authority(tmp_path_factory.mktemp("other")).certificate.read_bytes())
+    assert files.current().profile
+    assert "no CA of the CA file has signed it" in str(*refused)
+
+
+@pytest.mark.ends("certificate")
+@pytest.mark.fires("certificate")
+def test_the_end_of_a_certificate_is_an_alarm_thirty_days_before_until_it_is_renewed(platform: Platform) -> None:
+    told: list[Event] = []
+    bus, clock = EventBus(told.append), FakeClock(platform.ends("sign") - 30 * DAY)
+    catalogue = open_catalogue("", platform.folder, bus)
+    watch = CertificateWatch(platform.config, catalogue, bus, clock)
+
+    def standing() -> set[str]:
+        watch.step()
+        return {one.subject for one in catalogue.alarms.standing()}
+
+    platform.issue("encrypt", ENCRYPT, 400)
+    joined(
+        platform.own,
+        platform.folder / "own.key",
+        platform.root.issue("own2", key=platform.folder / "own.key", days=395),
+    )
+    assert standing() == set()
+    clock.advance(2)
+    assert standing() == {"platform signing key of beijing"}
+    [alarm] = catalogue.alarms.standing()
+    assert (alarm.destination, alarm.alarm) == ("beijing", Alarm.CERTIFICATE)
+    assert f"{platform.ends('sign'):%Y-%m}" in alarm.text
+    clock.advance(40 * 86400.0)
+    assert len(standing()) == 3
+    found = {one.text: one.verdict for one in certificates(platform.config, clock.now())}
+    assert Verdict.FAIL in found.values()
+    (platform.folder / "sign.crt").write_bytes(b"half a file")
+    assert len(standing()) == 3, "the former keys stay in use"
+    platform.issue("sign", SIGN, 900)
+    assert standing() == {"platform encryption key of beijing", "signing key of beijing"}
+    watch.reconfigure(platform.config.model_copy(update={"destination": ()}))
+    assert standing() == set()
+    assert [one.kind for one in told if one.alarm].count(Kind.ALARM) == 3
+    catalogue.engine.close_thread()
