@@ -99,11 +99,11 @@ class RisMapping:
                 _remove(result, source)
         for _, target, values in found:
             _put(result, target.field, values)
-        for path, constant in self.constants.items():
-            _fill(result, path, constant)
         for path, table in self.values.items():
             for holder, key in _places(result, path):
                 holder[key] = looked_up(table, holder[key])
+        for path, constant in self.constants.items():
+            _fill(result, path, constant)
         return result
 
     def origins(self, document: Mapping[str, object]) -> dict[str, str]:
@@ -326,9 +326,14 @@ def _put(document: dict[str, Any], target: str, values: list[object]) -> None:
 
 
 def _fill(document: dict[str, Any], path: str, constant: object) -> None:
-    """Put a constant where the field is empty, of procedures into each."""
+    """Put a constant where the field is empty, of procedures into each. What is no object stays: it is a fault."""
     section, _, key = path.rpartition(".")
-    holders: list[Any] = [_section(document, section)] if section != PROCEDURE else list(_procedures(document))
+    if section == PROCEDURE:
+        holders = _procedures(document)
+    else:
+        holders = (
+            [_section(document, section)] if not section or is_empty(document.get(section)) else [document[section]]
+        )
     for holder in holders:
         if isinstance(holder, dict) and is_empty(holder.get(key)):
             holder[key] = constant

@@ -54,7 +54,7 @@ def _watched(config: Config) -> Iterator[tuple[str, str, Ending]]:
     for destination in config.destination:
         for account, http in _ways(destination):
             for one in endings(http):
-                of_account = f" for {account}" if account else ""
+                of_account = f" by the account of {account}" if account else ""
                 yield destination.name, f"{one.purpose} of {destination.name}{of_account}", one
 
 

@@ -173,8 +173,24 @@ def test_a_constant_fills_what_the_ris_leaves_empty() -> None:
         "Report": {"PositiveStatus": -1, "IsCritical": False},
     }
     assert rules.apply({"type": "03"})["Patient"] == {"IdNoType": "03"}
+    assert rules.apply({"Report": "text"})["Report"] == "text", "a fault stays to be told"
     assert rules.origins({"type": "03"})["Patient.IdNoType"] == "type"
     assert rules.origins({})["Patient.IdNoType"] == "[constants]"
+
+
+def test_a_constant_is_no_other_value_of_a_table() -> None:
+    toml = '[values."Patient.IdNoType"]\n"身份证" = "01"\n"*" = "99"\n[constants]\n"Patient.IdNoType" = "02"\n'
+    rules = parse(tomllib.loads(toml), source="ris.toml")
+    for given, sent in (("身份证", "01"), ("护照", "99"), ("", "02")):
+        assert rules.apply({"Patient": {"IdNoType": given}}) == {"Patient": {"IdNoType": sent}}
+
+
+def test_parts_of_an_hl7_message_are_joined_with_a_separator() -> None:
+    fields = {"PV1-19.1 + '_' + OBR-4.1": "ExamId", "OBR[]-4.1": "Order.Procedures[].CheckItemCode"}
+    rules = parse({"fields": fields}, source="hl7.toml", of_hl7=True)
+    read = {"PV1-19.1": "V7", "OBR-4.1": "CT1", "OBR[]-4.1": ["CT1", "CT2"]}
+    assert rules.apply(read)["ExamId"] == "V7_CT1"
+    assert "ExamId" not in rules.apply({"OBR-4.1": "CT1"})
 
 
 def test_an_element_that_stands_alone_is_a_list_of_one() -> None:

@@ -113,9 +113,10 @@ def certificates(config: Config, now: datetime) -> Iterator[CheckResult]:
         yield from attempt(name, lambda name=name, file=file, key=key: _certificate(name, file, key, now))  # type: ignore[misc] # bound now
     for destination in config.destination:
         for one in endings(destination.http) if destination.http is not None else ():
-            if one.ends is not None:
+            file, end = one.file, one.ends
+            if end is not None:
                 name = f"certificate of the {one.purpose} of {destination.name}"
-                yield _of_key(name, f"{one.file} ends {one.ends:%Y-%m-%d}", one.ends, now)
+                yield _of_key(name, f"{file} ends {end:%Y-%m-%d}", end, now)
 
 
 def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iterator[CheckResult]:
