@@ -35,6 +35,7 @@ REASONS = (
     "cli/queue/nodes.py", "cli/queue/pause.py", "cli/queue/recheck.py", "cli/queue/reconcile.py",
     "cli/queue/refused.py", "cli/queue/rename.py", "cli/queue/report.py", "cli/queue/unreported.py", "cluster/*.py",
     "correlator/*.py", "crypto/certificates.py", "crypto/keys.py", "crypto/pkcs8.py", "crypto/ring.py",
+    "crypto/sm2_certificates.py", "crypto/spki.py",
     "delivery/*.py", "dicom/dataset/cut.py", "dicom/dataset/dataset.py", "dicom/dataset/encapsulated.py",
     "dicom/dataset/facts.py", "dicom/dataset/header.py", "dicom/dataset/part10.py", "dicom/dataset/sameness.py",
     "dicom/dataset/uid.py", "dicom/scp/acceptor.py", "dicom/scp/admission.py", "dicom/scp/negotiation.py",

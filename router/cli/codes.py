@@ -79,7 +79,11 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
 
 def _below(folder: Path) -> Iterable[Path]:
     """Plain files below a folder. Others may write to it: a pipe would block, a link leads elsewhere."""
-    return (path for path in folder.rglob("*.json") if path.is_file() and not path.is_symlink())
+    return (
+        path
+        for path in folder.rglob("*")
+        if path.suffix in (".json", ".xml") and path.is_file() and not path.is_symlink()
+    )
 
 
 def _count(files: Iterable[Path], references: ExamReader) -> tuple[Counter[Unknown], Counter[tuple[bool, str]]]:

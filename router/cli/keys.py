@@ -1,19 +1,24 @@
-"""`keys`: keys for trying out, key ids of any key file, import of raw keys, and which platform keys are pinned."""
+"""`keys`: keys for trying out, ids and certificates of key files, requests, import of raw keys, pinned keys."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from router.cli.options import config_option, configured, json_option, print_json, speak_as_shipped
 from router.cli.speech import confirm, echo, say
 from router.crypto import keys
+from router.crypto.sm2_certificates import Certificate, shown
 
-_KINDS = {keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", keys.PUBLIC: "public key"}
+_KINDS = {
+    keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", keys.PUBLIC: "public key",
+    keys.CERTIFICATE: "certified public key",
+}  # fmt: skip
 
 
 @click.group()
 def command() -> None:
-    """Keys for trying out, key ids, import of raw keys, pinned platform keys."""
+    """Keys for trying out, key ids, certificates and requests, import of raw keys, pinned platform keys."""
     speak_as_shipped()
 
 
@@ -65,26 +70,62 @@ def pin(destination: str, why: str, yes: bool, hospital: str, config_file: Path)
 
 
 @command.command()
+@click.argument("key_file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("request_file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--subject", required=True, help="For instance C=CN, O=示范医院, CN=hospital-1, in the CA's order.")
+@click.option(
+    "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="The passphrase of an encrypted key."
+)
+def request(key_file: Path, request_file: Path, subject: str, passphrase_file: Path | None) -> None:
+    """Make a certificate request (PKCS#10, SM2 with SM3) for the private key in KEY_FILE, and print the key's id.
+
+    Send REQUEST_FILE to the CA, and append its answer to KEY_FILE: the certificate, then those of CAs between. An
+    existing REQUEST_FILE is never overwritten.
+    """
+    key = keys.load_private(key_file, keys.load_passphrase(passphrase_file) if passphrase_file else None)
+    keys.save_request(request_file, key, subject)
+    click.echo(keys.key_id(key.public))
+
+
+@command.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="The passphrase of an encrypted key."
 )
 @json_option
 def show(file: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Print the key id of FILE: a private or public key in PEM; of an API key only a fingerprint."""
+    """Print the key id of FILE: a private or public key in PEM or a certificate; of an API key only a fingerprint.
+
+    The certificates in FILE are printed: subject, issuer, serial number, the days between which they hold, key usage.
+    """
     described = _describe(file, passphrase_file)
+    certificates = [_certificate(one) for one in keys.certificates_in(file)] if keys.label_of(file) else []
     if as_json:
-        print_json({"path": str(file), **described})
-    else:
-        click.echo("  ".join(say(value) if name == "kind" else value for name, value in described.items()))
+        print_json({"path": str(file), **described, **({"certificates": certificates} if certificates else {})})
+        return
+    click.echo("  ".join(say(value) if name == "kind" else value for name, value in described.items()))
+    for one in certificates:
+        echo(f"certificate of {one['subject']}")
+        echo(f"  issuer: {one['issuer']}")
+        echo(f"  serial number: {one['serial']}")
+        echo(f"  valid from {one['from']} to {one['until']}")
+        echo(f"  key usage: {', '.join(one['usage']) or 'any use'}")
 
 
 def _describe(file: Path, passphrase_file: Path | None) -> dict[str, str]:
     label = keys.label_of(file)
     if not label:
         return {"kind": "API key", "fingerprint": keys.api_key_fingerprint(keys.load_api_key(file))}
-    if label == keys.PUBLIC:
+    if label in (keys.PUBLIC, keys.CERTIFICATE):
         return {"kind": _KINDS[label], "key_id": keys.key_id(keys.load_public(file))}
     passphrase = keys.load_passphrase(passphrase_file) if passphrase_file else None
     key = keys.load_private(file, passphrase)
     return {"kind": _KINDS[label], "key_id": keys.key_id(key.public)}
+
+
+def _certificate(one: Certificate) -> dict[str, Any]:
+    return {
+        "subject": shown(one.subject), "issuer": shown(one.issuer), "serial": f"{one.serial:x}",
+        "key_id": keys.key_id(one.key), "from": one.validity.begins.isoformat(), "until": one.validity.ends.isoformat(),
+        "usage": sorted(one.usages or ()), "ca": one.is_ca,
+    }  # fmt: skip

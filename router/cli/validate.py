@@ -18,7 +18,8 @@ from router.correlator.document import sources_of
 from router.errors import InvalidData
 from router.exam.faults import Fault, Findings
 from router.exam.fields import FIELDS, Field
-from router.exam.fill import fill
+from router.exam.fill import Filled, fill
+from router.exam.origins import MISSING, Origin, origins
 from router.exam.read import MAX_BYTES
 from router.exam.schema import describe, schema
 from router.exam.validate import validate
@@ -51,19 +52,21 @@ class _Answer:
     "--destination", "name", metavar="NAME", shell_complete=destinations,
     help="Take empty what this destination's accept_empty names.",
 )  # fmt: skip
+@click.option("--mapping", "with_mapping", is_flag=True, help="Show each field with where it came from.")
 @click.option("--schema", "with_schema", is_flag=True, help="Print the JSON Schema (2020-12) of what is sent.")
 @click.option("--fields", "with_fields", is_flag=True, help="Print every field: name, type, code table, source.")
 @json_option
 @config_option
 def command(
-    target: Path | None, *, with_fill: bool, name: str | None, with_schema: bool, with_fields: bool, as_json: bool,
-    config_file: Path,
+    target: Path | None, *, with_fill: bool, name: str | None, with_mapping: bool, with_schema: bool,
+    with_fields: bool, as_json: bool, config_file: Path,
 ) -> int:  # fmt: skip
     """Check an exam JSON against appendices A and B, field by field.
 
     The file is taken as given: nothing is filled, so empty StudyInstanceUIDs and a Status other than Reported are
-    errors; disagreement with [hospital] is a warning. A mapping file of the configuration is applied first. A folder
-    is searched for *.json, subfolders included. Without --destination every required field must be there.
+    errors; disagreement with [hospital] is a warning. A mapping file of the configuration is applied first. With
+    --mapping each field is shown with the line of the mapping, or with what fills its gap without images. A folder
+    is searched for *.json and *.xml, subfolders included. Without --destination every required field must be there.
 
     Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
     """
@@ -81,6 +84,8 @@ def command(
         config=config, references=references, now=now, with_fill=with_fill, accept_empty=_accepted_empty(config, name)
     )
     files = _files(target)
+    if with_mapping:
+        return _show_origins([check.origins(path) for path in files], as_json=as_json)
     paths = files if len(files) < _WORTH_A_BAR else bar(files, N_("validating"), transient=True)
     answers = [check.answer(path) for path in paths]
     if as_json and target.is_file():
@@ -106,11 +111,20 @@ def _accepted_empty(config: Config, name: str | None) -> frozenset[str]:
 def _files(target: Path) -> list[Path]:
     if target.is_file():
         return [target]
-    named = (path for path in target.rglob("*") if path.suffix.lower() == ".json")
+    named = (path for path in target.rglob("*") if path.suffix.lower() in (".json", ".xml"))
     found = sorted(path for path in named if path.is_file() and not path.is_symlink())
     if not found:
-        raise click.UsageError(f"no *.json in {click.format_filename(target)}")
+        raise click.UsageError(f"no *.json or *.xml in {click.format_filename(target)}")
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origins:
+    """Origins of the fields of one file; `why` it does not read, "" where it does."""
+
+    path: str
+    why: str = ""
+    fields: tuple[Origin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,20 +140,31 @@ class _Check:
     def answer(self, path: Path) -> _Answer:
         shown = click.format_filename(path)
         try:
-            with path.open("rb") as file:
-                given = self.references.read(file.read(MAX_BYTES + 1))
+            given = self.references.read(_bytes(path))
         except (InvalidData, OSError) as error:
-            why = error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
+            why = _why(error)
             return _Answer(path=shown, findings=Findings((Fault(path="", name="", expected=why),), ()))
         if not self.with_fill:
             return _Answer(path=shown, findings=self._findings(given))
-        branch = self.config.own.HospitalBranchCode
-        filled = fill(given, sources_of(self.config, self.references.tables, branch))
+        filled = self._filled(given)
         added = tuple(_additions(given, filled.document))
         return _Answer(
             path=shown, findings=self._findings(filled.document), filled=filled.document, added=added,
             notes=filled.notes,
         )  # fmt: skip
+
+    def origins(self, path: Path) -> _Origins:
+        """The fields of one file, each with where it came from."""
+        shown = click.format_filename(path)
+        try:
+            data = _bytes(path)
+            given, lines = self.references.read(data), self.references.origins(data)
+        except (InvalidData, OSError) as error:
+            return _Origins(path=shown, why=_why(error))
+        return _Origins(path=shown, fields=tuple(origins(given, lines, self._filled(given))))
+
+    def _filled(self, given: Mapping[str, object]) -> Filled:
+        return fill(given, sources_of(self.config, self.references.tables, self.config.own.HospitalBranchCode))
 
     def _findings(self, document: Mapping[str, object]) -> Findings:
         config = self.config
@@ -147,6 +172,15 @@ class _Check:
             document, tables=self.references.tables, accept_empty=self.accept_empty, hospital=config.own,
             now=self.now, tolerance=config.reports.clock_tolerance, zone=config.node.timezone,
         )  # fmt: skip
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _why(error: InvalidData | OSError) -> str:
+    return error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
 
 
 def _additions(given: Mapping[str, object], filled: Mapping[str, object]) -> Iterator[Fault]:
@@ -199,6 +233,24 @@ def _show(answers: list[_Answer]) -> None:
         show("", _COLUMNS[shown], [(path, say(kind), *rest)[shown] for path, kind, *rest in rows])
     good = sum(answer.findings.valid for answer in answers)
     echo(f"{len(answers)} file(s): {good} valid, {len(answers) - good} not valid")
+
+
+def _show_origins(found: list[_Origins], *, as_json: bool) -> int:
+    """Print the origins; 1 where a file does not read or lacks what the standard requires."""
+    columns = N_(("file", "path", "name", "value", "from"))
+    if as_json:
+        print_json([_of_file(one) for one in found])
+    else:
+        rows = [(one.path, each.path, each.name, each.value, say(each.source)) for one in found for each in one.fields]
+        rows += [(one.path, "", "", "", say(one.why)) for one in found if one.why]
+        shown = slice(1, None) if len(found) == 1 else slice(None)
+        show("", columns[shown], [row[shown] for row in rows])
+    return int(any(one.why or any(each.source == MISSING for each in one.fields) for one in found))
+
+
+def _of_file(one: _Origins) -> Mapping[str, object]:
+    fields = [{"path": each.path, "name": each.name, "value": each.value, "from": each.source} for each in one.fields]
+    return {"path": one.path, "error": one.why, "fields": fields}
 
 
 def _show_fields(*, as_json: bool) -> None:

@@ -81,6 +81,11 @@ class HttpDestination(HttpPeer):
         None, description="the platform's keys are pinned: see keys pin"
     )
     platform_encryption_key_file: ConfigPath | None = Field(None, description="likewise")
+    key_ca_file: ConfigPath | None = Field(
+        None,
+        description="the CAs of SM2 certificates in key files (GB/T 20518). With it each key of the platform must come "
+        "as a certificate that leads to one of these; without it there may be none",
+    )
     psk_file: ConfigPath | None = Field(None, description="64 hex digits")
 
     @property

@@ -1,15 +1,25 @@
-"""The parts of DER (X.690) that SM2 keys, signatures and ciphertexts need, read strictly and written minimally.
+"""The parts of DER (X.690) that SM2 keys, certificates, signatures and ciphertexts need, read strictly.
+
+What is written is minimal.
 
 The libraries at hand refuse the SM2 curve or accept BER, so that one signature would have several encodings.
 """
 
 from router.errors import InvalidData
 
+BOOLEAN = 0x01
 INTEGER = 0x02
 BIT_STRING = 0x03
 OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
+NULL = 0x05
+UTF8_STRING = 0x0C
+PRINTABLE_STRING = 0x13
+IA5_STRING = 0x16
+UTC_TIME = 0x17
+GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
+SET = 0x31
 
 
 def context(number: int) -> int:
@@ -40,6 +50,40 @@ class Reader:
             if not octets or octets[0] == 0 or length < 0x80:
                 raise InvalidData("DER: length is not minimal and definite")
         return self._take(length)
+
+    def raw(self) -> bytes:
+        """The whole of the next element, whatever it is, with tag and length."""
+        tag, start = self.peek(), self._at
+        if tag is None or tag & 0x1F == 0x1F:
+            raise InvalidData("DER: no element, or one with a tag of several octets")
+        self.element(tag)
+        return self._data[start : self._at]
+
+    def any(self) -> tuple[int, bytes]:
+        """Tag and content of the next element, whatever it is."""
+        start = self._at
+        whole, reader = self.raw(), Reader(self._data)
+        reader._at = start
+        return whole[0], reader.element(whole[0])
+
+    def boolean(self) -> bool:
+        """The BOOLEAN that comes next."""
+        content = self.element(BOOLEAN)
+        if content not in (b"\x00", b"\xff"):
+            raise InvalidData("DER: expected a boolean")
+        return content == b"\xff"
+
+    def flags(self) -> frozenset[int]:
+        """The numbers of the bits that are set in the BIT STRING that comes next (X.690 11.2.2)."""
+        content = self.element(BIT_STRING)
+        unused = content[0] if content else 8
+        if unused > 7 or (unused and (len(content) == 1 or content[-1] & ((1 << unused) - 1))):
+            raise InvalidData("DER: bits that are not used are set")
+        if len(content) > 1 and not content[-1] >> unused & 1:
+            raise InvalidData("DER: trailing bits of a list of flags are not set")
+        return frozenset(
+            8 * place + bit for place, octet in enumerate(content[1:]) for bit in range(8) if octet & 0x80 >> bit
+        )
 
     def sequence(self) -> "Reader":
         """A reader of the SEQUENCE that comes next."""

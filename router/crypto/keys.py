@@ -1,4 +1,6 @@
-"""Key files: SM2 keys as PKCS#8 and SubjectPublicKeyInfo PEM (RFC 5208, RFC 5480), the API key as 64 hex digits.
+"""Key files: SM2 keys as PKCS#8, public ones also as certificates (RFC 5208, 5480, 5280), an API key as hex digits.
+
+A private key's certificate stands behind it in its file, and those of CAs between behind that one.
 
 Any fault of a key file is a ConfigurationError that names the file and the remedy.
 """
@@ -9,6 +11,7 @@ import re
 import secrets
 import stat
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 from router.crypto import der
@@ -16,20 +19,24 @@ from router.crypto.curve import new_secret
 from router.crypto.pkcs8 import TO_PKCS8
 from router.crypto.pkcs8 import decrypt as decrypt_pkcs8
 from router.crypto.sm2 import PrivateKey, PublicKey
+from router.crypto.sm2_certificates import Certificate, Use, Validity, name_of, request, verified
+from router.crypto.sm2_certificates import parse as parse_certificate
+from router.crypto.spki import ALGORITHM, check_algorithm, parse_public, public_info, uncompressed
 from router.crypto.symmetric import hmac_sm3, sm3
 from router.errors import ConfigurationError, InvalidData
 
-_EC_PUBLIC_KEY = "1.2.840.10045.2.1"
-_SM2_CURVE = "1.2.156.10197.1.301"
-_ALGORITHM = der.sequence(der.oid(_EC_PUBLIC_KEY), der.oid(_SM2_CURVE))
 _MAX_FILE = 64 * 1024
 
 PRIVATE, ENCRYPTED, PUBLIC = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PUBLIC KEY"
+CERTIFICATE, REQUEST = "CERTIFICATE", "CERTIFICATE REQUEST"
+_WITH_CHAIN = (PRIVATE, ENCRYPTED)
+_BEGIN = "-----BEGIN "
+_DER = b"\x30\x82"  # a sequence of 256 bytes or more; a key in hex digits may begin with 0, which is 30
 
 
 def load_private(path: Path, passphrase: bytes | None = None) -> PrivateKey:
-    """The SM2 key of a PKCS#8 PEM file, plain or encrypted (PBES2)."""
-    label, body = _read_pem(path, read_secret(path))
+    """The SM2 key of a PKCS#8 PEM file, plain or encrypted (PBES2); a certificate behind it must be its own."""
+    label, body, certificates = _read_pem(path, read_secret(path))
     if label not in (PRIVATE, ENCRYPTED):
         raise ConfigurationError(f"key file {path} holds a {label}, not a PKCS#8 private key", hint=TO_PKCS8)
     if label == ENCRYPTED and passphrase is None:
@@ -38,22 +45,71 @@ def load_private(path: Path, passphrase: bytes | None = None) -> PrivateKey:
             hint="set one of signing_key_passphrase_file, _env and _credential, or --passphrase-file",
         )
     try:
-        return _parse_private(decrypt_pkcs8(body, passphrase or b"") if label == ENCRYPTED else body)
+        key = _parse_private(decrypt_pkcs8(body, passphrase or b"") if label == ENCRYPTED else body)
     except InvalidData as error:
         raise ConfigurationError(f"key file {path}: {error.message}", hint=error.hint) from error
+    if certificates and certificates[0].key != key.public:
+        text = f"the first certificate in {path} is of another key than the private one before it"
+        raise ConfigurationError(text, hint="private key first, then its certificate, then those of CAs between")
+    return key
 
 
 def load_public(path: Path) -> PublicKey:
-    """The SM2 key of a SubjectPublicKeyInfo PEM file."""
-    label, body = _read_pem(path, _read(path))
+    """The SM2 key of a SubjectPublicKeyInfo PEM file, or of a certificate; `certified` checks the latter."""
+    label, body, _ = _read_pem(path, _read(path))
+    if label == CERTIFICATE:
+        return _certificate(path, body).key
     if label != PUBLIC:
         raise ConfigurationError(
             f"key file {path} holds a {label}, not a public key", hint="make one: openssl pkey -in KEY -pubout -out NEW"
         )
     try:
-        return _parse_public(body)
+        return parse_public(body)
     except InvalidData as error:
         raise ConfigurationError(f"key file {path}: {error.message}", hint=error.hint) from error
+
+
+def certificates_in(path: Path) -> tuple[Certificate, ...]:
+    """The certificates of a key file: that of its key, then those of CAs; () where it has none."""
+    label, body, others = _read_pem(path, _read(path))
+    return (_certificate(path, body), *others) if label == CERTIFICATE else others
+
+
+def load_authorities(path: Path) -> tuple[Certificate, ...]:
+    """The CAs of a file of SM2 certificates; ConfigurationError when it holds anything else."""
+    found = certificates_in(path)
+    if not found or not all(one.is_ca for one in found):
+        raise ConfigurationError(f"CA file {path} holds something else than certificates of CAs")
+    return found
+
+
+def certified(path: Path, authorities: Sequence[Certificate], use: Use, *, required: bool) -> Validity | None:
+    """The times in which the certificate of a key file holds; None where it has none and none is `required`.
+
+    ConfigurationError unless it leads to one of `authorities` and allows this use.
+    """
+    chain = certificates_in(path)
+    if not chain:
+        if required:
+            raise ConfigurationError(f"key file {path} has no certificate, and key_ca_file asks for one")
+        return None
+    if not authorities:
+        raise ConfigurationError(
+            f"key file {path} has a certificate, and nothing says by which CA", hint="name the CA's file in key_ca_file"
+        )
+    try:
+        return verified(chain, authorities, use)
+    except InvalidData as error:
+        raise ConfigurationError(f"certificate in {path}: {error.message}", hint=error.hint) from error
+
+
+def save_request(path: Path, key: PrivateKey, subject: str) -> None:
+    """Write a certificate request for the key as PEM; ConfigurationError when the file exists or the name is wrong."""
+    try:
+        content = _pem(REQUEST, request(key, name_of(subject)))
+    except InvalidData as error:
+        raise ConfigurationError(f"--subject: {error.message}") from error
+    _write_new(path, content, 0o644)
 
 
 def load_api_key(path: Path) -> bytes:
@@ -90,7 +146,7 @@ def load_passphrase(path: Path, *, by_systemd: bool = False) -> bytes:
 
 def key_id(key: PublicKey) -> str:
     """The first 8 bytes of SM3 over the SubjectPublicKeyInfo, as 16 hex digits."""
-    return sm3(_public_info(key))[:8].hex()
+    return sm3(public_info(key))[:8].hex()
 
 
 def psk_id(key: bytes) -> str:
@@ -104,8 +160,11 @@ def api_key_fingerprint(key: bytes) -> str:
 
 
 def label_of(path: Path) -> str:
-    """The PEM label of a key file, "" when it is no PEM file."""
-    first = _read(path).decode("ascii", "replace").lstrip().partition("\n")[0].rstrip()
+    """The PEM label of a key file, CERTIFICATE also of one in DER; "" when it is none of these."""
+    content = _read(path)
+    if content.startswith(_DER):
+        return CERTIFICATE
+    first = content.decode("ascii", "replace").lstrip().partition("\n")[0].rstrip()
     match = re.fullmatch(r"-----BEGIN ([A-Z ]+)-----", first)
     return match[1] if match else ""
 
@@ -116,12 +175,12 @@ def save_private(path: Path, secret: int) -> None:
     inner = der.sequence(
         der.integer(1), der.octets(secret.to_bytes(32)), der.element(der.context(1), der.bits(b"\x04" + point))
     )
-    _write_new(path, _pem(PRIVATE, der.sequence(der.integer(0), _ALGORITHM, der.octets(inner))), 0o600)
+    _write_new(path, _pem(PRIVATE, der.sequence(der.integer(0), ALGORITHM, der.octets(inner))), 0o600)
 
 
 def save_public(path: Path, key: PublicKey) -> None:
     """Write SubjectPublicKeyInfo PEM, mode 0644; ConfigurationError when the file exists."""
-    _write_new(path, _pem(PUBLIC, _public_info(key)), 0o644)
+    _write_new(path, _pem(PUBLIC, public_info(key)), 0o644)
 
 
 def import_hex(source: Path, target: Path) -> str:
@@ -190,11 +249,29 @@ def _read(path: Path, *, secret: bool = False) -> bytes:
     return content
 
 
-def _read_pem(path: Path, content: bytes) -> tuple[str, bytes]:
-    """The label and the body of a file that holds one PEM block (RFC 7468)."""
+def _read_pem(path: Path, content: bytes) -> tuple[str, bytes, tuple[Certificate, ...]]:
+    """Label and body of the key, or of the certificate, in a file; and the certificates that stand behind it.
+
+    It holds PEM (RFC 7468), or one certificate in DER.
+    """
+    if content.startswith(_DER):
+        return CERTIFICATE, content, ()
     lines = [line.strip() for line in content.decode("ascii", "replace").strip().splitlines()]
-    label = lines[0].removeprefix("-----BEGIN ").removesuffix("-----") if lines else ""
-    if len(lines) < 3 or lines[0] != f"-----BEGIN {label}-----":
+    begins = [number for number, line in enumerate(lines) if line.startswith(_BEGIN)]
+    if len(lines) < 3 or begins[:1] != [0]:
+        raise ConfigurationError(f"key file {path} is not PEM")
+    (label, body), *others = [
+        _block(path, [line for line in lines[start:end] if line])
+        for start, end in zip(begins, [*begins[1:], len(lines)], strict=True)
+    ]
+    if any(other != CERTIFICATE for other, _ in others) or (others and label not in (*_WITH_CHAIN, CERTIFICATE)):
+        raise ConfigurationError(f"key file {path} is not one plain PEM block (RFC 7468)", hint=TO_PKCS8)
+    return label, body, tuple(_certificate(path, der_bytes) for _, der_bytes in others)
+
+
+def _block(path: Path, lines: list[str]) -> tuple[str, bytes]:
+    label = lines[0].removeprefix(_BEGIN).removesuffix("-----")
+    if lines[0] != f"{_BEGIN}{label}-----" or len(lines) < 3:
         raise ConfigurationError(f"key file {path} is not PEM")
     if lines[-1] != f"-----END {label}-----" or any(":" in line for line in lines):
         raise ConfigurationError(f"key file {path} is not one plain PEM block (RFC 7468)", hint=TO_PKCS8)
@@ -204,32 +281,16 @@ def _read_pem(path: Path, content: bytes) -> tuple[str, bytes]:
         raise ConfigurationError(f"key file {path} has broken base64") from error
 
 
+def _certificate(path: Path, body: bytes) -> Certificate:
+    try:
+        return parse_certificate(body)
+    except InvalidData as error:
+        raise ConfigurationError(f"certificate in {path}: {error.message}", hint=error.hint) from error
+
+
 def _pem(label: str, body: bytes) -> bytes:
     lines = textwrap.wrap(binascii.b2a_base64(body, newline=False).decode(), 64)
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
-
-
-def _check_algorithm(reader: der.Reader) -> None:
-    algorithm = reader.sequence()
-    name = algorithm.oid()
-    curve = algorithm.oid() if name == _EC_PUBLIC_KEY and algorithm.peek() == der.OBJECT_IDENTIFIER else ""
-    if curve != _SM2_CURVE:
-        raise InvalidData(f"not a key on the named SM2 curve {_SM2_CURVE} but of algorithm {name} {curve}".rstrip())
-    algorithm.end()
-
-
-def _parse_public(body: bytes) -> PublicKey:
-    info = der.only_sequence(body)
-    _check_algorithm(info)
-    point = info.bits()
-    info.end()
-    return _uncompressed(point)
-
-
-def _uncompressed(point: bytes) -> PublicKey:
-    if len(point) != 65 or point[0] != 4:
-        raise InvalidData("the public key is not an uncompressed point")
-    return PublicKey.from_point(point)
 
 
 def _parse_private(body: bytes) -> PrivateKey:
@@ -237,7 +298,7 @@ def _parse_private(body: bytes) -> PrivateKey:
     info = der.only_sequence(body)
     if info.integer() != 0:
         raise InvalidData("not PKCS#8 version 1")
-    _check_algorithm(info)
+    check_algorithm(info)
     key = _parse_ec(info.octets())
     if info.peek() == der.context(0):
         info.element(der.context(0))
@@ -253,14 +314,10 @@ def _parse_ec(body: bytes) -> PrivateKey:
     key = PrivateKey.from_secret(int.from_bytes(inner.octets()))
     if inner.peek() == der.context(0):
         inner.element(der.context(0))
-    if inner.peek() == der.context(1) and _uncompressed(der.Reader(inner.element(der.context(1))).bits()) != key.public:
+    if inner.peek() == der.context(1) and uncompressed(der.Reader(inner.element(der.context(1))).bits()) != key.public:
         raise InvalidData("the public key beside the secret is not its own")
     inner.end()
     return key
-
-
-def _public_info(key: PublicKey) -> bytes:
-    return der.sequence(_ALGORITHM, der.bits(b"\x04" + key.point))
 
 
 def _make_private(folder: Path) -> None:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from router.exam.age import age_days
 from router.exam.codes import Table, Tables
-from router.exam.faults import RIS, Severity, shape, table_file
+from router.exam.faults import RIS, Severity, shape, show, table_file
 from router.exam.fields import BY_PATH, TABLE_NAMES, Field, VisitKind
 from router.exam.identifiers import (
     citizen_birth_date,
@@ -24,6 +24,7 @@ from router.exam.identifiers import (
     usci_ok,
 )
 from router.exam.key import REPORTED
+from router.exam.placeholders import is_identity_number, is_spoiled, is_telephone, says_nothing
 from router.exam.times import instant
 from router.exam.values import stripped
 
@@ -34,6 +35,10 @@ _ORDER_OF_TIMES = (
     "Order.ApplyTime", "Order.RegisterTime", "Order.CheckInTime", "Study.StudyDate", "Report.SubmitTime",
     "Report.ApproveTime",
 )  # fmt: skip
+
+# The ends of the keys that hold a code or a number as text.
+_OF_CODES = ("Id", "Code", "CodeStd", "Number", "No", "Type", "Telephone")
+_FREE_TEXT = frozenset({"Report.Findings", "Report.Impression"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,17 @@ class Terms:
 
     def text(self, path: str) -> str:
         """The text at the path of a field outside Procedures, stripped; "" when there is none."""
+        return stripped(self.value(path))
+
+    def value(self, path: str) -> object:
+        """The value at the path of a field outside Procedures; None when there is none."""
         section, _, key = path.partition(".")
         holder = self.document.get(section)
-        value = holder.get(key) if isinstance(holder, Mapping) else None
-        return stripped(value)
+        return holder.get(key) if isinstance(holder, Mapping) else None
+
+    def says(self, path: str) -> bool:
+        """Whether there is text at the path, and not a word for none."""
+        return bool(given := self.text(path)) and not says_nothing(given)
 
     @property
     def visit(self) -> VisitKind | None:
@@ -74,12 +86,40 @@ class Terms:
 
 def remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
     """All remarks on a value of the right type."""
+    if isinstance(value, str) and (spoiled := _spoiled(one, value, terms)) is not None:
+        yield spoiled
+        return
+    if isinstance(value, str) and _stands_for_none(one, value):
+        yield Remark("a value or nothing", "warning", found="a word for none")
     if one.table and isinstance(value, str):
         yield from _coded(one, value, holder, terms.tables[one.table])
     if one.path in _ORDER_OF_TIMES and isinstance(value, str):
         yield from _in_order(one, value, terms)
     if one.path in _RULES:
         yield from _RULES[one.path](value, terms)
+
+
+def missing(one: Field, terms: Terms) -> Iterator[Remark]:
+    """Remarks on an optional field without a value that another field asks for."""
+    if one.path == "Report.CriticalType" and terms.value("Report.IsCritical") is True:
+        yield Remark("missing: IsCritical (是否危急) is true", "warning", mend=RIS)
+    if one.path == "Report.IsCritical" and terms.says("Report.CriticalType"):
+        yield Remark("missing: there is a CriticalType (危急类型)", "warning", mend=RIS)
+
+
+def _spoiled(one: Field, value: str, terms: Terms) -> Remark | None:
+    """A code that a spreadsheet has made a number."""
+    known = one.table and terms.tables[one.table].entry(stripped(value))
+    if one.kind != "string" or not one.key.endswith(_OF_CODES) or not is_spoiled(value) or known:
+        return None
+    due = one.required == "always" or (one.required == "when" and terms.visit in one.visits)
+    found = f"{show(one, value)}, as a spreadsheet writes a number"
+    return Remark("the code as text", "error" if due else "warning", found=found)
+
+
+def _stands_for_none(one: Field, value: str) -> bool:
+    due_text = one.kind == "string" and one.required != "never" and not one.table
+    return due_text and one.path not in _FREE_TEXT and one.path not in _RULES and says_nothing(value)
 
 
 def _coded(one: Field, value: str, holder: Mapping[str, object], table: Table) -> Iterator[Remark]:
@@ -89,6 +129,8 @@ def _coded(one: Field, value: str, holder: Mapping[str, object], table: Table) -
     entry = table.entry(code)
     if entry is None and not one.is_name:
         expected = f"a code of {TABLE_NAMES[one.table]}"
+        if one.table == "visit_types":
+            expected += _VISIT_UNKNOWN
         yield Remark(expected, "error" if table.complete else "warning", mend=f"{RIS} or {table_file(one)}")
     elif entry is not None and one.is_name and entry.name != stripped(value):
         yield Remark(f'"{entry.name}", the name of code "{code}"', "warning", mend=f"{RIS} or {table_file(one)}")
@@ -136,6 +178,8 @@ def _born(value: str, terms: Terms) -> Iterator[Remark]:
 
 def _identity_number(value: str, terms: Terms) -> Iterator[Remark]:
     if terms.text("Patient.IdNoType") != _IDENTITY_CARD:
+        if not is_identity_number(value):
+            yield Remark("the number of an identity document", "warning")
         return
     if not citizen_number_ok(value):
         yield Remark("a citizen identity number: 18 characters with a birth date and a check digit (GB 11643)")
@@ -147,6 +191,34 @@ def _identity_number(value: str, terms: Terms) -> Iterator[Remark]:
         yield Remark("the same date of birth as DateOfBirth (出生日期)", "warning", found="another one in the number")
     if (sex := terms.text("Patient.Gender")) in {"1", "2"} and sex != citizen_sex(value):
         yield Remark("the same sex as Gender (性别)", "warning", found="another one in the number")
+
+
+def _exam_id(value: str, _terms: Terms) -> Iterator[Remark]:
+    visit, _, item = stripped(value).partition("_")
+    if not (visit and item):
+        yield Remark("就诊单号_检查项目编号 with _ between the two numbers", "warning")
+
+
+def _telephone(value: str, _terms: Terms) -> Iterator[Remark]:
+    if not is_telephone(value):
+        yield Remark("a telephone number that receives the notice of the report", "warning")
+
+
+def _critical(value: bool, terms: Terms) -> Iterator[Remark]:
+    if not value and terms.says("Report.CriticalType"):
+        yield Remark("true where there is a CriticalType (危急类型)", "warning", found="false")
+
+
+def _critical_type(value: str, terms: Terms) -> Iterator[Remark]:
+    if says_nothing(value) and terms.value("Report.IsCritical") is True:
+        yield Remark("the type of what IsCritical (是否危急) says is critical", "warning", found="a word for none")
+
+
+def _positive(value: int, terms: Terms) -> Iterator[Remark]:
+    if value not in (-1, 0, 1):
+        yield Remark("-1 (unknown), 0 (negative) or 1 (positive)")
+    elif value == 0 and terms.value("Report.IsCritical") is True:
+        yield Remark("1 (positive) where IsCritical (是否危急) is true", "warning")
 
 
 def _approval(value: str, terms: Terms) -> Iterator[Remark]:
@@ -179,15 +251,20 @@ def _day(text: str) -> date | None:
 
 
 _CLOCK = "the clock of the RIS"
+_VISIT_UNKNOWN = "; without it nobody can tell whether 门诊号 or 住院号 is due"
 
 _RULES: Mapping[str, Callable[..., Iterator[Remark]]] = {
+    "ExamId": _exam_id,
     "USCI": _unless(usci_ok, "a unified social credit code: 18 characters, the last a check character (GB 32100)"),
     "Order.Status": _status,
     "Patient.AgeDisplay": _age,
     "Patient.DateOfBirth": _born,
     "Patient.IdNo": _identity_number,
     "Report.ApproveTime": _approval,
-    "Report.PositiveStatus": _unless({-1, 0, 1}.__contains__, "-1 (unknown), 0 (negative) or 1 (positive)"),
+    "Patient.Telephone": _telephone,
+    "Report.CriticalType": _critical_type,
+    "Report.IsCritical": _critical,
+    "Report.PositiveStatus": _positive,
     "Study.ImageCount": _unless(lambda value: value >= 0, "0 or more"),
     "Study.StudyInstanceUIDs": _study_uids,
 }

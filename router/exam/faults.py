@@ -66,10 +66,15 @@ def shape(value: object, why: str = "") -> str:
     """The value with every digit as 9 and every letter as x, which shows its format and nothing personal; and `why`."""
     if not isinstance(value, str):
         return noun(value)
-    shown = "".join("9" if c.isdigit() else "x" if c.isalpha() else c if c in " -/.:+" else "?" for c in value[:30])
+    shown = mask(value)
     if why:
         return f'"{shown}", {why}'
     return f'"{shown}"' if shown not in _TIME_SHAPES else f'"{shown}" that is on no calendar'
+
+
+def mask(text: str) -> str:
+    """The first characters of a text with every digit as 9 and every letter as x."""
+    return "".join("9" if c.isdigit() else "x" if c.isalpha() else c if c in " -/.:+" else "?" for c in text[:30])
 
 
 def noun(value: object) -> str:

@@ -52,10 +52,11 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The document in appendix A's order, and notes on the changes that people should know."""
+    """The document in appendix A's order, notes on the changes that people should know, and sources of filled gaps."""
 
     document: dict[str, object]
     notes: tuple[Fault, ...]
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class _Draft:
     given: frozenset[str] = frozenset()
     values: dict[str, object] = field(default_factory=dict)
     notes: list[Fault] = field(default_factory=list)
+    sources: dict[str, Source] = field(default_factory=dict)
 
     def note(self, path: str, text: str) -> None:
         self.notes.append(Fault(path=path, name=name_of(path), expected=text))
@@ -79,6 +81,8 @@ class _Draft:
             one = BY_PATH[path]
             if source not in one.sources or is_absent(offered, one.kind, self.zone):
                 continue
+            if path not in self.values:
+                self.sources[path] = source
             given = self.values.setdefault(path, offered)
             if path in self.given and path not in _FREE_TEXT and _contradict(one, given, offered):
                 ris, other = show(one, given), show(one, offered)
@@ -99,7 +103,7 @@ def fill(document: Mapping[str, object], sources: Sources) -> Filled:
     _standardise(draft, sources.tables)
     _list_studies(draft, sources.studies)
     _compute(draft, sources.image_count)
-    return Filled(ordered(_nested(draft)), tuple(draft.notes))
+    return Filled(ordered(_nested(draft)), tuple(draft.notes), draft.sources)
 
 
 def _from_sources(draft: _Draft, sources: Sources) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from router.config.sections import Hospital
 from router.exam.codes import Tables
-from router.exam.conditions import Remark, Terms, remarks
+from router.exam.conditions import Remark, Terms, missing, remarks
 from router.exam.faults import Fault, Findings, mend_gap, noun, shape, show
 from router.exam.fields import BY_PATH, FIELDS_OF, LOCAL, PROCEDURE, SECTION_NAMES, Field, Kind
 from router.exam.times import EARLIEST, LATEST, obscure
@@ -96,6 +96,7 @@ def _remarks(one: Field, value: object, holder: Mapping[str, object], terms: Ter
 
 def _absence(one: Field, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
     if one.required == "never" or one.path in terms.accept_empty:
+        yield from missing(one, terms)
         return
     if one.required == "always":
         yield Remark("missing: the standard requires it", mend=mend_gap(one))

@@ -87,7 +87,7 @@ class KeyFiles:
         return found
 
     def _stamps(self) -> list[Stamp | None]:
-        passphrase = self._destination.signing_key_passphrase_file
+        others = (self._destination.signing_key_passphrase_file, self._destination.key_ca_file)
         read = self._current.profile.files if self._current is not None else ()
         files = [self._beside, self._destination.api_key_file, *read]
-        return [stamp_of(file) for file in (*files, *([passphrase] if passphrase else []))]
+        return [stamp_of(file) for file in (*files, *(other for other in others if other is not None))]

@@ -9,7 +9,7 @@ from router.config.file import Stamp, shipped, stamp_of
 from router.config.folders import SOLE
 from router.config.sections import EXCLUDE_FIELDS, Config, HospitalConfig
 from router.errors import ConfigurationError
-from router.exam import codes, hl7_paths, mapping
+from router.exam import codes, hl7_paths, mapping, xml_document
 from router.exam.codes import Table, Tables
 from router.exam.fields import BY_PATH, TABLE_NAMES
 from router.exam.key import ExamKey, institution_of, key_of
@@ -22,6 +22,11 @@ from router.matching.exam.institution import UNREGISTERED, hospital_of, hospital
 from router.reports.hl7 import hl7v2
 from router.text.decoding import reading
 from router.text.spelling import did_you_mean
+
+
+def given_in(data: bytes) -> dict[str, object]:
+    """The exam JSON or XML in `data` as the RIS wrote it; InvalidData when it is none."""
+    return xml_document.read(data) if xml_document.is_xml(data) else read(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +152,20 @@ class ExamReader:
     # -- reading
 
     def read(self, data: bytes) -> dict[str, object]:
-        """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
+        """The exam JSON, XML or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
         if hl7v2.is_message(data):
             return self.mapped(self.message(data))
+        if xml_document.is_xml(data):
+            return xml_document.standard(self.mapping.apply(xml_document.read(data)))
         document = read(data)
         return self.mapping.apply(document) if self._config.reports.mapping else document
+
+    def origins(self, data: bytes) -> dict[str, str]:
+        """By field, the line of the mapping file that gives it in this document; InvalidData when it is none."""
+        if hl7v2.is_message(data):
+            rules = self.hl7.rules
+            return rules.origins(self.message(data).document([hl7_paths.parse(one) for one in self.hl7.sources]))
+        return self.mapping.origins(given_in(data))
 
     def key(self, document: Mapping[str, object], hospital: str, default_branch: str) -> ExamKey:
         """The key of a document that `read` gave; InvalidData when there is no ExamId."""
@@ -160,7 +174,7 @@ class ExamReader:
 
     def said(self, data: bytes, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Values of the exam JSON in `data` under the names, as the RIS writes them and as they are mapped."""
-        given = {} if hl7v2.is_message(data) else read(data)
+        given = {} if hl7v2.is_message(data) else given_in(data)
         document = self.read(data)
         return {name: sayings(name, document, given, self.tables) for name in names}
 

@@ -16,7 +16,7 @@ WHERE = N_(
 )
 """Kinds in words, each for one file."""
 _OTHER = {
-    OtherKind.ENDING: "its ending is none of .json, .pdf, .hl7",
+    OtherKind.ENDING: "its ending is none of .json, .xml, .pdf, .hl7",
     OtherKind.TEMPORARY: "it was begun and not finished for an hour: a temporary or hidden name",
     OtherKind.LINK: "it is a link, which is never followed",
     OtherKind.SPECIAL: "it is a pipe, a socket or a device",

@@ -275,7 +275,7 @@ class Intake:
             if not lost.place:
                 text = f"revision {revision}: the report PDF whose copy had been removed"
         elif filing.enters is not None:
-            what = {"json": "exam JSON", "hl7": "HL7 message", "pdf": "report PDF"}[filing.form]
+            what = {"json": "exam JSON", "xml": "exam XML", "hl7": "HL7 message", "pdf": "report PDF"}[filing.form]
             text = (
                 f"revision {revision}: {what}" if exam else f"{what} that no exam is known for: it waits for its JSON"
             )

@@ -13,6 +13,7 @@ from router.clock import Clock
 from router.config.folders import SOLE, DropFolder
 from router.config.sections import Config
 from router.errors import InvalidData
+from router.exam.xml_document import is_xml
 from router.intake.document import ReadDocument, digest_of
 from router.intake.exam_reader import ExamReader, Opened
 from router.intake.origin import stem_of
@@ -168,6 +169,8 @@ class DocumentReader:
         """A PDF as it is, anything else as it reads."""
         if form == "pdf":
             return data
+        if form != "hl7" and (form == "xml") != is_xml(data):
+            raise InvalidData("not XML" if form == "xml" else "not JSON but XML", hint="name it by what it is")
         return (self._exam_reader.open_message if form == "hl7" else self._exam_reader.open)(data, origin)
 
     def _texts(self, opened: Mapping[Seen, bytes | Opened]) -> dict[Seen, PdfText | InvalidData]:
@@ -201,7 +204,7 @@ class DocumentReader:
 
 
 def form_of(seen: Seen) -> str:
-    """The form that a file's ending says: json, hl7 or pdf."""
+    """The form that a file's ending says: json, xml, hl7 or pdf."""
     return seen.path.suffix.lower().removeprefix(".")
 
 

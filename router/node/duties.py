@@ -25,6 +25,7 @@ from router.node.build import CODE_TABLES, Parts, takes_encapsulated
 from router.node.folders import Folder, OwnFolders
 from router.policy.states import PENDING, State
 from router.review.reconcile import Reconciliation
+from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
@@ -86,6 +87,7 @@ class Duties:
             *known, works=lambda: [*(loop.name for loop in self.loops()), *parts.notifier.works]
         )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
+        self._certificates = CertificateWatch(*known)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),
@@ -123,6 +125,7 @@ class Duties:
             Duty(name="images without a report", held_as=LOOKOUT, step=self._look_for_silence, share=_BACKGROUND),
             Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
                  share=_BACKGROUND),
+            Duty(name="certificates", held_as=LOOKOUT, every=60.0, step=self._certificates.step),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),
             Duty(name="nodes", every=pause, step=self._live, patience=_LONG_STEP),
             Duty(name="refusals", step=lambda: parts.bus.tell_counted(parts.clock.now())),
@@ -190,7 +193,8 @@ class Duties:
     def reconfigure(self, config: Config) -> None:
         """Work by this configuration from the next steps on."""
         parts = self._parts
-        for part in (parts.correlator, self._monitor, self._refusals, parts.intake, self._daily, self._silence):
+        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
+        for part in (parts.correlator, parts.intake, *watches):
             part.reconfigure(config)
         parts.selection.reconfigure(config.identity)
         parts.take_pdfs(config)

@@ -36,6 +36,7 @@ _COMMANDS: Mapping[Alarm, str] = {
     Alarm.IMAGES_MISSING: "scripts/queue explain",
     Alarm.SETTINGS: "scripts/doctor",
     Alarm.CRYPTO: "scripts/doctor",
+    Alarm.CERTIFICATE: "scripts/doctor",
     Alarm.CLOCK: "scripts/doctor",
     Alarm.DEFECT: "scripts/doctor",
     Alarm.DATABASE: "scripts/backup list",

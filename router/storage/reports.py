@@ -1,7 +1,7 @@
 """reports/: the node's own copies of what the RIS dropped, and what was sent of it.
 
-`reports/<exam number>/<revision>/exam.json`, `exam.hl7` or `report.pdf`, each with `source.json` (where it came from,
-and of a PDF what its text says);
+`reports/<exam number>/<revision>/exam.json`, `exam.xml`, `exam.hl7` or `report.pdf`, each with `source.json` (where it
+came from, and of a PDF what its text says);
 `reports/unpaired/<document number>/report.pdf` while no exam is known for it;
 `reports/<exam number>/sent/<destination>/<n>/exam.json`, `receipt.json`.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 from router.storage.durable import link, make_folder, make_tree, sync_folder, sync_tree, write, write_all
 
-NAMES = {"json": "exam.json", "hl7": "exam.hl7", "pdf": "report.pdf"}
+NAMES = {"json": "exam.json", "xml": "exam.xml", "hl7": "exam.hl7", "pdf": "report.pdf"}
 _SOURCE = "source.json"
 
 
@@ -59,7 +59,7 @@ class Reports:
         make_folder(data / "reports")
 
     def place(self, form: str, exam: int | None, number: int) -> str:
-        """Place of a document by `form` (json, hl7, pdf): `number` is its revision, or its own while unpaired."""
+        """Place of a document by `form` (json, xml, hl7, pdf): `number` is its revision, or its own while unpaired."""
         return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[form]}"
 
     def taken(self, place: str) -> bool:

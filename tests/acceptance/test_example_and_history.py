@@ -12,7 +12,7 @@ from router.trial.demo.studies import make_ct_study, read_studies
 from support.harness import Site, command_here, make_exam, send_all
 from support.hl7_messages import Sender
 
-EXAM_ID, STUDY = "CT20240506000123", "1.2.826.0.1.3680043.8.498.1"
+EXAM_ID, STUDY = "V20240506077_CT-CHEST-01", "1.2.826.0.1.3680043.8.498.1"
 SETTINGS = '\n[share]\nfrom = "2024-01-01"\n\n[reports.hl7]\nport = 0\n'
 
 

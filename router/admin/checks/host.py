@@ -10,6 +10,7 @@ from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
+from router.forward.certified import endings
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
 from router.policy.account import keys_of
@@ -110,6 +111,12 @@ def certificates(config: Config, now: datetime) -> Iterator[CheckResult]:
     """Every configured certificate is readable and not about to expire; its key is private."""
     for name, file, key in _certificates(config):
         yield from attempt(name, lambda name=name, file=file, key=key: _certificate(name, file, key, now))  # type: ignore[misc] # bound now
+    for destination in config.destination:
+        for one in endings(destination.http) if destination.http is not None else ():
+            file, end = one.file, one.ends
+            if end is not None:
+                name = f"certificate of the {one.purpose} of {destination.name}"
+                yield _of_key(name, f"{file} ends {end:%Y-%m-%d}", end, now)
 
 
 def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iterator[CheckResult]:
@@ -123,6 +130,14 @@ def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iter
         yield CheckResult(name, Verdict.WARN, text, "renew it soon and restart the node")
     else:
         yield good(name, text)
+
+
+def _of_key(name: str, text: str, ends: datetime, now: datetime) -> CheckResult:
+    if ends <= now:
+        return CheckResult(name, Verdict.FAIL, text, "renew it: a changed key file applies at once")
+    if ends - now < _RENEW_WITHIN:
+        return CheckResult(name, Verdict.WARN, text, "renew it soon: a changed key file applies at once")
+    return good(name, text)
 
 
 def _certificates(config: Config) -> Iterator[tuple[str, Path, Path | None]]:

@@ -169,7 +169,7 @@ class Exams(ExamRows):
         """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is."""
         if exam_id:
             return self._engine.column(Exam.select(Exam.id).where(Exam.exam_id == text))
-        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
+        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".xml", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (
             (Exam.exam_id == text)

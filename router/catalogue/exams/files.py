@@ -332,7 +332,8 @@ def _partner_columns(one: Any) -> Sequence[Any]:
 
 
 def _partner(near: str, kind: str, place: str, stem: str, exam: int | None, lacks: bool) -> Partner:
-    name = f"{stem}{'.hl7' if place.endswith('.hl7') else '.' + kind}"
+    ending = next((each for each in (".hl7", ".xml") if place.endswith(each)), f".{kind}")
+    name = f"{stem}{ending}"
     return Partner(key=near, kind=kind, name=name, stem=stem, exam=exam, lacks=exam is not None and bool(lacks))
 
 

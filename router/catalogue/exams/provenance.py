@@ -62,7 +62,7 @@ class Arrivals(Rows):
 
     def unpaired(self, name: str) -> list[File]:
         """Files of this name, with or without folder and ending, that have no exam."""
-        stem = name.rsplit(".", 1)[0] if name.lower().endswith((".json", ".pdf")) else name
+        stem = name.rsplit(".", 1)[0] if name.lower().endswith((".json", ".xml", ".pdf")) else name
         named = (Document.stem == stem) | Document.stem.endswith("/" + stem)
         return self._files(named & Document.exam.is_null())
 

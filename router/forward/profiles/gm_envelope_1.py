@@ -15,6 +15,7 @@ from router.crypto.ring import Entry, Ring, load_ring
 from router.crypto.sm2 import PrivateKey, PublicKey
 from router.errors import Unproven
 from router.forward.answer import Answer, Proof, Receipt, proof_of, receipt_in
+from router.forward.certified import PURPOSES, validity
 from router.forward.passphrase import signing_key_passphrase
 
 NAME = "gm-envelope/1"
@@ -107,7 +108,18 @@ def load(destination: HttpDestination) -> GmEnvelope:
     """Read the key files; the platform's may be rings of keys, and so may ours."""
     signing, ours = destination.key_file("signing_key_file"), signing_key_passphrase(destination)
     return GmEnvelope(
-        load_ring(signing, "signing key", lambda path: load_private(path, ours), lambda key: key_id(key.public)),
-        load_ring(destination.key_file("platform_signing_key_file"), "platform signing key", load_public, key_id),
-        load_ring(destination.key_file("platform_encryption_key_file"), "platform encryption key", load_public, key_id),
+        load_ring(
+            signing,
+            "signing key",
+            lambda path: load_private(path, ours),
+            lambda key: key_id(key.public),
+            validity(destination, "signing_key_file"),
+        ),
+        _platforms(destination, "platform_signing_key_file"),
+        _platforms(destination, "platform_encryption_key_file"),
     )
+
+
+def _platforms(destination: HttpDestination, setting: str) -> Ring[PublicKey]:
+    purpose, _ = PURPOSES[setting]
+    return load_ring(destination.key_file(setting), purpose, load_public, key_id, validity(destination, setting))

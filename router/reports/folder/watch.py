@@ -20,7 +20,7 @@ from router.reports.folder.settle import Seen
 
 # At the end its threads log errors about each other; the rescan reports a folder that is gone.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-ENDINGS = frozenset({".json", ".pdf", ".hl7"})
+ENDINGS = frozenset({".json", ".xml", ".pdf", ".hl7"})
 SET_ASIDE = ("done", "rejected")
 MOST_OTHERS = 1000
 """Files of each kind that a scan names; further ones are counted."""
@@ -60,7 +60,7 @@ class Listing:
 
 
 def scan(folder: Path, without: Container[Path] = ()) -> Listing:
-    """Every regular .json, .pdf, .hl7 below, not set aside, hidden or temporary. OSError: the share has vanished.
+    """Every regular file of ENDINGS below, not set aside, hidden or temporary. OSError: the share has vanished.
 
     `without`: folders inside it that are looked at by themselves.
     """

@@ -50,7 +50,7 @@ def faults(exam: Mapping[str, object], now: datetime, accept_empty: Collection[s
         else:
             found.append((section, "an object is expected"))
     faulty = {path for path, _ in found}
-    for check in (_credit_code, _status, _visit, _patient, _approval, _numbers, _procedures, _uids):
+    for check in (_credit_code, _status, _visit, _patient, _approval, _numbers, _procedures, _uids, _codes):
         found += [fault for fault in check(exam, now) if fault[0] not in faulty]
     may_be_empty = {path for path, _ in found if re.sub(r"\[\d+\]", "[]", path) in accept_empty}
     return [fault for fault in found if not (fault[0] in may_be_empty and _is_blank(_at(exam, fault[0])))]
@@ -194,3 +194,24 @@ def _uids(exam: Mapping[str, object], _now: datetime) -> Iterator[Fault]:
             yield path, "a UID (DICOM PS3.5 9.1) is expected"
         elif uid in uids[:place]:
             yield path, "listed before"
+
+
+def _codes(exam: Mapping[str, object], _now: datetime) -> Iterator[Fault]:
+    """A code that went through a spreadsheet: 2.103E+11 has lost its digits."""
+    for section, spec in _APPENDIX.items():
+        required = [
+            entry[:-1] for entry in spec.split() if entry.endswith(("Code!", "CodeStd!", "Id!", "No!", "Number!"))
+        ]
+        for key in required:
+            if _is_number(_text(exam, section, key) if section else str(exam.get(key))):
+                yield f"{section}.{key}" if section else key, "a number is no code"
+    order = exam.get("Order")
+    procedures = order.get("Procedures") if isinstance(order, Mapping) else None
+    for place, procedure in enumerate(procedures if isinstance(procedures, list) else []):
+        for key in ("CheckItemCode", "CheckItemCodeStd", "BodyPartCode", "BodyPartCodeStd"):
+            if isinstance(procedure, Mapping) and _is_number(str(procedure.get(key))):
+                yield f"Order.Procedures[{place}].{key}", "a number is no code"
+
+
+def _is_number(code: str) -> bool:
+    return re.fullmatch(r"\d+(\.\d+E[+-]?\d+|E[+]\d+|\.0)", code.strip(), re.ASCII | re.IGNORECASE) is not None

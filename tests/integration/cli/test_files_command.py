@@ -76,7 +76,7 @@ def test_each_file_is_listed_with_its_reason_in_80_columns(full: Counter) -> Non
     assert "\x1b" not in answer.stdout
     assert "张三/bad\\x1b[2J.json" in text
     assert "nearly a1.json; the difference: upper and lower case" in text
-    assert "its ending is none of .json, .pdf, .hl7" in text
+    assert "its ending is none of .json, .xml, .pdf, .hl7" in text
     assert "no exam JSON of this name (A1.json) has claimed it" in text
 
 

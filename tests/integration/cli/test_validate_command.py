@@ -184,3 +184,53 @@ def test_wrong_use_is_told_apart_from_a_no(tmp_path: Path, capsys: pytest.Captur
     assert run(capsys, tmp_path)[0] == 2
     file = write(tmp_path / "a.json", exam_document())
     assert run(capsys, file, "--config", tmp_path / "absent.toml")[0] == 2
+
+
+def test_each_field_is_shown_with_where_it_came_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ris.toml").write_text(
+        """[fields]
+        "v + '_' + i[0].c" = "ExamId"
+        "i[].c" = "Order.Procedures[].CheckItemCode"
+        "p.@born" = { to = "Patient.DateOfBirth", date = "dd.MM.yyyy" }
+        [constants]
+        "Patient.IdNoType" = "01"
+        """,
+        encoding="utf-8",
+    )
+    config = tmp_path / "router.toml"
+    hospital = shipped("router.toml").read_text("utf-8").replace('language = "zh_CN"', 'language = "en"')
+    config.write_text(hospital.replace("\n[reports] ", '\n[reports]\nmapping = "ris.toml" ', 1), encoding="utf-8")
+    exam = '<e><v>V1</v><i><c>CT1</c></i><p born="31.12.1949"/><Patient><Name>张三</Name></Patient></e>'
+    (tmp_path / "exam.xml").write_text(exam, encoding="utf-8")
+    status, out = run(capsys, tmp_path, "--mapping", "--json", "--config", config)
+    [answer] = json.loads(out)
+    came = {each["path"]: (each["value"], each["from"]) for each in answer["fields"]}
+    assert status == 1
+    assert answer["error"] == ""
+    assert came["ExamId"] == ('"x9?xx9"', "v + '_' + i[0].c")
+    assert came["Order.Procedures[0].CheckItemCode"] == ('"CT1"', "i[].c")
+    assert came["Patient.DateOfBirth"] == ('"9999-99-99"', "p.@born")
+    assert came["Patient.IdNoType"] == ('"01"', "[constants]")
+    assert came["Patient.Name"] == ('"xx"', "the standard's own place in the export")
+    assert came["HospitalCode"] == ('"H0001"', "[hospital] of the configuration")
+    assert came["Report.PositiveStatus"] == ('"-1"', "other fields")
+    assert came["Patient.Telephone"] == ("", "missing: the standard requires it")
+    assert came["Patient.Email"] == ("", "nothing")
+    assert len([path for path in came if "[" not in path]) == len([one for one in FIELDS if "[]" not in one.path]) - 1
+    status, out = run(capsys, tmp_path / "exam.xml", "--mapping", "--config", config)
+    assert status == 1
+    assert "v + '_' + i[0].c" in out
+    assert "张三" not in out
+    (tmp_path / "broken.xml").write_text("<e>", encoding="utf-8")
+    status, out = run(capsys, tmp_path / "broken.xml", "--mapping", "--json", "--config", config)
+    assert (status, "not XML" in json.loads(out)[0]["error"]) == (1, True)
+    assert run(capsys, shipped("exam.json"), "--mapping", "--config", config)[0] == 0
+
+
+def test_an_xml_is_checked_as_a_json_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.xml").write_text("<exam><ExamId>V1_C1</ExamId></exam>", encoding="utf-8")
+    status, out = run(capsys, tmp_path, "--json")
+    [answer] = json.loads(out)
+    assert status == 1
+    assert "ExamId" not in [fault["path"] for fault in answer["errors"]]
+    assert "USCI" in [fault["path"] for fault in answer["errors"]]

@@ -14,6 +14,7 @@ from router.alarms import Alarm
 from router.cli import quarantine
 from router.cluster.absence import AbsenceWatch
 from router.correlator.correlator import Correlator
+from router.crypto.keys import certificates_in
 from router.crypto.symmetric import sm3
 from router.errors import TransientError
 from router.events import Event, EventBus, Kind
@@ -27,14 +28,16 @@ from router.review.reconcile import Reconciliation
 from router.storage.incoming import IncomingFolder
 from router.storage.trail import Trail
 from router.upkeep.backup import BackupJob
+from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.retention import Retention
 from router.upkeep.silence import SilenceWatch
-from support.alarm_causes.causes import NOW_APPROVED, Trouble, of
+from support.alarm_causes.causes import ELSEWHERE, NOW_APPROVED, Trouble, of
 from support.catalogue_rows import driver
 from support.exam_workflow import CLOUD
 from support.intake_folder import CONFIG, E1
+from support.sm2_authority import Sm2Authority
 
 GIB = 2**30
 
@@ -344,3 +347,35 @@ class PoisonRemovedByHand(Poison):
     def mend(self) -> None:
         (kept,) = (self.house.config.node.data / "quarantine").iterdir()
         shutil.rmtree(kept)
+
+
+class OfCertificate(Trouble):
+    """The platform's signing key has a certificate."""
+
+    def open(self) -> None:
+        self.watch = CertificateWatch(self.house.config, self.house.catalogue, self.house.bus, self.house.clock)
+
+    def look(self) -> None:
+        self.watch.step()
+
+    def cause(self) -> None:
+        self.authority = Sm2Authority(self.folder)
+        self.certificate = self.authority.issue("platform")
+        text = CLOUD.replace('platform_signing_key_file = "k"', f'platform_signing_key_file = "{self.certificate}"')
+        self.go(CONFIG + text + f'key_ca_file = "{self.authority.certificate}"\n')
+        self.house.clock.advance(
+            (certificates_in(self.certificate)[0].validity.ends - self.now).total_seconds() - 86400
+        )
+        self.restart()
+
+
+@of(Alarm.CERTIFICATE)
+class CertificateNearItsEnd(OfCertificate):
+    def mend(self) -> None:
+        self.authority.issue("platform", days=900)
+
+
+@of(Alarm.CERTIFICATE)
+class CertificateOfADestinationThatIsGone(OfCertificate):
+    def mend(self) -> None:
+        self.go(ELSEWHERE)

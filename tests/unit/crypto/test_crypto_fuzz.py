@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from router.crypto import keys, pkcs8, sm2_der
+from router.crypto import keys, pkcs8, sm2_der, spki
 from router.crypto.der import Reader
 from router.crypto.sm2 import PrivateKey
 from router.errors import ConfigurationError, InvalidData
@@ -53,7 +53,7 @@ def test_der_of_signatures_ciphertexts_and_public_keys() -> None:
     ciphertext = point.encrypt(b"session key")
     fuzz([sm2_der.write_signature(D, D)], sm2_der.read_signature)
     fuzz([ciphertext], sm2_der.read_ciphertext)
-    fuzz([keys._public_info(point)], keys._parse_public)
+    fuzz([spki.public_info(point)], spki.parse_public)
     fuzz([bytes.fromhex("06082a811ccf550182 2d")], lambda data: Reader(data).oid())
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from router.cli.keys import command
-from router.crypto import der, keys
+from router.crypto import der, keys, spki
 from router.crypto.sm2 import PrivateKey
 from router.errors import ConfigurationError
 
@@ -39,7 +39,7 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
-def private_info(inner: bytes, algorithm: bytes = keys._ALGORITHM, version: int = 0, tail: bytes = b"") -> bytes:
+def private_info(inner: bytes, algorithm: bytes = spki.ALGORITHM, version: int = 0, tail: bytes = b"") -> bytes:
     return keys._pem(keys.PRIVATE, der.sequence(der.integer(version), algorithm, der.octets(inner), tail))
 
 
@@ -117,13 +117,13 @@ def test_a_secret_open_to_others_is_refused_with_the_command_that_mends_it(bits:
 
 def test_the_subject_public_key_info_names_the_curve_and_is_uncompressed() -> None:
     head = "3059301306072a8648ce3d020106082a811ccf5501822d03420004"
-    assert keys._public_info(KEY.public).hex() == head + KEY.public.point.hex()
+    assert spki.public_info(KEY.public).hex() == head + KEY.public.point.hex()
 
 
 def encrypted(prf: bytes, passphrase: bytes = b"secret", iterations: int = 1000, length: bytes = b"") -> bytes:
     """A key as GmSSL 3 encrypts it, for which OpenSSL 3.0 has no command: PBKDF2-HMAC-SM3 and SM4-CBC."""
     salt, iv = bytes(range(8)), bytes(range(16))
-    plain = der.sequence(der.integer(0), keys._ALGORITHM, der.octets(ec_key(SECRET)))
+    plain = der.sequence(der.integer(0), spki.ALGORITHM, der.octets(ec_key(SECRET)))
     key = PBKDF2HMAC(hashes.SM3(), 16, salt, 1000).derive(passphrase)
     padder, encryptor = padding.PKCS7(128).padder(), Cipher(algorithms.SM4(key), modes.CBC(iv)).encryptor()
     ciphertext = encryptor.update(padder.update(plain) + padder.finalize())
@@ -216,7 +216,7 @@ def test_private_keys_as_others_write_them_are_read(inner: bytes, write: Write) 
         private_info(ec_key(SECRET, der.element(0xA1, der.bits(b"\x04" + PrivateKey.from_secret(2).public.point)))),
         private_info(ec_key(SECRET, der.element(0xA1, der.bits(b"\x03" + KEY.public.point[:32])))),
         keys._pem("EC PRIVATE KEY", ec_key(SECRET)),
-        keys._pem(keys.PUBLIC, keys._public_info(KEY.public)),
+        keys._pem(keys.PUBLIC, spki.public_info(KEY.public)),
         b"a" * 100_000,
     ],
 )
@@ -236,10 +236,10 @@ def test_a_key_of_another_form_comes_with_the_command_that_converts_it(write: Wr
     "body",
     [
         der.sequence(P256, der.bits(b"\x04" + KEY.public.point)),
-        der.sequence(keys._ALGORITHM, der.bits(b"\x03" + KEY.public.point[:32])),
-        der.sequence(keys._ALGORITHM, der.bits(b"\x04" + KEY.public.point[:63] + b"\0")),
-        der.sequence(keys._ALGORITHM, der.bits(b"\x04" + KEY.public.point), der.integer(1)),
-        keys._public_info(KEY.public) + b"\0",
+        der.sequence(spki.ALGORITHM, der.bits(b"\x03" + KEY.public.point[:32])),
+        der.sequence(spki.ALGORITHM, der.bits(b"\x04" + KEY.public.point[:63] + b"\0")),
+        der.sequence(spki.ALGORITHM, der.bits(b"\x04" + KEY.public.point), der.integer(1)),
+        spki.public_info(KEY.public) + b"\0",
     ],
 )
 def test_what_is_no_sm2_public_key_is_a_configuration_error(body: bytes, write: Write) -> None:

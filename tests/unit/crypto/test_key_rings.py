@@ -13,6 +13,7 @@ from router.crypto import keys
 from router.crypto.envelope import Message
 from router.crypto.ring import Entry, Ring, State, load_ring
 from router.crypto.sm2 import PublicKey
+from router.crypto.sm2_certificates import Validity
 from router.errors import ConfigurationError, DestinationDown
 from router.forward.credentials import Credentials, KeyFiles, load_credentials
 from router.forward.passphrase import signing_key_passphrase
@@ -26,7 +27,9 @@ def ring(*entries: Entry[str]) -> Ring[str]:
 
 
 def entry(name: str, state: str, **dates: datetime) -> Entry[str]:
-    return Entry(id=name, key=name, file=Path(name), state=State(state), **dates)
+    ends = dates.pop("ends", None)
+    validity = None if ends is None else Validity(NOW - 300 * DAY, ends)
+    return Entry(id=name, key=name, file=Path(name), state=State(state), validity=validity, **dates)
 
 
 def test_the_active_key_makes_and_the_others_are_believed() -> None:

@@ -12,6 +12,7 @@ from router.config.sections import Branch, Hospital
 from router.exam.codes import parse
 from router.exam.faults import Fault, Findings
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, SECTION_NAMES, Field
+from router.exam.fill import Sources, fill
 from router.exam.validate import validate
 from support.sample_exam import exam_document, holder_of, shipped_tables
 
@@ -333,3 +334,122 @@ def test_keys_that_the_standard_does_not_list_are_warned_of_without_quoting_name
     found = validate(document, zone=ZONE, tables=TABLES)
     assert found.valid
     assert places(found.warnings) == ["Extra", "Order.Procedures[0].Price", "Patient.?"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["13800000000", "+86 138 0000 0000", "010-65551234", "（010）6555－1234", "00852 2345 6781", "无/13900001111"],
+)
+def test_a_telephone_number_in_any_writing_passes(written: str) -> None:
+    assert check({"Patient.Telephone": written}) == Findings((), ())
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "无",
+        "1",
+        "０",
+        "不详",
+        "-",
+        "N/A",
+        "11111111111",
+        "00000000",
+        "12345678",
+        "138****0000",
+        "家属电话",
+        "12345678901234567890",
+    ],
+)
+def test_what_is_no_telephone_number_is_a_warning_and_not_quoted(written: str) -> None:
+    found = check({"Patient.Telephone": written})
+    assert found.valid
+    [warning] = found.warnings
+    assert warning.path == "Patient.Telephone"
+    assert len(written) == 1 or f'"{written}"' not in warning.message
+
+
+@pytest.mark.parametrize(
+    "written", ["2.103E+11", "1.1e15", "5E+17", " 2.103E+11 ", "２.１０３Ｅ＋１１", "20240506001.0"]
+)
+@pytest.mark.parametrize(
+    "path",
+    ["ExamId", "Order.AccessionNumber", "Order.Procedures[0].CheckItemCode", "Order.Procedures[0].CheckItemCodeStd",
+     "Patient.PatientId", "Visit.VisitSerialNumber", "Visit.ClinicalNumber", "Visit.PatientType",
+     "Report.ApproveDoctorCertificateNo"],
+)  # fmt: skip
+def test_a_code_that_a_spreadsheet_made_a_number_is_an_error_where_it_is_due(path: str, written: str) -> None:
+    found = check({path: written})
+    assert places(found.errors) == [path]
+    assert "spreadsheet" in found.errors[0].message
+
+
+def test_a_spoiled_code_that_is_not_due_is_a_warning_and_codes_with_an_e_pass() -> None:
+    assert places(check({"Order.DeviceCode": "1.5E+10"}).warnings) == ["Order.DeviceCode"]
+    for code in ("2E10", "E12", "03.01", "1.0.3", "CT-1E+A"):
+        assert check({"Order.DeviceCode": code, "Order.Procedures[0].CheckItemCode": code}) == Findings((), ())
+    known = {**TABLES, "departments": parse("own_code,own_name,code,name\n,,32.0,医学影像科\n", "departments")}
+    document = exam_document({"Order.ExecDepartmentCodeStd": "32.0", "Order.ApplyDepartmentCodeStd": "32.0"})
+    assert validate(document, zone=ZONE, tables=known).valid
+
+
+def test_a_spoiled_number_of_the_json_is_found_once_it_is_filled() -> None:
+    given = exam_document({"Order.Procedures[0].CheckItemCodeStd": 2.103e11})
+    filled = fill(given, Sources(hospital=HOSPITAL, branch="01", tables=TABLES)).document
+    assert places(validate(filled, zone=ZONE, tables=TABLES).errors) == ["Order.Procedures[0].CheckItemCodeStd"]
+
+
+@pytest.mark.parametrize(
+    ("critical", "kind", "positive", "odd"),
+    [
+        (True, "", 1, ["Report.CriticalType"]),
+        (True, None, 1, ["Report.CriticalType"]),
+        (True, "无", 1, ["Report.CriticalType"]),
+        (True, "气胸", 1, []),
+        (True, "气胸", -1, []),
+        (True, "气胸", 0, ["Report.PositiveStatus"]),
+        (False, "气胸", 1, ["Report.IsCritical"]),
+        (None, "气胸", 1, ["Report.IsCritical"]),
+        (False, "无", 0, []),
+        (None, "", 0, []),
+    ],
+)
+def test_what_is_critical_has_its_type_and_what_has_a_type_is_critical(
+    critical: object, kind: object, positive: int, odd: list[str]
+) -> None:
+    found = check({"Report.IsCritical": critical, "Report.CriticalType": kind, "Report.PositiveStatus": positive})
+    assert found.valid
+    assert places(found.warnings) == odd
+
+
+@pytest.mark.parametrize("exam_id", ["V1_CT01", "MZ_1_CT_2"])
+def test_an_exam_id_of_visit_and_item_passes(exam_id: str) -> None:
+    assert check({"ExamId": exam_id}) == Findings((), ())
+
+
+@pytest.mark.parametrize("exam_id", ["CT20240506", "V1_", "_CT01", "_"])
+def test_an_exam_id_in_another_form_is_a_warning(exam_id: str) -> None:
+    found = check({"ExamId": exam_id})
+    assert found.valid
+    [warning] = found.warnings
+    assert (warning.path, "就诊单号_检查项目编号" in warning.message) == ("ExamId", True)
+
+
+def test_words_for_none_in_a_required_field_are_a_warning_and_in_the_report_they_are_text() -> None:
+    path = "Order.ApplyDoctorName"
+    for word in ("无", "不详", "null", "N/A", "--", "　未知 "):
+        assert places(check({path: word}).warnings) == [path]
+    assert check({path: "吴无忌", "Report.Impression": "无", "Order.Note": "无"}) == Findings((), ())
+
+
+def test_a_word_is_no_identity_number() -> None:
+    assert places(check({"Patient.IdNo": "无"}).errors) == ["Patient.IdNo"]
+    for word in ("无", "0", "00000000"):
+        found = check({"Patient.IdNo": word, "Patient.IdNoType": "99"})
+        assert (found.valid, places(found.warnings)) == (True, ["Patient.IdNo"])
+
+
+def test_an_unknown_visit_type_says_what_cannot_be_told() -> None:
+    [warning] = check({"Visit.PatientType": "7"}).warnings
+    assert "门诊号" in warning.message
+    assert "住院号" in warning.message

@@ -399,7 +399,7 @@ def test_a_json_and_a_pdf_of_nearly_one_name_are_shown_and_never_paired(
     assert desk.counts() == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["a1.json.txt", "A1.json.txt", "a1.xml", "a1.JSON.bak", "a1.docx", "a1"])
+@pytest.mark.parametrize("name", ["a1.json.txt", "A1.json.txt", "a1.html", "a1.JSON.bak", "a1.docx", "a1"])
 def test_another_file_whose_name_nearly_pairs_with_a_pdf_that_waits_is_shown_with_it(desk: Desk, name: str) -> None:
     loop = desk.pickup()
     desk.put("a1.pdf", printed("report"))
@@ -411,7 +411,7 @@ def test_another_file_whose_name_nearly_pairs_with_a_pdf_that_waits_is_shown_wit
     assert (desk.inbox / name).exists()
 
 
-@pytest.mark.parametrize("name", ["a1.pdf.txt", "a1.xml", "A1.ofd"])
+@pytest.mark.parametrize("name", ["a1.pdf.txt", "a1.html", "A1.ofd"])
 def test_another_file_whose_name_nearly_pairs_with_a_json_without_pdf_is_shown_with_its_exam(
     desk: Desk, name: str
 ) -> None:
@@ -511,7 +511,7 @@ def _unreadable(desk: Desk) -> None:
 def test_of_very_many_other_files_a_thousand_are_named_and_all_are_counted(desk: Desk) -> None:
     loop = desk.pickup()
     for number in range(1300):
-        (desk.inbox / f"{number}.xml").touch()
+        (desk.inbox / f"{number}.csv").touch()
     steps(desk, loop)
     assert desk.exams.files.counts()[OTHER] == 1300
     assert len(listed(desk, OTHER)) == 1000

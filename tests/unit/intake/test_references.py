@@ -12,7 +12,10 @@ from router.config.sections import Config
 from router.correlator.document import sources_of
 from router.errors import ConfigurationError
 from router.exam.codes import Entry
+from router.exam.faults import Findings
+from router.exam.fields import FIELDS
 from router.exam.fill import fill
+from router.exam.validate import validate
 from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message
 from support.hl7_messages import oru
@@ -174,7 +177,23 @@ def test_the_shipped_message_says_what_the_shipped_exam_json_says(tmp_path: Path
         for section, values in example.items() if isinstance(values, dict)
         for key, value in values.items() if value != cast("dict[str, object]", document[section]).get(key)
     }  # fmt: skip
-    # HL7 has no place for these, and the node counts the images itself.
-    of_device = {"Order.DeviceCode", "Order.DeviceName", "Order.ExamRoom"}
-    assert differ == {*of_device, "Report.IsCritical", "Study.ImageCount"}
+    of_device = {"Order.DeviceCode", "Order.DeviceName", "Order.ExamRoom"}  # HL7 has no place for these
+    assert differ == {*of_device, "Report.IsCritical"}
     assert (Message(message).pdf() or b"").startswith(b"%PDF")
+
+
+def test_the_shipped_mapping_gives_of_the_shipped_message_every_required_field_but_the_hospitals(
+    tmp_path: Path,
+) -> None:
+    """The hospital's constants are those of the configuration: no RIS is asked for them."""
+    settings = config(tmp_path)
+    references = ExamReader(settings)
+    message = shipped("exam.hl7").read_bytes()
+    given, of_hospital = references.read(message), {one.path for one in FIELDS if one.sources == ("hospital",)}
+    found = validate(given, tables=references.tables, zone=settings.node.timezone)
+    assert {fault.path for fault in found.errors if fault.expected.startswith("missing")} == of_hospital
+    required = {one.path for one in FIELDS if one.required == "always"} - of_hospital - {"Order.Procedures"}
+    assert required <= references.origins(message).keys()
+    filled = fill(given, sources_of(settings, references.tables, "01"))
+    assert validate(filled.document, tables=references.tables, zone=settings.node.timezone) == Findings((), ())
+    assert of_hospital == {path for path, source in filled.sources.items() if source == "hospital"}

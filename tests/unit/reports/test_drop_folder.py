@@ -65,7 +65,8 @@ _NAMES = [
     ("done/sub/a.json", False),
     ("rejected/a.pdf", False),
     ("a.reason.txt", False),
-    ("a.xml", False),
+    ("a.xml", True),
+    ("a.csv", False),
     ("json", False),
 ]
 
@@ -93,7 +94,7 @@ def test_links_folders_and_pipes_are_left_alone(tmp_path: Path) -> None:
 
 
 _OTHERS = [
-    ("a.xml", OtherKind.ENDING),
+    ("a.csv", OtherKind.ENDING),
     ("a.json.txt", OtherKind.ENDING),
     ("json", OtherKind.ENDING),
     ("sub/README", OtherKind.ENDING),
@@ -106,8 +107,8 @@ _OTHERS = [
     (".gitkeep", None),
     ("Thumbs.db", None),
     ("DESKTOP.INI", None),
-    (".hidden/a.xml", None),
-    ("done/a.xml", None),
+    (".hidden/a.csv", None),
+    ("done/a.csv", None),
     ("rejected/a.reason.txt", None),
     ("a.json", None),
 ]
@@ -124,7 +125,7 @@ def test_what_a_scan_leaves_alone_is_told_with_its_kind(tmp_path: Path, name: st
 
 def test_a_scan_names_a_thousand_of_each_kind_and_counts_the_rest(tmp_path: Path) -> None:
     for number in range(MOST_OTHERS + 5):
-        put(tmp_path, f"{number}.xml", b"")
+        put(tmp_path, f"{number}.csv", b"")
     put(tmp_path, "a.tmp")
     found = scan(tmp_path)
     assert len(found.others) == MOST_OTHERS + 1
