@@ -17,6 +17,7 @@ from router.catalogue.queue.late import LateReceipt
 from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.assess import damaged_hold, images_of, without
 from router.correlator.document import fill_for, json_warnings, keep_apart, listed
@@ -132,9 +133,10 @@ class ReportSender:
         wanted = _sources(delivery)
         case = keep_apart(self.catalogue.exams.case(delivery.exam), without(delivery.wanted))
         count = None if wanted["images"] == "-" else int(wanted["images"])
-        given = self.references.read(self._stored(case, int(wanted["json"]), "exam"))
+        given = self.references.of(case.hospital).read(self._stored(case, int(wanted["json"]), "exam"))
         pdf, pdf_place = self._stored(case, int(wanted["pdf"]), "report"), case.places[int(wanted["pdf"])]
-        filled = fill_for(self.config, self.references.tables, case, given, count)
+        config, tables = HospitalConfigs(self.config).of(case.hospital), self.references.of(case.hospital).tables
+        filled = fill_for(config, tables, case, given, count)
         if listed(filled) != wanted["studies"]:
             raise TransientError("the exam's studies have changed since it was evaluated")
         self._warn(delivery, filled)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.config.file import Stamp, shipped, stamp_of
-from router.config.sections import EXCLUDE_FIELDS, Config
+from router.config.sections import EXCLUDE_FIELDS, Config, HospitalConfig
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables
@@ -38,6 +38,8 @@ class ExamReader:
     def __init__(self, config: Config) -> None:
         """ConfigurationError names every fault of every file, and every field of the exam that `config` misnames."""
         self._config = config
+        several = not isinstance(config, HospitalConfig) and config.several
+        self._readers = {one.own.name: ExamReader(one) for one in config.hospitals} if several else {}
         self._stamps = self._looked()
         faults = _misnamed(config)
         try:
@@ -50,7 +52,12 @@ class ExamReader:
     def adopt(self, fresh: "ExamReader") -> None:
         """Use another configuration and its files from now on."""
         self._config, self._stamps = fresh._config, fresh._stamps
+        self._readers = fresh._readers
         self.tables, self.mapping, self.hl7 = fresh.tables, fresh.mapping, fresh.hl7
+
+    def of(self, hospital: str) -> "ExamReader":
+        """The reader of this hospital's documents; one that is not registered has the common one."""
+        return self._readers.get(hospital, self)
 
     def read(self, data: bytes) -> dict[str, object]:
         """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""

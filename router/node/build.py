@@ -117,7 +117,7 @@ class Parts:
             catalogue, takeover, self.owner, lease=config.node.lease, bus=bus, clock=clock, unwritten=self.unwritten
         )  # fmt: skip
         self.rules = SeriesRules(config, bus, clock)
-        self.selection = Selection(config.identity, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
+        self.selection = Selection(config, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
         self.intake = Intake(
             config=config, exam_reader=self.exam_reader, exams=catalogue.exams, storage=storage, bus=bus, clock=clock,
             fence=lambda: self.membership.fence(DROP_FOLDER),
@@ -126,7 +126,7 @@ class Parts:
         self.cataloguer = Cataloguer(
             storage=storage, instances=catalogue.instances, book=self.rulebook, settle=self.selection.settle, bus=bus,
             clock=clock, take_pdf=self._take_pdf if config.reports.encapsulated_pdf else None,
-            cut_off_goes=cut_off_goes,
+            hospitals=config.hospital, cut_off_goes=cut_off_goes,
         )  # fmt: skip
         self.correlator = Correlator(
             config=config, references=self.exam_reader, catalogue=catalogue, storage=storage,
@@ -205,9 +205,9 @@ class Parts:
         """Bytes left on the data folder's volume."""
         return shutil.disk_usage(self.config.node.data).free
 
-    def rulebook(self) -> Rulebook:
-        """The rules of series in use."""
-        return self.rules.book
+    def rulebook(self, hospitals: frozenset[str]) -> Rulebook:
+        """The rules of series in use for a study that these hospitals brought."""
+        return self.rules.book(hospitals)
 
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
         self.intake.take_encapsulated(study_uid, data, received)

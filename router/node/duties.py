@@ -177,7 +177,8 @@ class Duties:
         parts = self._parts
         for part in (parts.correlator, self._monitor, self._refusals, parts.intake, self._daily, self._silence):
             part.reconfigure(config)
-        parts.selection.reconfigure(config.identity)
+        parts.selection.reconfigure(config)
+        parts.cataloguer.reconfigure(config.hospital)
 
     def on_event(self, event: Event) -> None:
         """The bus's subscriber: wake the work that an event makes."""

@@ -80,9 +80,8 @@ class Reconciliation:
     def _announced(self, case: ExamSnapshot) -> tuple[int | None, tuple[str, ...]]:
         place = case.places[successive(case.jsons)[-1].document]
         try:
-            return self._references.key(
-                self._references.read(self._read(place)), case.hospital, case.branch
-            ).image_count, ()
+            reader = self._references.of(case.hospital)
+            return reader.key(reader.read(self._read(place)), case.hospital, case.branch).image_count, ()
         except (RouterError, OSError):
             return None, ("the node's copy of the exam JSON cannot be read",)
 

@@ -29,11 +29,13 @@ from router.exam.key import ExamKey
 from router.intake.document import branch_named, digest_of, reported, study_named
 from router.intake.exam_reader import ExamReader
 from router.intake.numbered import number_word
+from router.images.rulebook import BookOf
 from router.matching.exam.readiness import PERSON
+from router.matching.images.hospital import NONE, HospitalOf
 from router.matching.report_pdf.naming import words
 from router.policy.states import MOVES, State
 from router.reports.pdf.reader import Readers
-from router.series.classify import Rulebook, classify
+from router.series.classify import classify
 from router.storage import Storage
 
 _BATCH = 64
@@ -56,7 +58,7 @@ class Rebuild:
     """One run, with the node stopped. `older`: the database is a backup, so that rows made after it are lost."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, *, bus: EventBus, clock: Clock,
+        self, config: Config, catalogue: Catalogue, storage: Storage, book: BookOf, *, bus: EventBus, clock: Clock,
         older: bool = False,
     ) -> None:  # fmt: skip
         self._config = config
@@ -64,6 +66,7 @@ class Rebuild:
         self._catalogue = catalogue
         self._storage = storage
         self._book = book
+        self._hospital_of = HospitalOf(config.hospital)
         self._bus = bus
         self._clock = clock
         self._older = older
@@ -122,10 +125,11 @@ class Rebuild:
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
             self._unreadable.append(self._path_of(path))
             return None
-        rule = classify(header.facts, self._book)
+        hospital = self._hospital_of(header)
+        rule = classify(header.facts, self._book(frozenset({hospital} - {NONE})))
         return NewInstance(
             header=header, version=int(version), digests=digests, size=path.stat().st_size,
-            series_class=rule.series_class, rule=rule.name, received=_age(path),
+            series_class=rule.series_class, rule=rule.name, received=_age(path), hospital=hospital,
         )  # fmt: skip
 
     # -- documents

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables.exams import Exam, ExamStudy
+from router.catalogue.db.tables.exams import Alias, Exam, ExamStudy
+from router.catalogue.db.tables.node import FORMER, Setting
 from router.catalogue.exams.pdf_names import PdfNames
+from router.catalogue.images.hospitals import adopt_studies
 from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers
 
@@ -105,6 +107,19 @@ class ExamRows(Rows):
             for kind, statement in _NAMED.items()
             if names.get(kind)
         }
+
+    def adopt_former(self, hospital: str) -> int:
+        """File everything under the hospital that was filed when there was one alone; how many exams that were.
+
+        Studies that are here are of it, too, and so are numbers of one patient.
+        """
+        with self._engine.write():
+            exams = int(self._engine.run(Exam.update(hospital=hospital).where(Exam.hospital == "")))
+            if exams:
+                self._engine.run(Alias.update(hospital=hospital).where(Alias.hospital == ""))
+                adopt_studies(self._engine, hospital)
+                self._engine.run(Setting.insert(name=FORMER, value=hospital).on_conflict_ignore())
+        return exams
 
     def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""

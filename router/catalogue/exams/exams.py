@@ -5,9 +5,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from peewee import Select, fn
+
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
+from router.catalogue.db.tables.node import FORMER, Setting
 from router.catalogue.exams.calibrations import Calibrations
 from router.catalogue.exams.documents import Documents, Proof, proof_of, version_of
 from router.catalogue.exams.evaluation import evaluate, exams_of
@@ -15,7 +18,7 @@ from router.catalogue.exams.exam_rows import ExamRows
 from router.catalogue.exams.expiry import forgotten_key
 from router.catalogue.exams.files import FolderFiles
 from router.catalogue.exams.filing import Filings
-from router.catalogue.exams.links import Links, OverlappingExam
+from router.catalogue.exams.links import Links, OverlappingExam, told_apart
 from router.catalogue.exams.originals import Originals
 from router.catalogue.exams.snapshots import Snapshots
 from router.catalogue.images.studies import StudyHere
@@ -37,7 +40,9 @@ class Chosen:
 class ExamSnapshot:
     """Everything known of an exam when it is evaluated. `touched` tells whether it has changed since.
 
-    `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it.
+    `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it, `foreign`
+    those that it lists and that are of other hospitals. `siblings` are other exams of its hospital with a study of it,
+    `rivals` those of other hospitals that claim a study of no certain hospital.
     `forgotten`: there was such an exam before, and its records are removed.
     """
 
@@ -55,6 +60,8 @@ class ExamSnapshot:
     siblings: tuple[OverlappingExam, ...]
     approved: bool
     apart: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
+    rivals: tuple[OverlappingExam, ...] = ()
     forgotten: bool = False
     proofs: Mapping[int, Proof] = field(default_factory=dict)
     chosen: Chosen = Chosen()
@@ -119,22 +126,29 @@ class Exams(ExamRows):
             row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
             documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
             links = self.links.of(exam)
-            gone = ExpiredExam.select(ExpiredExam.key).where(
-                ExpiredExam.key == forgotten_key(row.hospital, row.branch, row.exam_id)
-            )
+            studies, others = self.links.studies(links), self.links.overlapping(exam, links)
+            siblings, rivals = told_apart(row.hospital, others, {u: one.hospitals for u, one in studies.items()})
+            gone = self._forgotten(row.hospital, row.branch, row.exam_id)
             return ExamSnapshot(
                 exam=exam, hospital=row.hospital, branch=row.branch, exam_id=row.exam_id,
                 touched=row.touched, doubt=row.doubt,
                 jsons=tuple(version_of(d) for d in documents if d.kind == "json"),
                 pdfs=tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
-                places={d.id: d.place for d in documents}, links=links, studies=self.links.studies(links),
-                siblings=self.links.overlapping(exam, links), approved=row.approved_at is not None,
-                apart=self.links.apart(exam), forgotten=self._engine.has(gone),
+                places={d.id: d.place for d in documents}, links=links, studies=studies,
+                siblings=siblings, rivals=rivals, approved=row.approved_at is not None,
+                apart=self.links.apart(exam), foreign=self.links.foreign(exam), forgotten=self._engine.has(gone),
                 proofs={d.id: proof_of(d) for d in documents},
                 chosen=Chosen(
                     evidence=row.evidence or "", pdf=row.pdf, candidate=row.candidate, weighed=row.weighed
                 ),
             )  # fmt: skip
+
+    def _forgotten(self, hospital: str, branch: str, exam_id: str) -> Select:
+        """A query of the exam among those whose records are removed; those of before several hospitals are `former`."""
+        former = Setting.select(Setting.name).where((Setting.name == FORMER) & (Setting.value == hospital))
+        unnamed = (ExpiredExam.key == forgotten_key("", branch, exam_id)) & fn.EXISTS(former)
+        mine = ExpiredExam.key == forgotten_key(hospital, branch, exam_id)
+        return ExpiredExam.select(ExpiredExam.key).where(mine | unnamed)
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched

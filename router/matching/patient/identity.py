@@ -180,6 +180,11 @@ def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPoli
     return same_patient(one, other, policy) and (bool(ids[0] and ids[1]) or _named(one, other, policy).same is True)
 
 
+def agreeing_names(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
+    """Whether exams of two hospitals, whose patient ids have nothing in common, name one patient."""
+    return _named(one, other, policy).same is True
+
+
 def _ids(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> tuple[str, str]:
     first, second = (stripped(each.patient_ids.get("Patient.PatientId", ""), policy) for each in (one, other))
     return first, second
