@@ -243,7 +243,7 @@ class Memory:
         for uid in study_uids:
             del self.entries[exam].links[uid]
 
-    def candidates(self, accession_number: str, known: Mapping[str, StudyHere]) -> list[StudyHere]:
+    def candidates(self, accession_number: str, hospital: str, known: Mapping[str, StudyHere]) -> list[StudyHere]:
         if not accession_number:
             return []
         uids = dict.fromkeys(uid for (uid, _), versions in self.instances.items()

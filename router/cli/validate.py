@@ -134,7 +134,7 @@ class _Check:
         if not self.with_fill:
             return _Answer(path=shown, findings=self._findings(given))
         branch = self.config.own.HospitalBranchCode
-        filled = fill(given, sources_of(self.config, self.references.tables, branch))
+        filled = fill(given, sources_of(next(self.config.hospitals), self.references.tables, branch))
         added = tuple(_additions(given, filled.document))
         return _Answer(
             path=shown, findings=self._findings(filled.document), filled=filled.document, added=added,

@@ -4,7 +4,7 @@ from router.config.sections import Config, Hospital, HospitalConfig
 
 UNREGISTERED = "?"
 """The hospital of an exam that nothing says for certain whose it is; no registered one has this name."""
-_NOBODY = Hospital.model_construct(
+NOBODY = Hospital.model_construct(
     name=UNREGISTERED, USCI="", HospitalCode="", HospitalName="", HospitalBranchCode=""
 )  # fmt: skip
 
@@ -16,7 +16,7 @@ class HospitalConfigs:
         self.common = config
         self._known = {one.own.name: one for one in config.hospitals}
         common = {name: getattr(config, name) for name in Config.model_fields}
-        self._nobodys = HospitalConfig.model_construct(**common | {"hospital": (_NOBODY,)})
+        self._nobodys = HospitalConfig.model_construct(**common | {"hospital": (NOBODY,)})
 
     def of(self, hospital: str) -> HospitalConfig:
         """The configuration of that hospital; of one that is not registered the common one, of nobody."""
@@ -35,7 +35,7 @@ class HospitalConfigs:
 
 def registered(config: HospitalConfig) -> Hospital | None:
     """The hospital of the configuration; None where it is not registered."""
-    return None if config.own.name == UNREGISTERED else config.own
+    return None if config.own is NOBODY else config.own
 
 
 def the_only(config: Config) -> str | None:

@@ -274,9 +274,10 @@ class Correlator:
         if delivery.state == State.FAILED and uploads and uploads[-1].refused:
             with suppress(FileNotFoundError):
                 refused = self._reports.read(uploads[-1].exam_place)
+        tables = self._references.of(found.case.hospital).tables
         return ReportFacts(
-            destination=destination, tally=tally, tables=self._references.of(found.case.hospital).tables, apart=apart, images=next(mine, None),
-            uploads=uploads, refused=refused,
+            destination=destination, tally=tally, tables=tables, apart=apart, images=next(mine, None), uploads=uploads,
+            refused=refused,
         )  # fmt: skip
 
     def _move(self, delivery: Delivery, made: Plan, found: Assessment) -> Delivery | None:

@@ -54,7 +54,11 @@ def listed(filled: Filled) -> str:
 
 
 def sources_of(
-    config: HospitalConfig, tables: Tables, branch: str, studies: tuple[StudyFacts, ...] = (), image_count: int | None = None
+    config: HospitalConfig,
+    tables: Tables,
+    branch: str,
+    studies: tuple[StudyFacts, ...] = (),
+    image_count: int | None = None,
 ) -> Sources:
     """The sources by which gaps are filled, by this configuration."""
     senders = (*config.own.senders, *config.receive.senders)

@@ -134,10 +134,8 @@ class Selection:
             asked = {(one.study_uid, one.facts) for one in undecided}
             own = {key: Verdict(classify(known[key[1]], books[key[0]]), known[key[1]]) for key in asked}
             yield [
-                candidate(
-                    one.key, one.series_uid, one.sop_uid, own[one.study_uid, one.facts], books[one.study_uid].limits, marks
-                )
-                for one in undecided
+                candidate(one.key, one.series_uid, one.sop_uid, own[one.study_uid, one.facts], limits, marks)
+                for one in undecided for limits in [books[one.study_uid].limits]
             ]  # fmt: skip
             return
         for study_uid in dict.fromkeys(one.study_uid for one in undecided):

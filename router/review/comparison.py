@@ -45,7 +45,9 @@ class Side:
 
 
 class IdentityComparison:
-    """Reads only. `read` gives a report file of the data folder, `aliases` the numbers of a hospital that are of one patient.
+    """Reads only.
+
+    `read` gives a report file of the data folder, `aliases` the numbers of a hospital that are of one patient.
     """
 
     def __init__(

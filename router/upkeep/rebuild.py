@@ -26,10 +26,10 @@ from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
+from router.images.rulebook import BookOf
 from router.intake.document import branch_named, digest_of, reported, study_named
 from router.intake.exam_reader import ExamReader
 from router.intake.numbered import number_word
-from router.images.rulebook import BookOf
 from router.matching.exam.readiness import PERSON
 from router.matching.images.hospital import NONE, HospitalOf
 from router.matching.report_pdf.naming import words

@@ -282,7 +282,9 @@ class Console:
         shown = ExamPage(
             story=story, lines=self._answers.of(story.lines, plain=not open_), said=said, differences=differences,
             background=self._provenance.background(case.exam, list(case.links)),
-            series=[line for uid, one in case.studies.items() for line in self._review.series(uid, rules(one.hospitals))],
+            series=[
+                line for uid, one in case.studies.items() for line in self._review.series(uid, rules(one.hospitals))
+            ],
             entries={one.destination: self._review.ledger(one) for one in images},
             sides=self._comparison.of(case) if open_ else [],
         )  # fmt: skip

@@ -140,7 +140,7 @@ def told_apart(
 ) -> tuple[tuple[OverlappingExam, ...], tuple[OverlappingExam, ...]]:
     """Other exams of a hospital's exam's studies: those of the hospital, and others' that claim what is nobody's.
 
-    A study that each of two hospitals sent (`of_studies`, by UID) is each one's own: their exams have nothing in common.
+    A study that two hospitals sent (`of_studies`, by UID) is each one's own: their exams have nothing in common.
     """
     others = list(others)
     own = (one for one in others if one.hospital == hospital)

@@ -64,10 +64,9 @@ def note_hospitals(engine: Engine, brought: Mapping[str, Collection[str]], now: 
 
     Where it is news, links of other hospitals' exams end, and everyone's exams that name the study are evaluated.
     """
-    news = [
-        uid for uid, names in sorted(brought.items())
-        if any([_NEW.run(engine, name, uid) for name in sorted(names) if name])
-    ]  # fmt: skip
+    named = [(uid, name) for uid, names in sorted(brought.items()) for name in sorted(names) if name]
+    made = [uid for uid, name in named if _NEW.run(engine, name, uid)]
+    news = list(dict.fromkeys(made))
     if not news:
         return
     for uid, hospitals in hospitals_by_uid(engine, news).items():

@@ -53,7 +53,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewInstance:
-    """An instance version to be given a row. `size` is the file's, in bytes; `hospital` brought it, "" if none is certain.
+    """An instance version to be given a row. `size` is the file's, in bytes.
+
+    `hospital` brought it, "" where none is certain.
     """
 
     header: Header

@@ -283,6 +283,6 @@ class PacsCount(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Exam, ExpiredExam, ExamStudy, SeparatedStudy, ForeignStudy, Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord,
-    SeenFile, SetAsideRow, FolderFileRow, FolderCount, Retrieval, PacsCount,
+    Exam, ExpiredExam, ExamStudy, SeparatedStudy, ForeignStudy, Disagreement, Alias, Document, PdfSource, ExamWord,
+    PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount, Retrieval, PacsCount,
 )  # fmt: skip
