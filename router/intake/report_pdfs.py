@@ -246,7 +246,10 @@ class PaperReader:
         for label, numbers in by_label.items():
             if matter.numbers.isdisjoint(numbers) and (
                 calibration.labels.get(label, 0) >= CARRIED
-                or any(self._exams.pdf_names.known_number(number, matter.case.exam) for number in numbers)
+                or any(
+                    self._exams.pdf_names.known_number(number, matter.case.exam, matter.case.hospital)
+                    for number in numbers
+                )
             ):
                 return label
         return ""

@@ -52,9 +52,9 @@ def test_a_text_is_unread_until_its_second_try_and_for_good_after_it(catalogue: 
 
 def test_another_exams_and_patients_numbers_are_known(catalogue: Catalogue) -> None:
     one, other = exam(catalogue, "V1000"), exam(catalogue, "V2000")
-    assert catalogue.exams.pdf_names.known_number("V2000", one)
-    assert not catalogue.exams.pdf_names.known_number("V2000", other)
-    assert not catalogue.exams.pdf_names.known_number("V3000", one)
+    assert catalogue.exams.pdf_names.known_number("V2000", one, "")
+    assert not catalogue.exams.pdf_names.known_number("V2000", other, "")
+    assert not catalogue.exams.pdf_names.known_number("V3000", one, "")
 
 
 @pytest.mark.parametrize(

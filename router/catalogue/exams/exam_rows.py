@@ -30,6 +30,7 @@ _DESCRIBE = Statement(
     *_DESCRIPTION, Exam.id, *_DESCRIPTION,
 )  # fmt: skip
 # Two of the other exams of a name, by the kind of name; in the order in which the kinds decide.
+# of all hospitals: a PDF on a shared way may be of any of them
 _NAMED = {
     "exam_id": Statement("SELECT id FROM exam WHERE exam_id = ? AND id <> ? LIMIT 2", Exam.exam_id, Exam.id),
     "study_uid": Statement(

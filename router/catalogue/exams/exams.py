@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import Select, fn
 
-from router.catalogue.db.engine import Engine
+from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
 from router.catalogue.db.tables.node import FORMER, Setting
@@ -84,11 +84,13 @@ class Exams(ExamRows):
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
+        # of all hospitals: each is evaluated by itself
         query = Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
         return self._engine.column(query)
 
     def next_check(self) -> datetime | None:
         """The instant at which the next exam is to be evaluated."""
+        # of all hospitals: each is evaluated by itself
         query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
         at: datetime | None = self._engine.value(query)
         return at
@@ -117,6 +119,7 @@ class Exams(ExamRows):
     def put_off_no_longer(self, now: datetime) -> None:
         """Have the exams evaluated that wait for a later time, and set arrivals from the future to now."""
         with self._engine.write():
+            # of all hospitals: they have one clock
             evaluate(self._engine, Exam.check_at > now, now)
             self._engine.run(Study.update(last_received=now).where(Study.last_received > now))
 
@@ -155,7 +158,7 @@ class Exams(ExamRows):
         if not row.vouched and row.confirmed is None:
             said, reused = self.pdf_names.said(row.id), self.pdf_names.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
-            question, named = doubt(said, own, self.pdf_names.other(said, exam.id), reused=reused), said
+            question, named = doubt(said, own, self.pdf_names.other(said, exam.id, exam.hospital), reused=reused), said
             vouched = bool(said & own)
         return PdfVersion(
             document=row.id, arrived=row.arrived, file_time=row.file_time, doubt=question, confirmed=row.confirmed,
@@ -165,9 +168,10 @@ class Exams(ExamRows):
 
     # -- for people
 
-    def approved_between(self, start: datetime, end: datetime) -> list[int]:
-        """Exams by the instant of their approval."""
+    def approved_between(self, start: datetime, end: datetime, hospital: str | None = None) -> list[int]:
+        """Exams, of the hospital or of all, by the instant of their approval."""
         then = (Exam.approved_at >= start) & (Exam.approved_at < end)
+        then = then if hospital is None else then & (Exam.hospital == hospital)
         return self._engine.column(Exam.select(Exam.id).where(then).order_by(Exam.id))
 
     def approved_at(self, exam: int) -> datetime | None:
@@ -179,10 +183,21 @@ class Exams(ExamRows):
         """The ExamIds of these exams."""
         return dict(self._engine.rows(Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams)))))
 
-    def find(self, text: str, *, exam_id: bool = False) -> list[int]:
-        """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is."""
+    def hospitals(self, exams: Iterable[int]) -> dict[int, str]:
+        """The hospitals that these exams are filed under."""
+        found: dict[int, str] = {}
+        for some in portions(sorted(exams)):
+            found |= dict(self._engine.rows(Exam.select(Exam.id, Exam.hospital).where(Exam.id.in_(some))))
+        return found
+
+    def find(self, text: str, *, exam_id: bool = False, hospital: str | None = None) -> list[int]:
+        """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is.
+
+        Those of one hospital, or of all.
+        """
+        of: Any = Exam.id.is_null(False) if hospital is None else Exam.hospital == hospital
         if exam_id:
-            return self._engine.column(Exam.select(Exam.id).where(Exam.exam_id == text))
+            return self._engine.column(Exam.select(Exam.id).where((Exam.exam_id == text) & of))
         stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (
@@ -190,4 +205,4 @@ class Exams(ExamRows):
             | Exam.id.in_(exams_of([text]))
             | Exam.id.in_(named.where(Document.exam.is_null(False)))
         )
-        return self._engine.column(Exam.select(Exam.id).where(where))
+        return self._engine.column(Exam.select(Exam.id).where(where & of))

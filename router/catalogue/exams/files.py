@@ -265,6 +265,7 @@ class FolderFiles(Rows):
 
     def exams_named(self, words: Collection[str]) -> list[int]:
         """Exams that one of these words names, by ExamId or accession number."""
+        # of all hospitals: who asks picks those that the file's way allows
         found: set[int] = set()
         for portion in portions(sorted(words)):
             query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(portion)).distinct().limit(MOST)

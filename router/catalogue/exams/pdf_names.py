@@ -59,19 +59,19 @@ class PdfNames(Rows):
         """The words of the PDF's text."""
         return frozenset(row[0] for row in _SAID.run(self._engine, document))
 
-    def other(self, said: Collection[str], exam: int) -> int | None:
-        """A known exam other than this one that the words name."""
+    def other(self, said: Collection[str], exam: int, hospital: str) -> int | None:
+        """A known exam of the hospital other than this one that the words name."""
         for portion in portions(sorted(said)):
-            theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam)
-            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1)
+            theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam) & (Exam.hospital == hospital)
+            query = ExamWord.select(ExamWord.exam).join(Exam).where(theirs).order_by(ExamWord.exam).limit(1)
             for exam_ in self._engine.column(query):
                 return int(exam_)
         return None
 
-    def known_number(self, number: str, exam: int) -> bool:
-        """Whether it is the ExamId, accession number or patient number of another exam."""
-        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam))
-        return self.other([number], exam) is not None or self._engine.has(theirs)
+    def known_number(self, number: str, exam: int, hospital: str) -> bool:
+        """Whether it is the ExamId, accession number or patient number of another exam of the hospital."""
+        others = (Exam.patient_id == number) & (Exam.id != exam) & (Exam.hospital == hospital)
+        return self.other([number], exam, hospital) is not None or self._engine.has(Exam.select(Exam.id).where(others))
 
     def owners(self, words: Collection[str], exam: int) -> list[int]:
         """Other exams, one of whose PDFs says one of the words."""

@@ -115,6 +115,7 @@ class Arrivals(Rows):
 
     def strays_about(self, since: datetime, until: datetime) -> list[Neighbour]:
         """The studies of this time that no exam has."""
+        # of all hospitals: the near match asks for its hospital
         named = ExamStudy.select(ExamStudy.study_uid)
         return self._studies(Study.last_received.between(since, until) & Study.uid.not_in(named))
 
@@ -139,6 +140,7 @@ class Arrivals(Rows):
         ]  # fmt: skip
 
     def _of_studies(self, study: Any, column: Any, where: Any) -> dict[int, frozenset[str]]:
+        # of all hospitals: of the same studies
         found: dict[int, set[str]] = defaultdict(set)
         for number, value in self._engine.rows(study.model.select(study, column).join(Study).where(where)):
             found[number].add(value)

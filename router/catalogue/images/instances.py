@@ -83,6 +83,7 @@ _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NEW_INSTANCES = InsertMany(Instance)
 # Versions of these instances. Of one that came a thousand times few rows are read: the newest, the last, the last sound
 # one, and those of given data sets.
+# of all hospitals: one SOP instance UID names one instance, whoever sends it
 _KNOWN = (
     "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels"
     " FROM instance i JOIN study ON study.id = study_id WHERE sop_uid IN ({}) AND (newest OR digest IN ({})"
@@ -182,6 +183,7 @@ class Instances(Rows):
 
     def walk(self) -> Iterable[Recorded]:
         """Every row that has its file, page by page: there are millions, and no transaction stays open in between."""
+        # of all hospitals: files are the node's
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
         query = Instance.select(*columns).join(Study).order_by(Instance.id).limit(_PAGE)
         last = 0

@@ -89,6 +89,7 @@ def identity_of(row: Any) -> Identity:
 
 def identities(engine: Engine, numbers: Iterable[int]) -> dict[int, Identity]:
     """Patients and orders of rows of StudyIdentity, by number."""
+    # of all hospitals: by number
     found: dict[int, Identity] = {}
     for some in portions(sorted(numbers)):
         found |= {
