@@ -61,7 +61,9 @@ class FactReader:
         document, key = self.jsons.load(case, version)
         others = [self.jsons.load(case, other)[1] for other in case.jsons if other.document != version.document]
         foreign = another_hospital(key, registered(config))  # nobody is to compare its patients
-        policy = identity_policy(config.identity, self._catalogue.decisions.classes(case.hospital))
+        policy = identity_policy(
+            config.identity, self._catalogue.decisions.classes(case.hospital), several=self._configs.several
+        )
         pdfs = pdfs_of(case, key, others, policy)
         approved_at = approval_of(version, config.reports, now)
         before = share.start is not None and approved_at is not None and approved_at < share.start

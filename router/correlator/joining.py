@@ -143,7 +143,8 @@ def comparisons(
 def _of_identity(
     case: ExamSnapshot, key: ExamKey, uid: str, identity: StudyIdentity, found: Comparison, policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
-    for doubt in doubts_of(uid, found, policy, vouched=case.links.get(uid) == JoinedBy.PERSON):
+    vouched, shared = case.links.get(uid) == JoinedBy.PERSON, policy.several and not case.studies[uid].hospitals
+    for doubt in doubts_of(uid, found, policy, vouched=vouched, shared=shared):
         if doubt.rule == "differs":  # each difference is settled by itself
             for one in compared(key.patient, key.accession_number, identity, found.differ, policy):
                 yield doubt, uid, one

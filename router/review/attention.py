@@ -96,8 +96,8 @@ def look(
 
 def _only(facts: Facts, catalogue: Catalogue, hospital: str) -> Facts:
     """What is about exams of the hospital."""
-    about = (*facts.deliveries, *facts.unread, *facts.alarms)
-    of = catalogue.exams.hospitals({one.exam for one in about if one.exam is not None})
+    about = {one.exam for one in facts.deliveries} | {one.exam for one in facts.unread}
+    of = catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
     mine = {exam for exam, name in of.items() if name == hospital}
     return replace(
         facts, deliveries=[one for one in facts.deliveries if one.exam in mine],

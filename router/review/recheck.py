@@ -71,7 +71,8 @@ class Recheck:
         if not known.jsons:
             raise InvalidData("the exam has no JSON")
         identity = self._configs.of(known.hospital).identity.model_copy(update={"checks": CHECKS})
-        policy = identity_policy(identity, self._catalogue.decisions.classes(known.hospital))
+        aliases = self._catalogue.decisions.classes(known.hospital)
+        policy = identity_policy(identity, aliases, several=self._configs.several)
         keys = {version.document: self._load(known, version)[1] for version in known.jsons}
         key = keys.pop(successive(known.jsons)[-1].document)
         others = list(keys.values())

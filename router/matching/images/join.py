@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from router.exam.key import ExamPatient
-from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
+from router.matching.patient.identity import Comparison, IdentityPolicy, StudyIdentity, compare
 
 
 class JoinedBy(StrEnum):
@@ -45,14 +45,17 @@ def by_accession(
 ) -> list[str]:
     """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near.
 
-    Of a study that may be another hospital's the name must agree: two hospitals have the same numbers.
+    Of a study that may be another hospital's name and birth date must agree: two hospitals have the same numbers.
     """
     found = []
     for one in (c for c in candidates if exam.accession_number and c.uid not in exam.listed):
         comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in one.identities]
-        telling = {"patient id", "name"} if one.own else {"name"}
-        agreeing = all(c.agree & telling and "accession number" in c.agree for c in comparisons)
+        agreeing = all("accession number" in c.agree and _is_patients(c, own=one.own) for c in comparisons)
         near = exam.date is None or one.date is None or abs(exam.date - one.date) <= within
         if comparisons and near and agreeing and not any(c.differ for c in comparisons):
             found.append(one.uid)
     return found
+
+
+def _is_patients(found: Comparison, *, own: bool) -> bool:
+    return bool(found.agree & {"patient id", "name"}) if own else {"name", "birth date"} <= found.agree

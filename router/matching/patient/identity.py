@@ -42,7 +42,8 @@ class IdentityPolicy:
     `aliases`: stripped numbers of patients with several, each with the one that represents its patient. `blank_names`
     are regular expressions of names that say nothing. `ignore_case` is for patient ids and accession numbers. `checks`
     is the set of checks that applies ([identity] checks). `evidence` is how many of patient id, name with sex or birth
-    date, and accession number must agree besides the study UID.
+    date, and accession number must agree besides the study UID. `several`: there are several hospitals, whose numbers
+    may be alike.
     """
 
     patient_id_fields: tuple[str, ...] = ("Patient.PatientId",)
@@ -53,6 +54,7 @@ class IdentityPolicy:
     ignore_case: bool = False
     checks: int = 2
     evidence: int = 1
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
