@@ -80,9 +80,9 @@ class ExamJsons:
             raise Damaged("the stored exam JSON is gone", document=document, place=place) from error
         sound = intact(data, proof)
         try:
-            reader = self._references.of(hospital)
-            given = reader.read(data)
-            key = reader.key(given, hospital, branch)
+            references = self._references.of(hospital)
+            given = references.read(data)
+            key = references.key(given, hospital, branch)
         except InvalidData as error:
             if sound:
                 raise

@@ -246,13 +246,13 @@ class PaperReader:
         for label, numbers in by_label.items():
             if matter.numbers.isdisjoint(numbers) and (
                 calibration.labels.get(label, 0) >= CARRIED
-                or any(
-                    self._exams.pdf_names.known_number(number, matter.case.exam, matter.case.hospital)
-                    for number in numbers
-                )
+                or any(self._is_anothers(matter.case, number) for number in numbers)
             ):
                 return label
         return ""
+
+    def _is_anothers(self, case: ExamSnapshot, number: str) -> bool:
+        return self._exams.pdf_names.known_number(number, case.exam, case.hospital)
 
     # -- what it teaches
 
