@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from histories import slice_of
 from mixups import PEOPLE, Pause, Pdf, written
 from router.model import Header, Patient
-from samples import exam_document
 
 NAMES = ("a", "b", "c", "d", "e")
 OWN = frozenset("abc")
@@ -74,19 +73,24 @@ class Report:
     def data(self) -> bytes:
         """The file; Order.Note tells whose and whom it truly is of."""
         patient, born, visit = self.patient, self.patient.birth_date, self.visit
-        return json.dumps(exam_document({
+        at = f"2026-03-02 10:{self.minute:02}:00"
+        return json.dumps({
             "USCI": f"12110000400000000{self.codes}" if self.codes else "",
             "HospitalCode": f"H-{self.codes}" if self.codes else "", "HospitalBranchCode": "01",
-            "ExamId": f"V{visit.number}", "Order.AccessionNumber": visit.accession,
-            "Order.Note": f"{visit.hospital} of {visit.who}",
-            "Order.Status": "Reported" if self.approved else "Registered",
-            "Patient.PatientId": patient.patient_id, "Patient.Name": patient.name,
-            "Patient.Gender": _SEXES.get(patient.sex, ""),
-            "Patient.DateOfBirth": f"{born[:4]}-{born[4:6]}-{born[6:]}" if born else "",
-            "Study.StudyInstanceUIDs": list(self.studies), "Study.StudyDate": "2026-03-02 09:00:00",
-            "Report.ApproveTime": f"2026-03-02 10:{self.minute:02}:00" if self.approved else "",
-            "Report.SubmitTime": f"2026-03-02 10:{self.minute:02}:00", "Report.Findings": f"one of {visit.who}",
-        })).encode()  # fmt: skip
+            "ExamId": f"V{visit.number}",
+            "Order": {
+                "AccessionNumber": visit.accession, "Note": f"{visit.hospital} of {visit.who}",
+                "Status": "Reported" if self.approved else "Registered",
+            },
+            "Patient": {
+                "PatientId": patient.patient_id, "Name": patient.name, "Gender": _SEXES.get(patient.sex, ""),
+                "DateOfBirth": f"{born[:4]}-{born[4:6]}-{born[6:]}" if born else "",
+            },
+            "Study": {"StudyInstanceUIDs": list(self.studies), "StudyDate": "2026-03-02 09:00:00"},
+            "Report": {
+                "ApproveTime": at if self.approved else "", "SubmitTime": at, "Findings": f"one of {visit.who}",
+            },
+        }).encode()  # fmt: skip
 
 
 @dataclass(frozen=True)

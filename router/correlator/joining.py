@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 
 from router.catalogue.exams.decisions import Decisions
 from router.catalogue.exams.exams import Exams, ExamSnapshot
@@ -19,6 +20,7 @@ from router.matching.images.join import Candidate, ExamSide, JoinedBy, by_access
 from router.matching.patient.doubt import Doubt
 from router.matching.patient.identity import (
     FIELDS,
+    NUMBERS,
     Comparison,
     IdentityPolicy,
     StudyIdentity,
@@ -26,10 +28,13 @@ from router.matching.patient.identity import (
     agreeing_patients,
     compare,
     compared,
+    contradictions,
     same_patient,
 )
 from router.matching.patient.policy import identity_policy
 from router.matching.patient.weighing import doubts_of
+
+_COMPARED = 16  # headers of a study that are compared with each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +112,7 @@ def _doubts(
     case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
-    for study in case.studies.values():
-        for text in parts_of(study.doubt):
-            yield Doubt(rule="study", text=text, study_uid=study.uid), study.uid, text
+    yield from _of_studies(case, policy)
     for other in others:
         if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
             doubt = Doubt(rule="version", text="an earlier version of this exam names another patient")
@@ -121,11 +124,21 @@ def _doubts(
             yield doubt, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
     for rival in case.rivals:
         if not agreeing_names(_patient(rival), key.patient, policy):
-            text = f"e{rival.exam} of another hospital claims study {rival.study_uid}, whose hospital is not known"
+            text = f"e{rival.exam} of another hospital claims study {rival.study_uid}, which may be either's"
             doubt = Doubt(rule="rival", text=text, study_uid=rival.study_uid)
             yield doubt, "rival", rival.exam, rival.study_uid, rival.patient_name, *own
     for uid, identity, found in comparisons(case, key, policy):
         yield from _of_identity(case, key, uid, identity, found, policy)
+
+
+def _of_studies(case: ExamSnapshot, policy: IdentityPolicy) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
+    """Doubts about studies by themselves."""
+    for study in case.studies.values():
+        for text in parts_of(study.doubt):
+            yield Doubt(rule="study", text=text, study_uid=study.uid), study.uid, text
+        if policy.several and (differ := _patients_of(study, policy)):
+            text = f"images of study {study.uid} name different patients, by {' and '.join(differ)}"
+            yield Doubt(rule="patients", text=text, study_uid=study.uid), "patients", study.uid, differ
 
 
 def comparisons(
@@ -150,6 +163,12 @@ def _of_identity(
                 yield doubt, uid, one
         else:
             yield doubt, doubt.rule, uid, compared(key.patient, key.accession_number, identity, FIELDS, policy)
+
+
+def _patients_of(study: StudyHere, policy: IdentityPolicy) -> list[str]:
+    """The fields, but for numbers, in which headers of a study contradict each other: two hospitals may use one UID."""
+    pairs = combinations(study.identities[:_COMPARED], 2)
+    return sorted({field for one, other in pairs for field in contradictions(one, other, policy)} - NUMBERS)
 
 
 def _corrected(case: ExamSnapshot, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:
