@@ -127,7 +127,7 @@ def history(chance: random.Random) -> list[Happening]:
 
 
 def _pauses(chance: random.Random) -> Iterator[Pause]:
-    if chance.random() < 0.4:
+    if chance.random() < 0.25:
         yield Pause(chance.choice((5, 300, 60000)), chance.random() < 0.2)
 
 
@@ -153,7 +153,7 @@ def _with_cd(chance: random.Random, visits: Sequence[Visit]) -> Iterator[Visit]:
 
 
 def _reports(chance: random.Random, visit: Visit, visits: Sequence[Visit]) -> Iterator[Report]:
-    for version in range(chance.choice((1, 1, 2, 3))):
+    for version in range(chance.choice((1, 1, 2))):
         codes = visit.hospital if visit.hospital not in OWN or chance.random() < 0.6 else ""
         minute, approved = 10 * (visit.number % 5) + version, chance.random() < 0.8
         right = Report(visit, codes, visit.patient, visit.studies, approved, minute)
