@@ -31,11 +31,13 @@ _UNDONE = (
     "SELECT d.destination, d.channel, COUNT(*), SUM(CASE WHEN d.due < ? THEN 1 ELSE 0 END)"  # noqa: S608 our own text
     + ", SUM(CASE WHEN e.approved_at > ? THEN 1 ELSE 0 END)" * len(AGES)
     + f" FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING}"
-    " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL"
+    " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL GROUP BY d.destination, d.channel"
 )
-_BY_PLACE = " GROUP BY d.destination, d.channel"
-_BY_AGE = Statement(_UNDONE + _BY_PLACE, *[Delivery.due] * (1 + len(AGES)))
-_BY_AGE_OF = Statement(f"{_UNDONE} AND e.hospital = ?{_BY_PLACE}", *[Delivery.due] * (1 + len(AGES)), Exam.hospital)
+_BY_AGE = Statement(_UNDONE, *[Delivery.due] * (1 + len(AGES)))
+# The same of a hospital.
+_BY_AGE_OF = Statement(
+    _UNDONE.replace("GROUP BY", "AND e.hospital = ? GROUP BY"), *[Delivery.due] * (1 + len(AGES)), Exam.hospital
+)
 # The reason of a place's delivery that was put off last.
 _TROUBLE = Statement(
     "SELECT error FROM delivery WHERE destination = ? AND channel = ? AND state = 'deferred'"
