@@ -24,6 +24,7 @@ from router.catalogue.images.ledger import Fate, Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config, Destination
 from router.correlator.assess import images_of
 from router.correlator.correlator import Correlator
@@ -482,8 +483,10 @@ class NodeInMemory:
 
     def restart(self) -> None:
         bus, memory, folder = EventBus(), cast(Any, self.memory), cast(Any, self._folder)
-        self._intake = Intake(self.config, self._references, memory, folder, bus, self.clock, PlainReaders(1))
+        common = HospitalConfigs(self.config).of_shared  # documents are read and paired alike for all hospitals here
+        self._intake = Intake(common, self._references, memory, folder, bus, self.clock, PlainReaders(1))
         self._correlator = Correlator(self.config, self._references, memory, folder, memory, bus, self.clock)
+        self._correlator.facts.papers.reconfigure(common)
 
     def drop(self, name: str, data: bytes, origin: str | None = None) -> None:
         """A file of the RIS; `origin` is the hospital whose way it came by, where there are several."""
