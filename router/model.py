@@ -129,6 +129,7 @@ class Header:
     study_time: str = ""
     study_description: str = ""
     station_name: str = ""
+    institution_name: str = ""
     device_serial_number: str = ""
     sending_ae: str = ""
     sending_address: str = ""

@@ -27,7 +27,7 @@ from router.clock import Clock, SystemClock
 from router.config.sections import Config, Destination
 from router.correlator.checks import resolved
 from router.crypto import selftest
-from router.images.rulebook import rulebook
+from router.images.rulebook import books_of
 from router.intake.exam_reader import ExamReader
 from router.policy.account import keys_of
 from router.review.recheck import CHECKS, Judged, by_rule
@@ -131,7 +131,7 @@ def _cryptography() -> Iterator[CheckResult]:
 
 def _tables(config: Config) -> Iterator[CheckResult]:
     ExamReader(config)
-    rulebook(config.series)
+    books_of(config)
     yield good("tables and rules", "code tables, mapping files and series rules read")
 
 

@@ -11,7 +11,7 @@ from router.cli.speech import echo
 from router.cli.tables import bar
 from router.config.sections import Config
 from router.errors import ConfigurationError
-from router.images.rulebook import rulebook
+from router.images.rulebook import books_of
 from router.storage import open_storage
 from router.storage.lock import lock
 from router.text.language import N_
@@ -41,7 +41,7 @@ def _locked(folder: Path) -> int:
 def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     """Give rows to every file that has none; `older`: the database is a backup, as after a run that was broken off."""
     older = older or unfinished(config.node.data)
-    storage, rules = open_storage(config.node.data, config.node.owner), rulebook(config.series)
+    storage, rules = open_storage(config.node.data, config.node.owner), books_of(config)
     with opened(config) as (catalogue, bus), catalogue.engine.patient():
         rebuild = Rebuild(config, catalogue, storage, rules, bus=bus, clock=clock_of(catalogue), older=older)
         rebuilt = rebuild.run(progress)

@@ -294,7 +294,7 @@ def _try(config_file: Path) -> None:
 
     config = configured(config_file)
     echo(_TRIAL)
-    findings = deliver(config.node.language, config.own)
+    findings = deliver(config.node.language, config.hospital[0])
     for finding in findings:
         click.echo(f"{'FAULT' if finding.faults else '   ok'}  {say(finding.text)}")
         for fault in finding.faults:

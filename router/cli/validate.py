@@ -13,18 +13,20 @@ from router.cli.options import config_option, configured, destinations, json_opt
 from router.cli.speech import echo, say
 from router.cli.tables import bar, show
 from router.clock import SystemClock
-from router.config.sections import Config
+from router.config.sections import Config, HospitalConfig
 from router.correlator.document import sources_of
 from router.errors import InvalidData
 from router.exam.faults import Fault, Findings
 from router.exam.fields import FIELDS, Field
 from router.exam.fill import Filled, fill
+from router.exam.key import institution_of
 from router.exam.origins import MISSING, Origin, origins
 from router.exam.read import MAX_BYTES
 from router.exam.schema import describe, schema
 from router.exam.validate import validate
 from router.exam.values import is_empty
 from router.intake.exam_reader import ExamReader
+from router.matching.exam.institution import hospital_of
 from router.text.language import N_
 
 _WORTH_A_BAR = 200  # files; fewer are done before a bar is drawn
@@ -164,13 +166,19 @@ class _Check:
         return _Origins(path=shown, fields=tuple(origins(given, lines, self._filled(given))))
 
     def _filled(self, given: Mapping[str, object]) -> Filled:
-        return fill(given, sources_of(self.config, self.references.tables, self.config.own.HospitalBranchCode))
+        own = self._own(given)
+        return fill(given, sources_of(own, self.references.of(own.own.name).tables, own.own.HospitalBranchCode))
+
+    def _own(self, document: Mapping[str, object]) -> HospitalConfig:
+        """The configuration of the hospital that the document names; of the first one where it names none."""
+        name = hospital_of(institution_of(document), None, self.config.hospital)
+        return self.config.for_hospital(name) or next(self.config.hospitals)
 
     def _findings(self, document: Mapping[str, object]) -> Findings:
-        config = self.config
+        config = self._own(document)
         return validate(
-            document, tables=self.references.tables, accept_empty=self.accept_empty, hospital=config.own,
-            now=self.now, tolerance=config.reports.clock_tolerance, zone=config.node.timezone,
+            document, tables=self.references.of(config.own.name).tables, accept_empty=self.accept_empty,
+            hospital=config.own, now=self.now, tolerance=config.reports.clock_tolerance, zone=config.node.timezone,
         )  # fmt: skip
 
 

@@ -171,12 +171,6 @@ class Config(Section):
         fields |= {"device": (*one.device, *self.device), "department": (*one.department, *self.department)}
         return HospitalConfig.model_construct(**fields | {"hospital": (one,)})
 
-    @property
-    def own(self) -> Hospital:
-        """The hospital, where there is one alone."""
-        (one,) = self.hospital
-        return one
-
     def served(self, destination: Destination, account: str | None = None) -> tuple[str, ...]:
         """The names of the hospitals whose exams go there; of one `account` alone, those whose reports go by it."""
         names = [one.name for one in self.hospital if not destination.hospitals or one.name in destination.hospitals]
@@ -196,6 +190,12 @@ class HospitalConfig(Config):
 
     The same settings as in Config otherwise; `hospital` holds that hospital alone.
     """
+
+    @property
+    def own(self) -> Hospital:
+        """The hospital, where there is one alone."""
+        (one,) = self.hospital
+        return one
 
 
 def _merged(common: _AnySection, own: _AnySection | None) -> _AnySection:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.queue.queue import Delivery
-from router.config.sections import Config, Reports
+from router.config.hospitals import registered
+from router.config.sections import HospitalConfig, Reports
 from router.correlator.document import keep_apart
 from router.correlator.joining import headers_of
 from router.exam.key import ExamKey
@@ -152,8 +153,8 @@ class Assessment:
         return f"{PDF}: the report was changed and half of the time for it is over without a new PDF; {_PDF_REMEDY}"
 
 
-def assess(facts: ExamFacts, config: Config) -> Assessment:
-    """Judge an exam: whether it is approved, shared, held, and by which report PDF it goes."""
+def assess(facts: ExamFacts, config: HospitalConfig) -> Assessment:
+    """Judge an exam of that hospital: whether it is approved, shared, held, and by which report PDF it goes."""
     case, versions, share = facts.case, successive(facts.taken), share_policy(config)
     approved_at = approval_of(versions[-1], config.reports, facts.now)
     hold = _hold(facts, versions, approved_at, config)
@@ -212,9 +213,9 @@ def pdfs_of(
 
 
 def _hold(
-    facts: ExamFacts, versions: Sequence[JsonVersion], approved_at: datetime | None, config: Config
+    facts: ExamFacts, versions: Sequence[JsonVersion], approved_at: datetime | None, config: HospitalConfig
 ) -> Hold:  # fmt: skip
-    if foreign := another_hospital(facts.key, config.own):
+    if foreign := another_hospital(facts.key, registered(config)):
         return Hold(foreign.text)
     if facts.unsettled:
         why = "; ".join(dict.fromkeys(doubt.text for doubt in facts.unsettled))
@@ -260,7 +261,8 @@ def _unless_backfilled(facts: ExamFacts, away: Aside | None, approved_at: dateti
 def images_of(case: ExamSnapshot, behind: datetime | None) -> Images:
     """The state of the exam's images; `behind` as in ExamFacts."""
     last = max((study.last_received for study in case.studies.values()), default=None)
-    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last, behind)
+    absent = len(set(case.links) - set(case.studies)) + len(case.foreign)  # its own are still to come
+    return Images(absent, len(case.studies), last, behind)
 
 
 def damaged_hold(why: str) -> str:

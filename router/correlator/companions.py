@@ -9,6 +9,7 @@ from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.images.withheld import Request
 from router.catalogue.queue.queue import Delivery
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config, Destination
 from router.correlator.assess import Assessment
 from router.matching.images.requests import Companion, Order, awaited, goes_without, told_of, withheld
@@ -19,10 +20,13 @@ _NOT_APPROVED = "another exam of its studies is not approved"
 
 
 class Companions:
-    """Goes by [share] shared_study, shared_study_then. `given_up`: whether an exam is cancelled or withdrawn."""
+    """Goes by [share] shared_study, shared_study_then of the exam's hospital; exams of others are no companions.
+
+    `given_up`: whether an exam is cancelled or withdrawn.
+    """
 
     def __init__(self, config: Config, catalogue: Catalogue, given_up: Callable[[int], bool]) -> None:
-        self._share = config.share
+        self._configs = HospitalConfigs(config)
         self._destinations: Mapping[str, Destination] = {
             one.name: one for one in config.destination if one.dicom is not None
         }
@@ -50,7 +54,7 @@ class Companions:
     def awaited(self, case: ExamSnapshot, now: datetime) -> list[Companion]:
         """The other exams whose approval the exam's images wait for."""
         unapproved = {sibling.exam for sibling in case.siblings if not sibling.approved}
-        if self._share.shared_study == "first" or not unapproved:
+        if self._configs.of(case.hospital).share.shared_study == "first" or not unapproved:
             return []
         still = awaited(self._catalogue.withheld.companions(unapproved), now)
         return [one for one in still if not self._given_up(one.exam)]
@@ -71,7 +75,7 @@ class Companions:
 
     def reevaluate(self, found: Assessment) -> None:
         """Have the approved exams evaluated that may wait for this one: it may be cancelled or not shared by now."""
-        if self._share.shared_study == "all" and found.approved_at is None:
+        if self._configs.of(found.case.hospital).share.shared_study == "all" and found.approved_at is None:
             approved = {sibling.exam for sibling in found.case.siblings if sibling.approved}
             self._catalogue.exams.request_evaluation(approved, found.now)
 
@@ -82,7 +86,8 @@ class Companions:
             return ""
         due = Deadline(delivery.due, delivery.due, destination.images_within) if delivery.due else None
         others = self.awaited(found.case, found.now)
-        if others and not goes_without(self._share.shared_study_then, due, found.now):
+        then = self._configs.of(found.case.hospital).share.shared_study_then
+        if others and not goes_without(then, due, found.now):
             return _NOT_APPROVED
         waiting = self._waiting(found.case, Order(found.key.accession_number, approved=True))
         return _NOT_APPROVED if self._catalogue.withheld.wanted(delivery.destination, waiting) else ""

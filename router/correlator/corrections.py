@@ -9,6 +9,7 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.corrections import Borne
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.queue.queue import Delivery
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.document import fill_for
 from router.errors import InvalidData
@@ -59,11 +60,10 @@ class Corrections:
     def __init__(
         self, config: Config, references: ExamReader, catalogue: Catalogue, read_report: Callable[[str], bytes]
     ) -> None:
-        self._config = config
+        self._configs = HospitalConfigs(config)
         self._references = references
         self._catalogue = catalogue
         self._read = read_report
-        self._policy = identity_policy(config.identity, catalogue.decisions.classes())
 
     def since(self, at: datetime) -> tuple[list[Corrected], list[int]]:
         """Deliveries of exams whose data was corrected since then, by exam; and the exams that do not read."""
@@ -90,15 +90,19 @@ class Corrections:
 
     def _known(self, case: ExamSnapshot, versions: Sequence[JsonVersion]) -> _Known | None:
         """None where every version says the same of the patient."""
-        given = [self._references.read(self._read(case.places[version.document])) for version in versions]
+        reader, config = self._references.of(case.hospital), self._configs.of(case.hospital)
+        given = [reader.read(self._read(case.places[version.document])) for version in versions]
         if all(one.get("Patient") == given[-1].get("Patient") for one in given):
             return None
-        said = [of_document(fill_for(self._config, self._references.tables, case, one, None).document) for one in given]
+        said = [of_document(fill_for(config, reader.tables, case, one, None).document) for one in given]
         same = takewhile(lambda each: each[1] == said[-1], zip(reversed(versions), reversed(said), strict=True))
         *_, (first, now) = same
         former = merged(changes(was, now) for was in said)
-        patient = self._references.key(given[-1], case.hospital, case.branch).patient
+        patient = reader.key(given[-1], case.hospital, case.branch).patient
         return _Known(now=now, patient=patient, former=former, came=first.arrived)
+
+    def _policy(self, hospital: str) -> IdentityPolicy:
+        return identity_policy(self._configs.of(hospital).identity, self._catalogue.decisions.classes(hospital))
 
     def _report(self, case: ExamSnapshot, delivery: Delivery, known: _Known | None) -> Corrected | None:
         if known is None:
@@ -118,10 +122,10 @@ class Corrections:
     def _images(
         self, case: ExamSnapshot, delivery: Delivery, known: _Known | None, images: Sequence[Borne]
     ) -> Corrected | None:  # fmt: skip
-        place = delivery.destination
+        place, policy = delivery.destination, self._policy(case.hospital)
         newest = {one.sop_uid: one for one in images}  # the last version of each
         sent = [one for one in images if place in one.sent]
-        found = [(one, *_differ(one, newest[one.sop_uid], known, one.sent[place], self._policy)) for one in sent]
+        found = [(one, *_differ(one, newest[one.sop_uid], known, one.sent[place], policy)) for one in sent]
         old = [each for each in found if each[1]]
         if not old:
             return None

@@ -15,9 +15,11 @@ from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
+from router.config.hospitals import HospitalConfigs, registered
 from router.config.sections import Config, Destination
 from router.correlator.assess import Assessment, assess, damaged_hold, objection
 from router.correlator.companions import Companions
+from router.correlator.document import fill_for
 from router.correlator.facts import FactReader
 from router.correlator.joining import Joining
 from router.correlator.move import move_of, outdated
@@ -28,7 +30,9 @@ from router.events import EventBus
 from router.images.retrieval import plan as plan_retrieval
 from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
+from router.matching.exam.destinations import Traits, asked, away_from, has_rules
 from router.matching.exam.readiness import DAMAGED, PERSON
+from router.matching.exam.share import Aside
 from router.matching.exam.versions import approval_arrived
 from router.matching.images.missing import Expected
 from router.matching.images.renewal import CONTRADICTION
@@ -66,11 +70,8 @@ class Correlator:
     def reconfigure(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
+        self._configs = HospitalConfigs(config)
         self.facts.reconfigure(config)
-        self._joining = Joining(
-            exams=self._catalogue.exams, decisions=self._catalogue.decisions, config=config.identity, bus=self._bus,
-            reread=self.facts.rereading.renew,
-        )  # fmt: skip
         self._companions = Companions(config, self._catalogue, self.facts.jsons.is_given_up)
         self._notices = Notices(config, self._catalogue, self._bus)
 
@@ -124,14 +125,20 @@ class Correlator:
             self._catalogue.exams.checked(case, None, None, "")
             return
         self._notices.stale(case, now)
-        found = assess(self.facts.read(self._join(case, now), now, behind=behind), self._config)
+        config = self._configs.of(case.hospital)
+        found = assess(self.facts.read(self._join(case, now), now, behind=behind), config)
         if case.siblings and case.approved != (found.approved_at is not None):
             self._catalogue.exams.approve(found.case, found.approved_at, now)
-        deliveries = self._deliveries(exam, now)
+        away = self._away(found)
+        places = [place for place in delivery_places(self._config) if place[0] not in away]
+        deliveries = self._deliveries(exam, places, now)
         self._companions.withhold(found)
-        looks = [self._select(found, deliveries)]
+        looks = [self._select(found, deliveries, places)]
         tallies = {name: tally for (_, name), tally in self._catalogue.ledger.tallies([exam]).items()}
-        looks += [self._settle(one, tallies.get(one.destination, Tally()), found) for one in deliveries]
+        looks += [
+            self._settle(one, tallies.get(one.destination, Tally()), _at(found, away.get(one.destination)))
+            for one in deliveries
+        ]
         done = self._evaluation(case, found, deliveries, tallies)
         looks += [self._notices.tell(done), found.weighed.choice.look_again]
         looks.append(found.version.approve_time if found.approved_at is None else None)
@@ -139,7 +146,7 @@ class Correlator:
         if lesson := found.weighed.lesson:
             self.facts.papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        if self._lacks_places(deliveries) and len(self._deliveries(exam, now)) > len(deliveries):
+        if _lacks(deliveries, places) and len(self._deliveries(exam, places, now)) > len(deliveries):
             look_again = now  # it goes on after all, and to a new destination, too
         self._catalogue.exams.checked(case, look_again, found.approved_at, done.doubt, found.weighed.kept)
 
@@ -154,37 +161,67 @@ class Correlator:
             facts = self.facts.read(self.facts.case(delivery.exam), self._clock.now(), weigh=of_report)
         except Damaged as damaged:  # the evaluation that follows holds it
             return damaged_hold(damaged.message)
-        found = assess(facts, self._config)
+        found = assess(facts, self._configs.of(facts.case.hospital))
+        found = _at(found, self._away(found).get(delivery.destination))
         return objection(found, delivery) or ("" if of_report else self._companions.objection(found, delivery))
 
     def _join(self, case: ExamSnapshot, now: datetime) -> ExamSnapshot:
         """Link the exam's studies by the JSON that counts; the exam with its links."""
         _, key = self.facts.jsons.counting(case)
         described = self._catalogue.exams.describe(case.exam, key)
-        if not (self._joining.join(case, key, now) or described):
+        if not (self._joining_of(case.hospital).join(case, key, now) or described):
             return case
         fresh = self.facts.case(case.exam)
-        # Exams that share a study are judged by each other's patient, so they are evaluated again.
-        self._catalogue.exams.request_evaluation({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
+        # Exams that share or claim a study are judged by each other's patient, so they are evaluated again.
+        others = {one.exam for each in (case, fresh) for one in (*each.siblings, *each.rivals)}
+        self._catalogue.exams.request_evaluation(others, now)
         # The links are ours to change, so the case stays the one that was opened, with new links.
-        return replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
+        return replace(
+            case, links=fresh.links, studies=fresh.studies, foreign=fresh.foreign, siblings=fresh.siblings,
+            rivals=fresh.rivals,
+        )  # fmt: skip
 
-    def _select(self, found: Assessment, deliveries: Sequence[Delivery]) -> datetime | None:
+    def _joining_of(self, hospital: str) -> Joining:
+        return Joining(
+            exams=self._catalogue.exams, decisions=self._catalogue.decisions,
+            config=self._configs.of(hospital).identity, bus=self._bus, reread=self.facts.rereading.renew,
+            several=self._configs.several,
+        )  # fmt: skip
+
+    def _away(self, found: Assessment) -> Mapping[str, Aside]:
+        """The destinations that do not take the exam, each with the state of its deliveries and why."""
+        case, config = found.case, self._configs.of(found.case.hospital)
+        if registered(config) is None:  # it is held at each
+            return {}
+        modalities = frozenset(modality for study in case.studies.values() for modality in study.modalities)
+        traits = Traits(hospital=case.hospital, branch=case.branch, modalities=modalities)
+        if has_rules(self._config):
+            tables = self._references.of(case.hospital).tables
+            filled = fill_for(config, tables, case, found.document, None).document
+            said = self.facts.jsons.texts(case, found.version.document, asked(self._config))
+            traits = replace(traits, document=filled, said=said)
+        found_away = ((one.name, away_from(one, traits)) for one in self._config.destination)
+        return {name: aside for name, aside in found_away if aside is not None}
+
+    def _select(
+        self, found: Assessment, deliveries: Sequence[Delivery], places: Sequence[tuple[str, Channel]]
+    ) -> datetime | None:
         """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
 
         What waits for the complete study waits until half of the budget at most; when that is, if anything does.
         """
+        share = self._configs.of(found.case.hospital).share
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         looks = []
         given = {d.destination: d.delivered_at for d in deliveries if d.channel == Channel.IMAGES}
         for destination in self._config.destination:
-            if destination.dicom is None:
+            if destination.dicom is None or (destination.name, Channel.IMAGES) not in places:
                 continue
             due = found.due(destination.images_within)
             half = due.half if due else None
             complete = quiet or (half is not None and half <= found.now)
             at = given.get(destination.name)
-            late_after = at + self._config.share.late_window if at else None
+            late_after = at + share.late_window if at else None
             waits = self._selection.select(
                 destination, found.case, complete=complete, now=found.now, late_after=late_after
             )
@@ -192,19 +229,15 @@ class Correlator:
                 looks.append(half)
         return min(looks, default=None)
 
-    def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
-        """The exam's deliveries, created where this configuration has new places and the exam is not at an end."""
+    def _deliveries(self, exam: int, places: Sequence[tuple[str, Channel]], now: datetime) -> list[Delivery]:
+        """The exam's deliveries, created where there are new places for it and the exam is not at an end."""
         queue = self._catalogue.queue
         found = queue.of_exam(exam)
         at_end = bool(found) and not any(one.state in PENDING for one in found)
-        if at_end or not self._lacks_places(found):
+        if at_end or not _lacks(found, places):
             return found
-        queue.make(exam, delivery_places(self._config), now)
+        queue.make(exam, places, now)
         return queue.of_exam(exam)
-
-    def _lacks_places(self, deliveries: Sequence[Delivery]) -> bool:
-        """Whether this configuration has a place that none of these goes to."""
-        return not {(one.destination, one.channel) for one in deliveries}.issuperset(delivery_places(self._config))
 
     # -- one delivery
 
@@ -217,7 +250,7 @@ class Correlator:
             found = replace(found, hold=found.hold or CONTRADICTION, apart=frozenset())
         for _ in State:
             facts = self._facts_of(delivery, destination, tally, found)
-            made = plan(found, delivery, facts, self._config)
+            made = plan(found, delivery, facts, self._configs.of(found.case.hospital))
             moved = self._move(delivery, made, found)
             if moved is None:
                 return made.readiness.look_again
@@ -241,9 +274,10 @@ class Correlator:
         if delivery.state == State.FAILED and uploads and uploads[-1].refused:
             with suppress(FileNotFoundError):
                 refused = self._reports.read(uploads[-1].exam_place)
+        tables = self._references.of(found.case.hospital).tables
         return ReportFacts(
-            destination=destination, tally=tally, tables=self._references.tables, apart=apart, images=next(mine, None),
-            uploads=uploads, refused=refused,
+            destination=destination, tally=tally, tables=tables, apart=apart, images=next(mine, None), uploads=uploads,
+            refused=refused,
         )  # fmt: skip
 
     def _move(self, delivery: Delivery, made: Plan, found: Assessment) -> Delivery | None:
@@ -289,3 +323,13 @@ class Correlator:
             in_pacs=sum(counts.values()) if links and links.keys() == counts.keys() else None,
             damaged=sum(study.damaged for study in here),
         )  # fmt: skip
+
+
+def _lacks(deliveries: Sequence[Delivery], places: Sequence[tuple[str, Channel]]) -> bool:
+    """Whether there is a place that none of these goes to."""
+    return not {(one.destination, one.channel) for one in deliveries}.issuperset(places)
+
+
+def _at(found: Assessment, away: Aside | None) -> Assessment:
+    """The assessment for one destination, `away` where that does not take the exam."""
+    return found if away is None else replace(found, aside=found.aside or away)

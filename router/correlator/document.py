@@ -7,7 +7,7 @@ from datetime import datetime
 
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
-from router.config.sections import Config, Destination
+from router.config.sections import Config, Destination, HospitalConfig
 from router.exam.codes import Tables
 from router.exam.faults import Fault, Findings, name_of
 from router.exam.fill import Filled, Sources, fill
@@ -22,12 +22,15 @@ _APPROVE_TIME = "Report.ApproveTime"
 
 
 def fill_for(
-    config: Config, tables: Tables, case: ExamSnapshot, document: Mapping[str, object], image_count: int | None
+    config: HospitalConfig, tables: Tables, case: ExamSnapshot, document: Mapping[str, object], image_count: int | None
 ) -> Filled:
-    """Fill the gaps of the RIS's document; `image_count`: None without images. Studies kept apart are not named."""
+    """Fill the gaps of the RIS's document; `image_count`: None without images.
+
+    Studies that are kept apart, or are of other hospitals, are not named.
+    """
     study = document.get("Study")
-    if case.apart and isinstance(study, Mapping):
-        kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in case.apart]
+    if (away := case.apart | case.foreign) and isinstance(study, Mapping):
+        kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in away]
         document = {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
     branch = case.branch
     if branch == config.own.HospitalBranchCode:  # the default one: perhaps its images came from another branch
@@ -51,7 +54,11 @@ def listed(filled: Filled) -> str:
 
 
 def sources_of(
-    config: Config, tables: Tables, branch: str, studies: tuple[StudyFacts, ...] = (), image_count: int | None = None
+    config: HospitalConfig,
+    tables: Tables,
+    branch: str,
+    studies: tuple[StudyFacts, ...] = (),
+    image_count: int | None = None,
 ) -> Sources:
     """The sources by which gaps are filled, by this configuration."""
     senders = config.senders

@@ -1,5 +1,6 @@
 """Exam JSONs as they are stored: read, compared with what came, and kept parsed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
@@ -28,16 +29,19 @@ class ExamJsons:
         self._reports = reports
         self._clock = clock
         self._parsed = Recent(self._parse, itemgetter(3), _KEPT, _BYTES_KEPT)
-        self.named = Recent(
-            lambda place, names: references.said(reports.read(place), names),
+        self._named = Recent(
+            lambda place, hospital, names: references.of(hospital).said(reports.read(place), names),
             lambda texts: sum(map(len, chain.from_iterable(texts.values()))), _KEPT, _BYTES_KEPT,
         )  # fmt: skip
-        """The texts that a JSON, by its place, has under a set of names."""
+
+    def texts(self, case: ExamSnapshot, document: int, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+        """The texts that a JSON of the exam has under these names."""
+        return self._named(case.places[document], case.hospital, names) if names else {}
 
     def forget(self) -> None:
         """Read the JSONs again: the files that they are read by may have changed."""
         self._parsed.clear()
-        self.named.clear()
+        self._named.clear()
 
     def load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         """The document of a version, as the RIS gave it, and its key. Damaged: it no longer tells whose exam it is."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from router.catalogue import Catalogue
 from router.catalogue.exams.exams import Chosen, ExamSnapshot
 from router.clock import Clock
+from router.config.hospitals import HospitalConfigs, registered
 from router.config.sections import Config
 from router.correlator.assess import ExamFacts, approval_of, pdfs_of, taken_of
 from router.correlator.exam_jsons import ExamJsons
@@ -33,7 +34,7 @@ class FactReader:
     def __init__(
         self, config: Config, references: ExamReader, catalogue: Catalogue, storage: Storage, clock: Clock
     ) -> None:  # fmt: skip
-        self._config = config
+        self._configs = HospitalConfigs(config)
         self._catalogue = catalogue
         self.rereading = Rereading(catalogue, storage)
         self.jsons = ExamJsons(references, catalogue.exams, storage.reports, clock)
@@ -41,7 +42,7 @@ class FactReader:
 
     def reconfigure(self, config: Config) -> None:
         """Read by this configuration from the next exam on."""
-        self._config = config
+        self._configs = HospitalConfigs(config)
         self.papers.reconfigure(config)
 
     def case(self, exam: int) -> ExamSnapshot:
@@ -53,12 +54,16 @@ class FactReader:
         self, case: ExamSnapshot, now: datetime, *, behind: datetime | None = None, weigh: bool = True
     ) -> ExamFacts:  # fmt: skip
         """All facts of the exam, `behind` as in ExamFacts; without `weigh` it has no PDF. Damaged: a JSON is gone."""
-        config, share = self._config, share_policy(self._config)
+        config = self._configs.of(case.hospital)
+        share = share_policy(config)
         taken = taken_of(case, config.reports)
         version = successive(taken)[-1]
         document, key = self.jsons.load(case, version)
         others = [self.jsons.load(case, other)[1] for other in case.jsons if other.document != version.document]
-        policy = identity_policy(config.identity, self._catalogue.decisions.classes())
+        foreign = another_hospital(key, registered(config))  # nobody is to compare its patients
+        policy = identity_policy(
+            config.identity, self._catalogue.decisions.classes(case.hospital), several=self._configs.several
+        )
         pdfs = pdfs_of(case, key, others, policy)
         approved_at = approval_of(version, config.reports, now)
         before = share.start is not None and approved_at is not None and approved_at < share.start
@@ -66,8 +71,8 @@ class FactReader:
         named = frozenset(name for rule in share.exclude for name in rule.sayings)
         return ExamFacts(
             case=case, taken=taken, document=document, key=key, others=others, policy=policy,
-            said=self.jsons.named(case.places[version.document], named) if named else {},
-            unsettled=self._unsettled(case, key, others, policy, now),
+            said=self.jsons.texts(case, version.document, named),
+            unsettled=[] if foreign else self._unsettled(case, key, others, policy, now),
             weighed=self.papers.weigh(case, taken, pdfs, now) if weigh else _NOT_WEIGHED, now=now,
             backfills=backfills,
             purged=standing(backfills) is not None and self._catalogue.backfills.purged(case.studies), behind=behind,
@@ -76,8 +81,6 @@ class FactReader:
     def _unsettled(
         self, case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy, now: datetime
     ) -> Sequence[Doubt]:
-        if another_hospital(key, self._config.own):
-            return ()  # nobody is to compare its patients
         found = doubts(case, key, others, policy) | forgotten(case)
         hold = holding(found.values(), policy.checks)
         held = {digest: doubt for digest, doubt in found.items() if doubt in hold}

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 
 from router.catalogue.exams.decisions import Decisions
 from router.catalogue.exams.exams import Exams, ExamSnapshot
@@ -14,38 +15,49 @@ from router.catalogue.images.studies import StudyHere
 from router.config.sections import Identity
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey, ExamPatient
+from router.matching.images.hospital import may_join
 from router.matching.images.join import Candidate, ExamSide, JoinedBy, by_accession
 from router.matching.patient.doubt import Doubt
 from router.matching.patient.identity import (
     FIELDS,
+    NUMBERS,
     Comparison,
     IdentityPolicy,
     StudyIdentity,
+    agreeing_names,
     agreeing_patients,
     compare,
     compared,
+    contradictions,
     same_patient,
 )
 from router.matching.patient.policy import identity_policy
 from router.matching.patient.weighing import doubts_of
 
+_COMPARED = 16  # headers of a study that are compared with each other
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joining:
-    """Keeps the links of exams to studies as the JSON that counts says."""
+    """Keeps the links of exams to studies as the JSON that counts says, by the [identity] of the exam's hospital.
+
+    `several`: PatientIDs and accession numbers of several hospitals may be alike.
+    """
 
     exams: Exams
     decisions: Decisions
     config: Identity
     bus: EventBus
     reread: Callable[[Iterable[StudyHere]], bool] = lambda _: False
+    several: bool = False
 
     def join(self, case: ExamSnapshot, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
         apart = self.exams.links.apart(case.exam)
-        found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
+        found = [uid for uid in self._by_accession(case, key) if uid not in apart]
         named = {JoinedBy.LISTED: {*key.study_uids}, JoinedBy.ACCESSION: {*key.study_uids, *found}}
         gone = [uid for uid, how in case.links.items() if uid in apart or uid not in named.get(JoinedBy(how), {uid})]
+        gone += sorted(case.foreign - {*key.study_uids})
         if gone:
             self.exams.links.unlink(case.exam, gone)
         kept = (case.links.keys() - gone) | apart
@@ -58,15 +70,18 @@ class Joining:
             changed |= bool(linked)
         return changed
 
-    def _by_accession(self, key: ExamKey, known: Mapping[str, StudyHere]) -> list[str]:
+    def _by_accession(self, case: ExamSnapshot, key: ExamKey) -> list[str]:
         date = key.study_date or key.submit_time or key.approve_time
         day = None if date is None else datetime(date.year, date.month, date.day)  # noqa: DTZ001  # a local day
         side = ExamSide(key.study_uids, key.accession_number, key.patient, day)
-        studies = self.exams.links.candidates(key.accession_number, known)
+        studies = self.exams.links.candidates(key.accession_number, case.hospital, case.studies)
         if self.reread(studies):
-            studies = self.exams.links.candidates(key.accession_number)
-        here = [Candidate(s.uid, s.identities, day_of(s)) for s in studies]
-        policy = identity_policy(self.config, self.decisions.classes())
+            studies = self.exams.links.candidates(key.accession_number, case.hospital)
+        here = [
+            Candidate(s.uid, s.identities, day_of(s), own=bool(s.hospitals) or not self.several)
+            for s in studies if may_join(case.hospital, s.hospitals)
+        ]  # fmt: skip
+        policy = identity_policy(self.config, self.decisions.classes(case.hospital))
         return by_accession(side, here, policy, self.config.study_date_within)
 
 
@@ -82,6 +97,11 @@ def doubts(case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: 
     return {hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(): doubt for text, doubt in found}
 
 
+def foreign(case: ExamSnapshot) -> str:
+    """The studies of other hospitals that the exam lists, in words; they hold nothing but themselves."""
+    return "; ".join(f"study {uid} is of another hospital" for uid in sorted(case.foreign))
+
+
 def forgotten(case: ExamSnapshot) -> dict[str, Doubt]:
     """The doubt about an exam that was here before and whose records are removed: it may have been sent."""
     text = "there was an exam of this ExamId whose records are removed: whether it was sent is not known any more"
@@ -92,9 +112,7 @@ def _doubts(
     case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
-    for study in case.studies.values():
-        for text in parts_of(study.doubt):
-            yield Doubt(rule="study", text=text, study_uid=study.uid), study.uid, text
+    yield from _of_studies(case, policy)
     for other in others:
         if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
             doubt = Doubt(rule="version", text="an earlier version of this exam names another patient")
@@ -104,8 +122,23 @@ def _doubts(
             text = f"e{s.exam} of another patient lists study {s.study_uid}"
             doubt = Doubt(rule="sibling", text=text, study_uid=s.study_uid)
             yield doubt, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
+    for rival in case.rivals:
+        if not agreeing_names(_patient(rival), key.patient, policy):
+            text = f"e{rival.exam} of another hospital claims study {rival.study_uid}, which may be either's"
+            doubt = Doubt(rule="rival", text=text, study_uid=rival.study_uid)
+            yield doubt, "rival", rival.exam, rival.study_uid, rival.patient_name, *own
     for uid, identity, found in comparisons(case, key, policy):
         yield from _of_identity(case, key, uid, identity, found, policy)
+
+
+def _of_studies(case: ExamSnapshot, policy: IdentityPolicy) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
+    """Doubts about studies by themselves."""
+    for study in case.studies.values():
+        for text in parts_of(study.doubt):
+            yield Doubt(rule="study", text=text, study_uid=study.uid), study.uid, text
+        if policy.several and (differ := _patients_of(study, policy)):
+            text = f"images of study {study.uid} name different patients, by {' and '.join(differ)}"
+            yield Doubt(rule="patients", text=text, study_uid=study.uid), "patients", study.uid, differ
 
 
 def comparisons(
@@ -123,12 +156,19 @@ def comparisons(
 def _of_identity(
     case: ExamSnapshot, key: ExamKey, uid: str, identity: StudyIdentity, found: Comparison, policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
-    for doubt in doubts_of(uid, found, policy, vouched=case.links.get(uid) == JoinedBy.PERSON):
+    vouched, shared = case.links.get(uid) == JoinedBy.PERSON, policy.several and not case.studies[uid].hospitals
+    for doubt in doubts_of(uid, found, policy, vouched=vouched, shared=shared):
         if doubt.rule == "differs":  # each difference is settled by itself
             for one in compared(key.patient, key.accession_number, identity, found.differ, policy):
                 yield doubt, uid, one
         else:
             yield doubt, doubt.rule, uid, compared(key.patient, key.accession_number, identity, FIELDS, policy)
+
+
+def _patients_of(study: StudyHere, policy: IdentityPolicy) -> list[str]:
+    """The fields, but for numbers, in which headers of a study contradict each other: two hospitals may use one UID."""
+    pairs = combinations(study.identities[:_COMPARED], 2)
+    return sorted({field for one, other in pairs for field in contradictions(one, other, policy)} - NUMBERS)
 
 
 def _corrected(case: ExamSnapshot, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:

@@ -10,8 +10,10 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.assess import WITHDRAWN, Assessment
+from router.correlator.joining import foreign
 from router.correlator.refused import BEFORE, by_study, with_refusals, worth_a_hint
 from router.events import Event, EventBus, Kind
 from router.matching.exam.versions import successive
@@ -58,8 +60,8 @@ class Evaluation:
 
     @property
     def doubt(self) -> str:
-        """The hold, or why the report may not go."""
-        return self.hold or ("" if self._is_over else self.found.pdf_doubt)
+        """The hold, or why the report may not go, or which listed studies are of other hospitals."""
+        return self.hold or ("" if self._is_over else self.found.pdf_doubt or foreign(self.found.case))
 
     @property
     def _is_over(self) -> bool:
@@ -83,6 +85,7 @@ class Notices:
 
     def __init__(self, config: Config, catalogue: Catalogue, bus: EventBus) -> None:
         self._config = config
+        self._configs = HospitalConfigs(config)
         self._catalogue = catalogue
         self._bus = bus
 
@@ -157,7 +160,7 @@ class Notices:
 
     def _note_unread(self, done: Evaluation) -> None:
         """Record an unreadable approval, which has no due time to miss, while a delivery is still wanted."""
-        found, hospital = done.found, self._config.own
+        found, hospital = done.found, self._configs.of(done.case.hospital).own
         branch = found.case.branch
         if found.case.places[found.version.document].endswith(".hl7"):
             source = "HL7"

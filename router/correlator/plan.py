@@ -7,7 +7,7 @@ from datetime import datetime
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.uploads import Frozen
-from router.config.sections import Config, Destination
+from router.config.sections import Destination, HospitalConfig
 from router.correlator.assess import Assessment, without
 from router.correlator.document import fill_for, json_faults, keep_apart, listed
 from router.exam.codes import Tables
@@ -73,7 +73,7 @@ class _Content:
     wanted: str
 
 
-def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts, config: Config) -> Plan:
+def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts, config: HospitalConfig) -> Plan:
     """Plan a delivery by the assessment of its exam."""
     if isinstance(facts, ImagesFacts):
         made = _plan_images(found, delivery, facts, config)
@@ -84,7 +84,7 @@ def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts
     return replace(made, hold="") if found.closed else made
 
 
-def _plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, config: Config) -> Plan:
+def _plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, config: HospitalConfig) -> Plan:
     tally, others, now = facts.tally, facts.others, found.now
     due = found.due(facts.destination.images_within, found.images.last_received if delivery.delivered else None)
     something = tally.selected > 0 or not tally.withheld  # an exam does not end with nothing of its studies sent
@@ -107,7 +107,7 @@ def _plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, conf
     )  # fmt: skip
 
 
-def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, config: Config) -> Plan:
+def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, config: HospitalConfig) -> Plan:
     pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
     causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
     cause = max(c for c in causes if c is not None) if delivery.delivered else None
@@ -131,7 +131,7 @@ def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, conf
     )  # fmt: skip
 
 
-def _report_readiness(found: Assessment, due: Deadline | None, config: Config, *, json_ok: bool) -> Readiness:
+def _report_readiness(found: Assessment, due: Deadline | None, config: HospitalConfig, *, json_ok: bool) -> Readiness:
     half = due.half if due else None
     readiness = report_readiness(
         approved=found.approved_at is not None, json_ok=json_ok, pdf=found.pdf is not None and found.pdf.here,
@@ -140,7 +140,7 @@ def _report_readiness(found: Assessment, due: Deadline | None, config: Config, *
     return looking_again(readiness, half, found.now) if found.waits_for_new_pdf else readiness
 
 
-def _content(found: Assessment, facts: ReportFacts, config: Config) -> _Content:
+def _content(found: Assessment, facts: ReportFacts, config: HospitalConfig) -> _Content:
     tally, pdf = facts.tally, found.pdf or found.doubted
     goes = tally.selected - tally.refused - tally.damaged
     count = goes if found.images.present and facts.destination.dicom is not None else None
@@ -175,7 +175,7 @@ def apart_of(found: Assessment, delivery: Delivery, destination: Destination) ->
 
     What was delivered with them stays until a person has decided.
     """
-    named = {*found.key.study_uids, *found.case.studies} - found.case.apart - found.apart
+    named = {*found.key.study_uids, *found.case.studies} - found.case.apart - found.case.foreign - found.apart
     given = bool(delivery.delivered) and not found.apart <= without(delivery.delivered)
     may = not given and (bool(named) or "Study.StudyInstanceUIDs" in destination.accept_empty)
     return found.apart if may else frozenset()

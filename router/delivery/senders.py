@@ -139,9 +139,9 @@ class ReportSender:
         wanted = _sources(delivery)
         case = keep_apart(self._case(delivery), without(delivery.wanted))
         count = None if wanted["images"] == "-" else int(wanted["images"])
-        given = self.references.read(self._stored(case, int(wanted["json"]), "exam"))
+        given = self.references.of(case.hospital).read(self._stored(case, int(wanted["json"]), "exam"))
         pdf, pdf_place = self._stored(case, int(wanted["pdf"]), "report"), case.places[int(wanted["pdf"])]
-        filled = fill_for(own, self.references.tables, case, given, count)
+        filled = fill_for(own, self.references.of(case.hospital).tables, case, given, count)
         if listed(filled) != wanted["studies"]:
             raise TransientError("the exam's studies have changed since it was evaluated")
         self._warn(delivery, filled, own)

@@ -13,14 +13,17 @@ from pathlib import Path
 from router.alarms import Alarm
 from router.catalogue.images.instances import Instances, Known, NewInstance
 from router.clock import Clock
+from router.config.sections import Hospital
 from router.dicom.dataset import encapsulated
 from router.dicom.dataset.header import owner_of, read_instance
 from router.dicom.dataset.sameness import Likeness
 from router.errors import InvalidData, traceback_of
 from router.events import Event, EventBus, Kind
 from router.images.former import Former, versioned
+from router.images.rulebook import BookOf
+from router.matching.images.hospital import NONE, HospitalOf
 from router.model import Digests, Header, InstanceUids
-from router.series.classify import Rulebook, classify
+from router.series.classify import classify
 from router.series.rules import Rule
 from router.storage import Storage
 from router.storage.studies import Filing
@@ -46,11 +49,14 @@ class Cataloguer:
     """Catalogues what has been acknowledged, batch by batch."""
 
     def __init__(
-        self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
-        bus: EventBus, clock: Clock, take_pdf: TakePdf | None = None, *, cut_off_goes: bool = False,
+        self, storage: Storage, instances: Instances, book: BookOf, settle: Callable[[str], object],
+        bus: EventBus, clock: Clock, take_pdf: TakePdf | None = None, *, hospitals: Sequence[Hospital] = (),
+        cut_off_goes: bool = False,
     ) -> None:  # fmt: skip
-        """`cut_off_goes`: an instance that is not whole is sent without a person's word."""
+        """`hospitals` are the registered ones; `cut_off_goes`: an instance that is not whole is sent without a person's
+        word."""
         self._cut_off_goes = cut_off_goes
+        self.reconfigure(hospitals)
         self.take_pdf = take_pdf
         self._incoming = storage.incoming
         self._studies = storage.studies
@@ -62,6 +68,10 @@ class Cataloguer:
         self._doubts: list[tuple[str, str]] = []
         self._bus = bus
         self._clock = clock
+
+    def reconfigure(self, hospitals: Sequence[Hospital]) -> None:
+        """Tell the hospital of what comes by these from now on."""
+        self._hospital_of = HospitalOf(hospitals)
 
     def run_batch(self) -> int:
         """Catalogue up to BATCH files; how many there were."""
@@ -91,6 +101,7 @@ class Cataloguer:
         self._replace(damaged)
         with self._instances.transaction():  # nobody sees the rows without the doubt
             self._instances.add([new for _, new in filings])
+            self._note_hospitals(arrivals)
             self._doubt_shared(arrivals, known)
             for study, text in self._doubts:  # another image came under a known UID: both are kept
                 self._instances.doubt([study], text, self._clock.now())
@@ -102,6 +113,15 @@ class Cataloguer:
             self._note_cut(arrivals, known)
             self._note_strays(arrivals)
             self._note_irregular(arrivals)
+
+    def _note_hospitals(self, arrivals: Sequence[_Arrival]) -> None:
+        """Note which hospitals brought studies, also by what is here already: a CD of another hospital, say."""
+        brought: dict[str, set[str]] = defaultdict(set)
+        for arrival in arrivals:
+            if hospital := self._hospital_of(arrival.header):
+                brought[arrival.header.uids.study].add(hospital)
+        if brought:
+            self._instances.note_hospitals(brought, self._clock.now())
 
     def _read_batch(self) -> tuple[int, list[_Arrival]]:
         count, size = 0, 0
@@ -164,7 +184,8 @@ class Cataloguer:
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
         """The new instances, each with the version it becomes; the same data set again is no second copy."""
         # Most instances of a batch share their facts, so each different one is classified once.
-        rules = {facts: classify(facts, self._book()) for facts in {arrival.header.facts for arrival in arrivals}}
+        facts = {(arrival.header.facts, self._hospital_of(arrival.header)) for arrival in arrivals}
+        rules = {key: classify(key[0], self._book(frozenset({key[1]} - {NONE}))) for key in facts}
         versions: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         latest: dict[tuple[str, str], Former] = {}
         for sop, rows in known.items():
@@ -186,7 +207,8 @@ class Cataloguer:
             if not arrival.header.cut:  # one that is cut off is set aside by that, and says nothing about the other
                 seen = self._compared(latest.get((uids.study, uids.sop)), arrival)
                 latest[uids.study, uids.sop] = Former(seen.path, uids, seen.digests.pixels)
-            planned.append((filing, self._new(seen, filing.version, rules[arrival.header.facts])))
+            rule = rules[arrival.header.facts, self._hospital_of(arrival.header)]
+            planned.append((filing, self._new(seen, filing.version, rule)))
         return planned
 
     def _compared(self, former: Former | None, arrival: _Arrival) -> _Arrival:
@@ -287,6 +309,7 @@ class Cataloguer:
         return NewInstance(
             header=arrival.header, version=version, digests=arrival.digests, size=arrival.size,
             series_class=rule.series_class, rule=rule.name, received=arrival.received,
+            hospital=self._hospital_of(arrival.header),
         )  # fmt: skip
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:

@@ -16,6 +16,7 @@ from router.dicom.scu.query import Found, Held, QueryClient
 from router.dicom.ul.status import queried
 from router.errors import DestinationDown, TransientError
 from router.events import Event, EventBus, Kind
+from router.matching.images.hospital import may_join
 from router.matching.images.join import JoinedBy
 from router.matching.images.missing import Expected, ask_again, wanted, worth_pulling
 
@@ -86,7 +87,8 @@ class Retrieval:
         case = self.catalogue.exams.case(due.exam)
         apart = self.catalogue.exams.links.apart(due.exam)
         for held in self._held(case, due.accession_number, answers):
-            if held.study_uid in apart or self.stop():
+            hospitals = self.catalogue.instances.hospitals_of(held.study_uid)
+            if held.study_uid in apart or not may_join(case.hospital, hospitals) or self.stop():
                 continue
             if held.instances is not None:
                 self.catalogue.retrievals.count(held.study_uid, held.instances)

@@ -1,11 +1,12 @@
 """The series rules in use: read at start and again on command, with the limits of the configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from router.alarms import Alarm
 from router.clock import Clock
 from router.config.file import shipped
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config, Destination, Series, Thin
 from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
@@ -14,6 +15,8 @@ from router.series.classify import Rulebook
 from router.series.rules import load
 
 SHIPPED_RULES = "series_rules.toml"
+BookOf = Callable[[frozenset[str]], Rulebook]
+"""The rules for a study that these hospitals brought."""
 
 
 def rulebook(series: Series, *, instead: Path | None = None) -> Rulebook:
@@ -27,6 +30,18 @@ def rulebook(series: Series, *, instead: Path | None = None) -> Rulebook:
     elif instead is not None:
         own = instead
     return Rulebook((*(load(own) if own else ()), *load(shared)), _limits(series.thin))
+
+
+def books_of(config: Config) -> BookOf:
+    """The rules of each hospital, and the common ones for other studies. ConfigurationError names faults."""
+    sections = {one.own.name: one.series for one in config.hospitals} | {"": HospitalConfigs(config).of_shared.series}
+    read = {series: rulebook(series) for series in dict.fromkeys(sections.values())}
+
+    def book(hospitals: frozenset[str]) -> Rulebook:
+        (name,) = hospitals if len(hospitals) == 1 else ("",)
+        return read[sections.get(name, sections[""])]
+
+    return book
 
 
 def book_for(destination: Destination, book: Rulebook) -> Rulebook:
@@ -44,17 +59,21 @@ class SeriesRules:
     def __init__(self, config: Config, bus: EventBus, clock: Clock) -> None:
         self._bus = bus
         self._clock = clock
-        self.book = rulebook(config.series)
+        self._book = books_of(config)
 
-    def reload(self, series: Series) -> None:
+    def book(self, hospitals: frozenset[str]) -> Rulebook:
+        """The rules for a study that these hospitals brought; for one of no certain hospital the common ones."""
+        return self._book(hospitals)
+
+    def reload(self, config: Config) -> None:
         """Read the files again, with these limits; decisions stay. Faulty files raise an alarm and nothing else."""
         try:
-            self.book = rulebook(series)
+            self._book = books_of(config)
         except ConfigurationError as error:
             self._record(Kind.ALARM, f"the series rules stay as they were: {error}", Alarm.SETTINGS)
             return
         self.end_alarm()
-        self._record(Kind.RELOADED, f"{len(self.book.rules)} series rules read again")
+        self._record(Kind.RELOADED, f"{len(self.book(frozenset()).rules)} series rules read again")
 
     def end_alarm(self) -> None:
         """End the alarm about faulty rules: those in use were read."""

@@ -1,7 +1,7 @@
 """Selection of the instances that go to a destination, by series rules and versions, entered in the ledger."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import CUT_OFF, Fate, Undecided
 from router.catalogue.images.series_members import changes_of
-from router.config.sections import Destination, Identity
+from router.config.hospitals import HospitalConfigs
+from router.config.sections import Config, Destination
 from router.events import Event, EventBus, Kind
-from router.images.rulebook import book_for
+from router.images.rulebook import BookOf, book_for
 from router.matching.images.renewal import AS_SENT, Renewal, renewal
-from router.matching.patient.identity import IdentityPolicy
 from router.matching.patient.policy import identity_policy
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
@@ -31,26 +31,28 @@ class Selection:
     """Classes of instances by their whole study, and the choices of destinations that follow."""
 
     def __init__(
-        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], bus: EventBus, *,
-        cut_off_goes: bool = False,
-    ) -> None:  # fmt: skip
+        self, config: Config, catalogue: Catalogue, book: BookOf, bus: EventBus, *, cut_off_goes: bool = False
+    ) -> None:
         """`cut_off_goes`: an instance that is not whole is sent without a person's word."""
-        self._identity = identity
+        self._configs = HospitalConfigs(config)
         self._catalogue = catalogue
         self._book = book
         self._bus = bus
         self._cut_off_goes = cut_off_goes
 
-    def reconfigure(self, identity: Identity) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Compare patients by this from now on."""
-        self._identity = identity
+        self._configs = HospitalConfigs(config)
 
     def settle(self, study_uid: str) -> tuple[list[Member], dict[int, SeriesFacts]]:
-        """Judge the study's instances together and record their classes, safe to repeat; they and their facts."""
+        """Judge the study's instances together and record their classes, safe to repeat; they and their facts.
+
+        The rules are its hospital's.
+        """
         here = self._catalogue.series_members.of_study(study_uid)
         members = [one.member for one in here]
         facts = self._catalogue.series_members.facts(one.facts for one in members)
-        verdicts = judge(members, facts, self._book())
+        verdicts = judge(members, facts, self._book(self._catalogue.instances.hospitals_of(study_uid)))
         marks = self._catalogue.references.marks([study_uid])
         rules = ((one, outcome(one.member, verdicts[one.member.series_uid, one.member.facts], marks)) for one in here)
         self._catalogue.series_members.reclassify(
@@ -73,13 +75,13 @@ class Selection:
         if not undecided:
             return False
         keys = {one.key for one in undecided}
-        book = book_for(destination, self._book())
-        pools = self._pools(undecided, book, marks, complete=complete)
+        books = {uid: book_for(destination, self._book(one.hospitals)) for uid, one in case.studies.items()}
+        pools = self._pools(undecided, books, marks, complete=complete)
         wanted = frozenset(destination.classes)
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
         late = {one.key for one in undecided if late_after is not None and one.received > late_after}
         cut = {one.key: one.cut for one in undecided if one.cut and not self._cut_off_goes}
-        self._enter(destination, choices, self._renewals(destination, undecided), late, cut, now)
+        self._enter(destination, choices, self._renewals(destination, case, undecided), late, cut, now)
         return len(choices) < len(keys)
 
     def _enter(
@@ -109,25 +111,36 @@ class Selection:
             fields = {"destination": destination.name, "selected": count, "filtered": len(decisions) - count}
             self._bus.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
 
-    def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
+    def _renewals(
+        self, destination: Destination, case: ExamSnapshot, undecided: Sequence[Undecided]
+    ) -> dict[int, Renewal]:
         again = [one.key for one in undecided if one.version > 1]
         pairs = self._catalogue.versions.renewed(destination.name, again)
-        policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
+        if not pairs:
+            return {}
+        aliases = self._catalogue.decisions.classes(case.hospital)
+        policy = identity_policy(self._configs.of(case.hospital).identity, aliases)
         return {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
 
     def _pools(
-        self, undecided: list[Undecided], book: Rulebook, marks: Marks, *, complete: bool
+        self, undecided: list[Undecided], books: Mapping[str, Rulebook], marks: Marks, *, complete: bool
     ) -> Iterable[list[Candidate]]:  # fmt: skip
-        """Candidates of each complete study, with those that are decided already; else by their own headers only."""
+        """Candidates of each complete study, with those that are decided already; else by their own headers only.
+
+        `books` are by study.
+        """
         if not complete:
             known = self._catalogue.series_members.facts(one.facts for one in undecided)
-            own = {number: Verdict(classify(facts, book), facts) for number, facts in known.items()}
+            asked = {(one.study_uid, one.facts) for one in undecided}
+            own = {key: Verdict(classify(known[key[1]], books[key[0]]), known[key[1]]) for key in asked}
             yield [
-                candidate(one.key, one.series_uid, one.sop_uid, own[one.facts], book.limits, marks) for one in undecided
-            ]
+                candidate(one.key, one.series_uid, one.sop_uid, own[one.study_uid, one.facts], limits, marks)
+                for one in undecided for limits in [books[one.study_uid].limits]
+            ]  # fmt: skip
             return
         for study_uid in dict.fromkeys(one.study_uid for one in undecided):
             members, facts = self.settle(study_uid)
+            book = books[study_uid]
             verdicts = judge(members, facts, book)
             yield [
                 candidate(one.key, one.series_uid, one.sop_uid, verdicts[one.series_uid, one.facts], book.limits, marks)

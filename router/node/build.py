@@ -121,14 +121,13 @@ class Parts:
             catalogue, takeover, self.owner, lease=config.node.lease, bus=bus, clock=clock, unwritten=self.unwritten
         )  # fmt: skip
         self.rules = SeriesRules(config, bus, clock)
-        self.selection = Selection(config.identity, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
+        self.selection = Selection(config, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
         self.readers, self.filing = Readers(), threading.Lock()
         self.intake = self.make_intake(drop_folders(config)[0])
         self.pickup = Pickup(self.intake, bus, clock, known=catalogue.exams.documents.any())
         self.cataloguer = Cataloguer(
             storage=storage, instances=catalogue.instances, book=self.rulebook, settle=self.selection.settle, bus=bus,
-            clock=clock,
-            cut_off_goes=cut_off_goes,
+            clock=clock, hospitals=config.hospital, cut_off_goes=cut_off_goes,
         )  # fmt: skip
         self.take_pdfs(config)
         self.correlator = Correlator(
@@ -216,9 +215,9 @@ class Parts:
         """Bytes left on the data folder's volume."""
         return shutil.disk_usage(self.config.node.data).free
 
-    def rulebook(self) -> Rulebook:
-        """The rules of series in use."""
-        return self.rules.book
+    def rulebook(self, hospitals: frozenset[str]) -> Rulebook:
+        """The rules of series in use for a study that these hospitals brought."""
+        return self.rules.book(hospitals)
 
     def take_pdfs(self, config: Config) -> None:
         """Take reports that come by C-STORE, where any hospital's do."""

@@ -196,7 +196,8 @@ class Duties:
         watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
         for part in (parts.correlator, parts.intake, *watches):
             part.reconfigure(config)
-        parts.selection.reconfigure(config.identity)
+        parts.selection.reconfigure(config)
+        parts.cataloguer.reconfigure(config.hospital)
         parts.take_pdfs(config)
         parts.pickup.use(drop_folders(config)[0])
         self.folders.use(config)

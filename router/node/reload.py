@@ -37,7 +37,7 @@ class Reload:
         parts = self._parts
         try:
             done = self._read(file)
-            parts.rules.reload(parts.config.series)
+            parts.rules.reload(parts.config)
             text = f"configuration read again; {done}"
             parts.bus.record(Event(parts.clock.now(), Kind.RELOADED, text, subject=parts.owner))
         except RouterError as error:  # the database: the node goes on, as it does in everything else

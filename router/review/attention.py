@@ -74,8 +74,13 @@ class _Group:
         self.deliveries.update(dict.fromkeys(deliveries))
 
 
-def look(catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime) -> list[Attention]:
-    """The list as it is now. `places` are the configured ones, `quarantine` the node's own folder."""
+def look(
+    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime, hospital: str | None = None
+) -> list[Attention]:
+    """The list as it is now, of one hospital's exams or of all that there is.
+
+    `places` are the configured ones, `quarantine` the node's own folder.
+    """
     with catalogue.engine.read():
         facts = Facts(
             places=places,
@@ -85,7 +90,21 @@ def look(catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: d
             tripped=catalogue.breakers.tripped(),
             quarantined=quarantined(quarantine),
         )
+        if hospital is not None:
+            facts = _only(facts, catalogue, hospital)
     return listed(facts, now)
+
+
+def _only(facts: Facts, catalogue: Catalogue, hospital: str) -> Facts:
+    """What is about exams of the hospital."""
+    about = {one.exam for one in facts.deliveries} | {one.exam for one in facts.unread}
+    of = catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
+    mine = {exam for exam, name in of.items() if name == hospital}
+    return replace(
+        facts, deliveries=[one for one in facts.deliveries if one.exam in mine],
+        unread=[one for one in facts.unread if one.exam in mine],
+        alarms=[one for one in facts.alarms if one.exam in mine], tripped=(), quarantined=(),
+    )  # fmt: skip
 
 
 def places_of(config: Config) -> list[Place]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from router.catalogue.exams.exams import ExamSnapshot
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.joining import comparisons
 from router.errors import InvalidData
@@ -44,12 +45,15 @@ class Side:
 
 
 class IdentityComparison:
-    """Reads only. `read` gives a report file of the data folder, `aliases` the numbers that are of one patient."""
+    """Reads only.
+
+    `read` gives a report file of the data folder, `aliases` the numbers of a hospital that are of one patient.
+    """
 
     def __init__(
-        self, config: Config, read: Callable[[str], bytes], aliases: Callable[[], Mapping[str, str]] = dict
+        self, config: Config, read: Callable[[str], bytes], aliases: Callable[[str], Mapping[str, str]] = lambda _: {}
     ) -> None:
-        self._config = config
+        self._configs = HospitalConfigs(config)
         self._aliases = aliases
         self._references = ExamReader(config)
         self._read = read
@@ -58,12 +62,14 @@ class IdentityComparison:
         """The report's side, then each study's, one a header. InvalidData where the exam JSON does not read."""
         place = case.places[successive(case.jsons)[-1].document]
         try:
-            key = self._references.key(self._references.read(self._read(place)), case.hospital, case.branch)
+            reader = self._references.of(case.hospital)
+            key = reader.key(reader.read(self._read(place)), case.hospital, case.branch)
         except OSError as error:
             raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
-        policy = identity_policy(self._config.identity, self._aliases())
+        identity = self._configs.of(case.hospital).identity
+        policy = identity_policy(identity, self._aliases(case.hospital))
         patient = key.patient
-        ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
+        ids = [patient.patient_ids.get(path, "") for path in identity.patient_id]
         numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
         report = Side(
             study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,

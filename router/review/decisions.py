@@ -99,22 +99,22 @@ class Decisions:
             self._tell([found.exam], text, reason, exam=found.exam)
         return texts
 
-    def alias(self, old: str, new: str, reason: OperatorReason) -> int:
-        """Enter that both numbers are of one patient; how many exams are evaluated again."""
+    def alias(self, old: str, new: str, reason: OperatorReason, hospital: str = "") -> int:
+        """Enter that both numbers are of one patient of the hospital; how many exams are evaluated again."""
         old, new = self._number(old), self._number(new)
-        said = Alias(old=old, new=new, why=reason.why, who=reason.who, at=self._clock.now())
+        said = Alias(hospital=hospital, old=old, new=new, why=reason.why, who=reason.who, at=self._clock.now())
         with self._catalogue.engine.write():
             if old == new or not self._catalogue.decisions.alias(said):
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
-            return self._reconsider(old, new, "two numbers are of one patient", reason)
+            return self._reconsider(hospital, old, new, "two numbers are of one patient", reason)
 
-    def unalias(self, old: str, new: str, reason: OperatorReason) -> int:
+    def unalias(self, old: str, new: str, reason: OperatorReason, hospital: str = "") -> int:
         """Take an alias back; how many exams are evaluated again."""
         old, new = self._number(old), self._number(new)
         with self._catalogue.engine.write():
-            if not self._catalogue.decisions.unalias(old, new):
+            if not self._catalogue.decisions.unalias(hospital, old, new):
                 raise InvalidData("there is no alias of these two numbers", hint="see `queue alias --list`")
-            return self._reconsider(old, new, "two numbers are not of one patient any more", reason)
+            return self._reconsider(hospital, old, new, "two numbers are not of one patient any more", reason)
 
     def aliases(self) -> list[Alias]:
         """All aliases of merged patients."""
@@ -128,6 +128,8 @@ class Decisions:
         with self._catalogue.engine.write():
             self._catalogue.decisions.unpart(exam, study_uid)
             linked = self._catalogue.exams.links.link(exam, [study_uid], JoinedBy.PERSON, now)
+            if study_uid in self._catalogue.exams.links.foreign(exam):
+                raise InvalidData("the study is of another hospital than the exam", exam=exam)
             if linked:
                 text = f"joined: {JoinedBy.PERSON}: {reason.why}"
                 self._tell([exam], text, reason, exam=exam, study_uid=study_uid)
@@ -144,15 +146,15 @@ class Decisions:
         with self._catalogue.engine.write():
             self._catalogue.decisions.part(exam, study_uid)
             self._catalogue.exams.links.unlink(exam, [study_uid])
-            touched = {exam, *(sibling.exam for sibling in case.siblings)}
+            touched = {exam, *(other.exam for other in (*case.siblings, *case.rivals))}
             self._tell(touched, f"kept apart: {reason.why}", reason, exam=exam, study_uid=study_uid)
         return exam
 
-    def _reconsider(self, old: str, new: str, text: str, reason: OperatorReason) -> int:
-        classes = self._catalogue.decisions.classes()
+    def _reconsider(self, hospital: str, old: str, new: str, text: str, reason: OperatorReason) -> int:
+        classes = self._catalogue.decisions.classes(hospital)
         patients = {classes.get(number, number) for number in (old, new)}
         numbers = {old, new, *(number for number, patient in classes.items() if patient in patients)}
-        exams = self._catalogue.decisions.affected(numbers)
+        exams = self._catalogue.decisions.affected(hospital, numbers)
         self._tell(exams, f"{text}: {reason.why}", reason)
         return len(exams)
 

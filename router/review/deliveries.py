@@ -54,28 +54,32 @@ class Story:
 class Review:
     """The queue as people see it."""
 
-    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, clock: Clock, hospital: str | None = None) -> None:
+        """`hospital`: names mean its exams alone; None: those of all."""
         self._catalogue = catalogue
         self._clock = clock
-        self._lookup = Lookup(catalogue)
+        self._lookup = Lookup(catalogue, hospital)
 
     def listed(
-        self, states: Iterable[State], destination: str | None, text: str | None, limit: int | None = None
-    ) -> list[Line]:
-        """Deliveries by due time, not more than `limit`; no state means every state."""
+        self, states: Iterable[State], destination: str | None, text: str | None, limit: int | None = None,
+        hospital: str | None = None,
+    ) -> list[Line]:  # fmt: skip
+        """Deliveries, of the hospital or of all, by due time, not more than `limit`; no state means every state."""
         wanted = list(states) or list(State)
         if not text:
-            return self._lines(self._catalogue.queue.in_state(wanted, destination, limit))
-        found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
+            return self._lines(self._catalogue.queue.in_state(wanted, destination, limit, hospital))
+        found = [one for one in self._catalogue.queue.find(text, hospital) if one.state in wanted]
         return self._lines([one for one in found if destination in (None, one.destination)][:limit])
 
     def lines_of(self, numbers: Iterable[int]) -> list[Line]:
         """The deliveries of these numbers, by due time."""
         return self._lines(self._catalogue.queue.these(numbers))
 
-    def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
-        """Deliveries by due time, their rows alone."""
-        return self._catalogue.queue.in_state(list(states), destination)
+    def deliveries(
+        self, states: Iterable[State], destination: str | None, hospital: str | None = None
+    ) -> list[Delivery]:
+        """Deliveries, of the hospital or of all, by due time, their rows alone."""
+        return self._catalogue.queue.in_state(list(states), destination, hospital=hospital)
 
     def each(
         self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], progress: Callable[[int], None]

@@ -1,5 +1,7 @@
 """Explanations of an exam or a study: what came of it, what nearly fits it, and what was refused."""
 
+import functools
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,9 +12,11 @@ from router.catalogue.exams.files import FolderFile
 from router.catalogue.exams.provenance import Arrival, File, Neighbour
 from router.catalogue.exams.retrievals import Asked
 from router.catalogue.node.alarms import Standing
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.refused import BEFORE, RefusalSum, by_study, worth_a_hint
 from router.events import Event
+from router.matching.images.hospital import may_join
 from router.matching.images.near import Side, near
 from router.matching.patient.identity import IdentityPolicy, stripped
 from router.matching.patient.policy import identity_policy
@@ -111,11 +115,24 @@ class Provenance:
         return self._catalogue.exams.files.named(name)
 
     def _near(self, own: Neighbour, others: list[Neighbour]) -> tuple[Candidate, ...]:
-        policy = identity_policy(self._config.identity, self._catalogue.decisions.classes())
-        zone = self._config.node.timezone
-        mine = _side(own, policy, zone)
-        found = (Candidate(other.name, near(mine, _side(other, policy, zone))) for other in others)
+        """Exams of a study, or studies of an exam, that nearly fit; none of another hospital."""
+        sides = self._sides()
+        pairs = ((other, (own, other) if other.exam is None else (other, own)) for other in others)
+        may = ((other, exam, study) for other, (exam, study) in pairs if may_join(exam.hospital, study.hospitals))
+        found = (Candidate(other.name, near(*sides(exam, study))) for other, exam, study in may)
         return tuple(one for one in found if one.why)[:_SHOWN]
+
+    def _sides(self) -> Callable[[Neighbour, Neighbour], tuple[Side, Side]]:
+        """Gives an exam and a study as the rules of the exam's hospital compare them."""
+        configs, zone = HospitalConfigs(self._config), self._config.node.timezone
+
+        @functools.cache
+        def policy(hospital: str) -> IdentityPolicy:
+            return identity_policy(configs.of(hospital).identity, self._catalogue.decisions.classes(hospital))
+
+        return lambda exam, study: (
+            _side(exam, policy(exam.hospital), zone), _side(study, policy(exam.hospital), zone)
+        )  # fmt: skip
 
 
 def _side(one: Neighbour, policy: IdentityPolicy, zone: ZoneInfo) -> Side:

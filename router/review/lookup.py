@@ -37,11 +37,13 @@ def is_form(word: str) -> bool:
 
 
 class Lookup:
-    """Finds the things that a word names. InvalidData: there is none; WrongUse: it may mean several."""
+    """Finds the things that a word names, of one hospital or of all. InvalidData: there is none; WrongUse: it may mean
+    several."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, hospital: str | None = None) -> None:
         self._exams = catalogue.exams
         self._queue = catalogue.queue
+        self._hospital = hospital
 
     def exams(self, word: str) -> list[int]:
         """The exams of this name: several where a study or a file name belongs to several, none where it is unknown."""
@@ -73,10 +75,10 @@ class Lookup:
 
     def _things(self, word: str) -> list[Thing]:
         if isinstance(word, ExamId):
-            return [Thing(number) for number in self._exams.find(word, exam_id=True)]
+            return [Thing(number) for number in self._exams.find(word, exam_id=True, hospital=self._hospital)]
         form = _FORM.fullmatch(word)
         spelled = dict.fromkeys([word, word.upper(), word.lower()] if form else [word])
-        called = [Thing(number) for each in spelled for number in self._exams.find(each)]
+        called = [Thing(number) for each in spelled for number in self._exams.find(each, hospital=self._hospital)]
         if word.isascii() and word.isdecimal():
             if numbered := [*self._numbered("e", word), *self._numbered("d", word)]:
                 forms = ", ".join(dict.fromkeys(each.only.replace(":", "") for each in [*numbered, *called][:_MOST]))
@@ -92,9 +94,13 @@ class Lookup:
         if len(number) > 15:  # beyond what a database counts to
             return []
         if kind == "e":
-            return [Thing(int(number))] if self._exams.names([int(number)]) else []
+            return [Thing(int(number))] if self._is_here(int(number)) else []
         found = self._queue.get(int(number))
-        return [Thing(found.exam, found)] if found else []
+        return [Thing(found.exam, found)] if found and self._is_here(found.exam) else []
+
+    def _is_here(self, exam: int) -> bool:
+        found = self._exams.hospitals([exam])
+        return exam in found and self._hospital in (None, found[exam])
 
 
 def _ambiguous(word: str, things: Sequence[Thing]) -> WrongUse:

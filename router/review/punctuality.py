@@ -32,11 +32,16 @@ class DueDelivery:
     reason: str
 
 
-def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetime, now: datetime) -> list[DueDelivery]:
-    """Deliveries that were, or are, due between the two instants, by due time, but for those that were closed."""
+def findings(
+    config: Config, catalogue: Catalogue, start: datetime, end: datetime, now: datetime, hospital: str | None = None
+) -> list[DueDelivery]:
+    """Deliveries that were, or are, due between the two instants, by due time, but for those that were closed.
+
+    Those of the hospital, or of all.
+    """
     due = [
         one
-        for one in catalogue.queue.due_between(start, end)
+        for one in catalogue.queue.due_between(start, end, hospital)
         if one.state == State.DELIVERED or one.state in PENDING
     ]  # fmt: skip
     pauses = catalogue.pauses.since(start - _LONGEST)

@@ -12,6 +12,7 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.delivered import Files
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.assess import pdfs_of
 from router.correlator.joining import doubts, forgotten
@@ -21,7 +22,7 @@ from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import PaperReader
 from router.matching.exam.versions import JsonVersion, successive
 from router.matching.patient.doubt import Doubt
-from router.matching.patient.identity import IdentityPolicy, StudyIdentity
+from router.matching.patient.identity import StudyIdentity
 from router.matching.patient.policy import identity_policy
 from router.model import Channel
 from router.storage.reports import Reports
@@ -46,8 +47,8 @@ class Recheck:
     def __init__(
         self, config: Config, references: ExamReader, catalogue: Catalogue, studies: Studies, reports: Reports
     ) -> None:
-        self._identity = config.identity.model_copy(update={"checks": CHECKS})
-        newest = config.model_copy(update={"identity": self._identity})
+        newest = config.model_copy(update={"identity": config.identity.model_copy(update={"checks": CHECKS})})
+        self._configs = HospitalConfigs(newest)
         self._papers = PaperReader(newest, catalogue.exams, reports, self._load)
         self._references = references
         self._catalogue = catalogue
@@ -56,20 +57,22 @@ class Recheck:
 
     def judged(self, delivered: Mapping[int, Mapping[int, Channel]], now: datetime) -> Iterator[Judged]:
         """Each of these exams (as `Delivered.since` gives them) with the doubts that nobody has settled."""
-        policy = identity_policy(self._identity, self._catalogue.decisions.classes())
         for exam, deliveries in delivered.items():
             numbers = tuple(sorted(deliveries))
             try:
-                found = self._found(exam, frozenset(deliveries.values()), policy, now)
+                found = self._found(exam, frozenset(deliveries.values()), now)
             except (InvalidData, OSError):
                 yield Judged(exam=exam, deliveries=numbers, unread="its exam JSON is gone or cannot be read any more")
             else:
                 yield Judged(exam=exam, deliveries=numbers, doubts=tuple(found))
 
-    def _found(self, exam: int, channels: frozenset[Channel], policy: IdentityPolicy, now: datetime) -> list[Doubt]:
+    def _found(self, exam: int, channels: frozenset[Channel], now: datetime) -> list[Doubt]:
         known = self._catalogue.exams.case(exam)
         if not known.jsons:
             raise InvalidData("the exam has no JSON")
+        identity = self._configs.of(known.hospital).identity.model_copy(update={"checks": CHECKS})
+        aliases = self._catalogue.decisions.classes(known.hospital)
+        policy = identity_policy(identity, aliases, several=self._configs.several)
         keys = {version.document: self._load(known, version)[1] for version in known.jsons}
         key = keys.pop(successive(known.jsons)[-1].document)
         others = list(keys.values())
@@ -77,8 +80,8 @@ class Recheck:
         # A person has settled what the text said as it is known, which may read otherwise in the file.
         digests, before = self._catalogue.delivered.settled(exam), doubts(known, key, others, policy) | forgotten(known)
         settled = frozenset(doubt for digest, doubt in before.items() if digest in digests)
-        identity = doubts(case, key, others, policy) | forgotten(case)
-        found = [doubt for doubt in identity.values() if doubt not in settled]
+        all_doubts = doubts(case, key, others, policy) | forgotten(case)
+        found = [doubt for doubt in all_doubts.values() if doubt not in settled]
         if Channel.REPORT in channels:
             weighed = self._papers.weigh(case, case.jsons, pdfs_of(case, key, others, policy), now)
             choice, pdf = weighed.choice, weighed.choice.in_question
@@ -88,8 +91,9 @@ class Recheck:
         return list(dict.fromkeys(found))
 
     def _load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
-        given = self._references.read(self._reports.read(case.places[version.document]))
-        return given, self._references.key(given, case.hospital, case.branch)
+        reader = self._references.of(case.hospital)
+        given = reader.read(self._reports.read(case.places[version.document]))
+        return given, reader.key(given, case.hospital, case.branch)
 
     def _read_again(self, studies: Mapping[str, StudyHere]) -> dict[str, StudyHere]:
         """The studies with their identities as they are written in the files."""

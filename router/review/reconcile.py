@@ -48,9 +48,12 @@ class Reconciliation:
         self._references = references
         self._read = read
 
-    def ledger(self, start: datetime, end: datetime) -> list[Account]:
-        """Accounts of exams approved between the two, by destination; of a backfill once nothing is still to go."""
-        exams = self._catalogue.exams.approved_between(start, end)
+    def ledger(self, start: datetime, end: datetime, hospital: str | None = None) -> list[Account]:
+        """Accounts of exams approved between the two, by destination; of a backfill once nothing is still to go.
+
+        Those of the hospital, or of all.
+        """
+        exams = self._catalogue.exams.approved_between(start, end, hospital)
         return [account for exam in exams for account in self._of(exam)]
 
     def _of(self, exam: int) -> list[Account]:
@@ -80,9 +83,8 @@ class Reconciliation:
     def _announced(self, case: ExamSnapshot) -> tuple[int | None, tuple[str, ...]]:
         place = case.places[successive(case.jsons)[-1].document]
         try:
-            return self._references.key(
-                self._references.read(self._read(place)), case.hospital, case.branch
-            ).image_count, ()
+            reader = self._references.of(case.hospital)
+            return reader.key(reader.read(self._read(place)), case.hospital, case.branch).image_count, ()
         except (RouterError, OSError):
             return None, ("the node's copy of the exam JSON cannot be read",)
 

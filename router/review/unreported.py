@@ -1,13 +1,15 @@
 """Images without a report, as people see them: counted, listed by their senders, and dismissed."""
 
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.holidays import Holidays
 from router.errors import InvalidData
@@ -64,6 +66,21 @@ class Page:
     senders: tuple[SenderSum, ...]
 
 
+Scopes = Callable[[str], Scope]
+"""The rules by which studies of a hospital count as recent."""
+
+
+def scopes_of(config: Config, catalogue: Catalogue) -> Scopes:
+    """The rules of each hospital; of "", studies of no certain hospital, the common ones."""
+    configs = HospitalConfigs(config)
+
+    @functools.cache
+    def scope(hospital: str) -> Scope:
+        return scope_of(configs.of(hospital) if hospital else configs.of_shared, catalogue)
+
+    return scope
+
+
 def scope_of(config: Config, catalogue: Catalogue) -> Scope:
     """The rules by which studies count as recent."""
     policy = share_policy(config)
@@ -84,42 +101,56 @@ def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:
     return WorkClock(days=days, zone=config.node.timezone, now=now)
 
 
-def counted(config: Config, catalogue: Catalogue, now: datetime) -> Counted:
-    """Count the studies without a report, by their rows alone."""
-    waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
+def _waiting(catalogue: Catalogue, hospital: str | None) -> list[Waiting]:
+    return [one for one in catalogue.unreported.waiting() if hospital in (None, one.hospital)]
+
+
+def counted(config: Config, catalogue: Catalogue, now: datetime, hospital: str | None = None) -> Counted:
+    """Count the studies without a report, of the hospital or of all, by their rows alone."""
+    waiting, scope = _waiting(catalogue, hospital), scopes_of(config, catalogue)
     clock = WorkClock(days=Workdays(), zone=config.node.timezone, now=now)
     senders = Counter(one.sender for one in waiting)
     return Counted(
-        count=len(waiting), recent=sum(not passed_over(one, scope, clock) for one in waiting),
+        count=len(waiting), recent=sum(not passed_over(one, scope(one.hospital), clock) for one in waiting),
         oldest=waiting[0].came if waiting else None,
         by_sender=tuple(sorted(senders.items(), key=lambda item: (-item[1], item[0]))),
     )  # fmt: skip
 
 
 def listed(
-    config: Config, catalogue: Catalogue, now: datetime, *, sender: str | None = None, older: timedelta = timedelta(0)
-) -> list[Listed]:
-    """Studies of the sender that have been here for so much working time, the oldest first; None: of all senders."""
+    config: Config, catalogue: Catalogue, now: datetime, *, sender: str | None = None, older: timedelta = timedelta(0),
+    hospital: str | None = None,
+) -> list[Listed]:  # fmt: skip
+    """Studies of the sender that have been here for so much working time, the oldest first; None: of all senders.
+
+    Likewise of the hospital.
+    """
     clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
     found = [
-        one for one in catalogue.unreported.waiting()
+        one for one in _waiting(catalogue, hospital)
         if sender in (None, one.sender) and clock.since(one.came) >= older
     ]  # fmt: skip
     return _listed(config, catalogue, found, clock)
 
 
-def page(config: Config, catalogue: Catalogue, now: datetime, start: int, most: int) -> Page:
-    """The studies from the `start`-th oldest on, `most` at most: only these are counted by their instances."""
+def page(
+    config: Config, catalogue: Catalogue, now: datetime, start: int, most: int, hospital: str | None = None
+) -> Page:  # fmt: skip
+    """The studies, of the hospital or of all, from the `start`-th oldest on, `most` at most.
+
+    Only these are counted by their instances.
+    """
     clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
-    waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
+    waiting, scope = _waiting(catalogue, hospital), scopes_of(config, catalogue)
     senders: dict[str, list[Waiting]] = defaultdict(list)
     for one in waiting:
         senders[one.sender].append(one)
     sums = [
         SenderSum(
             sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
-            recent=sum(not passed_over(one, scope, clock) for one in some),
-            working_days=round(clock.since(some[0].came) / _DAY, 1), dismissed=all(map(scope.dismisses, some)),
+            recent=sum(not passed_over(one, scope(one.hospital), clock) for one in some),
+            working_days=round(clock.since(some[0].came) / _DAY, 1),
+            dismissed=all(scope(one.hospital).dismisses(one) for one in some),
         )
         for sender, some in senders.items()
     ]  # fmt: skip
@@ -138,12 +169,13 @@ def listed_study(config: Config, catalogue: Catalogue, study_uid: str, now: date
 
 def _listed(config: Config, catalogue: Catalogue, found: Sequence[Waiting], clock: WorkClock) -> list[Listed]:
     contents = catalogue.unreported.contents([one.study_uid for one in found])
-    scope = scope_of(config, catalogue)
+    scope = scopes_of(config, catalogue)
     return [
         Listed(
             study=one, modalities=holds.modalities, instances=holds.instances,
-            working_days=round(clock.since(one.came) / _DAY, 1), passed_over=passed_over(one, scope, clock),
-            dismissed=scope.dismisses(one),
+            working_days=round(clock.since(one.came) / _DAY, 1),
+            passed_over=passed_over(one, scope(one.hospital), clock),
+            dismissed=scope(one.hospital).dismisses(one),
         )
         for one in found if (holds := contents.get(one.study_uid)) is not None
     ]  # fmt: skip

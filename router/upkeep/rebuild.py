@@ -26,15 +26,17 @@ from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
+from router.images.rulebook import BookOf
 from router.intake.document import digest_of, reported, study_named
 from router.intake.exam_reader import ExamReader
 from router.intake.numbered import number_word
 from router.intake.origin import origin_of
 from router.matching.exam.readiness import PERSON
+from router.matching.images.hospital import NONE, HospitalOf
 from router.matching.report_pdf.naming import words
 from router.policy.states import MOVES, State
 from router.reports.pdf.reader import Readers
-from router.series.classify import Rulebook, classify
+from router.series.classify import classify
 from router.storage import Storage
 from router.upkeep.upgrade import adopt_former, former_of
 
@@ -58,7 +60,7 @@ class Rebuild:
     """One run, with the node stopped. `older`: the database is a backup, so that rows made after it are lost."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, *, bus: EventBus, clock: Clock,
+        self, config: Config, catalogue: Catalogue, storage: Storage, book: BookOf, *, bus: EventBus, clock: Clock,
         older: bool = False,
     ) -> None:  # fmt: skip
         self._config = config
@@ -66,6 +68,7 @@ class Rebuild:
         self._catalogue = catalogue
         self._storage = storage
         self._book = book
+        self._hospital_of = HospitalOf(config.hospital)
         self._bus = bus
         self._clock = clock
         self._older = older
@@ -125,10 +128,11 @@ class Rebuild:
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
             self._unreadable.append(self._path_of(path))
             return None
-        rule = classify(header.facts, self._book)
+        hospital = self._hospital_of(header)
+        rule = classify(header.facts, self._book(frozenset({hospital} - {NONE})))
         return NewInstance(
             header=header, version=int(version), digests=digests, size=path.stat().st_size,
-            series_class=rule.series_class, rule=rule.name, received=_age(path),
+            series_class=rule.series_class, rule=rule.name, received=_age(path), hospital=hospital,
         )  # fmt: skip
 
     # -- documents

@@ -9,9 +9,9 @@ from router.clock import Clock
 from router.config.sections import Config
 from router.correlator.holidays import Holidays
 from router.events import Event, EventBus, Kind
-from router.matching.images.unreported import HISTORY_DAYS, Scope, Waiting, overdue, silence, too_many
+from router.matching.images.unreported import HISTORY_DAYS, Silence, Waiting, overdue, silence, too_many
 from router.policy.workdays import WorkClock
-from router.review.unreported import scope_of, subject_of, work_clock
+from router.review.unreported import Scopes, scopes_of, subject_of, work_clock
 
 _EVERY, _SHARE = 600.0, 100.0
 _REPORTS_OF = timedelta(days=35)
@@ -47,15 +47,14 @@ class SilenceWatch:
         for one in reported:
             latest[one.sender] = max(one.at, latest.get(one.sender, one.at))
         self._end_dismissals(latest, now)
-        clock, scope = work_clock(self._config, reading.days, now), scope_of(self._config, self._catalogue)
-        found = silence(waiting, reported, scope, clock)
-        wanted = {
-            subject_of(sender): f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its report;"
-            " others' reports came"
-            for sender, one in found.senders.items()
-        }
-        if (ris := found.ris) is not None:
-            wanted[_FOLDER] = f"no study of {ris.day} has its report: the RIS exports none, or none that can be joined"
+        clock, scope = work_clock(self._config, reading.days, now), scopes_of(self._config, self._catalogue)
+        wanted: dict[str, str] = {}
+        for hospital in sorted(
+            {one.hospital for one in waiting}
+        ):  # one hospital's reports are no sign of another's RIS
+            mine = [one for one in waiting if one.hospital == hospital]
+            theirs = [one for one in reported if one.hospital == hospital]
+            wanted |= _silent(silence(mine, theirs, scope(hospital), clock), hospital)
         self._bring_in_line(wanted | self._too_many(waiting, scope, clock), now)
 
     def _end_dismissals(self, latest: Mapping[str, datetime], now: datetime) -> None:
@@ -67,14 +66,15 @@ class SilenceWatch:
                 text = f"studies of {one.sender} count again: a report of it came"
                 self._bus.record(Event(now, Kind.DECIDED, text, subject=subject_of(one.sender)))
 
-    def _too_many(self, waiting: list[Waiting], scope: Scope, clock: WorkClock) -> dict[str, str]:
+    def _too_many(self, waiting: list[Waiting], scope: Scopes, clock: WorkClock) -> dict[str, str]:
         """Keep the number of the day and compare it with those of four weeks; the alarm's text by its subject."""
         today = clock.local(clock.now).date()
-        number = overdue(waiting, scope, clock)
+        names = {one.hospital for one in waiting}
+        number = sum(overdue([w for w in waiting if w.hospital == name], scope(name), clock) for name in names)
         self._catalogue.unreported.note(today.isoformat(), number)
         first = today - timedelta(days=HISTORY_DAYS)
         why = too_many(number, self._catalogue.unreported.numbers(first.isoformat(), today.isoformat()))
-        days = scope.after / timedelta(days=1)
+        days = self._config.study.unreported_after / timedelta(days=1)
         return {_STUDIES: f"{number} studies lack their report after {days:g} working days, {why}"} if why else {}
 
     def _bring_in_line(self, wanted: Mapping[str, str], now: datetime) -> None:
@@ -94,3 +94,17 @@ class SilenceWatch:
 
     def _record(self, kind: Kind, alarm: Alarm, subject: str, text: str, now: datetime) -> None:
         self._bus.record(Event(now, kind, text, alarm=alarm, subject=subject))
+
+
+def _silent(found: Silence, hospital: str) -> dict[str, str]:
+    """The alarms' texts by their subjects; `hospital` is "" where there is one alone, or none is certain."""
+    of = f" of {hospital}" if hospital else ""
+    wanted = {
+        f"{subject_of(sender)}{of}": f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its"
+        " report; others' reports came"
+        for sender, one in found.senders.items()
+    }
+    if (ris := found.ris) is not None:
+        text = f"no study of {ris.day} has its report: the RIS exports none, or none that can be joined"
+        wanted[f"{_FOLDER}{of}"] = text
+    return wanted

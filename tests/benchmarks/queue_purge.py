@@ -121,7 +121,7 @@ class _House:
     def cataloguing(self) -> Iterator[None]:
         book = rulebook(self._config.series)
         cataloguer = Cataloguer(
-            self._storage, self._catalogue.instances, lambda: book, lambda _: None, self._bus, self._clock
+            self._storage, self._catalogue.instances, lambda _: book, lambda _: None, self._bus, self._clock
         )
 
         def step() -> float:

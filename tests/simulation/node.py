@@ -123,7 +123,7 @@ class SimNode:
         )  # fmt: skip
         book = self.world.book or rulebook(config.series)
         self.world.book = book
-        selection = Selection(config.identity, catalogue, lambda: book, bus)
+        selection = Selection(config, catalogue, lambda _: book, bus)
         self.intake = Intake(config, references, catalogue.exams, storage, bus, clock, PlainReaders(1))
         self.correlator = Correlator(config, references, catalogue, storage, selection, bus, clock)
         self.sharing = Sharing(catalogue, name, LEASE, alone=False)

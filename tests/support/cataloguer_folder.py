@@ -51,7 +51,7 @@ class Ward:
         self.catalogue: Catalogue = open_catalogue("", folder, self.journal)
         book = rulebook(Series())
         self._cataloguer = Cataloguer(
-            self.storage, self.catalogue.instances, lambda: book, lambda _: None, self.journal, SystemClock(),
+            self.storage, self.catalogue.instances, lambda _: book, lambda _: None, self.journal, SystemClock(),
             lambda study, data, at: self.pdfs.append(data), cut_off_goes=cut_off_goes,
         )  # fmt: skip
 

@@ -45,7 +45,7 @@ class Site:
         quarantine = clinic.config.node.data / "quarantine"
         console = ConsoleContext(
             config=config, catalogue=clinic.catalogue, bus=clinic.bus, clock=clinic.clock,
-            rules=lambda: rulebook(config.series), queues=places, free=lambda: 2**33,
+            rules=lambda _: rulebook(config.series), queues=places, free=lambda: 2**33,
             token_file=Path("console-token"), seal=self.seal,
             attention=lambda: look(clinic.catalogue, places, quarantine, clinic.clock.now()),
         )  # fmt: skip

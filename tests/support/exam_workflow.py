@@ -42,7 +42,7 @@ class Clinic(Desk):
 
     def _open(self) -> None:
         super()._open()
-        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), self.bus)
+        selection = Selection(self.config, self.catalogue, lambda _: rulebook(self.config.series), self.bus)
         known = (self.catalogue, self.storage, selection, self.bus, self.clock)
         self.correlator = Correlator(self.config, ExamReader(self.config), *known)
         self.decisions = Decisions(self.config.identity, self.catalogue, self.bus, self.clock)

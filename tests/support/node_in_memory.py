@@ -17,21 +17,24 @@ from router.catalogue.exams.documents import TakenDocument, json_version
 from router.catalogue.exams.exam_rows import UNDESCRIBED, Description, description
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.exams.filing import Binding, Filed, Filing, Vacant
-from router.catalogue.exams.links import OverlappingExam
+from router.catalogue.exams.links import OverlappingExam, told_apart
 from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, PdfSnapshot, WaitingPdf
 from router.catalogue.images.ledger import Fate, Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
+from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config, Destination
 from router.correlator.assess import images_of
 from router.correlator.correlator import Correlator
 from router.events import EventBus
-from router.exam.key import ExamKey
+from router.exam.key import ExamKey, institution_of
 from router.intake.document import ReadDocument
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
+from router.matching.exam.institution import hospital_of
 from router.matching.exam.versions import JsonVersion, PdfVersion
+from router.matching.images.hospital import NONE, HospitalOf, may_join
 from router.matching.images.renewal import Fingerprint, renewal
 from router.matching.patient.identity import IdentityPolicy, StudyIdentity
 from router.matching.report_pdf.calibration import Calibration
@@ -64,6 +67,7 @@ class Entry:
     """A row of an exam."""
 
     number: int
+    hospital: str
     branch: str
     exam_id: str
     described: Description
@@ -71,6 +75,11 @@ class Entry:
     revisions: int = 0
     approved: bool = False
     links: dict[str, str] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.hospital, self.branch, self.exam_id
 
     @property
     def words(self) -> frozenset[str]:
@@ -99,6 +108,7 @@ class Memory:
         self.touched: set[int] = set()
         self.looks: dict[int, datetime] = {}
         self.studies_doubt: dict[str, str] = {}
+        self.hospitals: dict[str, set[str]] = {}
         self.instances: dict[tuple[str, str], list[Version]] = {}
         self.deliveries: dict[int, Delivery] = {}
         self.pdf_names = SimpleNamespace(bearers=lambda *_: [], known_number=self._known_number)
@@ -119,7 +129,7 @@ class Memory:
             any=lambda _: False, requests=lambda _: [], wanted=lambda *_: False, withhold=lambda *_: None
         )
         self.decisions = SimpleNamespace(  # nobody decides anything
-            classes=dict, parted=lambda _: frozenset(), unsettled=lambda exam, found, now: list(found.values())
+            classes=lambda _: {}, unsettled=lambda exam, found, now: list(found.values())
         )
 
     # -- exams
@@ -133,7 +143,7 @@ class Memory:
     def json(
         self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: object, patterned: bool, **_: object
     ) -> JsonSnapshot:  # fmt: skip
-        entry = next((e for e in self.entries.values() if (e.branch, e.exam_id) == (key.branch, key.exam_id)), None)
+        entry = next((e for e in self.entries.values() if e.key == (key.hospital, key.branch, key.exam_id)), None)
         exam = entry.number if entry else None
         pdfs = [p for p in self.papers if p.taken.kind == "pdf" and p.taken.stem == stem]
         return JsonSnapshot(
@@ -189,7 +199,7 @@ class Memory:
         if not isinstance(exam, ExamKey):
             return exam
         number = len(self.entries) + 1
-        self.entries[number] = Entry(number, exam.branch, exam.exam_id, description(exam))
+        self.entries[number] = Entry(number, exam.hospital, exam.branch, exam.exam_id, description(exam))
         return number
 
     def _revise(self, exam: int) -> int:
@@ -233,44 +243,60 @@ class Memory:
         return []
 
     def link(self, exam: int, study_uids: Iterable[str], joined_by: str, now: datetime) -> list[str]:
-        links = self.entries[exam].links
+        entry, links = self.entries[exam], self.entries[exam].links
         new = [uid for uid in dict.fromkeys(study_uids) if uid not in links]
+        entry.foreign |= {uid for uid in new if not may_join(entry.hospital, self._brought(uid))}
+        new = [uid for uid in new if may_join(entry.hospital, self._brought(uid))]
+        entry.foreign -= set(new)
         links |= dict.fromkeys(new, joined_by)
         self.touched |= {e.number for e in self.entries.values() if e.number != exam and set(new) & e.links.keys()}
         return new
 
     def unlink(self, exam: int, study_uids: Iterable[str]) -> None:
         for uid in study_uids:
-            del self.entries[exam].links[uid]
+            self.entries[exam].links.pop(uid, None)
+            self.entries[exam].foreign.discard(uid)
 
-    def candidates(self, accession_number: str, known: Mapping[str, StudyHere]) -> list[StudyHere]:
+    def _brought(self, uid: str) -> frozenset[str]:
+        return frozenset(self.hospitals.get(uid, ()))
+
+    def candidates(self, accession_number: str, hospital: str, known: Mapping[str, StudyHere]) -> list[StudyHere]:
         if not accession_number:
             return []
-        uids = dict.fromkeys(uid for (uid, _), versions in self.instances.items()
-                             for one in versions if one.header.accession_number == accession_number)  # fmt: skip
-        return list(self._studies(uids).values())
+        named = [(uid, one.header) for (uid, _), versions in self.instances.items() for one in versions]
+        uids = dict.fromkeys(uid for uid, header in named if header.accession_number == accession_number)
+        return list(self._studies(uid for uid in uids if may_join(hospital, self._brought(uid))).values())
+
+    def apart(self, exam: int) -> frozenset[str]:
+        return frozenset()
 
     def case(self, exam: int) -> ExamSnapshot:
         entry = self.entries[exam]
         jsons, pdfs = self._of(exam, "json"), self._of(exam, "pdf")
+        others = list(self._overlapping(entry))
+        siblings, rivals = told_apart(entry.hospital, others, {uid: self._brought(uid) for uid in entry.links})
         return ExamSnapshot(
-            hospital="", exam=exam, branch=entry.branch, exam_id=entry.exam_id, touched=0, doubt=entry.doubt,
+            hospital=entry.hospital, exam=exam, branch=entry.branch, exam_id=entry.exam_id, touched=0,
+            doubt=entry.doubt,
             jsons=tuple(map(_version, jsons)), pdfs=tuple(self._pdf(p, entry) for p in pdfs),
             places={p.number: p.place for p in (*jsons, *pdfs)}, links=dict(entry.links),
-            studies=self._studies(entry.links), siblings=tuple(self._siblings(entry)), approved=entry.approved,
+            studies=self._studies(entry.links), siblings=siblings, rivals=rivals, foreign=frozenset(entry.foreign),
+            approved=entry.approved,
         )  # fmt: skip
 
-    def _siblings(self, entry: Entry) -> Iterator[OverlappingExam]:
+    def _overlapping(self, entry: Entry) -> Iterator[OverlappingExam]:
         for one in self.entries.values():
             for uid in one.links.keys() & entry.links.keys() if one is not entry else ():
                 yield OverlappingExam(
-                    exam=one.number, study_uid=uid, approved=one.approved, **one.described._asdict()
+                    exam=one.number, hospital=one.hospital, study_uid=uid, approved=one.approved,
+                    **one.described._asdict(),
                 )  # fmt: skip
 
     def _pdf(self, paper: Paper, entry: Entry) -> PdfVersion:
         taken, question = paper.taken, ""
         if not paper.vouched:
-            others = (e.number for e in self.entries.values() if e is not entry and e.words & paper.said)
+            fellows = [e for e in self.entries.values() if e is not entry and e.hospital == entry.hospital]
+            others = (e.number for e in fellows if e.words & paper.said)
             reused = any(exam != entry.number for exam in self.exams_of_stem(taken.stem))
             question = doubt(paper.said, entry.words, next(others, None), reused=reused)
         vouched = paper.vouched or bool(paper.said & entry.words)
@@ -280,15 +306,16 @@ class Memory:
             stem=taken.stem, vouched=vouched,
         )  # fmt: skip
 
-    def _known_number(self, number: str, exam: int, _hospital: str) -> bool:
-        others = (e for e in self.entries.values() if e.number != exam)
+    def _known_number(self, number: str, exam: int, hospital: str) -> bool:
+        others = (e for e in self.entries.values() if e.number != exam and e.hospital == hospital)
         return any(number in (*e.words, e.described.patient_id) for e in others)
 
     # -- instances
 
-    def receive(self, header: Header, now: datetime) -> None:
-        """As the cataloguer does it."""
+    def receive(self, header: Header, now: datetime, hospital: str = NONE) -> None:
+        """As the cataloguer does it; `hospital` sent it."""
         key = header.uids.study, header.uids.sop
+        self._bring(header.uids.study, hospital)
         versions = self.instances.setdefault(key, [])
         if header in [one.header for one in versions]:
             return
@@ -298,7 +325,21 @@ class Memory:
             self.studies_doubt |= dict.fromkeys(shared, "an instance lies in two studies")
         shared.add(key[0])
         for entry in self.entries.values():
-            if shared & entry.links.keys() or header.accession_number == entry.described.accession_number:
+            alike = header.accession_number == entry.described.accession_number
+            if shared & entry.links.keys() or (alike and may_join(entry.hospital, self._brought(key[0]))):
+                self.touched.add(entry.number)
+
+    def _bring(self, uid: str, hospital: str) -> None:
+        """Note that the hospital sent images of the study, which ends the links to others' exams."""
+        known = self.hospitals.setdefault(uid, set())
+        if hospital == NONE or hospital in known:
+            return
+        known.add(hospital)
+        for entry in self.entries.values():
+            if uid in entry.links and not may_join(entry.hospital, self._brought(uid)):
+                del entry.links[uid]
+                entry.foreign.add(uid)
+            if uid in entry.links or uid in entry.foreign:
                 self.touched.add(entry.number)
 
     def _studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
@@ -315,7 +356,7 @@ class Memory:
             uid=uid, identities=newest, accession_number=head.accession_number, study_date=head.study_date,
             study_time=head.study_time, description="", manufacturer="", model="", station_name="", serial_number="",
             sending_ae="", modalities=("CT",), instances=len(mine), doubt=self.studies_doubt.get(uid, ""),
-            last_received=last,
+            last_received=last, hospitals=self._brought(uid),
         )  # fmt: skip
 
     # -- ledger
@@ -437,18 +478,24 @@ class NodeInMemory:
     def __init__(self, config: Config, references: ExamReader) -> None:
         self.config, self._references = config, references
         self.clock, self.cloud, self.memory, self._folder = FakeClock(START), Cloud(), Memory(), Folder()
+        self._hospital_of = HospitalOf(config.hospital)
         self.restart()
 
     def restart(self) -> None:
         bus, memory, folder = EventBus(), cast(Any, self.memory), cast(Any, self._folder)
-        self._intake = Intake(self.config, self._references, memory, folder, bus, self.clock, PlainReaders(1))
+        common = HospitalConfigs(self.config).of_shared  # documents are read and paired alike for all hospitals here
+        self._intake = Intake(common, self._references, memory, folder, bus, self.clock, PlainReaders(1))
         self._correlator = Correlator(self.config, self._references, memory, folder, memory, bus, self.clock)
+        self._correlator.facts.papers.reconfigure(common)
 
-    def drop(self, name: str, data: bytes) -> None:
+    def drop(self, name: str, data: bytes, origin: str | None = None) -> None:
+        """A file of the RIS; `origin` is the hospital whose way it came by, where there are several."""
         stem, kind = name.split(".")
         key, said, read = None, None, None
         if kind == "json":
-            key = self._references.key(self._references.read(data), "", "01")
+            given = self._references.read(data)
+            hospital = hospital_of(institution_of(given), origin, self.config.hospital)
+            key = self._references.key(given, hospital, "01")
         else:
             said, read = words(data.decode()), PdfText(text=data.decode())
         document = ReadDocument(
@@ -458,7 +505,7 @@ class NodeInMemory:
         self._intake.file([document])
 
     def receive(self, header: Header) -> None:
-        self.memory.receive(header, self.clock.now())
+        self.memory.receive(header, self.clock.now(), self._hospital_of(header))
 
     def settle(self) -> None:
         while self.memory.touched:

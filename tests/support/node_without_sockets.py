@@ -187,7 +187,7 @@ class Node:
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
         references = ExamReader(config)
         goes = config.receive.irregular == "send"
-        selection = Selection(config.identity, self.catalogue, lambda: self._book, bus, cut_off_goes=goes)
+        selection = Selection(config, self.catalogue, lambda _: self._book, bus, cut_off_goes=goes)
         self._intake = Intake(config, references, self.catalogue.exams, storage, bus, clock, PlainReaders(1))
         self._correlator = Correlator(config, references, self.catalogue, storage, selection, bus, clock)
         self._unwritten = unwritten = Unwritten(storage.unwritten)

@@ -154,7 +154,7 @@ def _mistyped(chance: random.Random, person: int) -> Patient:
 
 
 @functools.cache
-def _written(name: str) -> tuple[str, ...]:
+def written(name: str) -> tuple[str, ...]:
     """The name as headers have it, and as the node reads it: Han, pinyin, both, in whatever bytes and declaration."""
     pinyin = PINYIN[name]
     read = tuple(
@@ -205,7 +205,7 @@ def _images(chance: random.Random, exam: Exam, exams: list[Exam], *, wrong: bool
     own = PEOPLE[exam.person]
     for study in exam.studies:
         for number in range(1, chance.choice((2, 3))):
-            patient = replace(own, name=chance.choice(_written(own.name)))
+            patient = replace(own, name=chance.choice(written(own.name)))
             right = Image(exam.person, slice_of(study, 10 * exam.number + number, patient, exam.accession))
             mistaken = wrong and chance.random() < 0.4
             yield _misfiled(chance, right, exams) if mistaken else right

@@ -22,6 +22,7 @@ from router.config.sections import Config
 from router.config.types import is_loopback
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
+from router.images.rulebook import BookOf
 from router.model import Channel
 from router.policy.attention import Attention
 from router.policy.pause import EVERY
@@ -32,7 +33,6 @@ from router.review.comparison import IdentityComparison
 from router.review.decisions import Decisions, Differences, OperatorReason
 from router.review.deliveries import Line, Review, Story
 from router.review.explain import Provenance
-from router.series.classify import Rulebook
 from router.storage.reports import Reports
 from router.text.language import LANGUAGES, N_, Tongue, chosen_language
 
@@ -67,7 +67,7 @@ class ConsoleContext:
     catalogue: Catalogue
     bus: EventBus
     clock: Clock
-    rules: Callable[[], Rulebook]
+    rules: BookOf
     queues: Sequence[Place]
     free: Callable[[], int]
     token_file: Path
@@ -277,12 +277,14 @@ class Console:
         return see_other("/")
 
     def _shown(self, view: View, story: Story, said: str, differences: Differences | None, *, open_: bool) -> Answer:
-        case, rules = story.case, self._context.rules()
+        case, rules = story.case, self._context.rules
         images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
         shown = ExamPage(
             story=story, lines=self._answers.of(story.lines, plain=not open_), said=said, differences=differences,
             background=self._provenance.background(case.exam, list(case.links)),
-            series=[line for uid in case.studies for line in self._review.series(uid, rules)],
+            series=[
+                line for uid, one in case.studies.items() for line in self._review.series(uid, rules(one.hospitals))
+            ],
             entries={one.destination: self._review.ledger(one) for one in images},
             sides=self._comparison.of(case) if open_ else [],
         )  # fmt: skip

@@ -276,12 +276,27 @@ def _by_account(engine: Engine, table: str, **columns: str) -> None:
         engine.execute(f"INSERT INTO {table} ({', '.join(names)}, account) VALUES ({marks}, '')", row)  # noqa: S608 our own text
 
 
+def _hospitals_apart(engine: Engine) -> None:
+    """Studies that an exam lists and that are of other hospitals; numbers of one patient are those of a hospital."""
+    refers = 'PRIMARY KEY ("exam_id", "study_uid"), FOREIGN KEY ("exam_id") REFERENCES "exam" ("id")'
+    columns = '"exam_id" INTEGER NOT NULL, "study_uid" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "foreign_study" ({columns}, {refers})')
+    engine.execute('CREATE INDEX "foreignstudy_study_uid" ON "foreign_study" ("study_uid")')
+    rows = engine.execute("SELECT old, new, why, who, at FROM alias")
+    engine.execute("DROP TABLE alias")  # another key cannot be given to a table of SQLite
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("hospital", "old", "new", "why", "who"))
+    key = 'PRIMARY KEY ("hospital", "old", "new")'
+    engine.execute(f'CREATE TABLE "alias" ({texts}, "at" {engine.whole} NOT NULL, {key})')
+    for row in rows:
+        engine.execute(f"INSERT INTO alias VALUES ('', {', '.join([engine.database.param] * 5)})", row)  # noqa: S608 our own text
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
-    _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts,
+    _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
 )  # fmt: skip
 _SILENT = 120_000_000  # microseconds
 

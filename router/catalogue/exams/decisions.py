@@ -18,8 +18,9 @@ from router.policy.states import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alias:
-    """Two numbers of one patient; the person who said so, when and why."""
+    """Two numbers of one patient of a hospital; the person who said so, when and why."""
 
+    hospital: str = ""
     old: str
     new: str
     why: str
@@ -62,31 +63,33 @@ class Decisions(Rows):
 
     # -- numbers of one patient
 
-    def classes(self) -> Mapping[str, str]:
-        """Each number with an alias, and the number that stands for all of its patient's."""
-        return classes(self._engine.rows(Row.select(Row.old, Row.new).order_by(Row.old, Row.new)))
+    def classes(self, hospital: str) -> Mapping[str, str]:
+        """Each number of the hospital with an alias, and the number that stands for all of its patient's."""
+        query = Row.select(Row.old, Row.new).where(Row.hospital == hospital)
+        return classes(self._engine.rows(query.order_by(Row.old, Row.new)))
 
     def aliases(self) -> list[Alias]:
-        """All of them."""
+        """Those of all hospitals."""
         return [Alias(**row) for row in self._engine.run(Row.select().order_by(Row.at).dicts())]
 
     def alias(self, alias: Alias) -> bool:
         """Enter it; False when these two are known as one patient's."""
-        known = self.classes()
+        known = self.classes(alias.hospital)
         if alias.old in known and known[alias.old] == known.get(alias.new):
             return False
         with self._engine.write():
             self._engine.run(Row.insert(asdict(alias)).on_conflict_ignore())
         return True
 
-    def unalias(self, old: str, new: str) -> bool:
+    def unalias(self, hospital: str, old: str, new: str) -> bool:
         """Take an alias back; False when there is none of these two."""
         same = ((Row.old == old) & (Row.new == new)) | ((Row.old == new) & (Row.new == old))
+        same &= Row.hospital == hospital
         with self._engine.write():
             return bool(self._engine.run(Row.delete().where(same)))
 
-    def affected(self, numbers: Iterable[str]) -> list[int]:
-        """Exams that patient numbers may decide about: those not delivered, and those that bear one of these."""
+    def affected(self, hospital: str, numbers: Iterable[str]) -> list[int]:
+        """Exams of the hospital that patient numbers may decide about: not delivered, or bearing one of these."""
         bearing: Any = Exam.patient_id == ""
         seen: Any = StudyIdentity.patient_id == ""
         for number in numbers:  # prefixes and padding are stripped when numbers are compared
@@ -94,7 +97,7 @@ class Decisions(Rows):
         studies = Study.select(Study.uid).join(StudyIdentity).where(seen)
         open_ = Delivery.select(Delivery.exam).where(Delivery.state.not_in([State.DELIVERED, State.CANCELLED]))
         where = bearing | Exam.id.in_(exams_of(studies)) | Exam.id.in_(open_)
-        return self._engine.column(Exam.select(Exam.id).where(where))
+        return self._engine.column(Exam.select(Exam.id).where((Exam.hospital == hospital) & where))
 
     # -- studies
 

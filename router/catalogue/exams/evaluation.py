@@ -16,4 +16,5 @@ def exams_of(study_uids: Collection[str] | Select) -> Select:
 
 def evaluate(engine: Engine, which: Expression, now: datetime) -> None:
     """Have the exams evaluated that meet the condition. Inside a transaction."""
+    # of all hospitals: the condition decides
     engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(which))

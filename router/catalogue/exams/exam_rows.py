@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables.exams import Exam, ExamStudy
-from router.catalogue.db.tables.images import StudyHospital
+from router.catalogue.db.tables.exams import Alias, Exam, ExamStudy
+from router.catalogue.db.tables.node import FORMER, Setting
 from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.exams.pdf_names import PdfNames
+from router.catalogue.images.hospitals import adopt_studies
 from router.exam.key import ExamKey
 from router.matching.report_pdf.naming import identifiers
 
@@ -44,13 +45,6 @@ _NAMED_IN = {
     kind: Statement(f"{sql} AND hospital = ? LIMIT 2", field, Exam.id, Exam.hospital)
     for kind, (sql, field) in _NAMING.items()
 }
-
-
-# Studies that no sender's hospital is known of are of the only hospital of before.
-_STUDIES = Statement(
-    "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study"
-    " WHERE id NOT IN (SELECT study_id FROM study_hospital)", StudyHospital.hospital,
-)  # fmt: skip
 
 
 class Description(NamedTuple):
@@ -125,17 +119,6 @@ class ExamRows(Rows):
             if names.get(kind)
         }
 
-    def adopt_former(self, name: str) -> int:
-        """Give what is of the only hospital of before to the one of this name; how many exams it has by that.
-
-        Its studies came from nobody else.
-        """
-        with self._engine.write():
-            exams = self._engine.run(Exam.update(hospital=name).where(Exam.hospital == ""))
-            if exams:
-                _STUDIES.run(self._engine, name)
-            return int(exams)
-
     def any_of(self, hospital: str) -> bool:
         """Whether there is an exam of this hospital, "" for the only one of before."""
         return self._engine.has(Exam.select(Exam.id).where(Exam.hospital == hospital))
@@ -152,6 +135,19 @@ class ExamRows(Rows):
             self._engine.run(Exam.update(hospital=hospital, branch=branch).where(Exam.id == exam))
             self._engine.run(Delivery.update(hospital=hospital).where(Delivery.exam == exam))
             return True
+
+    def adopt_former(self, hospital: str) -> int:
+        """File everything under the hospital that was filed when there was one alone; how many exams that were.
+
+        Studies that are here are of it, too, and so are numbers of one patient.
+        """
+        with self._engine.write():
+            exams = int(self._engine.run(Exam.update(hospital=hospital).where(Exam.hospital == "")))
+            if exams:
+                self._engine.run(Alias.update(hospital=hospital).where(Alias.hospital == ""))
+                adopt_studies(self._engine, hospital)
+                self._engine.run(Setting.insert(name=FORMER, value=hospital).on_conflict_ignore())
+        return exams
 
     def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""

@@ -5,9 +5,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.db.engine import Engine
+from peewee import Select, fn
+
+from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
+from router.catalogue.db.tables.node import FORMER, Setting
 from router.catalogue.exams.calibrations import Calibrations
 from router.catalogue.exams.documents import Documents, Proof, proof_of, version_of
 from router.catalogue.exams.evaluation import evaluate, exams_of
@@ -15,7 +18,7 @@ from router.catalogue.exams.exam_rows import ExamRows
 from router.catalogue.exams.expiry import forgotten_key
 from router.catalogue.exams.files import FolderFiles
 from router.catalogue.exams.filing import Filings
-from router.catalogue.exams.links import Links, OverlappingExam
+from router.catalogue.exams.links import Links, OverlappingExam, told_apart
 from router.catalogue.exams.originals import Originals
 from router.catalogue.exams.snapshots import Snapshots
 from router.catalogue.images.studies import StudyHere
@@ -37,7 +40,9 @@ class Chosen:
 class ExamSnapshot:
     """Everything known of an exam when it is evaluated. `touched` tells whether it has changed since.
 
-    `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it.
+    `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it, `foreign`
+    those that it lists and that are of other hospitals. `siblings` are other exams of its hospital with a study of it,
+    `rivals` those of other hospitals that claim a study of no certain hospital.
     `forgotten`: there was such an exam before, and its records are removed.
     """
 
@@ -55,6 +60,8 @@ class ExamSnapshot:
     siblings: tuple[OverlappingExam, ...]
     approved: bool
     apart: frozenset[str] = frozenset()
+    foreign: frozenset[str] = frozenset()
+    rivals: tuple[OverlappingExam, ...] = ()
     forgotten: bool = False
     proofs: Mapping[int, Proof] = field(default_factory=dict)
     chosen: Chosen = Chosen()
@@ -77,11 +84,13 @@ class Exams(ExamRows):
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
+        # of all hospitals: each is evaluated by itself
         query = Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
         return self._engine.column(query)
 
     def next_check(self) -> datetime | None:
         """The instant at which the next exam is to be evaluated."""
+        # of all hospitals: each is evaluated by itself
         query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
         at: datetime | None = self._engine.value(query)
         return at
@@ -110,6 +119,7 @@ class Exams(ExamRows):
     def put_off_no_longer(self, now: datetime) -> None:
         """Have the exams evaluated that wait for a later time, and set arrivals from the future to now."""
         with self._engine.write():
+            # of all hospitals: they have one clock
             evaluate(self._engine, Exam.check_at > now, now)
             self._engine.run(Study.update(last_received=now).where(Study.last_received > now))
 
@@ -119,22 +129,29 @@ class Exams(ExamRows):
             row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
             documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
             links = self.links.of(exam)
-            gone = ExpiredExam.select(ExpiredExam.key).where(
-                ExpiredExam.key == forgotten_key(row.hospital, row.branch, row.exam_id)
-            )
+            studies, others = self.links.studies(links), self.links.overlapping(exam, links)
+            siblings, rivals = told_apart(row.hospital, others, {u: one.hospitals for u, one in studies.items()})
+            gone = self._forgotten(row.hospital, row.branch, row.exam_id)
             return ExamSnapshot(
                 exam=exam, hospital=row.hospital, branch=row.branch, exam_id=row.exam_id,
                 touched=row.touched, doubt=row.doubt,
                 jsons=tuple(version_of(d) for d in documents if d.kind == "json"),
                 pdfs=tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
-                places={d.id: d.place for d in documents}, links=links, studies=self.links.studies(links),
-                siblings=self.links.overlapping(exam, links), approved=row.approved_at is not None,
-                apart=self.links.apart(exam), forgotten=self._engine.has(gone),
+                places={d.id: d.place for d in documents}, links=links, studies=studies,
+                siblings=siblings, rivals=rivals, approved=row.approved_at is not None,
+                apart=self.links.apart(exam), foreign=self.links.foreign(exam), forgotten=self._engine.has(gone),
                 proofs={d.id: proof_of(d) for d in documents},
                 chosen=Chosen(
                     evidence=row.evidence or "", pdf=row.pdf, candidate=row.candidate, weighed=row.weighed
                 ),
             )  # fmt: skip
+
+    def _forgotten(self, hospital: str, branch: str, exam_id: str) -> Select:
+        """A query of the exam among those whose records are removed; those of before several hospitals are `former`."""
+        former = Setting.select(Setting.name).where((Setting.name == FORMER) & (Setting.value == hospital))
+        unnamed = (ExpiredExam.key == forgotten_key("", branch, exam_id)) & fn.EXISTS(former)
+        mine = ExpiredExam.key == forgotten_key(hospital, branch, exam_id)
+        return ExpiredExam.select(ExpiredExam.key).where(mine | unnamed)
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched
@@ -151,9 +168,10 @@ class Exams(ExamRows):
 
     # -- for people
 
-    def approved_between(self, start: datetime, end: datetime) -> list[int]:
-        """Exams by the instant of their approval."""
+    def approved_between(self, start: datetime, end: datetime, hospital: str | None = None) -> list[int]:
+        """Exams, of the hospital or of all, by the instant of their approval."""
         then = (Exam.approved_at >= start) & (Exam.approved_at < end)
+        then = then if hospital is None else then & (Exam.hospital == hospital)
         return self._engine.column(Exam.select(Exam.id).where(then).order_by(Exam.id))
 
     def approved_at(self, exam: int) -> datetime | None:
@@ -165,10 +183,21 @@ class Exams(ExamRows):
         """The ExamIds of these exams."""
         return dict(self._engine.rows(Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams)))))
 
-    def find(self, text: str, *, exam_id: bool = False) -> list[int]:
-        """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is."""
+    def hospitals(self, exams: Iterable[int]) -> dict[int, str]:
+        """The hospitals that these exams are filed under."""
+        found: dict[int, str] = {}
+        for some in portions(sorted(exams)):
+            found |= dict(self._engine.rows(Exam.select(Exam.id, Exam.hospital).where(Exam.id.in_(some))))
+        return found
+
+    def find(self, text: str, *, exam_id: bool = False, hospital: str | None = None) -> list[int]:
+        """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is.
+
+        Those of one hospital, or of all.
+        """
+        of: Any = Exam.id.is_null(False) if hospital is None else Exam.hospital == hospital
         if exam_id:
-            return self._engine.column(Exam.select(Exam.id).where(Exam.exam_id == text))
+            return self._engine.column(Exam.select(Exam.id).where((Exam.exam_id == text) & of))
         stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".xml", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (
@@ -176,4 +205,4 @@ class Exams(ExamRows):
             | Exam.id.in_(exams_of([text]))
             | Exam.id.in_(named.where(Document.exam.is_null(False)))
         )
-        return self._engine.column(Exam.select(Exam.id).where(where))
+        return self._engine.column(Exam.select(Exam.id).where(where & of))

@@ -39,6 +39,7 @@ class Expiry(RecordedRows):
 
     def with_copies(self, before: datetime, now: datetime, limit: int) -> list[int]:
         """Exams that have copies of PDFs and nothing to do since before `before`."""
+        # of all hospitals: [retention] is the node's
         query = Document.select(Document.exam).join(Exam).where(_copies(before) & _done(before, now)).distinct()
         return self._engine.column(query.order_by(Document.exam).limit(limit))
 
@@ -58,6 +59,7 @@ class Expiry(RecordedRows):
 
     def old(self, before: datetime, now: datetime, limit: int) -> list[int]:
         """Exams that were done with before `before` and whose studies have no file here."""
+        # of all hospitals: [retention] is the node's
         query = Exam.select(Exam.id).where((Exam.created < before) & _over(before, now)).order_by(Exam.id)
         return self._engine.column(query.limit(limit))
 

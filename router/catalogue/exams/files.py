@@ -313,6 +313,7 @@ class FolderFiles(Rows):
 
     def exams_named(self, words: Collection[str], within: str | None = None) -> list[int]:
         """Exams that one of these words names, by ExamId or accession number; of the hospital `within`, or of any."""
+        # of all hospitals: who asks picks those that the file's way allows
         found: set[int] = set()
         for portion in portions(sorted(words)):
             mine = ExamWord.word.in_(portion) & _within(within)

@@ -65,6 +65,7 @@ class Originals(Rows):
 
     def missed(self) -> list[Missed]:
         """The chosen PDFs of exams with a report to deliver whose copies were removed."""
+        # of all hospitals: each with the exam that it has
         message = Document.alias()
         columns = (Document.id, Exam.id, Document.stem, Document.digest, Document.file_time, Document.purged,
                    message.place)  # fmt: skip

@@ -10,6 +10,7 @@ from peewee import Expression, fn
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.exams import Document, Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.images.hospitals import hospitals_of
 from router.catalogue.images.tombstones import summaries
 
 _AT_MOST = 50_000
@@ -42,7 +43,8 @@ class Arrival:
 class Neighbour:
     """An exam (its own number and ExamId) or a study (its UID), with what keys are compared by.
 
-    `date` is the study's DA; of an exam "", and `came` when it was first known.
+    `date` is the study's DA; of an exam "", and `came` when it was first known. `hospital` is the exam's, `hospitals`
+    brought the study, as far as that is known.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Neighbour:
     patients: frozenset[str]
     date: str
     came: datetime
+    hospital: str = ""
+    hospitals: frozenset[str] = frozenset()
 
 
 class Arrivals(Rows):
@@ -111,13 +115,14 @@ class Arrivals(Rows):
 
     def strays_about(self, since: datetime, until: datetime) -> list[Neighbour]:
         """The studies of this time that no exam has."""
+        # of all hospitals: the near match asks for its hospital
         named = ExamStudy.select(ExamStudy.study_uid)
         return self._studies(Study.last_received.between(since, until) & Study.uid.not_in(named))
 
     def _exams(self, where: Expression) -> list[Neighbour]:
         return [
             Neighbour(name=row.exam_id, exam=row.id, accessions=frozenset({row.accession_number}),
-                      patients=frozenset({row.patient_id}), date="", came=row.created)
+                      patients=frozenset({row.patient_id}), date="", came=row.created, hospital=row.hospital)
             for row in self._engine.run(Exam.select().where(where).limit(_AT_MOST))
         ]  # fmt: skip
 
@@ -126,14 +131,16 @@ class Arrivals(Rows):
         rows = self._engine.rows(Study.select(*columns).where(where).limit(_AT_MOST))
         numbers = self._of_studies(StudyAccession.study, StudyAccession.accession_number, where)
         patients = self._of_studies(StudyIdentity.study, StudyIdentity.patient_id, where)
+        hospitals = hospitals_of(self._engine, [row[0] for row in rows])
         none: frozenset[str] = frozenset()
         return [
             Neighbour(name=uid, exam=None, accessions=numbers.get(number, none),
-                      patients=patients.get(number, none), date=date, came=came)
+                      patients=patients.get(number, none), date=date, came=came, hospitals=hospitals.get(number, none))
             for number, uid, date, came in rows
         ]  # fmt: skip
 
     def _of_studies(self, study: Any, column: Any, where: Any) -> dict[int, frozenset[str]]:
+        # of all hospitals: of the same studies
         found: dict[int, set[str]] = defaultdict(set)
         for number, value in self._engine.rows(study.model.select(study, column).join(Study).where(where)):
             found[number].add(value)

@@ -75,6 +75,7 @@ class Retrievals(Rows):
         return found
 
     def _read(self, where: Expression) -> Asked | None:
+        # of all hospitals: each exam is asked for by itself
         columns = (Exam.id.alias("exam"), Exam.accession_number, Retrieval.tries, Retrieval.missing, Retrieval.said,
                    Retrieval.at, Retrieval.ask_at, Retrieval.down_until)  # fmt: skip
         query = Retrieval.select(*columns).join(Exam).where(where).order_by(Retrieval.ask_at).limit(1).dicts()

@@ -57,6 +57,7 @@ _OF_NUMBER = Statement(f"{_CANDIDATE} exam WHERE id = ?", Exam.id)
 _OF_KEY = Statement(
     f"{_CANDIDATE} exam WHERE hospital = ? AND branch = ? AND exam_id = ?", Exam.hospital, Exam.branch, Exam.exam_id
 )
+# of all hospitals: the name of a document tells the way that it came by
 _OF_STEM = Statement(
     f"{_CANDIDATE} document json JOIN exam ON exam.id = json.exam_id WHERE json.stem = ? AND json.kind = 'json'"
     " ORDER BY json.id DESC", Document.stem,
@@ -90,6 +91,7 @@ _SENT = Statement(
     " WHERE upload.pdf_place = ?", Upload.pdf_place,
 )  # fmt: skip
 # PDFs without an exam that belong to a study by its UID, each with an exam that has the study.
+# of all hospitals: by the links of a study
 _OF_STUDIES = Statement(
     "SELECT document.id, document.place, document.stem, document.vouched, document.exam_id, exam_study.exam_id"
     " FROM document JOIN pdf_word ON pdf_word.document_id = document.id AND pdf_word.kind = 'study_uid'"

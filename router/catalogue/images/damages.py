@@ -45,6 +45,7 @@ class Damages(Rows):
 
     def studies(self) -> frozenset[str]:
         """Studies with a damaged instance that is still needed: here, and not replaced by a newer version."""
+        # of all hospitals: files are the node's
         here = Instance.damaged.is_null(False) & Instance.purged.is_null() & Instance.newest
         query = Instance.select(Study.uid).join(Study).where(here).distinct()
         return frozenset(self._engine.column(query))
@@ -62,6 +63,7 @@ class Damages(Rows):
     def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
         """The next instances after number `after`, come before `before`, that a destination may still get; and the last
         number that was looked at."""
+        # of all hospitals: files are the node's
         until = after + _RANGE
         rows = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id)
         open_ = LedgerRow.state.not_in([Fate.SENT, Fate.FILTERED])

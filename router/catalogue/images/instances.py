@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from router.catalogue.db.tables.images import (
 )
 from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.images.damages import mend
+from router.catalogue.images.hospitals import hospitals_by_uid, hospitals_of, note_hospitals
 from router.catalogue.images.series_members import facts_numbers
 from router.catalogue.images.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
@@ -52,7 +53,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewInstance:
-    """An instance version to be given a row. `size` is the file's, in bytes."""
+    """An instance version to be given a row. `size` is the file's, in bytes.
+
+    `hospital` brought it, "" where none is certain.
+    """
 
     header: Header
     version: int
@@ -61,6 +65,7 @@ class NewInstance:
     series_class: SeriesClass
     rule: str
     received: datetime
+    hospital: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NEW_INSTANCES = InsertMany(Instance)
 # Versions of these instances. Of one that came a thousand times few rows are read: the newest, the last, the last sound
 # one, and those of given data sets.
+# of all hospitals: one SOP instance UID names one instance, whoever sends it
 _KNOWN = (
     "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels"
     " FROM instance i JOIN study ON study.id = study_id WHERE sop_uid IN ({}) AND (newest OR digest IN ({})"
@@ -128,13 +134,25 @@ class Instances(Rows):
         with self._engine.write():
             for uid, news in sorted(by_study.items()):
                 study = self._study(uid, news)
+                note_hospitals(self._engine, {uid: {new.hospital for new in news}}, news[-1].received)
                 identities = self._identities(study, news)
                 for portion in portions(list(zip(news, identities, strict=True))):
                     self._rows(study, portion)
                 numbers = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
-                concerned = Exam.id.in_(exams_of([uid])) | Exam.accession_number.in_(numbers)
-                evaluate(self._engine, concerned, news[-1].received)
+                alike = Exam.accession_number.in_(numbers)
+                if hospitals := hospitals_of(self._engine, [study]).get(study):
+                    alike &= Exam.hospital.in_(sorted(hospitals))
+                evaluate(self._engine, Exam.id.in_(exams_of([uid])) | alike, news[-1].received)
             _note_references(self._engine, batch)
+
+    def note_hospitals(self, brought: Mapping[str, Collection[str]], now: datetime) -> None:
+        """Note the hospitals that brought studies which are here, by UID; where it is news, exams are evaluated."""
+        with self._engine.write():
+            note_hospitals(self._engine, brought, now)
+
+    def hospitals_of(self, study_uid: str) -> frozenset[str]:
+        """The hospitals that brought images of the study, as far as that is known."""
+        return hospitals_by_uid(self._engine, [study_uid]).get(study_uid, frozenset())
 
     def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
         """Note that files which came again have replaced the damaged ones of these versions."""
@@ -165,6 +183,7 @@ class Instances(Rows):
 
     def walk(self) -> Iterable[Recorded]:
         """Every row that has its file, page by page: there are millions, and no transaction stays open in between."""
+        # of all hospitals: files are the node's
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
         query = Instance.select(*columns).join(Study).order_by(Instance.id).limit(_PAGE)
         last = 0

@@ -76,6 +76,7 @@ class Purge:
         return self._old(~fn.EXISTS(_links()), before, limit, named=False)
 
     def _old(self, condition: Expression, before: datetime, limit: int, *, named: bool) -> list[Old]:
+        # of all hospitals: [retention] is the node's
         here = Study.purged.is_null() & (Study.last_received < before)
         query = Study.select(Study.id, Study.uid).where(here & condition).order_by(Study.last_received).limit(limit)
         return [Old(number, uid, named) for number, uid in self._engine.rows(query)]
@@ -156,6 +157,7 @@ class Purge:
 
         While they go no other node catalogues into their study; that they are gone is noted at the end.
         """
+        # of all hospitals: files are the node's
         same = Instance.sop_uid.in_([uids.sop for uids, _ in files.instances]) & Instance.purged.is_null()
         here = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study).where(same)
         with self._engine.lock_names({uids.study for uids, _ in files.instances}):

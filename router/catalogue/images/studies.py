@@ -11,6 +11,7 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.tables.images import READING, Instance, Study, StudyIdentity
+from router.catalogue.images.hospitals import hospitals_of
 from router.catalogue.images.tombstones import summaries
 from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Patient
@@ -21,7 +22,8 @@ class StudyHere:
     """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
 
     `identities` are what the newest versions of its instances say, each once; `outdated` whether some of their texts
-    were read by former rules and may read otherwise; `damaged` of the newest versions have no sound file.
+    were read by former rules and may read otherwise; `damaged` of the newest versions have no sound file. `hospitals`
+    brought images of it, as far as that is known.
     """
 
     uid: str
@@ -41,6 +43,7 @@ class StudyHere:
     last_received: datetime
     outdated: bool = False
     damaged: int = 0
+    hospitals: frozenset[str] = frozenset()
 
 
 def studies_here(engine: Engine, uids: Iterable[str]) -> dict[str, StudyHere]:
@@ -70,7 +73,12 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
     for identity in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
         if identity.id in borne:
             identities[identity.study_id].append(identity)
-    return [_study(row, identities[row.id], counts[row.id], damaged.get(row.id, 0)) for row in rows]
+    brought = hospitals_of(engine, ids)
+    none: frozenset[str] = frozenset()
+    return [
+        _study(row, identities[row.id], counts[row.id], damaged.get(row.id, 0), brought.get(row.id, none))
+        for row in rows
+    ]
 
 
 def identity_of(row: Any) -> Identity:
@@ -81,6 +89,7 @@ def identity_of(row: Any) -> Identity:
 
 def identities(engine: Engine, numbers: Iterable[int]) -> dict[int, Identity]:
     """Patients and orders of rows of StudyIdentity, by number."""
+    # of all hospitals: by number
     found: dict[int, Identity] = {}
     for some in portions(sorted(numbers)):
         found |= {
@@ -95,7 +104,9 @@ def is_outdated(row: Any) -> bool:
     return row.reading < READING and not (texts.isascii() and "\\u" not in row.other_accession_numbers)
 
 
-def _study(row: Any, identities: Sequence[Any], counts: Sequence[tuple[str, int]], damaged: int) -> StudyHere:
+def _study(
+    row: Any, identities: Sequence[Any], counts: Sequence[tuple[str, int]], damaged: int, hospitals: frozenset[str]
+) -> StudyHere:
     return StudyHere(
         uid=row.uid, identities=tuple(map(identity_of, identities)), accession_number=row.accession_number,
         study_date=row.study_date, study_time=row.study_time, description=row.description,
@@ -103,4 +114,5 @@ def _study(row: Any, identities: Sequence[Any], counts: Sequence[tuple[str, int]
         serial_number=row.serial_number, sending_ae=row.sending_ae,
         modalities=tuple(sorted({m for m, _ in counts if m})), instances=sum(n for _, n in counts), doubt=row.doubt,
         last_received=row.last_received, outdated=any(map(is_outdated, identities)), damaged=damaged,
+        hospitals=hospitals,
     )  # fmt: skip

@@ -21,23 +21,37 @@ _KEYWORDS = (
 )  # fmt: skip
 _HOUR = 3_600_000_000  # in an instant's microseconds
 # A probe of the index for each study, never a join, for which PostgreSQL would read all of exam_study: years of exams.
+# of all hospitals: by the study's own links
 _UNNAMED = "s.purged IS NULL AND (SELECT 1 FROM exam_study e WHERE e.study_uid = s.uid LIMIT 1) IS NULL"
-_COLUMNS = "s.uid, s.sending_ae, s.sending_address, s.device_modality, s.study_date, s.first_received, s.last_received"
+# The one hospital that brought a study.
+_HOSPITAL = (
+    "COALESCE((SELECT CASE WHEN COUNT(*) = 1 THEN MIN(h.hospital) END FROM study_hospital h"
+    " WHERE h.study_id = s.id), '')"
+)
+_COLUMNS = (
+    "s.uid, s.sending_ae, s.sending_address, s.device_modality, s.study_date, s.first_received, s.last_received,"
+    f" {_HOSPITAL}"
+)
 
 
+# of all hospitals: each with its own
 WAITING = f"SELECT {_COLUMNS} FROM study s WHERE {_UNNAMED}"  # noqa: S608 our own text
+# of all hospitals: by the study's own links
 _SINCE = "(SELECT MIN(e.since) FROM exam_study e WHERE e.study_uid = s.uid)"
 _AT = f"(CASE WHEN since < came THEN came ELSE since END) / {_HOUR}"
 REPORTED = (
     "WITH found AS MATERIALIZED ("  # noqa: S608 our own text
-    f"SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, {_SINCE} AS since"
+    f"SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, {_SINCE} AS since,"
+    f" {_HOSPITAL} AS hospital"
     " FROM study s WHERE s.last_received >= ?)"
-    f" SELECT ae, day, {_AT}, MIN(came) FROM found WHERE since IS NOT NULL GROUP BY ae, day, {_AT}"
+    f" SELECT ae, day, {_AT}, MIN(came), hospital FROM found WHERE since IS NOT NULL"
+    f" GROUP BY ae, day, {_AT}, hospital"
 )
 # Studies that no exam names, the oldest first; one of them.
 _ALL_WAITING = Statement(f"{WAITING} ORDER BY s.first_received, s.id")
 _ONE_WAITING = Statement(f"{WAITING} AND s.uid = ?", Study.uid)
 # Header texts of the studies that no exam names.
+# of all hospitals: each is judged by the rules of its own
 _HEADERS = Statement(
     "SELECT s.uid, i.patient_id, i.name, i.accession_number, s.description, s.station_name, s.manufacturer,"  # noqa: S608 our own text
     f" s.model, s.study_date FROM study s JOIN study_identity i ON i.study_id = s.id WHERE {_UNNAMED}"
@@ -86,8 +100,10 @@ class Unreported(Rows):
     def reported(self, since: datetime) -> list[Reported]:
         """Studies of which something came since then and that exams name, by sender, study date and hour."""
         return [
-            Reported(sender=sender, study_date=day, came=instant(int(came)), at=instant(int(hour) * _HOUR))
-            for sender, day, hour, came in _REPORTED.run(self._engine, since)
+            Reported(
+                sender=sender, study_date=day, came=instant(int(came)), at=instant(int(hour) * _HOUR), hospital=hospital
+            )
+            for sender, day, hour, came, hospital in _REPORTED.run(self._engine, since)
         ]
 
     def contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
@@ -146,8 +162,8 @@ class Unreported(Rows):
 
 
 def _waiting(row: tuple[Any, ...]) -> Waiting:
-    uid, sender, address, modality, study_date, came, last = row
+    uid, sender, address, modality, study_date, came, last, hospital = row
     return Waiting(
         study_uid=uid, sender=sender, address=address, modality=modality, study_date=study_date, came=instant(came),
-        last=instant(last),
+        last=instant(last), hospital=hospital,
     )  # fmt: skip

@@ -55,6 +55,7 @@ class Restore(Rows):
     def under_way(self, queue: Queue) -> list[Delivery]:
         """Deliveries that may have been sent since: on their way, or waiting or held for something but approval."""
         going = queue.in_state([State.READY, State.SENDING, State.DEFERRED])
+        # of all hospitals: rows were lost of all
         approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False))
         known = set(self._engine.column(approved))
         waiting = [one for one in queue.in_state([State.WAITING, State.HELD]) if one.held_by != PERSON]

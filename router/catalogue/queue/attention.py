@@ -20,6 +20,7 @@ from router.policy.attention import Stuck
 from router.policy.states import PENDING, Needs, State
 
 _ERROR, _FAILURE = 60, 1000  # characters of a reason that is judged, and of one that is shown
+# of all hospitals: each is shown with its own
 _COLUMNS = (
     f"SELECT d.id, d.exam_id, d.destination, d.channel, d.state, d.changed, d.waiting_for, d.held_by,"  # noqa: S608 our own text
     f" substr(d.error, 1, CASE d.state WHEN 'failed' THEN {_FAILURE} ELSE {_ERROR} END),"

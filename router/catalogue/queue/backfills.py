@@ -38,6 +38,7 @@ _STAGE_OF = {
 }  # fmt: skip
 _RANK = "".join(f" WHEN state = '{state}' THEN {_STAGES.index(stage)}" for state, stage in _STAGE_OF.items())
 # Exams approved in a span, by stage.
+# of all hospitals: a backfill is of the node
 _COUNT = Statement(
     f"SELECT stage, COUNT(*) FROM (SELECT MIN(CASE{_RANK} ELSE {_STAGES.index(Stage.ASIDE)} END) AS stage"  # noqa: S608 our own text
     " FROM delivery JOIN exam ON exam.id = delivery.exam_id WHERE exam.approved_at >= ? AND exam.approved_at < ?"

@@ -103,12 +103,16 @@ class Queue(RecordedRows):
         return self._select(Row.exam == exam)
 
     def in_state(
-        self, states: Collection[State], destination: str | None = None, limit: int | None = None
-    ) -> list[Delivery]:
-        """Deliveries in these states, by due time; not more than `limit`, those without a due time coming last."""
-        if limit is None:
-            condition = Row.state.in_(list(states))
-            return self._select(condition & (Row.destination == destination) if destination else condition)
+        self, states: Collection[State], destination: str | None = None, limit: int | None = None,
+        hospital: str | None = None,
+    ) -> list[Delivery]:  # fmt: skip
+        """Deliveries in these states, by due time; not more than `limit`, those without a due time coming last.
+
+        Those of one hospital's exams, or of all.
+        """
+        if limit is None or hospital is not None:
+            condition = Row.state.in_(list(states)) & _of(hospital)
+            return self._select(condition & (Row.destination == destination) if destination else condition, limit)
         # One state after the other, each in the order of its index: nothing that is not shown is read.
         found = [one for state in states for one in self._first_of(state, destination, limit)]
         return sorted(found, key=_order)[:limit]
@@ -121,9 +125,9 @@ class Queue(RecordedRows):
         """Open deliveries with a due time, in its order."""
         return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))
 
-    def due_between(self, start: datetime, end: datetime) -> list[Delivery]:
-        """Deliveries that were due then, whatever became of them, by due time."""
-        return self._select(Row.state.in_(list(State)) & (Row.due >= start) & (Row.due < end))
+    def due_between(self, start: datetime, end: datetime, hospital: str | None = None) -> list[Delivery]:
+        """Deliveries, of one hospital's exams or of all, that were due then, whatever became of them, by due time."""
+        return self._select(Row.state.in_(list(State)) & (Row.due >= start) & (Row.due < end) & _of(hospital))
 
     def expect(self, expected: Mapping[int, datetime | None]) -> None:
         """Note when these will have been delivered, as it looks now."""
@@ -142,8 +146,8 @@ class Queue(RecordedRows):
                 found += [_record({column.name: column.python_value(value) for column, value in row}) for row in read]
         return found
 
-    def _select(self, condition: Expression) -> list[Delivery]:
-        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
+    def _select(self, condition: Expression, limit: int | None = None) -> list[Delivery]:
+        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).limit(limit).dicts()
         return [_record(row) for row in self._engine.run(query)]
 
     # -- making and moving
@@ -352,11 +356,21 @@ class Queue(RecordedRows):
 
     # -- for people
 
-    def find(self, text: str) -> list[Delivery]:
-        """Deliveries of the exam whose ExamId, accession number or study UID is `text`, or contains it."""
+    def find(self, text: str, hospital: str | None = None) -> list[Delivery]:
+        """Deliveries of the exams whose ExamId, accession number or study UID is `text`, or contains it.
+
+        Those of one hospital's exams, or of all.
+        """
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.contains(text))
         named = Exam.exam_id.contains(text) | Exam.accession_number.contains(text) | Exam.id.in_(linked)
-        return self._select(Row.exam.in_(Exam.select(Exam.id).where(named)))
+        return self._select(Row.exam.in_(Exam.select(Exam.id).where(named)) & _of(hospital))
+
+
+def _of(hospital: str | None) -> Any:
+    """The condition that a row is of an exam of the hospital; None: of any."""
+    if hospital is None:
+        return Row.id.is_null(False)
+    return Row.exam.in_(Exam.select(Exam.id).where(Exam.hospital == hospital))
 
 
 def _as_read(delivery: Delivery) -> Expression:

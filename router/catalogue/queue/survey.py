@@ -8,6 +8,7 @@ from itertools import pairwise
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.fields import instant
 from router.catalogue.db.statement import Statement, listed
+from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery
 from router.events import Kind
@@ -19,13 +20,23 @@ AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
 _PENDING = listed(PENDING)
 # Deliveries by destination, channel and state.
 _STATES = Statement("SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state")
+# The same of a hospital.
+_STATES_OF = Statement(
+    "SELECT d.destination, d.channel, d.state, COUNT(*) FROM delivery d JOIN exam e ON e.id = d.exam_id"
+    " WHERE e.hospital = ? GROUP BY d.destination, d.channel, d.state", Exam.hospital,
+)  # fmt: skip
 # Approved deliveries by place that are not done with: all, those over their due time, those approved since each age.
-_BY_AGE = Statement(
+# of all hospitals: `_BY_AGE_OF` is of one
+_UNDONE = (
     "SELECT d.destination, d.channel, COUNT(*), SUM(CASE WHEN d.due < ? THEN 1 ELSE 0 END)"  # noqa: S608 our own text
     + ", SUM(CASE WHEN e.approved_at > ? THEN 1 ELSE 0 END)" * len(AGES)
     + f" FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING}"
-    " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL GROUP BY d.destination, d.channel",
-    *[Delivery.due] * (1 + len(AGES)),
+    " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL GROUP BY d.destination, d.channel"
+)
+_BY_AGE = Statement(_UNDONE, *[Delivery.due] * (1 + len(AGES)))
+# The same of a hospital.
+_BY_AGE_OF = Statement(
+    _UNDONE.replace("GROUP BY", "AND e.hospital = ? GROUP BY"), *[Delivery.due] * (1 + len(AGES)), Exam.hospital
 )
 # The reason of a place's delivery that was put off last.
 _TROUBLE = Statement(
@@ -35,10 +46,17 @@ _TROUBLE = Statement(
 # How many are due before then and not done with.
 _COUNT_DUE = Statement(f"SELECT COUNT(*) FROM delivery WHERE state IN {_PENDING} AND due < ?", Delivery.due)  # noqa: S608 our own text
 # The first of them.
+# of all hospitals: `_PRESSING_OF` is of one
 _FIRST_DUE = Statement(
     "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM"  # noqa: S608 our own text
     f" (SELECT * FROM delivery WHERE state IN {_PENDING} AND due < ? ORDER BY due, id LIMIT ?) d"
     " JOIN exam e ON e.id = d.exam_id ORDER BY d.due, d.id", Delivery.due, Delivery.attempts,
+)  # fmt: skip
+# All of a hospital that are due before then and not done with, in their order.
+_PRESSING_OF = Statement(
+    "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM delivery d"  # noqa: S608 our own text
+    f" JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING} AND d.due < ? AND e.hospital = ?"
+    " ORDER BY d.due, d.id", Delivery.due, Exam.hospital,
 )  # fmt: skip
 # Nodes, each with the time since its last sign of life.
 _NODES = Statement("SELECT name, NOW - seen FROM node ORDER BY name")
@@ -98,13 +116,16 @@ class Reload:
 class Survey(Rows):
     """Sums over the tables; none reads the rows of delivered exams one by one."""
 
-    def places(self, now: datetime) -> list[Place]:
-        """Every destination and channel that has deliveries, by name."""
+    def places(self, now: datetime, hospital: str | None = None) -> list[Place]:
+        """Every destination and channel that has deliveries, by name; of one hospital's exams, or of all."""
         states: dict[tuple[str, str], dict[State, int]] = {}
-        for destination, channel, state, count in _STATES.run(self._engine):
+        rows = _STATES.run(self._engine) if hospital is None else _STATES_OF.run(self._engine, hospital)
+        for destination, channel, state, count in rows:
             states.setdefault((destination, channel), {})[State(state)] = int(count)
         bounds = [now - age for age in AGES]
-        ages = {(row[0], row[1]): row[2:] for row in _BY_AGE.run(self._engine, now, *bounds)}
+        of = () if hospital is None else (hospital,)
+        counted = (_BY_AGE_OF if of else _BY_AGE).run(self._engine, now, *bounds, *of)
+        ages = {(row[0], row[1]): row[2:] for row in counted}
         found = []
         for (destination, channel), mine in sorted(states.items()):
             trouble = _TROUBLE.run(self._engine, destination, channel) if State.DEFERRED in mine else []
@@ -118,10 +139,14 @@ class Survey(Rows):
             ))  # fmt: skip
         return found
 
-    def due_soon(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
-        """How many are due before `until` and not delivered, and the first of them."""
-        count = int(_COUNT_DUE.run(self._engine, until)[0][0])
-        rows = _FIRST_DUE.run(self._engine, until, most) if count else []
+    def due_soon(self, until: datetime, most: int, hospital: str | None = None) -> tuple[int, list[DueSoon]]:
+        """How many, of one hospital's exams or of all, are due before `until` and not delivered; the first of them."""
+        if hospital is None:
+            count = int(_COUNT_DUE.run(self._engine, until)[0][0])
+            rows = _FIRST_DUE.run(self._engine, until, most) if count else []
+        else:
+            pressing = _PRESSING_OF.run(self._engine, until, hospital)
+            count, rows = len(pressing), pressing[:most]
         return count, [
             DueSoon(id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]),
                     due=instant(r[5]), trouble=r[6] or ", ".join(r[7].split()))

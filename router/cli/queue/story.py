@@ -36,7 +36,7 @@ from router.clock import SystemClock
 from router.config.sections import Config
 from router.correlator.refused import RefusalSum
 from router.errors import InvalidData
-from router.images.rulebook import rulebook
+from router.images.rulebook import books_of
 from router.matching.exam.approval import Part
 from router.matching.exam.readiness import PDF, VERSIONS
 from router.matching.images.renewal import CUT_OFF, LATE
@@ -76,7 +76,7 @@ class Teller:
 
     def __init__(self, catalogue: Catalogue, config: Config) -> None:
         clock = clock_of(catalogue)
-        self._node, self._zone, self._rules = config.node, config.node.timezone, rulebook(config.series)
+        self._node, self._zone, self._rules = config.node, config.node.timezone, books_of(config)
         self._review, self._provenance = Review(catalogue, clock), Provenance(catalogue, config)
         self._answers = Answers(catalogue, config, clock)
         self._comparison = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
@@ -156,8 +156,8 @@ class Teller:
                 out.print(
                     "      the bytes are not of the declared character set; have the modality's setting corrected"
                 )
-        for uid in case.studies:
-            found = self._review.series(uid, self._rules)
+        for uid, study in case.studies.items():
+            found = self._review.series(uid, self._rules(study.hospitals))
             series = [(one.series_uid, say(one.series_class), str(one.count), one.rule, one.used) for one in found]
             show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), series)
         self._tell_versions(case)
@@ -218,7 +218,7 @@ class Teller:
             "series": [
                 {"study": uid, "series": one.series_uid, "class": one.series_class, "rule": one.rule, "facts": one.used,
                  "instances": one.count}
-                for uid in case.studies for one in self._review.series(uid, self._rules)
+                for uid, study in case.studies.items() for one in self._review.series(uid, self._rules(study.hospitals))
             ],
             "versions": [
                 {"study": one.study_uid, "series": one.series_uid, "instance": one.sop_uid, "version": one.version,

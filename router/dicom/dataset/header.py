@@ -218,6 +218,7 @@ def _header(read: DataSet, cut: str) -> Header:
         study_time=_formed(read.text(0x00080030), *_TIME),
         study_description=read.text(tags.STUDY_DESCRIPTION),
         station_name=read.text(0x00081010),
+        institution_name=read.text(0x00080080),
         device_serial_number=read.text(0x00181000),
         sending_ae=read.meta.sending_ae,
         sending_address=read.meta.sending_address,

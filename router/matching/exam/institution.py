@@ -3,13 +3,14 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from router.config.hospitals import NOBODY
 from router.config.sections import Hospital
 from router.exam.fields import BY_PATH
 from router.exam.key import ExamKey
 from router.matching.patient.doubt import Doubt
 from router.policy.states import HeldBy
 
-UNREGISTERED = "?"
+UNREGISTERED = NOBODY.name
 """The hospital of an exam that nothing says for certain whose it is; no registered one has this name."""
 
 _RULE = "another hospital"

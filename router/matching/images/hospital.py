@@ -5,9 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from router.config.sections import Hospital
 from router.config.types import is_within
+from router.model import Header
 
 NONE = ""
 """A study of a shared PACS: of no hospital until an exam lists its UID."""
+
+_ELEMENTS = ("InstitutionName", "StationName", "AccessionNumber")
+_REMEMBERED = 1024
 
 
 def hospital_of_study(
@@ -23,6 +27,29 @@ def hospital_of_study(
     sent = [one.name for one in hospitals if _sends(one, sender, address)]
     found = sent or [one.name for one in hospitals if any(_fits(rule.patterns, elements) for rule in one.study)]
     return found[0] if len(found) == 1 else NONE
+
+
+class HospitalOf:
+    """The hospital of an instance by its header, NONE where none is certain or there is one hospital alone.
+
+    Instances of a series say the same of it, so that the last answers are remembered.
+    """
+
+    def __init__(self, hospitals: Sequence[Hospital]) -> None:
+        self._hospitals = tuple(hospitals) if len(hospitals) > 1 else ()
+        self._known: dict[tuple[str, str, str, str, str], str] = {}
+
+    def __call__(self, header: Header) -> str:
+        if not self._hospitals:
+            return NONE
+        said = header.institution_name, header.station_name, header.accession_number
+        key = header.sending_ae, header.sending_address, *said
+        if key not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            elements = dict(zip(_ELEMENTS, said, strict=True))
+            self._known[key] = hospital_of_study(header.sending_ae, header.sending_address, elements, self._hospitals)
+        return self._known[key]
 
 
 def may_join(exam_of: str, study_of: frozenset[str]) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from router.exam.key import ExamPatient
-from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
+from router.matching.patient.identity import Comparison, IdentityPolicy, StudyIdentity, compare
 
 
 class JoinedBy(StrEnum):
@@ -19,11 +19,15 @@ class JoinedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A study that may belong to an exam; `date` is the study's local day, None when the header has none."""
+    """A study that may belong to an exam; `date` is the study's local day, None when the header has none.
+
+    `own`: it is of the exam's hospital for certain, so that its numbers are that hospital's.
+    """
 
     uid: str
     identities: tuple[StudyIdentity, ...]
     date: datetime | None
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,19 @@ class ExamSide:
 def by_accession(
     exam: ExamSide, candidates: Sequence[Candidate], policy: IdentityPolicy, within: timedelta
 ) -> list[str]:
-    """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near."""
+    """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near.
+
+    Of a study that may be another hospital's name and birth date must agree: two hospitals have the same numbers.
+    """
     found = []
     for one in (c for c in candidates if exam.accession_number and c.uid not in exam.listed):
         comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in one.identities]
-        agreeing = all(c.agree & {"patient id", "name"} and "accession number" in c.agree for c in comparisons)
+        agreeing = all("accession number" in c.agree and _is_patients(c, own=one.own) for c in comparisons)
         near = exam.date is None or one.date is None or abs(exam.date - one.date) <= within
         if comparisons and near and agreeing and not any(c.differ for c in comparisons):
             found.append(one.uid)
     return found
+
+
+def _is_patients(found: Comparison, *, own: bool) -> bool:
+    return bool(found.agree & {"patient id", "name"}) if own else {"name", "birth date"} <= found.agree

@@ -28,7 +28,8 @@ _KNOWN_DAYS = 5
 class Waiting:
     """A study here that no exam names. `study_date` is DA, "" where it has none.
 
-    `sender` is the calling AE title, `address` its IP address, "" where the node did not keep it.
+    `sender` is the calling AE title, `address` its IP address, "" where the node did not keep it. `hospital` brought
+    it, "" where none is certain.
     """
 
     study_uid: str
@@ -38,17 +39,21 @@ class Waiting:
     study_date: str
     came: datetime
     last: datetime
+    hospital: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """Studies of one sender and study date that exams name. The first one came at `came`; at the hour `at` the first
-    had both images and exam."""
+    """Studies of one sender, hospital and study date that exams name.
+
+    The first one came at `came`; at the hour `at` the first had both images and exam.
+    """
 
     sender: str
     study_date: str
     came: datetime
     at: datetime
+    hospital: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,8 @@ class IdentityPolicy:
     `aliases`: stripped numbers of patients with several, each with the one that represents its patient. `blank_names`
     are regular expressions of names that say nothing. `ignore_case` is for patient ids and accession numbers. `checks`
     is the set of checks that applies ([identity] checks). `evidence` is how many of patient id, name with sex or birth
-    date, and accession number must agree besides the study UID.
+    date, and accession number must agree besides the study UID. `several`: there are several hospitals, whose numbers
+    may be alike.
     """
 
     patient_id_fields: tuple[str, ...] = ("Patient.PatientId",)
@@ -53,6 +54,7 @@ class IdentityPolicy:
     ignore_case: bool = False
     checks: int = 2
     evidence: int = 1
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,11 @@ def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPoli
     """Whether two exams name one patient: values that cannot be compared do not count as agreeing."""
     ids = _ids(one, other, policy)
     return same_patient(one, other, policy) and (bool(ids[0] and ids[1]) or _named(one, other, policy).same is True)
+
+
+def agreeing_names(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
+    """Whether exams of two hospitals, whose patient ids have nothing in common, name one patient."""
+    return _named(one, other, policy).same is True
 
 
 def _ids(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> tuple[str, str]:

@@ -6,8 +6,8 @@ from router.config.sections import Identity
 from router.matching.patient.identity import IdentityPolicy
 
 
-def identity_policy(config: Identity, aliases: Mapping[str, str]) -> IdentityPolicy:
-    """The [identity] section, with the numbers that people have said are of one patient."""
+def identity_policy(config: Identity, aliases: Mapping[str, str], *, several: bool = False) -> IdentityPolicy:
+    """The [identity] section, with the numbers that people have said are of one patient; `several`: hospitals."""
     if config.ignore_case:
         aliases = {number.upper(): of.upper() for number, of in aliases.items()}
     return IdentityPolicy(
@@ -19,4 +19,5 @@ def identity_policy(config: Identity, aliases: Mapping[str, str]) -> IdentityPol
         ignore_case=config.ignore_case,
         checks=config.checks or 2,
         evidence=config.evidence,
+        several=several,
     )

@@ -5,6 +5,7 @@ An unknown spelling alone does not mean another patient: dialects, minorities an
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from router.matching.patient.doubt import Doubt
 from router.matching.patient.identity import NUMBERS, Comparison, IdentityPolicy
@@ -14,8 +15,15 @@ _SECOND = 2  # the set of checks with which pinyin and evidence began
 _UNSPELT = "no reading of the name's characters gives the Latin name"
 
 
-def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouched: bool = False) -> Iterator[Doubt]:
-    """Doubts about a study by one of its identities; `vouched`: a person joined it, which settles no contradiction."""
+def doubts_of(
+    study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouched: bool = False, shared: bool = False
+) -> Iterator[Doubt]:
+    """Doubts about a study by one of its identities; `vouched`: a person joined it, which settles no contradiction.
+
+    `shared`: it may be of one of several hospitals, which have the same numbers for different patients.
+    """
+    if shared:
+        found = replace(found, agree=found.agree - NUMBERS)
     why = _unlike(found)
     if found.differ:
         text = f"study {study_uid} differs from the exam in {', '.join(found.differ)}"
@@ -23,6 +31,12 @@ def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouc
     if why:
         text = f"study {study_uid}: {_UNSPELT}, and {why}"
         yield Doubt(rule="spelling", text=text, since=_SECOND if found.readable else 1, study_uid=study_uid)
+    if shared and not (found.evidence or found.differ or why or vouched):
+        text = (
+            f"study {study_uid} is of no certain hospital, and its patient's name does not agree with sex or birth date"
+        )
+        yield Doubt(rule="shared", text=text, study_uid=study_uid)
+        return
     # A person who settles one of these has looked at everything.
     if found.evidence < policy.evidence and not (found.differ or why or vouched):
         kinds = "patient id, accession number, and name with sex or birth date"

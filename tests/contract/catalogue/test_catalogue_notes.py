@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,8 @@ from router.catalogue.db.schema import forget_expired
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
 from router.config.file import shipped
-from router.config.sections import Destination, Identity, Thin
+from router.config.salvage import salvaged
+from router.config.sections import Destination, Thin
 from router.events import Event, EventBus, Kind
 from router.images.selection import Selection
 from router.images.series_report import lines_of
@@ -53,7 +55,7 @@ class Scene:
         self.catalogue = catalogue
         self.events: list[Event] = []
         self.exam = exam(catalogue, "E1", "1.2")
-        self.selection = Selection(Identity(), catalogue, lambda: BOOK, EventBus(self.events.append))
+        self.selection = Selection(salvaged("", base=Path()), catalogue, lambda _: BOOK, EventBus(self.events.append))
 
     def select(
         self, *classes: SeriesClass, complete: bool = True, thin: tuple[Thin, ...] = (),

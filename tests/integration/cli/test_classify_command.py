@@ -161,13 +161,13 @@ def test_rules_are_read_again_and_faulty_ones_change_nothing(tmp_path: Path) -> 
     events: list[Event] = []
     rules = SeriesRules(config, EventBus(events.append), SystemClock())
     facts = SeriesFacts("CT", study_description="Chest", slice_thickness=1.0)
-    assert classify(facts, rules.book).series_class is SeriesClass.OTHER
+    assert classify(facts, rules.book(frozenset())).series_class is SeriesClass.OTHER
     site(tmp_path, _OWN.replace("other", "key"))
-    rules.reload(config.series)
-    assert classify(facts, rules.book).series_class is SeriesClass.KEY
+    rules.reload(config)
+    assert classify(facts, rules.book(frozenset())).series_class is SeriesClass.KEY
     site(tmp_path, "[[rule]]\n")
-    rules.reload(config.series)
-    assert classify(facts, rules.book).series_class is SeriesClass.KEY
+    rules.reload(config)
+    assert classify(facts, rules.book(frozenset())).series_class is SeriesClass.KEY
     assert [event.kind for event in events] == [Kind.CLEARED, Kind.RELOADED, Kind.ALARM]
     with pytest.raises(ConfigurationError):
         rulebook(config.series)

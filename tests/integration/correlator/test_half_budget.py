@@ -61,7 +61,7 @@ class Place:
         self.catalogue: Catalogue = open_catalogue("", self.config.node.data, EventBus())
         self.book = rulebook(self.config.series)
         references = ExamReader(self.config)
-        selection = Selection(self.config.identity, self.catalogue, lambda: self.book, EventBus())
+        selection = Selection(self.config, self.catalogue, lambda _: self.book, EventBus())
         self._correlator = Correlator(
             self.config, references, self.catalogue, storage, selection, EventBus(), self.clock
         )

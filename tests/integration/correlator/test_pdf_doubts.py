@@ -63,7 +63,7 @@ class Site:
         self.catalogue = open_catalogue("", data, bus)
         references, exams = ExamReader(self.config), self.catalogue.exams
         self.intake = Intake(self.config, references, exams, self.storage, bus, self.clock, readers)
-        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), bus)
+        selection = Selection(self.config, self.catalogue, lambda _: rulebook(self.config.series), bus)
         known = (self.catalogue, self.storage, selection, bus, self.clock)
         self.correlator = Correlator(self.config, references, *known)
         self.review = Review(self.catalogue, self.clock)

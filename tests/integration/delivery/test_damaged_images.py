@@ -131,7 +131,7 @@ class Node:
             file.write([meta, data_set(number, pixels, note)])
             file.commit(InstanceUids(STUDY, f"{STUDY}.4", uid(number)))
         book, now = rulebook(Series()), self.clock.now()
-        known = (self.storage, self.catalogue.instances, lambda: book, lambda _: None, self.bus, self.clock)
+        known = (self.storage, self.catalogue.instances, lambda _: book, lambda _: None, self.bus, self.clock)
         while Cataloguer(*known).run_batch():
             pass
         self.exam = self.catalogue.exams.number_of("", "01", "E1", now)

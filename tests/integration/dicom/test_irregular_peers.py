@@ -47,7 +47,7 @@ class Ward:
         self.catalogue: Catalogue = open_catalogue("", folder, record)
         book = rulebook(Series())
         self._cataloguer = Cataloguer(
-            self.storage, self.catalogue.instances, lambda: book, lambda _: None, record, SystemClock(),
+            self.storage, self.catalogue.instances, lambda _: book, lambda _: None, record, SystemClock(),
         )  # fmt: skip
         self._sink = IncomingFolder(self.storage.incoming.worker_folder(1), 0, journal)
         self.server = StorageServer(self._sink, admission=Admission(), record=self.outcomes.append, limits=limits)

@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset
 
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import FakeClock
-from router.config.sections import Identity, Series
+from router.config.salvage import salvaged
+from router.config.sections import Series
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.events import EventBus
 from router.images.cataloguer import Cataloguer
@@ -48,9 +49,9 @@ class Node:
         self.storage: Storage = open_storage(data, "n")
         self.catalogue: Catalogue = open_catalogue("", data, EventBus())
         book = rulebook(Series())
-        settle = Selection(Identity(), self.catalogue, lambda: book, EventBus()).settle
+        settle = Selection(salvaged("", base=Path()), self.catalogue, lambda _: book, EventBus()).settle
         self.cataloguer = Cataloguer(
-            self.storage, self.catalogue.instances, lambda: book, settle, EventBus(), self.clock
+            self.storage, self.catalogue.instances, lambda _: book, settle, EventBus(), self.clock
         )
         self._incoming = IncomingFolder(self.storage.incoming.worker_folder(1), 0)
 

@@ -104,7 +104,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     storage, catalogue = open_storage(tmp_path, "test"), open_catalogue("", tmp_path, EventBus())
     book, events = rulebook(Series()), list[Event]()
     bus = EventBus(events.append)
-    cataloguer = Cataloguer(storage, catalogue.instances, lambda: book, lambda _: None, bus, SystemClock())
+    cataloguer = Cataloguer(storage, catalogue.instances, lambda _: book, lambda _: None, bus, SystemClock())
     yield Place(storage, catalogue, cataloguer, events)
     catalogue.engine.close_thread()
 

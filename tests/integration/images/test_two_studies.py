@@ -54,7 +54,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     storage, catalogue = open_storage(tmp_path, "test"), open_catalogue("", tmp_path, EventBus())
     book = rulebook(Series())
-    cataloguer = Cataloguer(storage, catalogue.instances, lambda: book, lambda _: None, EventBus(), SystemClock())
+    cataloguer = Cataloguer(storage, catalogue.instances, lambda _: book, lambda _: None, EventBus(), SystemClock())
     yield Place(storage, catalogue, cataloguer)
     catalogue.engine.close_thread()
 

@@ -169,8 +169,9 @@ def _rebuilt(house: House, expected: Exams) -> None:
     for name in ("router.db", "router.db-wal", "router.db-shm"):
         (config.node.data / name).unlink(missing_ok=True)
     catalogue, storage = open_catalogue("", config.node.data, EventBus()), open_storage(config.node.data, "other")
+    book = rulebook(config.series)
     found = Rebuild(
-        config, catalogue, storage, rulebook(config.series), bus=EventBus(), clock=SystemClock()
+        config, catalogue, storage, lambda _: book, bus=EventBus(), clock=SystemClock()
     ).run(lambda paths: paths)  # fmt: skip
     assert not found.unreadable
     assert set(catalogue.engine.rows(Exam.select(Exam.id, Exam.hospital, Exam.branch, Exam.exam_id))) == keys

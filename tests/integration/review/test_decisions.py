@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.cli import main
 from router.errors import InvalidData
 from router.events import EventBus, Kind
-from router.images.rulebook import rulebook
+from router.images.rulebook import books_of
 from router.matching.patient.alias import classes
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
@@ -62,7 +62,7 @@ def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_sa
 def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
-    known = (doubtful.config, doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series))
+    known = (doubtful.config, doubtful.catalogue, doubtful.storage, books_of(doubtful.config))
     Rebuild(*known, bus=EventBus(), clock=doubtful.clock).run(iter)
     doubtful.restart()
     doubtful.ris(Report__Findings="corrected", **LISTS)

@@ -30,7 +30,7 @@ from router.errors import ConfigurationError, IntegrityError, InvalidData
 from router.events import EventBus
 from router.exam.key import ExamKey
 from router.images.cataloguer import Cataloguer
-from router.images.rulebook import rulebook
+from router.images.rulebook import books_of, rulebook
 from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
@@ -92,7 +92,7 @@ class Place:
 
     @property
     def selection(self) -> Selection:
-        return Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), EventBus())
+        return Selection(self.config, self.catalogue, lambda _: rulebook(self.config.series), EventBus())
 
     @property
     def review(self) -> Review:
@@ -102,7 +102,7 @@ class Place:
         return {line.delivery.state for line in self.review.listed([], None, None)}
 
     def rebuild(self, *, older: bool = False) -> Rebuilt:
-        book = rulebook(self.config.series)
+        book = books_of(self.config)
         rebuild = Rebuild(
             self.config, self.catalogue, self.storage, book, bus=self.bus, clock=SystemClock(), older=older
         )  # fmt: skip
@@ -129,7 +129,9 @@ class Place:
 
     def catalogue_all(self) -> None:
         book, settle = rulebook(self.config.series), self.selection.settle
-        cataloguer = Cataloguer(self.storage, self.catalogue.instances, lambda: book, settle, EventBus(), SystemClock())
+        cataloguer = Cataloguer(
+            self.storage, self.catalogue.instances, lambda _: book, settle, EventBus(), SystemClock()
+        )
         while cataloguer.run_batch():
             pass
 

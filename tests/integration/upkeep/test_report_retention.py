@@ -66,7 +66,7 @@ class Site:
         self.catalogue = open_catalogue("", self.data, bus)
         references = ExamReader(config)
         self.intake = Intake(config, references, self.catalogue.exams, storage, bus, self.clock, readers)
-        selection = Selection(config.identity, self.catalogue, lambda: rulebook(config.series), bus)
+        selection = Selection(config, self.catalogue, lambda _: rulebook(config.series), bus)
         self.correlator = Correlator(config, references, self.catalogue, storage, selection, bus, self.clock)
         self._retention = Retention(
             config=config, purge=self.catalogue.purge, expiry=self.catalogue.expiry, storage=storage, bus=bus,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from router.alarms import Alarm
 from router.clock import SystemClock
 from router.delivery.senders import SendResult
-from router.images.rulebook import rulebook
+from router.images.rulebook import books_of
 from router.model import Channel
 from router.policy.attention import LEDGER_LOST
 from router.policy.states import State
@@ -110,7 +110,7 @@ class LostRows(Trouble):
             path.unlink()
         self.restart()
         house = self.house
-        known = (house.config, house.catalogue, house.storage, rulebook(house.config.series))
+        known = (house.config, house.catalogue, house.storage, books_of(house.config))
         assert Rebuild(*known, bus=house.bus, clock=SystemClock()).run(iter).held
         assert {one.error[:11] for one in self.house.catalogue.queue.in_state([State.HELD])} == {LEDGER_LOST}
 

@@ -314,7 +314,7 @@ class Poison(Trouble):
         house = self.house
         book = rulebook(house.config.series)
         self.cataloguer = Cataloguer(
-            house.storage, house.catalogue.instances, lambda: book, lambda _: None, house.bus, house.clock
+            house.storage, house.catalogue.instances, lambda _: book, lambda _: None, house.bus, house.clock
         )  # fmt: skip
 
     def cause(self) -> None:

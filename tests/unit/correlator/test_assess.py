@@ -14,7 +14,7 @@ from router.catalogue.images.ledger import Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
 from router.config.file import parse
-from router.config.sections import Config
+from router.config.sections import HospitalConfig
 from router.correlator.assess import Assessment, ExamFacts, assess, objection
 from router.correlator.move import Move, move_of, outdated
 from router.correlator.plan import ImagesFacts, ReportFacts, plan
@@ -56,8 +56,8 @@ port = 1
 
 
 @pytest.fixture(scope="module")
-def config() -> Config:
-    return parse(CONFIG, base=Path("/nowhere"))
+def config() -> HospitalConfig:
+    return next(parse(CONFIG, base=Path("/nowhere")).hospitals)
 
 
 def version(document: int = 1, *, approved: bool = True, at: datetime = NOW - HOUR, **other: Any) -> JsonVersion:
@@ -145,18 +145,20 @@ TORN = replace(version(2), reported="r2", approve_time=NOW - 2 * HOUR, submit_ti
         (facts(replace(version(), approve_time=NOW + HOUR)), "approval: ApproveTime"),
     ],
 )
-def test_the_first_cause_that_speaks_against_an_exam_holds_it(known: ExamFacts, begins: str, config: Config) -> None:
+def test_the_first_cause_that_speaks_against_an_exam_holds_it(
+    known: ExamFacts, begins: str, config: HospitalConfig
+) -> None:
     why = assess(known, config).hold
     assert why.startswith(begins) if begins else why == ""
 
 
-def test_another_hospitals_exam_is_held_whatever_else_is_in_doubt(config: Config) -> None:
+def test_another_hospitals_exam_is_held_whatever_else_is_in_doubt(config: HospitalConfig) -> None:
     known = facts(unsettled=(OF_EXAM,))
     foreign = replace(known, key=replace(known.key, institution=("911100000000000000", "")))
     assert assess(foreign, config).hold.startswith("hospital: USCI")
 
 
-def test_a_report_goes_without_a_doubted_study_while_its_pdf_names_the_patient(config: Config) -> None:
+def test_a_report_goes_without_a_doubted_study_while_its_pdf_names_the_patient(config: HospitalConfig) -> None:
     found = assess(facts(unsettled=(OF_STUDY,)), config)
     assert found.apart == {STUDY}
     waits = delivery(Channel.REPORT, wanted=f"json=1 pdf=9 images=- studies=x without={STUDY}")
@@ -169,11 +171,11 @@ def test_a_report_goes_without_a_doubted_study_while_its_pdf_names_the_patient(c
     facts(unsettled=(OF_STUDY, OF_EXAM)),
     facts(unsettled=(OF_STUDY,), weighed=Weighed(choice=Choice(), kept=Chosen())),
 ])  # fmt: skip
-def test_no_study_is_set_apart_when_more_than_the_study_is_in_doubt(known: ExamFacts, config: Config) -> None:
+def test_no_study_is_set_apart_when_more_than_the_study_is_in_doubt(known: ExamFacts, config: HospitalConfig) -> None:
     assert assess(known, config).apart == frozenset()
 
 
-def test_no_study_is_set_apart_that_another_exam_has(config: Config) -> None:
+def test_no_study_is_set_apart_that_another_exam_has(config: HospitalConfig) -> None:
     known = facts(unsettled=(OF_STUDY,))
     other = OverlappingExam(
         exam=18, accession_number="A2", patient_id="P1", patient_name=NAME, study_uid=STUDY, approved=True
@@ -181,7 +183,7 @@ def test_no_study_is_set_apart_that_another_exam_has(config: Config) -> None:
     assert assess(replace(known, case=replace(known.case, siblings=(other,))), config).apart == frozenset()
 
 
-def test_an_excluded_exam_is_closed_only_by_what_is_certain(config: Config) -> None:
+def test_an_excluded_exam_is_closed_only_by_what_is_certain(config: HospitalConfig) -> None:
     phantom = facts(studies=(study("PHANTOM^CT"),))
     found = assess(phantom, config)
     assert found.closed
@@ -191,7 +193,7 @@ def test_an_excluded_exam_is_closed_only_by_what_is_certain(config: Config) -> N
     assert not assess(replace(phantom, unsettled=(OF_EXAM,)), config).closed
 
 
-def test_an_exam_from_before_sharing_goes_by_a_backfill_while_its_images_are_here(config: Config) -> None:
+def test_an_exam_from_before_sharing_goes_by_a_backfill_while_its_images_are_here(config: HospitalConfig) -> None:
     long_ago = facts(version(at=NOW - 100 * HOUR))
     away = assess(long_ago, config).aside
     assert away is not None
@@ -205,20 +207,20 @@ def test_an_exam_from_before_sharing_goes_by_a_backfill_while_its_images_are_her
     assert assess(replace(long_ago, backfills=[replace(span, until=NOW)]), config).history  # stopped by now
 
 
-def test_a_report_that_is_about_to_go_with_another_pdf_is_stopped(config: Config) -> None:
+def test_a_report_that_is_about_to_go_with_another_pdf_is_stopped(config: HospitalConfig) -> None:
     found = assess(facts(), config)
     assert objection(found, delivery(Channel.REPORT, wanted="json=1 pdf=9 images=2 studies=x")) == ""
     assert objection(found, delivery(Channel.REPORT, wanted="json=1 pdf=8 images=2 studies=x")).startswith("another")
 
 
-def planned(config: Config, found: Assessment, one: Delivery, tally: Tally) -> Any:
+def planned(config: HospitalConfig, found: Assessment, one: Delivery, tally: Tally) -> Any:
     (to,) = config.destination
     if one.channel == Channel.IMAGES:
         return plan(found, one, ImagesFacts(destination=to, tally=tally), config)
     return plan(found, one, ReportFacts(destination=to, tally=tally, tables=shipped_tables()), config)
 
 
-def test_a_delivery_is_moved_one_step_at_a_time_and_then_stays(config: Config) -> None:
+def test_a_delivery_is_moved_one_step_at_a_time_and_then_stays(config: HospitalConfig) -> None:
     found, one = assess(facts(studies=(study(),)), config), delivery(Channel.IMAGES)
     made = planned(config, found, one, Tally(selected=2))
     move = move_of(found, one, made)
@@ -228,7 +230,7 @@ def test_a_delivery_is_moved_one_step_at_a_time_and_then_stays(config: Config) -
     assert (move_of(found, moved, made), outdated(moved, made)) == (None, {})
 
 
-def test_a_held_delivery_shows_why_and_a_person_s_hold_stays_as_it_is(config: Config) -> None:
+def test_a_held_delivery_shows_why_and_a_person_s_hold_stays_as_it_is(config: HospitalConfig) -> None:
     found, one = assess(facts(unsettled=(OF_EXAM,)), config), delivery(Channel.IMAGES)
     made = planned(config, found, one, Tally())
     move = move_of(found, one, made)
@@ -238,13 +240,13 @@ def test_a_held_delivery_shows_why_and_a_person_s_hold_stays_as_it_is(config: Co
     assert (move_of(found, mine, made), outdated(mine, made)) == (None, {})
 
 
-def test_a_report_waits_for_its_json_with_the_faults_in_words(config: Config) -> None:
+def test_a_report_waits_for_its_json_with_the_faults_in_words(config: HospitalConfig) -> None:
     made = planned(config, assess(facts(studies=(study(),)), config), delivery(Channel.REPORT), Tally())
     assert Needs.JSON in made.readiness.needs
     assert made.error.startswith("exam JSON: ")
     assert made.wanted.startswith("json=1 pdf=9 images=0 studies=")
 
 
-def test_the_same_facts_give_the_same_assessment(config: Config) -> None:
+def test_the_same_facts_give_the_same_assessment(config: HospitalConfig) -> None:
     known = facts(studies=(study(),))
     assert assess(known, config) == assess(known, config)

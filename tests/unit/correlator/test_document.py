@@ -13,8 +13,9 @@ from router.correlator.document import fill_for, in_words, platform_faults, sour
 from router.exam.faults import Fault
 from support.sample_exam import exam_document, shipped_tables
 
-CONFIG = parse(
-    """
+CONFIG = next(
+    parse(
+        """
 [hospital]
 USCI = "121100004000000001"
 HospitalCode = "H0001"
@@ -29,7 +30,8 @@ senders = [
     { ae_title = "BOTH", modality = true }, { ae_title = "BOTH", address = "10.0.0.1" },
 ]
 """,
-    base=Path("/etc/router"),
+        base=Path("/etc/router"),
+    ).hospitals
 )
 STUDY = StudyHere(
     uid="1.2.826.0.1.3680043.2.1125.1", identities=(), accession_number="A0001", study_date="20240506",

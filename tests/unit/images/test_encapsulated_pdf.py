@@ -136,7 +136,7 @@ def test_a_crash_between_cataloguing_and_taking_it_loses_nothing(desk: Desk, tmp
         desk.intake.take_encapsulated(study, data, received)
 
     book = rulebook(desk.config.series)
-    known = desk.storage, desk.catalogue.instances, lambda: book, lambda _study: None, desk.bus, desk.clock
+    known = desk.storage, desk.catalogue.instances, lambda _: book, lambda _study: None, desk.bus, desk.clock
     for take_pdf in (fail, keep, keep):
         cataloguer = Cataloguer(*known, take_pdf)
         with suppress(OSError):

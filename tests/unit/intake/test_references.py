@@ -170,7 +170,7 @@ def test_the_shipped_message_says_what_the_shipped_exam_json_says(tmp_path: Path
     references = ExamReader(settings)
     message = shipped("exam.hl7").read_bytes().replace(b"\n", end)
     given = references.read(message)
-    document = fill(given, sources_of(settings, references.tables, "01")).document
+    document = fill(given, sources_of(next(settings.hospitals), references.tables, "01")).document
     example: dict[str, Any] = json.loads(shipped("exam.json").read_bytes())
     differ = {
         f"{section}.{key}"
@@ -194,6 +194,6 @@ def test_the_shipped_mapping_gives_of_the_shipped_message_every_required_field_b
     assert {fault.path for fault in found.errors if fault.expected.startswith("missing")} == of_hospital
     required = {one.path for one in FIELDS if one.required == "always"} - of_hospital - {"Order.Procedures"}
     assert required <= references.origins(message).keys()
-    filled = fill(given, sources_of(settings, references.tables, "01"))
+    filled = fill(given, sources_of(next(settings.hospitals), references.tables, "01"))
     assert validate(filled.document, tables=references.tables, zone=settings.node.timezone) == Findings((), ())
     assert of_hospital == {path for path, source in filled.sources.items() if source == "hospital"}

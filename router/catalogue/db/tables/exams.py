@@ -69,6 +69,17 @@ class SeparatedStudy(Model):
         primary_key = CompositeKey("exam", "study_uid")
 
 
+class ForeignStudy(Model):
+    """A study that an exam lists and that is of other hospitals: not joined, until the exam's own hospital sends it."""
+
+    exam = ForeignKeyField(Exam, index=False)
+    study_uid = CleanTextField(index=True)
+
+    class Meta:
+        table_name = "foreign_study"
+        primary_key = CompositeKey("exam", "study_uid")
+
+
 class Disagreement(Model):
     """A doubt about an exam's identity. `digest` is of what was compared; `who` has settled it, "" while it stands."""
 
@@ -84,8 +95,9 @@ class Disagreement(Model):
 
 
 class Alias(Model):
-    """Two numbers of one patient, as they are compared."""
+    """Two numbers of one patient of a hospital, as they are compared."""
 
+    hospital = KeyField(default="")
     old = CleanTextField()
     new = CleanTextField()
     why = CleanTextField()
@@ -93,7 +105,7 @@ class Alias(Model):
     at = InstantField()
 
     class Meta:
-        primary_key = CompositeKey("old", "new")
+        primary_key = CompositeKey("hospital", "old", "new")
 
 
 class Document(Model):
@@ -271,6 +283,6 @@ class PacsCount(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Exam, ExpiredExam, ExamStudy, SeparatedStudy, Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord,
-    SeenFile, SetAsideRow, FolderFileRow, FolderCount, Retrieval, PacsCount,
+    Exam, ExpiredExam, ExamStudy, SeparatedStudy, ForeignStudy, Disagreement, Alias, Document, PdfSource, ExamWord,
+    PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount, Retrieval, PacsCount,
 )  # fmt: skip

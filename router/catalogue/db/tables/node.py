@@ -12,13 +12,14 @@ class Schema(Model):
 
 
 class Setting(Model):
-    """Settings of the data folder itself: the set of checks that it began with."""
+    """Settings of the data folder itself: the set of checks that it began with, the hospital of what was before."""
 
     name = CleanTextField(primary_key=True)
     value = CleanTextField()
 
 
 CHECKS = "checks"
+FORMER = "former"  # the hospital of what there was before the node had several
 BEGINS_WITH = {CHECKS: "2"}  # a database that is made
 
 
