@@ -98,7 +98,7 @@ def test_the_answers_make_a_configuration_that_loads(tmp_path: Path) -> None:
     assert cloud.http.signing_key_passphrase_file == tmp_path / "keys/passphrase"
     assert (config.receive.tls is not None, config.receive.allow_plain, config.receive.port) == (True, False, 104)
     assert config.query is not None
-    assert (config.query.ae_title, config.own.HospitalName) == ("PACS", '示范"医院')
+    assert (config.query.ae_title, config.hospital[0].HospitalName) == ("PACS", '示范"医院')
     assert set(files_of(answers)) >= {"receive.pem", "receive.key", "cloud-ca.pem", "api.key", "passphrase"}
 
 
