@@ -167,10 +167,10 @@ class ReportSender:
             self.bus.record(event)
 
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
-        path, pdf = self.storage.reports.path, int(_sources(delivery)["pdf"])
-        # One that was frozen before there were checksums is compared with what came.
-        proofs = self.catalogue.exams.case(delivery.exam).proofs
-        known = upload.pdf_checksum or proofs.get(pdf, Proof()).checksum
+        path, known = self.storage.reports.path, upload.pdf_checksum
+        if not known:  # one that was frozen before there were checksums is compared with what came
+            proofs = self.catalogue.exams.case(delivery.exam).proofs
+            known = proofs.get(int(_sources(delivery)["pdf"]), Proof()).checksum
         frozen = Upload(
             idem=upload.idem, revision=upload.n, exam_file=path(upload.exam_place), report_file=path(upload.pdf_place),
             exam_checksum=upload.exam_checksum, report_checksum=known,

@@ -4,8 +4,15 @@ import json
 from collections.abc import Iterable
 
 from router.catalogue.db.engine import Rows
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Document, PdfSource
 from router.matching.report_pdf.calibration import Calibration, learnt
+
+_OF_ORIGIN = Prepared(
+    lambda origin: PdfSource.select(PdfSource.agreed, PdfSource.offsets, PdfSource.labels).where(
+        PdfSource.name == origin
+    )
+)
 
 
 class Calibrations(Rows):
@@ -13,8 +20,7 @@ class Calibrations(Rows):
 
     def of(self, origin: str) -> Calibration:
         """Calibration of a source."""
-        columns = (PdfSource.agreed, PdfSource.offsets, PdfSource.labels)
-        for agreed, offsets, labels in self._engine.rows(PdfSource.select(*columns).where(PdfSource.name == origin)):
+        for agreed, offsets, labels in self._engine.rows(_OF_ORIGIN(origin)):
             return Calibration(agreed=agreed, offsets=tuple(json.loads(offsets)), labels=json.loads(labels))
         return Calibration()
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
 from router.catalogue.exams.calibrations import Calibrations
@@ -21,6 +22,16 @@ from router.catalogue.exams.snapshots import Snapshots
 from router.catalogue.images.studies import StudyHere
 from router.matching.exam.versions import JsonVersion, PdfVersion, Unread
 from router.matching.report_pdf.naming import doubt, identifiers
+
+_EXAM = Prepared(lambda exam: Exam.select().where(Exam.id == exam))
+_DOCUMENTS = Prepared(lambda exam: Document.select().where(Document.exam == exam).order_by(Document.id))
+_FORGOTTEN = Prepared(lambda key: ExpiredExam.select(ExpiredExam.key).where(ExpiredExam.key == key))
+_TO_CHECK = Prepared(
+    lambda now, limit: Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
+)
+_NEXT_CHECK = Prepared(
+    lambda: Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +88,11 @@ class Exams(ExamRows):
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
-        query = Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
-        return self._engine.column(query)
+        return self._engine.column(_TO_CHECK(now, limit))
 
     def next_check(self) -> datetime | None:
         """The instant at which the next exam is to be evaluated."""
-        query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
-        at: datetime | None = self._engine.value(query)
+        at: datetime | None = self._engine.value(_NEXT_CHECK())
         return at
 
     def checked(
@@ -116,12 +125,10 @@ class Exams(ExamRows):
     def case(self, exam: int) -> ExamSnapshot:
         """Everything about an exam, in one view."""
         with self._engine.read():
-            row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
-            documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
+            row = self._engine.run(_EXAM(exam))[0]
+            documents = self._engine.run(_DOCUMENTS(exam))
             links = self.links.of(exam)
-            gone = ExpiredExam.select(ExpiredExam.key).where(
-                ExpiredExam.key == forgotten_key(row.hospital, row.branch, row.exam_id)
-            )
+            gone = self._engine.column(_FORGOTTEN(forgotten_key(row.hospital, row.branch, row.exam_id)))
             return ExamSnapshot(
                 exam=exam, hospital=row.hospital, branch=row.branch, exam_id=row.exam_id,
                 touched=row.touched, doubt=row.doubt,
@@ -129,7 +136,7 @@ class Exams(ExamRows):
                 pdfs=tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 places={d.id: d.place for d in documents}, links=links, studies=self.links.studies(links),
                 siblings=self.links.overlapping(exam, links), approved=row.approved_at is not None,
-                apart=self.links.apart(exam), forgotten=self._engine.has(gone),
+                apart=self.links.apart(exam), forgotten=bool(gone),
                 proofs={d.id: proof_of(d) for d in documents},
                 chosen=Chosen(
                     evidence=row.evidence or "", pdf=row.pdf, candidate=row.candidate, weighed=row.weighed

@@ -5,16 +5,18 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import SQL, Expression, Field, fn
+from peewee import SQL, Expression, Field, Select, fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import RecordedRows, portions
+from router.catalogue.db.engine import Engine, RecordedRows, portions
+from router.catalogue.db.prepared import Filled, Prepared
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
+from router.catalogue.db.tables.queue import PauseRow
 from router.catalogue.queue.backfills import take_turn
-from router.events import Event, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.pause import EVERY
 from router.policy.retry import UNPROVED
@@ -74,27 +76,50 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
-# Nothing is paused at the destination. Part of the claim itself, which both engines ask once a statement: no column is
-# of the claim's own table.
-_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.destination IN (?, ?))"
 # The first deliveries in a state, everywhere or to one destination. Asked once for each state there is: building the
 # queries again would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
 
+def _by_due(condition: Expression) -> Select:
+    return Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
+
+
+_BY_NUMBER = Prepared(lambda number: _by_due(Row.id == number))
+_OF_EXAM = Prepared(lambda exam: _by_due(Row.exam == exam))
+_UNDER_WAY = Prepared(
+    lambda to, by: Row.select(fn.COUNT(Row.id)).where(
+        (Row.destination == to) & (Row.channel == by) & (Row.state == State.SENDING)
+    )
+)
+
+
 class Queue(RecordedRows):
     """Every change of a delivery goes through here and is recorded as an event in the same transaction."""
+
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
+        super().__init__(engine, bus)
+        # Without null in it, the order begins with the index's own on both engines.
+        order = (Row.due, Row.changed, Row.id)
+
+        def first(condition: Expression, *order: object) -> Select:
+            query: Select = engine.unclaimed(Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts())
+            return query
+
+        self._late = Prepared(lambda to, by, now: first(_claimable(to, by) & (Row.due <= now), *order))
+        self._timely = Prepared(lambda to, by, now: first(_claimable(to, by) & (Row.due > now), *order))
+        self._undated = Prepared(lambda to, by: first(_claimable(to, by) & Row.due.is_null(), Row.id))
 
     # -- reading
 
     def get(self, delivery: int) -> Delivery | None:
         """One delivery."""
-        return next(iter(self._select(Row.id == delivery)), None) if delivery <= _LARGEST else None
+        return next(map(_record, self._engine.run(_BY_NUMBER(delivery))), None) if delivery <= _LARGEST else None
 
     def of_exam(self, exam: int) -> list[Delivery]:
         """All deliveries of an exam."""
-        return self._select(Row.exam == exam)
+        return [_record(row) for row in self._engine.run(_OF_EXAM(exam))]
 
     def in_state(
         self, states: Collection[State], destination: str | None = None, limit: int | None = None
@@ -137,8 +162,7 @@ class Queue(RecordedRows):
         return found
 
     def _select(self, condition: Expression) -> list[Delivery]:
-        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
-        return [_record(row) for row in self._engine.run(query)]
+        return [_record(row) for row in self._engine.run(_by_due(condition))]
 
     # -- making and moving
 
@@ -195,15 +219,14 @@ class Queue(RecordedRows):
         Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
         one time the longest waiting first; a backfill's, not due, last: one in `undated`, none where that is None.
         """
-        ready = _ready(destination, channel)
-        ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
+        place = (destination, channel)
         with self._engine.write():
             if at_most is not None and self.under_way(destination, channel) >= at_most:
                 return None
-            first, then = (Row.due <= now, Row.due > now) if missed_first else (Row.due > now, Row.due <= now)
-            delivery = self._first_due(ready & first) or self._first_due(ready & then)
+            first, then = (self._late, self._timely) if missed_first else (self._timely, self._late)
+            delivery = self._first(first(*place, now)) or self._first(then(*place, now))
             if delivery is None and undated is not None:
-                delivery = self._first(ready & Row.due.is_null(), Row.id)
+                delivery = self._first(self._undated(*place))
                 if undated and delivery and not take_turn(self._engine, destination, channel, now, undated):
                     return None
             if delivery is None:
@@ -215,8 +238,7 @@ class Queue(RecordedRows):
 
     def under_way(self, destination: str, channel: Channel) -> int:
         """How many every node together is sending there."""
-        mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
-        return int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(mine)))
+        return int(self._engine.value(_UNDER_WAY(destination, channel)))
 
     def senders(self) -> dict[str, int]:
         """The number of nodes that send to each destination now; destinations without one are left out."""
@@ -236,13 +258,8 @@ class Queue(RecordedRows):
             waits &= Row.due <= delivery.due
         return self._engine.has(Row.select(Row.id).where(waits))
 
-    def _first_due(self, condition: Expression) -> Delivery | None:
-        # Without null in it, the order begins with the index's own on both engines.
-        return self._first(condition, Row.due, Row.changed, Row.id)
-
-    def _first(self, condition: Expression, *order: object) -> Delivery | None:
-        query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()
-        return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
+    def _first(self, query: Filled) -> Delivery | None:
+        return next(map(_record, self._engine.run(query)), None)
 
     def promote(self, now: datetime) -> int:
         """Make ready the deliveries that were deferred until now; return how many."""
@@ -319,6 +336,12 @@ def _as_read(delivery: Delivery) -> Expression:
 
 def _ready(destination: str, channel: Channel) -> Expression:
     return (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
+
+
+def _claimable(destination: str, channel: Channel) -> Any:
+    """Ready, and nothing is paused there, which both engines ask once a statement: no column is of the outer query."""
+    standing = PauseRow.until.is_null() & PauseRow.destination.in_([EVERY, destination])
+    return _ready(destination, channel) & ~fn.EXISTS(PauseRow.select(PauseRow.since).where(standing))
 
 
 def _order(delivery: Delivery) -> tuple[datetime, int]:
