@@ -187,10 +187,9 @@ class ReportSender:
 
     def _upload(self, delivery: Delivery, upload: Frozen, hospital: Hospital) -> dict[str, str]:
         """Send it and keep the receipt; by which app and keys it went."""
-        path, pdf = self.storage.reports.path, int(_sources(delivery)["pdf"])
-        # One that was frozen before there were checksums is compared with what came.
-        proofs = self._case(delivery).proofs
-        known = upload.pdf_checksum or proofs.get(pdf, Proof()).checksum
+        path, known = self.storage.reports.path, upload.pdf_checksum
+        if not known:  # one that was frozen before there were checksums is compared with what came
+            known = self._case(delivery).proofs.get(int(_sources(delivery)["pdf"]), Proof()).checksum
         frozen = Upload(
             org=hospital.USCI, idem=upload.idem, revision=upload.n, exam_file=path(upload.exam_place),
             report_file=path(upload.pdf_place), exam_checksum=upload.exam_checksum, report_checksum=known,

@@ -14,7 +14,7 @@ from types import ModuleType
 from measure import Run
 from processes import have
 
-BENCHES = ("receive", "forward", "pipeline", "sustained", "series", "intake", "queue", "crypto", "nodes")
+BENCHES = ("receive", "forward", "pipeline", "drain", "sustained", "series", "intake", "queue", "crypto", "nodes")
 MODULES = {"queue": "queue_scale"}  # a module queue here would stand before Python's own
 _TRIAL_SHARE = 0.005
 

@@ -48,12 +48,13 @@ def _resident(what: str) -> int:
 
 def main(kind: str, port: str, folder: str, *numbers: str) -> None:
     items = material.outgoing(Path(folder))
-    before, began = _resident("VmRSS"), time.perf_counter()
+    before, began, spent = _resident("VmRSS"), time.perf_counter(), time.process_time()
     if kind == "ours":
         ours(int(port), items, *map(int, numbers))
     else:
         pynetdicom(int(port), items)
-    result = {"seconds": time.perf_counter() - began, "grown": _resident("VmHWM") - before}
+    seconds = {"seconds": time.perf_counter() - began, "processor": time.process_time() - spent}
+    result = {**seconds, "grown": _resident("VmHWM") - before}
     os.write(1, json.dumps(result).encode())
 
 

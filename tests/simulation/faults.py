@@ -25,6 +25,7 @@ from router.delivery.senders import ImagesSender, ReportSender, SendResult
 from router.delivery.unwritten import Unwritten
 from router.dicom.ul.status import Verdict
 from router.events import Event, Kind
+from router.model import Channel
 from router.policy import breaker, deadlines, retry
 from router.policy.bandwidth import Window
 from router.policy.breaker import Position
@@ -111,12 +112,12 @@ def _kept_number(self: Any, owner: str | None, now: datetime) -> int:
     return int(self._make_ready(lost, now, STOPPED, {"lease_owner": "", "lease_until": None}))
 
 
-_PAUSED_UNLESS_TAKEN_OVER = f"(lease > 0 OR {queues._NOT_PAUSED})"
+def _paused_unless_taken_over(destination: str, channel: Channel, hospital: str) -> Any:
+    mine = queues._ready(destination, channel) & (Row.hospital == hospital)
+    return mine & ((Row.lease > 0) | _CLAIMABLE(destination, channel, hospital))
 
 
-def _first_by_number(self: Any, condition: Any) -> Delivery | None:
-    found: Delivery | None = self._first(condition, Row.id)
-    return found
+_CLAIMABLE = queues._claimable
 
 
 # -- the dispatcher
@@ -204,9 +205,9 @@ FAULTS = (
     Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 4),
     Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back)), 3),
     Fault("a claim takes the first number, not what is due first",
-          _replaced((Queue, "_first_due", _first_by_number)), 3),
+          _replaced((queues, "_URGENCY", (Row.id,))), 3),
     Fault("a pause is forgotten on takeover",
-          _replaced((queues, "_NOT_PAUSED", _PAUSED_UNLESS_TAKEN_OVER), (Pausing, "of", _nothing)), 5),
+          _replaced((queues, "_claimable", _paused_unless_taken_over), (Pausing, "of", _nothing)), 5),
     Fault("after a crash nobody asks what went", _replaced((Queue, "interrupted", _nothing)), 41),
     Fault("a retry is lost: no next time", _replaced((Dispatcher, "_deferred", _never_again)), 1),
     Fault("pauses between tries have no limit", _replaced((retry, "backoff", _backoff)), 1),

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import peewee
 
 from router.catalogue.db import sessions
+from router.catalogue.db.prepared import Filled
 from router.catalogue.db.sessions import Limits
 from router.errors import ConfigurationError, IntegrityError, TransientError
 from router.events import EventBus
@@ -88,16 +89,16 @@ class Engine(ABC):
             result = query.execute(self.database)
             return list(result) if isinstance(result, peewee.CursorWrapper) else result
 
-    def rows(self, query: peewee.BaseQuery) -> list[tuple[Any, ...]]:
+    def rows(self, query: peewee.BaseQuery | Filled) -> list[tuple[Any, ...]]:
         """The rows of a query."""
         rows: list[tuple[Any, ...]] = self.run(query.tuples())
         return rows
 
-    def column(self, query: peewee.BaseQuery) -> list[Any]:
+    def column(self, query: peewee.BaseQuery | Filled) -> list[Any]:
         """The values of a query of one column."""
         return [value for (value,) in self.run(query.tuples())]
 
-    def value(self, query: peewee.BaseQuery) -> Any:
+    def value(self, query: peewee.BaseQuery | Filled) -> Any:
         """The value of a query of one column in its first row; None without a row."""
         return next(iter(self.column(query)), None)
 

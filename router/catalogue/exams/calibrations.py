@@ -4,12 +4,18 @@ import json
 from collections.abc import Iterable
 
 from router.catalogue.db.engine import Rows
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, PdfSource
 from router.matching.report_pdf.calibration import Calibration, learnt
 
 # Sources of the only hospital of before get the name that they have where there are several.
 _ADOPT = Statement("UPDATE pdf_source SET name = ? || name WHERE SUBSTR(name, 1, 1) <> '@'", PdfSource.name)
+_OF_ORIGIN = Prepared(
+    lambda origin: PdfSource.select(PdfSource.agreed, PdfSource.offsets, PdfSource.labels).where(
+        PdfSource.name == origin
+    )
+)
 
 
 class Calibrations(Rows):
@@ -17,8 +23,7 @@ class Calibrations(Rows):
 
     def of(self, origin: str) -> Calibration:
         """Calibration of a source."""
-        columns = (PdfSource.agreed, PdfSource.offsets, PdfSource.labels)
-        for agreed, offsets, labels in self._engine.rows(PdfSource.select(*columns).where(PdfSource.name == origin)):
+        for agreed, offsets, labels in self._engine.rows(_OF_ORIGIN(origin)):
             return Calibration(agreed=agreed, offsets=tuple(json.loads(offsets)), labels=json.loads(labels))
         return Calibration()
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Rows
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Alias as Row
 from router.catalogue.db.tables.exams import Disagreement, Exam, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyIdentity
@@ -14,6 +15,13 @@ from router.catalogue.exams.evaluation import exams_of
 from router.matching.patient.alias import classes
 from router.matching.patient.doubt import Doubt
 from router.policy.states import State
+
+_DISAGREEMENTS = Prepared(
+    lambda exam: Disagreement.select(Disagreement.digest, Disagreement.who).where(Disagreement.exam == exam)
+)
+_ALIASES = Prepared(
+    lambda hospital: Row.select(Row.old, Row.new).where(Row.hospital == hospital).order_by(Row.old, Row.new)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +44,7 @@ class Decisions(Rows):
     def unsettled(self, exam: int, found: Mapping[str, Doubt], now: datetime) -> list[Doubt]:
         """Keep the present disagreements, by the digest of what was compared; return those that nobody has settled."""
         mine = Disagreement.exam == exam
-        columns = (Disagreement.digest, Disagreement.who)
-        known = dict(self._engine.rows(Disagreement.select(*columns).where(mine)))
+        known = dict(self._engine.rows(_DISAGREEMENTS(exam)))
         gone = [digest for digest, who in known.items() if not who and digest not in found]
         new = [
             {"exam": exam, "digest": d, "text": doubt.text, "at": now} for d, doubt in found.items() if d not in known
@@ -65,8 +72,7 @@ class Decisions(Rows):
 
     def classes(self, hospital: str) -> Mapping[str, str]:
         """Each number of the hospital with an alias, and the number that stands for all of its patient's."""
-        query = Row.select(Row.old, Row.new).where(Row.hospital == hospital)
-        return classes(self._engine.rows(query.order_by(Row.old, Row.new)))
+        return classes(self._engine.rows(_ALIASES(hospital)))
 
     def aliases(self) -> list[Alias]:
         """Those of all hospitals."""

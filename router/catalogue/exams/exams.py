@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from peewee import Select, fn
+from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
 from router.catalogue.db.tables.node import FORMER, Setting
@@ -24,6 +25,25 @@ from router.catalogue.exams.snapshots import Snapshots
 from router.catalogue.images.studies import StudyHere
 from router.matching.exam.versions import JsonVersion, PdfVersion, Unread
 from router.matching.report_pdf.naming import doubt, identifiers
+
+_EXAM = Prepared(lambda exam: Exam.select().where(Exam.id == exam))
+_DOCUMENTS = Prepared(lambda exam: Document.select().where(Document.exam == exam).order_by(Document.id))
+# Whether the records of an exam are removed; those of before several hospitals are `former`.
+_FORGOTTEN = Prepared(
+    lambda mine, unnamed, hospital: ExpiredExam.select(ExpiredExam.key).where(
+        (ExpiredExam.key == mine)
+        | ((ExpiredExam.key == unnamed)
+           & fn.EXISTS(Setting.select(Setting.name).where((Setting.name == FORMER) & (Setting.value == hospital))))
+    )
+)  # fmt: skip
+# of all hospitals: each is evaluated by itself
+_TO_CHECK = Prepared(
+    lambda now, limit: Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
+)
+# of all hospitals: each is evaluated by itself
+_NEXT_CHECK = Prepared(
+    lambda: Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +104,11 @@ class Exams(ExamRows):
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
-        # of all hospitals: each is evaluated by itself
-        query = Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
-        return self._engine.column(query)
+        return self._engine.column(_TO_CHECK(now, limit))
 
     def next_check(self) -> datetime | None:
         """The instant at which the next exam is to be evaluated."""
-        # of all hospitals: each is evaluated by itself
-        query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
-        at: datetime | None = self._engine.value(query)
+        at: datetime | None = self._engine.value(_NEXT_CHECK())
         return at
 
     def checked(
@@ -126,12 +142,15 @@ class Exams(ExamRows):
     def case(self, exam: int) -> ExamSnapshot:
         """Everything about an exam, in one view."""
         with self._engine.read():
-            row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
-            documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
+            row = self._engine.run(_EXAM(exam))[0]
+            documents = self._engine.run(_DOCUMENTS(exam))
             links = self.links.of(exam)
             studies, others = self.links.studies(links), self.links.overlapping(exam, links)
             siblings, rivals = told_apart(row.hospital, others, {u: one.hospitals for u, one in studies.items()})
-            gone = self._forgotten(row.hospital, row.branch, row.exam_id)
+            gone = self._engine.column(
+                _FORGOTTEN(forgotten_key(row.hospital, row.branch, row.exam_id),
+                           forgotten_key("", row.branch, row.exam_id), row.hospital)
+            )  # fmt: skip
             return ExamSnapshot(
                 exam=exam, hospital=row.hospital, branch=row.branch, exam_id=row.exam_id,
                 touched=row.touched, doubt=row.doubt,
@@ -139,19 +158,12 @@ class Exams(ExamRows):
                 pdfs=tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 places={d.id: d.place for d in documents}, links=links, studies=studies,
                 siblings=siblings, rivals=rivals, approved=row.approved_at is not None,
-                apart=self.links.apart(exam), foreign=self.links.foreign(exam), forgotten=self._engine.has(gone),
+                apart=self.links.apart(exam), foreign=self.links.foreign(exam), forgotten=bool(gone),
                 proofs={d.id: proof_of(d) for d in documents},
                 chosen=Chosen(
                     evidence=row.evidence or "", pdf=row.pdf, candidate=row.candidate, weighed=row.weighed
                 ),
             )  # fmt: skip
-
-    def _forgotten(self, hospital: str, branch: str, exam_id: str) -> Select:
-        """A query of the exam among those whose records are removed; those of before several hospitals are `former`."""
-        former = Setting.select(Setting.name).where((Setting.name == FORMER) & (Setting.value == hospital))
-        unnamed = (ExpiredExam.key == forgotten_key("", branch, exam_id)) & fn.EXISTS(former)
-        mine = ExpiredExam.key == forgotten_key(hospital, branch, exam_id)
-        return ExpiredExam.select(ExpiredExam.key).where(mine | unnamed)
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched

@@ -5,12 +5,33 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.db.engine import Engine, Rows, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Exam, ExamStudy, ForeignStudy, SeparatedStudy
 from router.catalogue.db.tables.images import Study, StudyAccession
 from router.catalogue.exams.exam_rows import ExamRows
 from router.catalogue.images.hospitals import hospitals_by_uid, joinable
 from router.catalogue.images.studies import StudyHere, studies_here
 from router.matching.images.hospital import may_join
+
+_OF_EXAM = Prepared(
+    lambda exam: ExamStudy.select(ExamStudy.study_uid, ExamStudy.joined_by).where(ExamStudy.exam == exam)
+)
+# of all hospitals: an exam of another one may claim the study
+_OTHERS = Prepared(
+    lambda exam, uids: Exam.select(
+        Exam.id, Exam.hospital, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid,
+        Exam.approved_at.is_null(False),
+    ).join(ExamStudy, on=ExamStudy.exam == Exam.id).where((Exam.id != exam) & ExamStudy.study_uid.in_(uids))
+)  # fmt: skip
+_APART = Prepared(lambda exam: SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam))
+_NAMED = Prepared(
+    lambda number, hospital: (
+        Study.select(Study.uid)
+        .join(StudyAccession)
+        .where((StudyAccession.accession_number == number) & joinable(hospital))
+        .order_by(Study.id)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +62,7 @@ class Links(Rows):
 
     def of(self, exam: int) -> dict[str, str]:
         """The exam's studies, each with the key that joined it."""
-        query = ExamStudy.select(ExamStudy.study_uid, ExamStudy.joined_by).where(ExamStudy.exam == exam)
-        return dict(self._engine.rows(query))
+        return dict(self._engine.rows(_OF_EXAM(exam)))
 
     def link(self, exam: int, study_uids: Iterable[str], joined_by: str, now: datetime) -> list[str]:
         """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays.
@@ -108,19 +128,13 @@ class Links(Rows):
         """
         if not accession_number:
             return []
-        named = (StudyAccession.accession_number == accession_number) & joinable(hospital)
-        query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id)
-        uids = self._engine.column(query)
+        uids = self._engine.column(_NAMED(accession_number, hospital))
         found = {**self.studies(uid for uid in uids if uid not in known), **known}
         return [found[uid] for uid in uids]
 
     def overlapping(self, exam: int, uids: Iterable[str]) -> tuple[OverlappingExam, ...]:
         """The other exams of these studies, of all hospitals, once for each study."""
-        columns = (Exam.id, Exam.hospital, Exam.accession_number, Exam.patient_id, Exam.patient_name,
-                   ExamStudy.study_uid, Exam.approved_at.is_null(False))  # fmt: skip
-        # of all hospitals: an exam of another one may claim the study
-        query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam)
-        found = (self._engine.rows(query.where(ExamStudy.study_uid.in_(some))) for some in portions(list(uids)))
+        found = (self._engine.rows(_OTHERS(exam, some)) for some in portions(list(uids)))
         return tuple(
             OverlappingExam(
                 exam=other, hospital=hospital, accession_number=accession_number, patient_id=patient_id,
@@ -131,8 +145,7 @@ class Links(Rows):
 
     def apart(self, exam: int) -> frozenset[str]:
         """The studies that a person keeps apart from the exam."""
-        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam)
-        return frozenset(self._engine.column(query))
+        return frozenset(self._engine.column(_APART(exam)))
 
 
 def told_apart(

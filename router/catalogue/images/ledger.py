@@ -11,12 +11,28 @@ from peewee import Select, fn
 
 from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.fields import instant
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.tombstones import packed, summaries
 from router.model import InstanceUids, SeriesClass
 
 CUT_OFF = "cut off"
+
+_PLACE = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
+_COUNTED = Prepared(
+    lambda studies: (
+        LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*_PLACE)
+    )
+)
+_OLDER = Prepared(lambda studies: Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest))
+_LINKED = Prepared(
+    lambda exams: (
+        ExamStudy.select(ExamStudy.exam, Study.id)
+        .join(Study, on=ExamStudy.study_uid == Study.uid)
+        .where(ExamStudy.exam.in_(exams))
+    )
+)
 
 
 class Fate(StrEnum):
@@ -121,24 +137,15 @@ class Ledger(Rows):
 
     def undecided(self, exam: int, destination: str) -> list[Undecided]:
         """Newest versions of the exam's instances, not purged, without a row for the destination."""
-        decided = LedgerRow.select(LedgerRow.instance).where(
-            (LedgerRow.instance == Instance.id) & (LedgerRow.destination == destination)
-        )
-        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version,
-                   Instance.received, Instance.cut)  # fmt: skip
-        here = Instance.newest & Instance.purged.is_null()
-        mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
-        query = Instance.select(*columns).join(Study).where(mine).order_by(Instance.id)
         return [
             Undecided(key=key, study_uid=study, series_uid=series, sop_uid=sop, facts=facts, version=version,
                       received=at, cut=cut)
-            for key, study, series, sop, facts, version, at, cut in self._engine.rows(query)
+            for key, study, series, sop, facts, version, at, cut in self._engine.rows(_UNDECIDED(exam, destination))
         ]  # fmt: skip
 
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
         """Classes of the instances that were selected, whatever became of them."""
-        mine = (LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED)
-        here = self._engine.column(self._of(exam, Instance.series_class).where(mine).distinct())
+        here = self._engine.column(_CLASSES(exam, destination))
         gone = summaries(self._engine, list(self._numbers(exam)))
         packed = {name for one in gone for place, name in one.classes if place == destination}
         return frozenset(SeriesClass(name) for name in packed.union(here))
@@ -204,24 +211,16 @@ class Ledger(Rows):
 
     def to_send(self, exam: int, destination: str, limit: int) -> list[ToSend]:
         """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
-        query = (
-            self._of(exam, LedgerRow.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
-                     Instance.sop_class, Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest,
-                     LedgerRow.tries, LedgerRow.at)
-            .where((LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED))
-            .order_by(LedgerRow.tries, Instance.id)
-            .limit(limit)
-        )  # fmt: skip
         return [
             ToSend(key=k, uids=InstanceUids(st, se, so), version=v, sop_class=c, transfer_syntax=t, instance=i,
                    checksum=x or d, tries=tries, since=at)
-            for k, st, se, so, v, c, t, i, x, d, tries, at in self._engine.rows(query)
+            for k, st, se, so, v, c, t, i, x, d, tries, at in self._engine.rows(_TO_SEND(exam, destination, limit))
         ]  # fmt: skip
 
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
         """Why instances are refused that the destination gave no status for, and how many, the most first."""
         mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.REFUSED) & (LedgerRow.reason != "")
-        query = self._of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason)
+        query = _of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason)
         return dict(sorted(self._engine.rows(query), key=lambda row: (-row[1], row[0])))
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
@@ -259,8 +258,7 @@ class Ledger(Rows):
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Tallies by exam and destination; an instance counts once, by its latest version that was not left out."""
-        mine = ExamStudy.select(ExamStudy.exam, Study.id).join(Study, on=ExamStudy.study_uid == Study.uid)
-        links = self._engine.rows(mine.where(ExamStudy.exam.in_(list(exams))))
+        links = self._engine.rows(_LINKED(list(exams)))
         found: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
         counts: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
         for some in portions(sorted({study for _, study in links})):
@@ -282,14 +280,11 @@ class Ledger(Rows):
 
     def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
         """Counts by study, destination and state; a row with a negative count takes off instances that do not count."""
-        place = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
-        whole = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*place)
-        rows: list[Any] = self._engine.rows(whole)
+        rows: list[Any] = self._engine.rows(_COUNTED(studies))
         # Few instances come twice: those are looked at one by one, and not every row.
-        older = Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest)
-        for some in portions(self._engine.column(older)):
-            less = LedgerRow.select(*place, fn.COUNT(LedgerRow.id) * -1).join(Instance)
-            less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
+        for some in portions(self._engine.column(_OLDER(studies))):
+            less = LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id) * -1).join(Instance)
+            less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*_PLACE)
             rows += self._engine.rows(less)
         rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
         return rows
@@ -297,7 +292,7 @@ class Ledger(Rows):
     def entries(self, exam: int, destination: str) -> list[Entry]:
         """The exam's ledger at a destination."""
         query = (
-            self._of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
+            _of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
                      Instance.rule, LedgerRow.state, LedgerRow.reason, LedgerRow.rule, LedgerRow.status, LedgerRow.at)
             .where(LedgerRow.destination == destination)
             .order_by(Instance.series_uid, Instance.id)
@@ -313,16 +308,49 @@ class Ledger(Rows):
 
     def _numbers(self, exam: int) -> dict[int, str]:
         """The exam's studies that are here, by their numbers."""
-        query = Study.select(Study.id, Study.uid).where(Study.uid.in_(_studies_of(exam))).order_by(Study.id)
-        return dict(self._engine.rows(query))
+        return dict(self._engine.rows(_NUMBERS(exam)))
 
-    def _of(self, exam: int, *columns: object) -> Select:
-        query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
-        return query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
+
+def _of(exam: int, *columns: object) -> Select:
+    query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
+    return query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
 
 
 def _studies_of(exam: int) -> Select:
     return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
+
+
+def _without_a_row(exam: int, destination: str) -> Select:
+    decided = LedgerRow.select(LedgerRow.instance).where(
+        (LedgerRow.instance == Instance.id) & (LedgerRow.destination == destination)
+    )
+    columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version,
+               Instance.received, Instance.cut)  # fmt: skip
+    here = Instance.newest & Instance.purged.is_null()
+    mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
+    return Instance.select(*columns).join(Study).where(mine).order_by(Instance.id)
+
+
+_UNDECIDED = Prepared(_without_a_row)
+_TO_SEND = Prepared(
+    lambda exam, destination, limit: _of(
+        exam, LedgerRow.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.sop_class,
+        Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest, LedgerRow.tries, LedgerRow.at,
+    )
+    .where((LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED))
+    .order_by(LedgerRow.tries, Instance.id)
+    .limit(limit)
+)  # fmt: skip
+_CLASSES = Prepared(
+    lambda exam, destination: (
+        _of(exam, Instance.series_class)
+        .where((LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED))
+        .distinct()
+    )
+)
+_NUMBERS = Prepared(
+    lambda exam: Study.select(Study.id, Study.uid).where(Study.uid.in_(_studies_of(exam))).order_by(Study.id)
+)
 
 
 def _packed(engine: Engine, number: int, uid: str, destination: str) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
@@ -23,15 +24,17 @@ class Decided:
     purged: bool
 
 
+_REFERRED = Prepared(lambda uids: Study.select(Study.id).where(Study.uid.in_(uids) & Study.referred))
+
+
 class References(Rows):
     """References of the newest versions of documents."""
 
     def marks(self, study_uids: Iterable[str]) -> Marks:
         """Marks of the instances of these studies that documents refer to."""
         found: set[tuple[Any, ...]] = set()
-        mine = Study.uid.in_(list(study_uids)) & Study.referred
         document = Instance.alias()
-        for study in self._engine.column(Study.select(Study.id).where(mine)):
+        for study in self._engine.column(_REFERRED(list(study_uids))):
             query = (
                 Reference.select(Reference.purpose, Reference.sop_uid)
                 .join(document, on=(Reference.instance == document.id) & document.newest)

@@ -10,11 +10,34 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.images import READING, Instance, Study, StudyIdentity
 from router.catalogue.images.hospitals import hospitals_of
 from router.catalogue.images.tombstones import summaries
 from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Patient
+
+_STUDIES = Prepared(lambda uids: Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
+_BORNE = (Instance.study, Instance.modality, Instance.identity)
+_COUNTS = Prepared(
+    lambda studies: (
+        Instance.select(*_BORNE, fn.COUNT(Instance.id))
+        .where(Instance.study.in_(studies) & Instance.newest)
+        .group_by(*_BORNE)
+    )
+)
+_DAMAGED = Prepared(
+    lambda studies: (
+        Instance.select(Instance.study, fn.COUNT(Instance.id))
+        .where(
+            Instance.study.in_(studies) & Instance.newest & Instance.damaged.is_null(False) & Instance.purged.is_null()
+        )
+        .group_by(Instance.study)
+    )
+)
+_IDENTITIES = Prepared(
+    lambda studies: StudyIdentity.select().where(StudyIdentity.study.in_(studies)).order_by(StudyIdentity.id)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,25 +75,20 @@ def studies_here(engine: Engine, uids: Iterable[str]) -> dict[str, StudyHere]:
 
 
 def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
-    rows = engine.run(Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
+    rows = engine.run(_STUDIES(uids))
     ids = [row.id for row in rows]
     counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
     borne: set[int] = set()
-    columns = (Instance.study, Instance.modality, Instance.identity)
-    query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
-    for study, modality, identity, n in engine.rows(query.group_by(*columns)):
+    for study, modality, identity, n in engine.rows(_COUNTS(ids)):
         counts[study].append((modality, n))
         borne.add(identity)
     for gone in summaries(engine, ids):
         for (modality, identity), n in gone.newest.items():
             counts[gone.study].append((modality, n))
             borne.add(identity)
-    broken = (Instance.study.in_(ids) & Instance.newest) & Instance.damaged.is_null(False) & Instance.purged.is_null()
-    lost = Instance.select(Instance.study, fn.COUNT(Instance.id)).where(broken).group_by(Instance.study)
-    damaged: dict[int, int] = dict(engine.rows(lost))
+    damaged: dict[int, int] = dict(engine.rows(_DAMAGED(ids)))
     identities: dict[int, list[Any]] = defaultdict(list)
-    mine = StudyIdentity.study.in_(ids)
-    for identity in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
+    for identity in engine.run(_IDENTITIES(ids)):
         if identity.id in borne:
             identities[identity.study_id].append(identity)
     brought = hospitals_of(engine, ids)

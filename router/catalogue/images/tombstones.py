@@ -19,6 +19,7 @@ from peewee import Model
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.fields import instant
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.statement import Among, InsertMany
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, Tombstone, TombstoneKey
 from router.catalogue.db.tables.queue import CommitmentItem
@@ -31,6 +32,11 @@ _LEDGER = [field.column_name for field in LedgerRow._meta.sorted_fields if field
 _INSTANCES = Among(f"SELECT {', '.join(_INSTANCE)} FROM instance WHERE id IN (?)", Instance.id)  # noqa: S608 our own names
 _ENTRIES = Among(f"SELECT {', '.join(_LEDGER)} FROM ledger WHERE instance_id IN (?)", LedgerRow.id)  # noqa: S608 our own names
 _NEW_KEYS = InsertMany(TombstoneKey)
+_SUMMARIES = Prepared(
+    lambda studies: (
+        Tombstone.select(Tombstone.study, Tombstone.summary).where(Tombstone.study.in_(studies)).order_by(Tombstone.id)
+    )
+)
 # Studies that may have tombstones of these instances.
 _STUDIES = Among("SELECT DISTINCT study FROM tombstone_key WHERE sop IN (?)", TombstoneKey.sop)
 
@@ -57,8 +63,7 @@ class Summary:
 def summaries(engine: Engine, studies: Sequence[int]) -> Iterator[Summary]:
     """Summaries of these studies' tombstones; a study may have several."""
     for some in portions(studies):
-        query = Tombstone.select(Tombstone.study, Tombstone.summary).where(Tombstone.study.in_(some))
-        for study, text in engine.rows(query.order_by(Tombstone.id)):
+        for study, text in engine.rows(_SUMMARIES(some)):
             known = json.loads(text)
             yield Summary(
                 study=study, fates={(place, state): n for place, state, n in known["fates"]},

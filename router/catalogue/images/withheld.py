@@ -8,6 +8,7 @@ from datetime import datetime
 from peewee import Expression, Select, fn
 
 from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Document, Exam
 from router.catalogue.db.tables.images import WITHHELD_IN_LEDGER, Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.db.tables.queue import Delivery
@@ -65,9 +66,7 @@ class Withheld(Rows):
 
     def any(self, studies: Iterable[str]) -> bool:
         """Whether anything of these studies is withheld."""
-        withheld = LedgerRow.select(LedgerRow.id).where(WITHHELD_IN_LEDGER)
-        found = (withheld.where(LedgerRow.study.in_(_numbers(some))) for some in portions(list(studies)))
-        return any(map(self._engine.has, found))
+        return any(self._engine.rows(_WITHHELD(some)) for some in portions(list(studies)))
 
     def wanted(self, destination: str, requests: Sequence[Request]) -> bool:
         """Whether something that names these requests is selected for the destination."""
@@ -104,6 +103,13 @@ class Withheld(Rows):
 
 def _numbers(studies: Sequence[str]) -> Select:
     return Study.select(Study.id).where(Study.uid.in_(studies))
+
+
+_WITHHELD = Prepared(
+    lambda studies: (
+        LedgerRow.select(LedgerRow.id).where(WITHHELD_IN_LEDGER & LedgerRow.study.in_(_numbers(studies))).limit(1)
+    )
+)
 
 
 def _of_requests(requests: Sequence[Request]) -> Expression:

@@ -9,6 +9,7 @@ from peewee import Expression, Select, fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, Rows
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.node import OpenAlarm
 from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
@@ -73,15 +74,16 @@ class Alarms(Rows):
 
     def standing(self, exam: int | None = None, subjects: Sequence[str] = ()) -> Sequence[Standing]:
         """Alarms of one exam and about these subjects, or all, the oldest first."""
-        mine = (OpenAlarm.exam == exam) | OpenAlarm.subject.in_(list(subjects))
-        return self._read(OpenAlarm.select() if exam is None else OpenAlarm.select().where(mine))
+        if exam is None:
+            return self._read(_by_age(OpenAlarm.select()))
+        return self._read(_OF_EXAM(exam, list(subjects)) if subjects else _OF_EXAM_ALONE(exam))
 
     def of(self, kinds: Collection[Alarm]) -> Sequence[Standing]:
         """Alarms of these kinds, the oldest first: of others, refused files say, there may be tens of thousands."""
-        return self._read(OpenAlarm.select().where(OpenAlarm.alarm.in_(list(kinds))))
+        return self._read(_by_age(OpenAlarm.select().where(OpenAlarm.alarm.in_(list(kinds)))))
 
-    def _read(self, query: Select) -> Sequence[Standing]:
-        rows: list[dict[str, Any]] = self._engine.run(query.order_by(OpenAlarm.since).dicts())
+    def _read(self, query: object) -> Sequence[Standing]:
+        rows: list[dict[str, Any]] = self._engine.run(query)
         return [Standing(**{**row, "alarm": Alarm(row["alarm"])}) for row in rows]
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
@@ -104,7 +106,7 @@ class Alarms(Rows):
         return {Alarm(alarm): int(number) for alarm, number in self._engine.rows(query)}
 
     def _text(self, alarm: Alarm | None, subject: str) -> str | None:
-        text: str | None = self._engine.value(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)))
+        text: str | None = self._engine.value(_TEXT(alarm, subject))
         return text
 
     def _enter(self, event: Event) -> bool:
@@ -128,3 +130,14 @@ class Alarms(Rows):
 
 def _is(alarm: Alarm | None, subject: str) -> Expression:
     return (OpenAlarm.alarm == alarm) & (OpenAlarm.subject == subject)
+
+
+def _by_age(query: Select) -> Select:
+    return query.order_by(OpenAlarm.since).dicts()
+
+
+_OF_EXAM_ALONE = Prepared(lambda exam: _by_age(OpenAlarm.select().where(OpenAlarm.exam == exam)))
+_OF_EXAM = Prepared(
+    lambda exam, subjects: _by_age(OpenAlarm.select().where((OpenAlarm.exam == exam) | OpenAlarm.subject.in_(subjects)))
+)
+_TEXT = Prepared(lambda alarm, subject: OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)))

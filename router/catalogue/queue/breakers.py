@@ -9,6 +9,7 @@ from peewee import Expression
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import RecordedRows
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.queue import BreakerRow as Row
 from router.errors import Outage
 from router.events import Event, Kind
@@ -32,12 +33,12 @@ class Breakers(RecordedRows):
 
     def of(self, destination: str, channel: Channel, account: str = "") -> Breaker:
         """Closed where nothing else is known."""
-        found = self._select(_is(destination, channel, account))
+        found = self._read(_OF_PLACE(destination, channel, account))
         return found[0].breaker if found else CLOSED
 
     def tripped(self) -> list[OpenBreaker]:
         """All that are not closed, by destination."""
-        return self._select(True)
+        return self._read(Row.select().order_by(Row.destination, Row.channel, Row.account))
 
     def change(
         self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker],
@@ -74,8 +75,8 @@ class Breakers(RecordedRows):
         with self._engine.write():
             self._engine.run(Row.update(probe_at=now).where(Row.position == Position.OPEN))
 
-    def _select(self, condition: Expression | bool) -> list[OpenBreaker]:
-        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel, Row.account))
+    def _read(self, query: Any) -> list[OpenBreaker]:
+        rows: Any = self._engine.run(query)
         found = []
         for row in rows:
             breaker = Breaker(
@@ -88,3 +89,6 @@ class Breakers(RecordedRows):
 
 def _is(destination: str, channel: Channel, account: str) -> Expression:
     return (Row.destination == destination) & (Row.channel == channel) & (Row.account == account)
+
+
+_OF_PLACE = Prepared(lambda destination, channel, account: Row.select().where(_is(destination, channel, account)))

@@ -13,6 +13,7 @@ from typing import Any
 from peewee import Select, fn
 
 from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import Commitment, CommitmentItem
@@ -96,7 +97,8 @@ class Commitments(Rows):
 
     def waive(self, exam: int, destination: str, now: datetime) -> None:
         """Count stored instances as sent: their commitment is not asked for."""
-        self._change(_stored(exam, destination, LedgerRow.id), Fate.SENT, now)
+        if self._engine.rows(_ANY_STORED(exam, destination)):  # else the database is not locked for nothing
+            self._change(_stored(exam, destination, LedgerRow.id), Fate.SENT, now)
 
     def _change(self, rows: Any, fate: Fate, now: datetime) -> None:
         with self._engine.write():
@@ -196,3 +198,6 @@ def _stored(exam: int, destination: str, *columns: object) -> Select:
     query = query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
     stored = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.STORED)
     return query.where(stored & (Instance.newest | ~fn.EXISTS(outdone())))
+
+
+_ANY_STORED = Prepared(lambda exam, destination: _stored(exam, destination, LedgerRow.id).limit(1))

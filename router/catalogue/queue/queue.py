@@ -5,17 +5,19 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import SQL, Expression, Field, fn
+from peewee import SQL, Expression, Field, Select, fn
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import RecordedRows, portions
+from router.catalogue.db.engine import Engine, RecordedRows, portions
+from router.catalogue.db.prepared import Filled, Prepared
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
+from router.catalogue.db.tables.queue import PauseRow
 from router.catalogue.queue.backfills import take_turn
 from router.catalogue.queue.heads import heads
-from router.events import Event, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.pause import EVERY
 from router.policy.retry import UNPROVED
@@ -77,9 +79,6 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
-# Nothing is paused at the destination. Part of the claim itself, which both engines ask once a statement: no column is
-# of the claim's own table.
-_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.destination IN (?, ?))"
 # The first deliveries in a state, everywhere or to one destination. Asked once for each state there is: building the
 # queries again would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
@@ -89,18 +88,46 @@ SOLE: Sequence[str] = ("",)
 _NO_TURNS = Turns()
 
 
+# Without null in it, the order begins with the index's own on both engines.
+_URGENCY = (Row.due, Row.changed, Row.id)
+
+
+def _by_due(condition: Expression) -> Select:
+    return Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
+
+
+_BY_NUMBER = Prepared(lambda number: _by_due(Row.id == number))
+_OF_EXAM = Prepared(lambda exam: _by_due(Row.exam == exam))
+_UNDER_WAY = Prepared(
+    lambda to, by, hospitals: Row.select(fn.COUNT(Row.id)).where(
+        (Row.destination == to) & (Row.channel == by) & (Row.state == State.SENDING) & Row.hospital.in_(hospitals)
+    )
+)
+
+
 class Queue(RecordedRows):
     """Every change of a delivery goes through here and is recorded as an event in the same transaction."""
+
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
+        super().__init__(engine, bus)
+
+        def first(condition: Expression, *order: object) -> Select:
+            query: Select = engine.unclaimed(Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts())
+            return query
+
+        self._late = Prepared(lambda to, by, of, now: first(_claimable(to, by, of) & (Row.due <= now), *_URGENCY))
+        self._timely = Prepared(lambda to, by, of, now: first(_claimable(to, by, of) & (Row.due > now), *_URGENCY))
+        self._undated = Prepared(lambda to, by, of: first(_claimable(to, by, of) & Row.due.is_null(), Row.id))
 
     # -- reading
 
     def get(self, delivery: int) -> Delivery | None:
         """One delivery."""
-        return next(iter(self._select(Row.id == delivery)), None) if delivery <= _LARGEST else None
+        return next(map(_record, self._engine.run(_BY_NUMBER(delivery))), None) if delivery <= _LARGEST else None
 
     def of_exam(self, exam: int) -> list[Delivery]:
         """All deliveries of an exam."""
-        return self._select(Row.exam == exam)
+        return [_record(row) for row in self._engine.run(_OF_EXAM(exam))]
 
     def in_state(
         self, states: Collection[State], destination: str | None = None, limit: int | None = None,
@@ -147,8 +174,7 @@ class Queue(RecordedRows):
         return found
 
     def _select(self, condition: Expression, limit: int | None = None) -> list[Delivery]:
-        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).limit(limit).dicts()
-        return [_record(row) for row in self._engine.run(query)]
+        return [_record(row) for row in self._engine.run(_by_due(condition).limit(limit))]
 
     # -- making and moving
 
@@ -243,32 +269,22 @@ class Queue(RecordedRows):
         self, destination: str, channel: Channel, hospitals: Sequence[str], turns: Turns, now: datetime, *, missed: bool
     ) -> Delivery | None:
         """The first that is over its due time, or that can still make it; locked where the engine locks rows."""
-        due = Row.due <= now if missed else Row.due > now
-        order = hospitals
+        order, query = hospitals, self._late if missed else self._timely
         if len(hospitals) > 1:
             order = turns.order(heads(self._engine, destination, channel, hospitals, now, missed=missed))
-        ready = self._unpaused(destination, channel) & due
-        # Without null in it, the order begins with the index's own on both engines.
-        found = (self._first(ready & (Row.hospital == one), Row.due, Row.changed, Row.id) for one in order)
+        found = (self._first(query(destination, channel, one, now)) for one in order)
         return next((one for one in found if one is not None), None)
 
     def _undated_first(
         self, destination: str, channel: Channel, hospitals: Sequence[str], turns: Turns
     ) -> Delivery | None:
-        ready = self._unpaused(destination, channel) & Row.due.is_null()
         order = turns.order(dict.fromkeys(hospitals, _LAST))
-        found = (self._first(ready & (Row.hospital == one), Row.id) for one in order)
+        found = (self._first(self._undated(destination, channel, one)) for one in order)
         return next((one for one in found if one is not None), None)
-
-    def _unpaused(self, destination: str, channel: Channel) -> Expression:
-        not_paused = SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
-        return _ready(destination, channel) & not_paused
 
     def under_way(self, destination: str, channel: Channel, hospitals: Sequence[str] = SOLE) -> int:
         """How many of these hospitals' every node together is sending there."""
-        mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
-        mine &= Row.hospital.in_(list(hospitals))
-        return int(self._engine.value(Row.select(fn.COUNT(Row.id)).where(mine)))
+        return int(self._engine.value(_UNDER_WAY(destination, channel, list(hospitals))))
 
     def senders(self) -> dict[str, int]:
         """The number of nodes that send to each destination now; destinations without one are left out."""
@@ -289,9 +305,8 @@ class Queue(RecordedRows):
             waits &= (Row.due <= delivery.due) | (Row.hospital != delivery.hospital)
         return self._engine.has(Row.select(Row.id).where(waits))
 
-    def _first(self, condition: Expression, *order: object) -> Delivery | None:
-        query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()
-        return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
+    def _first(self, query: Filled) -> Delivery | None:
+        return next(map(_record, self._engine.run(query)), None)
 
     def promote(self, now: datetime) -> int:
         """Make ready the deliveries that were deferred until now; return how many."""
@@ -380,6 +395,13 @@ def _as_read(delivery: Delivery) -> Expression:
 
 def _ready(destination: str, channel: Channel) -> Expression:
     return (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
+
+
+def _claimable(destination: str, channel: Channel, hospital: str) -> Any:
+    """Ready, and nothing is paused there, which both engines ask once a statement: no column is of the outer query."""
+    standing = PauseRow.until.is_null() & PauseRow.destination.in_([EVERY, destination])
+    mine = _ready(destination, channel) & (Row.hospital == hospital)
+    return mine & ~fn.EXISTS(PauseRow.select(PauseRow.since).where(standing))
 
 
 def _order(delivery: Delivery) -> tuple[datetime, int]:

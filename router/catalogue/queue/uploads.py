@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Rows
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.queue import Upload as Row
 from router.errors import TransientError
+
+_OF_DELIVERY = Prepared(lambda delivery: Row.select().where(Row.delivery == delivery).order_by(Row.n))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Uploads(Rows):
 
     def of(self, delivery: int) -> list[Frozen]:
         """All uploads of a delivery, the first one first."""
-        rows: Any = self._engine.run(Row.select().where(Row.delivery == delivery).order_by(Row.n))
+        rows: Any = self._engine.run(_OF_DELIVERY(delivery))
         return [
             Frozen(
                 id=row.id, n=row.n, idem=row.idem, wanted=row.wanted, exam_place=row.exam_place,

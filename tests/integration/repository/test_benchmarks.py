@@ -31,13 +31,14 @@ ROOT = Path(__file__).parents[3]
         ),
         (["forward", "ct", "large", "--only", "^ours, 1|^storescu, 128"], 4),
         (["pipeline", "ct", "--only", "^the node, 2"], 1),
+        (["drain", "backlog", "--only", "of 20"], 1),
         (["sustained", "profile"], 0),
         (["series"], 0),
         (["intake"], 1),
         (["crypto", "sm2"], 0),
         (["nodes", "claims", "--only", "^2"], 1),
     ],
-    ids=["receive", "forward", "pipeline", "sustained", "series", "intake", "crypto", "nodes"],
+    ids=["receive", "forward", "pipeline", "drain", "sustained", "series", "intake", "crypto", "nodes"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")
