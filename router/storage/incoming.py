@@ -34,7 +34,6 @@ _LATELY = 1.0
 _AHEAD = ".ahead"
 _TOLD_NS = 10**9
 _NEVER = 2**63 - 1
-_ROOMY, _ROOMY_SECONDS = 2**30, 0.05  # bytes above the floor that no disk takes in that time
 
 
 class IncomingFile:
@@ -110,7 +109,6 @@ class IncomingFolder:
         self._folder = folder
         self._min_free = min_free
         self._numbers = itertools.count(1)
-        self._roomy_until = 0.0
         self._lock = threading.Lock()
         self._latest = 0
         make_folder(folder)
@@ -119,13 +117,8 @@ class IncomingFolder:
         self._journal = Journal(folder, journal, name_of) if journal >= SEGMENT_BYTES else None
 
     def has_room(self) -> bool:
-        """Whether the disk has more than the configured floor free; far above it, it is not asked each time."""
-        now = time.monotonic()
-        if now < self._roomy_until:
-            return True
-        above = shutil.disk_usage(self._folder).free - self._min_free
-        self._roomy_until = now + _ROOMY_SECONDS if above > _ROOMY else 0.0
-        return above > 0
+        """Whether the disk has more than the configured floor free."""
+        return shutil.disk_usage(self._folder).free > self._min_free
 
     def create(self) -> IncomingFile:
         """A new instance to receive."""

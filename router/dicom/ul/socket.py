@@ -1,8 +1,6 @@
 """A connection of the acceptor, plain or TLS: read in large pieces into one buffer, with a limit on every wait."""
 
 import socket
-import ssl
-import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,10 +50,9 @@ class PeerSocket:
         self._start = self._end = 0
         self._since, self._seconds, self._came = time.monotonic(), limits.idle, 0
         self._idle = False
-        self._unanswered = False  # bytes have come since we last sent some, which acknowledges them, too
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         shortest = min(limits.idle, limits.message, limits.write, limits.linger)
-        _limit_waits(connection, min(_LONGEST_NAP, shortest / 4))
+        connection.settimeout(min(_LONGEST_NAP, shortest / 4))
 
     @property
     def buffered(self) -> int:
@@ -105,8 +102,7 @@ class PeerSocket:
         while view:
             try:
                 view = view[self._socket.send(view) :]
-                self._unanswered = False
-            except (TimeoutError, BlockingIOError):
+            except TimeoutError:
                 if time.monotonic() > until:
                     raise TooSlow("the peer takes no answer") from None
             except OSError as error:
@@ -137,13 +133,10 @@ class PeerSocket:
     def _receive(self, into: memoryview) -> int:
         """Bytes read; 0 when none arrived for a while."""
         try:
-            if self._unanswered:
-                # each time, the kernel forgets it; a sender with Nagle's algorithm waits 40 ms for a late
-                # acknowledgement of what came before
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            self._unanswered = True
             count = self._socket.recv_into(into)
-        except (TimeoutError, BlockingIOError):
+            # each time, the kernel forgets it; a sender with Nagle's algorithm waits 40 ms for a late acknowledgement
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        except TimeoutError:
             return 0
         except OSError as error:
             raise ConnectionLost("the connection broke") from error
@@ -159,15 +152,3 @@ class PeerSocket:
         with suppress(OSError):  # closed already
             # a TLS socket's own shutdown would end the session under the thread that reads and writes
             socket.socket.shutdown(self._socket, how)
-
-
-def _limit_waits(connection: socket.socket, seconds: float) -> None:
-    """Have each read and write wait for so long at most. For a plain connection the system does it, which spares the
-    call that asks whether there is something to read or room to write."""
-    if isinstance(connection, ssl.SSLSocket):
-        connection.settimeout(seconds)
-        return
-    connection.settimeout(None)
-    limit = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6) if seconds >= 1e-6 else 1)
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        connection.setsockopt(socket.SOL_SOCKET, option, limit)

@@ -1,7 +1,6 @@
 """The data folder: durable before it is told, private, and nothing in it is ever overwritten."""
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -212,29 +211,6 @@ def test_a_start_sweeps_what_was_never_acknowledged_and_keeps_the_rest(tmp_path:
 def test_there_is_room_down_to_the_floor(tmp_path: Path) -> None:
     assert IncomingFolder(tmp_path, 0).has_room()
     assert not IncomingFolder(tmp_path, 2**62).has_room()
-
-
-def test_the_disk_is_asked_each_time_near_the_floor_and_now_and_then_far_above_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now, left, asked = [100.0], [2**40], list[int]()
-    usage = shutil.disk_usage(tmp_path)
-
-    def look(_: object) -> object:
-        asked.append(left[0])
-        return usage._replace(free=left[0])
-
-    monkeypatch.setattr(shutil, "disk_usage", look)
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    folder = IncomingFolder(tmp_path, 10**6)
-    assert [folder.has_room() for _ in range(5)] == [True] * 5
-    assert len(asked) == 1
-    now[0] += 0.06
-    left[0] = 10**6 + 1
-    assert [folder.has_room() for _ in range(5)] == [True] * 5
-    assert len(asked) == 6
-    left[0] = 10**6
-    assert not folder.has_room()
 
 
 def test_an_arrival_ends_the_wait_and_is_told_once(storage: Storage) -> None:
