@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol
 
+from router.admin.audit.seals import seals_of
 from router.catalogue.db.backup import Backups
 from router.dicom.dataset.header import digest
 from router.model import InstanceUids
@@ -198,12 +199,20 @@ def by_hand(data: Path, witness: Witness) -> None:
         trail = Trail(top / f"audit{number}", lambda message: hashlib.sha256(message).digest())
         trail.append([text], now)
         witness.keep(file := next(trail.folder.glob("*.jsonl")), file.read_bytes())
+        seals_of(top, f"node{number}")
+        for key in (top / "node-keys" / f"node{number}").glob("audit-*"):
+            witness.keep(key, key.read_bytes())
         UnwrittenFiles(data / "unwritten", "other").add([{"number": number}])
         witness.note("unwritten", str(number))
-    name = str(studies.path(target.uids, 1).relative_to(data))
-    witness.note("removing", name)
-    studies.remove([studies.path(target.uids, 1)])
-    witness.note("removed", name)
+    removals: list[tuple[Path, Callable[[], object]]] = [
+        (studies.path(target.uids, 1), lambda: studies.remove([studies.path(target.uids, 1)])),
+        (reports.path("reports/0/1/exam.json"), lambda: reports.remove(["reports/0/1"])),
+    ]
+    for path, remove in removals:
+        name = str(path.relative_to(data))
+        witness.note("removing", name)
+        remove()
+        witness.note("removed", name)
 
 
 class Life:
