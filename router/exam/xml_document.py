@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:[?!A-Za-z_:]|[\x80-\xff])")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_START_16 = re.compile(rb"\xff\xfe(?:\s\0)*<\0|\xfe\xff(?:\0\s)*\0<")
 _DECLARATION = re.compile(r"\s*<\?xml\b([^>]*)\?>")
 _MOST_MARKS = 100_000  # elements and attributes, within text too
 _MOST_TEXT = 2**20  # bytes that are not ASCII
@@ -37,7 +38,7 @@ _PROCEDURE_KEYS = frozenset(one.key for one in FIELDS_OF[PROCEDURE])
 
 def is_xml(data: bytes) -> bool:
     """Whether these bytes are XML, not a JSON or an HL7 message."""
-    return _START.match(data) is not None or data.startswith(_UTF_16)
+    return (_START.match(data) or _START_16.match(data)) is not None
 
 
 def read(data: bytes) -> dict[str, object]:

@@ -26,7 +26,7 @@ from types import SimpleNamespace
 from typing import IO, Any
 
 _LONGEST, _MOST_HANDLES = 2**17, 3  # of a request: bytes, descriptors
-_COMMAND_LINE = 1024  # bytes: room for the arguments of a forked process, which /proc shows
+_COMMAND_LINE = 2**14  # characters that /proc can show of a process's arguments, which name every folder of sys.path
 _LOADED = (
     "router.node.node", "router.cli.run", "router.cli.platform", "router.trial.platform.service",
     "router.admin.console.console", "router.node.receive_worker",

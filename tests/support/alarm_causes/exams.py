@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from router.alarms import Alarm
+from router.catalogue.images.ledger import Fate, Outcome
 from router.clock import SystemClock
 from router.delivery.senders import SendResult
 from router.images.rulebook import books_of
@@ -83,6 +84,11 @@ class Failed(Trouble):
     def cause(self) -> None:
         self.ready_images()
         self.moved(State.SENDING)
+        ledger, delivery = self.house.catalogue.ledger, self.house.delivery()
+        refused = ledger.to_send(delivery.exam, delivery.destination, 9)
+        ledger.record(
+            [Outcome(key=one.key, fate=Fate.REFUSED, status=0xA900, association="a") for one in refused], self.now
+        )
         self.moved(State.FAILED, error="1 of 1 refused")
 
     def mend(self) -> None:
