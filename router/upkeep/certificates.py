@@ -39,8 +39,8 @@ class CertificateWatch:
             if one.ends is not None and subject in kept:
                 self._record(Kind.ALARM, subject, _text(one.purpose, one.ends, self._config, now), name)
         renewed = "the certificate is renewed, or not used any more"
-        for active in self._catalogue.alarms.standing():
-            if active.alarm == Alarm.CERTIFICATE and active.subject not in kept:
+        for active in self._catalogue.alarms.of([Alarm.CERTIFICATE]):
+            if active.subject not in kept:
                 self._record(Kind.CLEARED, active.subject, renewed, active.destination)
 
     def _record(self, kind: Kind, subject: str, text: str, destination: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, replace, replace
 from datetime import datetime, time, timedelta
 from functools import partialmethod
 from typing import Any
@@ -123,8 +123,12 @@ _CLAIMABLE = queues._claimable
 # -- the dispatcher
 
 
-def _never_again(self: Any, delivery: Delivery, error: Exception) -> SendResult:
-    return SendResult(State.DEFERRED, str(error), {"error": str(error)})
+_TROUBLED = Dispatcher._troubled
+
+
+def _never_again(self: Any, delivery: Delivery, route: Any, error: Exception) -> SendResult:
+    found = _TROUBLED(self, delivery, route, error)
+    return replace(found, changes={name: value for name, value in found.changes.items() if name != "next_try"})
 
 
 _uncapped = retry.backoff
@@ -209,7 +213,7 @@ FAULTS = (
     Fault("a pause is forgotten on takeover",
           _replaced((queues, "_claimable", _paused_unless_taken_over), (Pausing, "of", _nothing)), 5),
     Fault("after a crash nobody asks what went", _replaced((Queue, "interrupted", _nothing)), 41),
-    Fault("a retry is lost: no next time", _replaced((Dispatcher, "_deferred", _never_again)), 1),
+    Fault("a retry is lost: no next time", _replaced((Dispatcher, "_troubled", _never_again)), 1),
     Fault("pauses between tries have no limit", _replaced((retry, "backoff", _backoff)), 1),
     Fault("what was given back counts as delivered", _replaced((ImagesSender, "send", _whole_though_stopped)), 6),
     Fault("a revision goes with the documents of the former one",

@@ -22,9 +22,10 @@ _NEW = Statement(
     "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study WHERE uid = ?"
     " ON CONFLICT DO NOTHING RETURNING study_id", StudyHospital.hospital, Study.uid,
 )  # fmt: skip
-# Every study that is here, as one hospital's.
-_ALL = Statement(
-    "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study WHERE 1 = 1 ON CONFLICT DO NOTHING",
+# Studies that no hospital is known of, as one hospital's.
+_REST = Statement(
+    "INSERT INTO study_hospital (study_id, hospital) SELECT id, ? FROM study"
+    " WHERE id NOT IN (SELECT study_id FROM study_hospital)",
     StudyHospital.hospital,
 )
 
@@ -86,5 +87,5 @@ def _part(engine: Engine, uid: str, hospitals: frozenset[str]) -> None:
 
 
 def adopt_studies(engine: Engine, hospital: str) -> None:
-    """Have every study that is here be of this hospital. Inside a transaction."""
-    _ALL.run(engine, hospital)
+    """Have the studies that no hospital is known of be of this one. Inside a transaction."""
+    _REST.run(engine, hospital)

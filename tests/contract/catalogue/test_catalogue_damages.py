@@ -155,7 +155,7 @@ def test_a_damaged_document_is_told_with_its_exam_until_it_comes_again(catalogue
     assert exams.case(number).touched == touched, "no news"
     assert exams.case(number).proofs[one].damaged == "why"
     lost = around_pdf(catalogue).lost
-    assert lost == LostCopy(document=one, exam=number, place="reports/1/1/report.pdf")
+    assert lost == LostCopy(document=one, exam=number, place="reports/1/1/report.pdf", stem="in/e1")
     assert around_json(catalogue, key()).damaged is None
     assert lost is not None
     restore(catalogue, lost, "c2")

@@ -83,6 +83,8 @@ def test_a_study_of_two_exams_stays_until_both_are_done(catalogue: Catalogue) ->
     second = settled(catalogue, "E2", "1.2", way=(State.READY, State.SENDING))
     assert ready(catalogue) == []
     catalogue.queue.move(catalogue.queue.of_exam(second)[0], State.DELIVERED, NOW, "sent")
+    assert ready(catalogue) == [], "it is to be evaluated"
+    catalogue.exams.checked(catalogue.exams.case(second), None, NOW, "")
     assert ready(catalogue) == ["1.2"]
 
 

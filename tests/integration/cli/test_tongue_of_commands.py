@@ -128,6 +128,10 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
     "keys import": [("{home}/receipt.json", "{home}/x.pem")],
     "keys new": [("{home}/keys",), ("{home}/more",)],
     "keys pin": [("cloud", *WHY), ("nobody", *WHY)],
+    "keys request": [
+        ("{home}/keys/hospital-sign.pem", "{home}/request.pem", "--subject", "C=CN, O=示范医院"),
+        ("{home}/keys/hospital-sign.pem", "{home}/request.pem", "--subject", "示范"),
+    ],
     "keys show": [("{home}/keys/hospital-sign.pem",), ("{home}/keys/api.key",), ("{home}/receipt.json",)],
     "audit accept": [WHY],
     "audit verify": [(), ("--head", "x"), ("--head", "node-1:99:x")],
@@ -136,7 +140,13 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
         ("{home}/keys/api.key", "--key", "{home}/keys/platform-sign.pub.pem"),
     ],
 }
-WITHOUT = ("keys import", "keys new", "keys show", "audit verify-receipt")  # find the configuration by ROUTER_CONFIG
+WITHOUT = (
+    "keys import",
+    "keys new",
+    "keys request",
+    "keys show",
+    "audit verify-receipt",
+)  # find the configuration by ROUTER_CONFIG
 
 
 def test_every_command_is_tried() -> None:

@@ -175,6 +175,6 @@ def test_a_message_that_takes_all_the_memory_is_wrong_and_not_to_be_sent_again(
     def hungry(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(desk.intake._reader, "_open", hungry)
+    monkeypatch.setattr(desk.intake._reader._exam_reader, "open_message", hungry)
     with pytest.raises(InvalidData, match="MemoryError"):
         desk.intake.take_message(oru().encode())

@@ -119,7 +119,7 @@ def play(
     monkeypatch.setattr(told, "time", clock)
     monkeypatch.setattr(told, "Pacs", Pacs)
     config = SimpleNamespace(
-        own=HOSPITAL,
+        hospital=(HOSPITAL,),
         reports=SimpleNamespace(folder=folder),
         node=SimpleNamespace(timezone=ZoneInfo("UTC"), data=folder),
     )
