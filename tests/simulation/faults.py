@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import partialmethod
 from typing import Any
@@ -203,10 +203,10 @@ def _done_by_creation(before: datetime, now: datetime) -> Any:
 
 FAULTS = (
     Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing)), 4),
-    Fault("the event of a move is written after its commit", _moving(told=False), 2),
+    Fault("the event of a move is written after its commit", _moving(told=False), 14),
     Fault("a move does not ask whose claim it is", _moving(fenced=False), 9),
     Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote)), 1),
-    Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 4),
+    Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 16),
     Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back)), 3),
     Fault("a claim takes the first number, not what is due first",
           _replaced((queues, "_URGENCY", (Row.id,))), 3),
@@ -225,7 +225,7 @@ FAULTS = (
     Fault("a breaker never becomes half-open", _replaced((breaker, "answered", lambda found: found)), 1),
     Fault("a half-open breaker lets everything through", _replaced((dispatcher, "width", _width)), 2),
     Fault("every node asks a destination that is down", _replaced((BreakerGate, "_may_probe", _always))),
-    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 2),
+    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 5),
     Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage)), 1),
     Fault("due times count from the arrival", _replaced((assess, "approval_of", _from_arrival)), 1),
     Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation))),
