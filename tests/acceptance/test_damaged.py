@@ -118,7 +118,7 @@ def test_a_changed_document_holds_the_report_only_until_it_is_dropped_again(
     assert delivery.held_by == "damaged"
     assert "is not what came" in delivery.error
     assert not site.exam_at_platform(exam.id).exists()
-    assert f"e{delivery.exam}" in alarms(site)
+    site.wait_until(lambda: f"e{delivery.exam}" in alarms(site), "the alarm is raised")
 
     site.drop(f"{exam.id}.{kind}", exam.json() if kind == "json" else pdf_as_dropped(site, exam))
     site.wait_for(State.DELIVERED, exam.id, BOTH)
