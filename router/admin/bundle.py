@@ -191,7 +191,7 @@ def _other(python: str) -> list[str]:
 
 
 def requirements(checkout: Path, extra: str = "") -> list[str]:
-    """What the node asks for, or an extra of it, as setup.cfg has it."""
+    """Requirements of the node, or of an extra, as setup.cfg has them."""
     read = configparser.ConfigParser(interpolation=None)
     read.read(checkout / "setup.cfg", encoding="utf-8")
     section, key = ("options.extras_require", extra) if extra else ("options", "install_requires")

@@ -96,7 +96,7 @@ def look(
 
 
 def _only(facts: Facts, catalogue: Catalogue, hospital: str) -> Facts:
-    """What is about exams of the hospital."""
+    """The facts about exams of the hospital."""
     about = {one.exam for one in facts.deliveries} | {one.exam for one in facts.unread}
     of = catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
     mine = {exam for exam, name in of.items() if name == hospital}

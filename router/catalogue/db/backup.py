@@ -72,7 +72,7 @@ class Backups:
         self._folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         with _alone(self._folder):
             part = self._folder / "router.db.part"
-            part.unlink(missing_ok=True)
+            _remove(part)
             part.touch(mode=_FILE_MODE)
             try:
                 if source is None:
@@ -88,10 +88,10 @@ class Backups:
                 try:
                     _settle(part, target)
                 except OSError:
-                    target.unlink(missing_ok=True)  # its name may not be durable
+                    _remove(target)  # its name may not be durable
                     raise
             finally:
-                part.unlink(missing_ok=True)
+                _remove(part)
         return Backup(target, now, target.stat().st_size)
 
     def prune(self, hourly: int, daily: int) -> int:
@@ -100,8 +100,7 @@ class Backups:
         keep = kept([backup.at for backup in listed], hourly, daily)
         gone = [backup for backup in listed if backup.at not in keep]
         for backup in gone:
-            backup.path.unlink(missing_ok=True)
-            _digest_of(backup.path).unlink(missing_ok=True)
+            _remove(backup.path)
         return len(gone)
 
     def newest_sound(self) -> Backup | None:
@@ -221,6 +220,12 @@ def sound(path: Path) -> bool:
 
 def _digest_of(backup: Path) -> Path:
     return backup.with_name(f"{backup.name}.sha256")
+
+
+def _remove(backup: Path) -> None:
+    """Remove a copy with its digest: one that was left behind would condemn the next copy of that name."""
+    backup.unlink(missing_ok=True)
+    _digest_of(backup).unlink(missing_ok=True)
 
 
 def _note_digest(part: Path, target: Path) -> None:

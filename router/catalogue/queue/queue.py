@@ -255,7 +255,8 @@ class Queue(RecordedRows):
             for missed in (missed_first, not missed_first):
                 delivery = delivery or self._due_first(*place, hospitals, turns, now, missed=missed)
             if delivery is None and undated is not None:
-                delivery = self._undated_first(*place, hospitals, turns)
+                order = turns.order(dict.fromkeys(hospitals, _LAST))
+                delivery = self._first(self._undated(*place, one) for one in order)
                 if undated and delivery and not take_turn(self._engine, destination, channel, now, undated):
                     return None
             if delivery is None:
@@ -272,15 +273,7 @@ class Queue(RecordedRows):
         order, query = hospitals, self._late if missed else self._timely
         if len(hospitals) > 1:
             order = turns.order(heads(self._engine, destination, channel, hospitals, now, missed=missed))
-        found = (self._first(query(destination, channel, one, now)) for one in order)
-        return next((one for one in found if one is not None), None)
-
-    def _undated_first(
-        self, destination: str, channel: Channel, hospitals: Sequence[str], turns: Turns
-    ) -> Delivery | None:
-        order = turns.order(dict.fromkeys(hospitals, _LAST))
-        found = (self._first(self._undated(destination, channel, one)) for one in order)
-        return next((one for one in found if one is not None), None)
+        return self._first(query(destination, channel, one, now) for one in order)
 
     def under_way(self, destination: str, channel: Channel, hospitals: Sequence[str] = SOLE) -> int:
         """How many of these hospitals' every node together is sending there."""
@@ -305,8 +298,8 @@ class Queue(RecordedRows):
             waits &= (Row.due <= delivery.due) | (Row.hospital != delivery.hospital)
         return self._engine.has(Row.select(Row.id).where(waits))
 
-    def _first(self, query: Filled) -> Delivery | None:
-        return next(map(_record, self._engine.run(query)), None)
+    def _first(self, queries: Iterable[Filled]) -> Delivery | None:
+        return next((_record(row) for query in queries for row in self._engine.run(query)), None)
 
     def promote(self, now: datetime) -> int:
         """Make ready the deliveries that were deferred until now; return how many."""

@@ -23,7 +23,7 @@ _NO_RULE = "[[destination.accept]]: no rule fits the exam"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What decides on an exam's destinations.
+    """Traits of an exam that decide on its destinations.
 
     `document` is the exam JSON with its gaps filled, `said` what the RIS wrote under the names that rules ask for
     (`asked`). The images' `modalities` count where the JSON names none.

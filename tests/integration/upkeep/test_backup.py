@@ -95,6 +95,16 @@ def test_a_copy_that_is_given_up_or_has_no_room_leaves_nothing(home: Path) -> No
     assert list((home / "data" / "backup").iterdir()) == []
 
 
+def test_a_copy_that_was_cut_short_condemns_no_later_one(home: Path) -> None:
+    with closing(open_catalogue("", home / "data", EventBus()).engine.database):
+        backup = home / "data" / "backup"
+        backup.mkdir(exist_ok=True)
+        (backup / "router.db.part.sha256").write_text(f"{'0' * 64}  router-x.db\n", encoding="ascii")
+        made = Backups(home / "data").make(NOW)
+    assert made.path.exists()
+    assert sorted(path.suffix for path in backup.iterdir() if "router" in path.name) == [".db", ".sha256"]
+
+
 def test_a_copy_that_begins_while_another_is_made_does_not_spoil_it(home: Path) -> None:
     Database("", home / "data").open().engine.close_thread()
     backups, refused = Backups(home / "data"), list[int]()
