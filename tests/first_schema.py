@@ -1,7 +1,7 @@
 """The tables of the first release as SQL, kept so that every later version is tried on them.
 
 Until that release `python tests/first_schema.py` writes them anew; afterwards they never change, and a change of
-`catalogue/db/tables/` wants a step in `catalogue/db/schema.py`.
+`catalogue/db/tables/` wants a step in `catalogue/db/steps.py`.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from typing import Any
 
 import peewee
 
-from router.catalogue.db.schema import FIRST_SCHEMA
+from router.catalogue.db.steps import FIRST_SCHEMA
 from router.catalogue.db.tables import TABLES
 
 FOLDER = Path(__file__).parent / "schemas"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from router.catalogue.db.schema import STEPS, version_of
+from router.catalogue.db.schema import version_of
+from router.catalogue.db.steps import STEPS
 from router.policy.states import State
 from support.harness import OURS, Exam, Site, command, command_here, make_exam, send_all
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from router.catalogue import Catalogue
-from router.catalogue.db.schema import forget_expired
+from router.catalogue.db.steps import forget_expired
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
 from router.config.file import shipped

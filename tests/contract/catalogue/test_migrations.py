@@ -13,8 +13,10 @@ import pytest
 
 import first_schema
 from router.catalogue.db import schema
+from router.catalogue.db import steps as steps_of_versions
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.schema import FIRST_SCHEMA, STEPS, Conversion, Step, open_database, version_of
+from router.catalogue.db.schema import Conversion, open_database, version_of
+from router.catalogue.db.steps import FIRST_SCHEMA, STEPS, Step
 from router.errors import ConfigurationError, TransientError
 from support.catalogue_rows import Database, at_once
 from support.postgres import Server
@@ -91,7 +93,7 @@ def test_the_first_releases_tables_and_all_steps_make_the_tables_of_today(
     with _Opened(_another(old, request, tmp_path), STEPS) as fresh:
         assert converted == _shape(fresh.engine, old), (
             "a table has changed: before the first release run `python tests/first_schema.py`,"
-            " after it write a step in schema.py"
+            " after it write a step in steps.py"
         )
 
 
@@ -151,7 +153,7 @@ def test_alarms_of_before_are_about_e17_and_d85_and_the_same_doubt_is_not_told_a
 def test_breakers_and_paces_of_before_are_of_the_common_account_and_deliveries_of_their_exams_hospital(
     old: Database,
 ) -> None:
-    of_exam, rest = STEPS.index(schema._hospitals) + 1, "1, 1, 5, 7, 'no answer', 'trouble'"
+    of_exam, rest = STEPS.index(steps_of_versions._hospitals) + 1, "1, 1, 5, 7, 'no answer', 'trouble'"
     with _Opened(old, STEPS[:of_exam]) as opened:
         opened.convert("node")
         execute = opened.engine.execute
