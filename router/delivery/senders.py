@@ -53,10 +53,7 @@ _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """Where a delivery goes from `sending`, and why; `units` is how much was sent, in instances or reports.
-
-    `by` says for the audit by which account and keys it went.
-    """
+    """State of a delivery after `sending`, and why; `units`: instances or reports sent; `by`: account and keys used."""
 
     to: State
     why: str

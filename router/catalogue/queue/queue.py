@@ -251,9 +251,8 @@ class Queue(RecordedRows):
         with self._engine.write():
             if at_most is not None and self.under_way(*place, hospitals) >= at_most:
                 return None
-            delivery = None
-            for missed in (missed_first, not missed_first):
-                delivery = delivery or self._due_first(*place, hospitals, turns, now, missed=missed)
+            delivery = self._due_first(*place, hospitals, turns, now, missed=missed_first)
+            delivery = delivery or self._due_first(*place, hospitals, turns, now, missed=not missed_first)
             if delivery is None and undated is not None:
                 order = turns.order(dict.fromkeys(hospitals, _LAST))
                 delivery = self._first(self._undated(*place, one) for one in order)
@@ -287,11 +286,8 @@ class Queue(RecordedRows):
         return {destination: int(number) for destination, number in rows}
 
     def as_urgent(self, delivery: Delivery, now: datetime, hospitals: Sequence[str] = SOLE) -> bool:
-        """Whether another one of these hospitals waits that can still make it and is due no later, or is of another
-        hospital than this one, or at all where this one cannot.
-
-        Where this one has no due time, every one that has one is more urgent.
-        """
+        """Whether another delivery of these hospitals comes first: it can still make its due time, and is due no later
+        or another hospital's. Before one that is late or has no due time, any that can (or that has one) comes."""
         waits = _ready(delivery.destination, delivery.channel) & Row.hospital.in_(list(hospitals))
         waits &= Row.due.is_null(False) if delivery.due is None else Row.due > now
         if delivery.due is not None and delivery.due > now:
