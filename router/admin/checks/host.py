@@ -14,8 +14,8 @@ from router.forward.certified import endings
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
 from router.policy.account import keys_of
+from router.storage.mount import is_encrypted, mount_of, not_mounted
 from router.storage.pins import Pins, pin_arguments, strange
-from router.storage.volume import is_encrypted, mount_of, not_mounted
 
 _RENEW_WITHIN = timedelta(days=30)
 _ROOM = 1.5  # x min_free: below it retention begins to make room

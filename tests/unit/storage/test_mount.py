@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from router.storage.volume import Mount, is_encrypted, mount_of, not_mounted
+from router.storage.mount import Mount, is_encrypted, mount_of, not_mounted
 
 
 def table(folder: Path, name: str, *lines: str) -> Path:
