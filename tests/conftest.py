@@ -28,7 +28,8 @@ settings.load_profile("steady")
 _PRODUCT = Path(router.__file__).parent
 # These files take longest, most of it waiting: they come first, so that no process ends long after the others.
 _FIRST = (
-    "test_benchmarks", "test_health", "test_crash", "test_torture", "test_waiting_files", "test_cluster_troubles",
+    "test_benchmarks", "test_readme", "test_health", "test_crash", "test_torture", "test_waiting_files",
+    "test_cluster_troubles",
     "test_damaged", "test_damaged_images", "test_wrong_input", "test_notify", "test_alarms_end", "test_four_hours_down",
     "test_reload", "test_arrival_order", "test_late_images", "test_receive_workers", "test_waits_for_a_person",
     "test_refused_at_the_door", "test_kept_releases", "test_slow_clients", "test_joining_cases", "test_recheck",

@@ -23,7 +23,7 @@ case "$*" in
     "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
     "-m pip "*) seq -f 'Collecting package-%g' 125; [ ! -e {fails} ] ;;
     *"import pip"* | *"import ensurepip"*) [ ! -e {no_pip} ] ;;
-    "-m router.cli "*) echo "handed over: $*" ;;
+    "-P -m router.cli "*) echo "handed over: $*" ;;
     */tests/*) echo "handed over: $*" ;;
 esac
 """
@@ -76,10 +76,10 @@ def test_every_command_is_a_link_to_the_launcher() -> None:
 
 def test_a_set_up_is_a_line_a_step_and_is_done_once(checkout: Checkout) -> None:
     first, second = checkout.run("queue", "list", "two words"), checkout.run("queue", "list")
-    assert (first.stdout, first.returncode) == ("handed over: -m router.cli queue list two words\n", 0)
+    assert (first.stdout, first.returncode) == ("handed over: -P -m router.cli queue list two words\n", 0)
     steps = [f"making .venv with {checkout.programs}/python3", "installing this checkout and what scripts/queue needs"]
     assert first.stderr.splitlines() == [*steps, ".venv is ready"]
-    assert (second.stdout, second.stderr) == ("handed over: -m router.cli queue list\n", "")
+    assert (second.stdout, second.stderr) == ("handed over: -P -m router.cli queue list\n", "")
     assert (checkout.venv / "set-up.log").read_text().count("Collecting") == 125
 
 
@@ -102,7 +102,7 @@ def test_an_installation_that_is_old_cut_off_or_without_python_is_renewed(checko
         (checkout.venv / ".set-up-unfinished").touch()
     else:
         (checkout.venv / "bin/python").unlink()
-    assert checkout.run("run").stdout == "handed over: -m router.cli run\n"
+    assert checkout.run("run").stdout == "handed over: -P -m router.cli run\n"
     assert checkout.installs() == [f"-e {checkout.folder}"]
 
 
@@ -137,7 +137,7 @@ def test_a_venv_without_pip_is_used_through_uv_and_made_by_it_where_python_canno
     checkout.program("uv", f'#!/bin/sh\necho "uv $1" >>{checkout.calls}\n{make}\n')
     for asked in ("[metadata]", "[options]"):
         (checkout.folder / "setup.cfg").write_text(asked)
-        assert checkout.run("run").stdout == "handed over: -m router.cli run\n"
+        assert checkout.run("run").stdout == "handed over: -P -m router.cli run\n"
     calls = checkout.calls.read_text().splitlines()
     assert [call for call in calls if call.startswith(("uv", "-m venv", "-m pip"))] == ["uv venv", "uv pip", "uv pip"]
 
