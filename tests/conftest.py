@@ -22,8 +22,9 @@ from support.postgres import HASTE, Server, postgres_server
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Nor need those that nodes start: each receive worker would load half of the program.
 FORK_SERVER.forks_workers = True
-# The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
-settings.register_profile("steady", derandomize=True)
+# The suite tries the same examples each time, as long as each takes; `scripts/test --hypothesis-profile=default` tries
+# others.
+settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 _PRODUCT = Path(router.__file__).parent
 # These files take longest, most of it waiting: they come first, so that no process ends long after the others.
