@@ -25,6 +25,7 @@ from router.cluster.membership import DROP_FOLDER, Membership
 from router.config.changes import stamps
 from router.config.file import ConfigFile
 from router.config.folders import DropFolder, drop_folders, hl7_ports
+from router.config.hospitals import the_only
 from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
@@ -103,6 +104,7 @@ class Parts:
             lambda database: bring_up_to_date(database, config, self.bus, self.clock.now()),
             limits=limits_of_sessions(config.node.lease),
         )  # fmt: skip
+        self.bus.name_hospitals(self._whose)
         self.clock_watch = ClockWatch(self.catalogue, self.owner, self.bus, self.clock)
         self.set_clock()
         close = self.catalogue.engine.close_thread
@@ -110,6 +112,10 @@ class Parts:
         adopt_former(config, self.catalogue, self.bus, self.clock.now())
         self.config = resolved(config, self.catalogue.settings)
         self.files = stamps(self.config)
+
+    def _whose(self, exam: int) -> str:
+        """The hospital that events about an exam name: none where the node serves one alone."""
+        return "" if the_only(self.config) is not None else self.catalogue.exams.hospital_of(exam)
 
     def _build_flow(self) -> None:
         """Parts on the way of images and reports to the queue."""
