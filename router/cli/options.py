@@ -15,7 +15,7 @@ from router.catalogue.node.restore import has_database
 from router.cli.speech import speak, speech
 from router.clock import SystemClock
 from router.config.file import load, shipped
-from router.config.hospitals import UNREGISTERED, the_only
+from router.config.hospitals import UNREGISTERED, several_of
 from router.config.sections import Config
 from router.config.types import ago
 from router.errors import InvalidData, RouterError
@@ -82,7 +82,7 @@ def require_hospital(name: str | None, config: Config) -> None:
 
 def are_several(config: Config) -> bool:
     """Whether people are shown hospitals: there are several."""
-    return the_only(config) is None
+    return bool(several_of(config))
 
 
 def configured(config_file: Path) -> Config:

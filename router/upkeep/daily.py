@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config.hospitals import the_only
+from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind
 from router.policy.deadlines import Punctuality
@@ -96,14 +96,15 @@ class Daily:
 
     def _of_hospitals(self, found: Sequence[DueDelivery], accounts: Sequence[Account]) -> list[str]:
         """A line for each of several hospitals; every registered one has its line, also without anything due."""
-        if the_only(self._config) is not None:
+        several = several_of(self._config)
+        if not several:
             return []
         due = by_hospital(found)
         gaps: dict[str, set[int]] = defaultdict(set)
         for one in accounts:
             if one.gaps:
                 gaps[one.hospital].add(one.exam)
-        names = dict.fromkeys([*due, *sorted(gaps), *(one.name for one in self._config.hospital)])
+        names = dict.fromkeys([*due, *sorted(gaps), *several])
         return [f"- {name}: {counted(due.get(name, ()))}; exams with gaps: {len(gaps.get(name, ()))}" for name in names]
 
     def _record(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
@@ -144,7 +145,7 @@ def finding_row(one: DueDelivery, zone: ZoneInfo) -> dict[str, str | None]:
 
 def columns_of(columns: Sequence[str], config: Config) -> list[str]:
     """Those of a table: without `hospital` where the node serves one alone."""
-    return [each for each in columns if each != "hospital" or the_only(config) is None]
+    return [each for each in columns if each != "hospital" or several_of(config)]
 
 
 def by_hospital(found: Iterable[DueDelivery]) -> dict[str, list[DueDelivery]]:

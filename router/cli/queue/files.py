@@ -14,7 +14,6 @@ import click
 from rich.cells import cell_len
 from rich.text import Text
 
-from router.catalogue import Catalogue
 from router.catalogue.exams.files import ALARMS, FileKind, FolderFile
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
@@ -32,9 +31,9 @@ from router.cli.options import (
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import brief, console, iso, local, shortened
 from router.intake.folder_files import WHERE, reason
-from router.intake.origin import origin_of
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Ambiguous, Dismissals
+from router.review.file_owners import hospitals_of_files
 from router.review.lookup import ExamId
 from router.text.decoding import shown
 
@@ -92,12 +91,6 @@ def files_json(files: Iterable[FolderFile]) -> list[dict[str, Any]]:
         }
         for one in files
     ]  # fmt: skip
-
-
-def hospitals_of_files(catalogue: Catalogue, files: Sequence[FolderFile]) -> dict[int, str]:
-    """By a file's number the hospital whose own way it came by, else its exam's; "" where neither says one."""
-    exams = catalogue.exams.hospitals({one.found.exam for one in files if one.found.exam is not None})
-    return {one.id: origin_of(one.found.path)[0] or exams.get(one.found.exam or 0, "") for one in files}
 
 
 @click.command("files", short_help="Files of the drop folder that wait, or lie there to no purpose.")
