@@ -18,11 +18,18 @@ from router.alarms import REMEDY, Alarm
 from router.catalogue.node.alarms import ActiveAlarm
 from router.catalogue.node.nodes import Absent
 from router.catalogue.queue.survey import Place, former
-from router.cli.options import are_several, common_options, hospital_option, print_json, require_hospital
+from router.cli.options import (
+    are_several,
+    common_options,
+    hospital_option,
+    print_json,
+    require_hospital,
+)
 from router.cli.queue.files import COMMAND, counted
 from router.cli.queue.pause import paused_json, tell_paused
 from router.cli.queue.rename import RENAME
 from router.cli.speech import echo, say, speak, tongue
+from router.cli.status_all import show_instances
 from router.cli.tables import brief, console, is_narrow, iso, left, local, packed, shortened, show, watching
 from router.clock import SystemClock
 from router.config.file import load
@@ -65,15 +72,21 @@ _REMEDIES = N_({
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 @click.option("--attention", is_flag=True, help="Exit status 1 also when something waits for a person.")
 @hospital_option
-def command(config_file: Path, as_json: bool, watch: bool, attention: bool, hospital: str | None) -> None:
+@click.option("--all", "every", is_flag=True, help="Every instance of this machine on one screen, the worst first.")
+def command(config_file: Path, as_json: bool, watch: bool, attention: bool, hospital: str | None, every: bool) -> None:
     """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them.
 
     The running node itself is asked. Exit status 1 if it does not run, or does not receive
     (with --watch always 0).
-    Without a running node it shows what the data folder says.
+    Without a running node it shows what the data folder says. --all asks every node that is installed on this machine
+    (`scripts/install --instance`), each by its own command, and exits with the worst status.
     """
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
+    if every:
+        if hospital is not None:
+            raise click.UsageError("--all shows every instance, --hospital one hospital of a node: use one of them")
+        raise click.exceptions.Exit(show_instances(as_json, watch, attention=attention))
     if not config_file.exists():
         load(config_file)  # says so
     well = True
