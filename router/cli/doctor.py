@@ -86,7 +86,7 @@ def _tell(found: Iterable[CheckResult]) -> None:
             out.print(f"      -> {say(one.remedy)}", markup=False)
 
 
-def _looks(config: Config, clock: Clock, hospital: str | None) -> Iterator[tuple[str, Look]]:
+def _looks(config: Config, clock: Clock, hospital: str | None = None) -> Iterator[tuple[str, Look]]:
     yield "node", lambda: _node(config)
     yield "cryptography", _cryptography
     yield "tables and rules", lambda: _tables(config)

@@ -180,7 +180,8 @@ def _attention_json(
          "command": f"scripts/queue explain e{one.line.delivery.exam}"}
         for one in answers.of(chosen.of(review, entries))
     ]  # fmt: skip
-    return found + [{**_NO_DELIVERY, **attention_json(one), "attention": one.what, "error": one.says}
+    without = _NO_DELIVERY | {"hospital": chosen.hospital}
+    return found + [{**without, **attention_json(one), "attention": one.what, "error": one.says}
                     for one in chosen.without_delivery(entries)]  # fmt: skip
 
 
