@@ -51,18 +51,21 @@ class BacklogCount:
 
 
 _AGES = tuple(Age)
-# Open deliveries of a place by state and age, each with the earliest due time.
-_COUNTED = (
-    "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"  # noqa: S608 our own text
-    " WHEN due > ? THEN 4 ELSE 5 END AS age, COUNT(*), MIN(due) FROM delivery"
-    f" WHERE destination = ? AND channel = ? AND state IN {listed(PENDING)} GROUP BY state, age"
-)
+
+
+def _counted(*groups: str) -> str:
+    """Open deliveries of a place by these columns, state and age, each with the earliest due time."""
+    columns = ", ".join((*groups, "state"))
+    return (
+        f"SELECT {columns}, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2"  # noqa: S608 our own text
+        " WHEN due > ? THEN 3 WHEN due > ? THEN 4 ELSE 5 END AS age, COUNT(*), MIN(due) FROM delivery WHERE"
+        f" destination = ? AND channel = ? AND state IN {listed(PENDING)} GROUP BY {columns}, age"
+    )
+
+
 _GIVEN = (*[Delivery.due] * 4, Delivery.destination, Delivery.channel)
-_COUNT = Statement(_COUNTED, *_GIVEN)
-# The same by hospital.
-_COUNT_BY_HOSPITAL = Statement(
-    _COUNTED.replace("SELECT state", "SELECT hospital, state").replace("GROUP BY", "GROUP BY hospital,"), *_GIVEN
-)
+_COUNT = Statement(_counted(), *_GIVEN)
+_COUNT_BY_HOSPITAL = Statement(_counted("hospital"), *_GIVEN)
 
 
 class Backlog(Rows):

@@ -28,6 +28,7 @@ from router.config.hospitals import the_only
 from router.correlator.checks import resolved
 from router.errors import InvalidData
 from router.review.decisions import Decisions, OperatorReason
+from router.text.language import N_
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
 
@@ -129,7 +130,7 @@ def _list(config_file: Path, hospital: str | None, as_json: bool) -> None:
         return
     config = configured(config_file)
     zone, several = config.node.timezone, are_several(config)
-    columns = with_hospital(("Old", "New", "Why", "Who", "When"), several)
+    columns = with_hospital(N_(("Old", "New", "Why", "Who", "When")), several)
     show("", columns, [
         (a.old, *([a.hospital] if several else []), a.new, a.why, a.who, local(a.at, zone)) for a in known
     ])  # fmt: skip

@@ -207,8 +207,8 @@ def _tell(lines: list[Explained], tripped: list[OpenBreaker], config: Config, mo
         click.echo(say(f"the first {most}; --limit shows more, --state fewer kinds"), err=True)
 
 
-_NARROW = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
-_COLUMNS = (*_NARROW, "Expected", "Sent", "Tries", "Why")
+_NARROW = N_(("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left"))
+_COLUMNS = (*_NARROW, *N_(("Expected", "Sent", "Tries", "Why")))
 _EXAM_ID, _NAME = 17, 11  # characters
 
 

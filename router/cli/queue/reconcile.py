@@ -21,10 +21,11 @@ from router.cli.tables import show, with_hospital
 from router.intake.exam_reader import ExamReader
 from router.review.reconcile import Account, Reconciliation, summed
 from router.storage import open_storage
+from router.text.language import N_
 
-_COLUMNS = (
+_COLUMNS = N_((
     "ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Images confirmed", "Gaps",
-)  # fmt: skip
+))  # fmt: skip
 
 
 @click.command("reconcile", short_help="Expected, received, sent, confirmed; the gaps.")

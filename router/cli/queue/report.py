@@ -21,11 +21,12 @@ from router.cli.tables import local, show, with_hospital
 from router.clock import SystemClock
 from router.config.sections import Config
 from router.review.punctuality import DueDelivery, findings
+from router.text.language import N_
 from router.upkeep.daily import FINDING_COLUMNS, OVERDUE, bounds, by_hospital, columns_of, counts, finding_row, table_of
 
-_COLUMNS = (
+_COLUMNS = N_((
     "ID", "ExamId 检查记录ID", "Destination", "Channel", "Verdict", "Legal due", "All here", "Delivered at", "Why",
-)  # fmt: skip
+))  # fmt: skip
 
 
 def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:

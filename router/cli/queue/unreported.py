@@ -30,7 +30,7 @@ from router.review.decisions import OperatorReason
 from router.review.unreported import Listed, dismiss, listed
 from router.text.language import N_
 
-_COLUMNS = ("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days")
+_COLUMNS = N_(("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days"))
 _SUMS = ("From", "Address", "Studies", "Recent", "Inst", "Oldest", "")
 _WIDTH, _LEAST_UID, _LONGEST_ADDRESS = 80, 10, 15
 
