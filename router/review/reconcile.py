@@ -64,7 +64,7 @@ class Reconciliation:
         deliveries = self._catalogue.queue.of_exam(exam)
         approved_at = self._catalogue.exams.approved_at(exam)
         pending = any(one.state in PENDING for one in deliveries)
-        if pending and approved_at is not None and covered(self._catalogue.backfills.all(), approved_at):
+        if pending and approved_at is not None and covered(self._catalogue.backfills.all(), approved_at, case.hospital):
             return []
         places = dict.fromkeys(
             one.destination for one in deliveries if one.state in PENDING or one.state == State.DELIVERED

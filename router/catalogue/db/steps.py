@@ -282,10 +282,11 @@ def _hospitals_apart(engine: Engine) -> None:
 
 
 def _hospitals_of_alarms(engine: Engine) -> None:
-    """Hospitals that alarms concern; those of before concern none alone."""
+    """Hospitals that alarms concern, and whose exams a backfill shares; those of before concern none alone."""
     for table in ("open_alarm", "alarm_news"):
         engine.execute(f"ALTER TABLE {table} ADD COLUMN hospital TEXT NOT NULL DEFAULT ''")
         _without_default(engine, table, "hospital")
+    engine.execute("ALTER TABLE backfill ADD COLUMN hospital TEXT")
 
 
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
