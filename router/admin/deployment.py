@@ -95,6 +95,8 @@ def _places(site: Site) -> dict[str, str]:
 
 def _note(site: Site, record: Record) -> None:
     fields = {name: getattr(record, name) for name in Record.__dataclass_fields__}
+    if not record.instance:
+        del fields["instance"]  # versions before it read no such key
     part = site.program / f"{_RECORD}.part"
     part.write_text(json.dumps(fields, ensure_ascii=False, indent=1), encoding="utf-8")
     part.replace(site.program / _RECORD)

@@ -24,8 +24,8 @@ _PENDING = listed(PENDING)
 _STATES = Statement("SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state")
 # The same of a hospital.
 _STATES_OF = Statement(
-    "SELECT d.destination, d.channel, d.state, COUNT(*) FROM delivery d JOIN exam e ON e.id = d.exam_id"
-    " WHERE e.hospital = ? GROUP BY d.destination, d.channel, d.state", Exam.hospital,
+    "SELECT destination, channel, state, COUNT(*) FROM delivery WHERE hospital = ?"
+    " GROUP BY destination, channel, state", Delivery.hospital,
 )  # fmt: skip
 # Approved deliveries by place that are not done with: all, those over their due time, those approved since each age.
 # of all hospitals: `_BY_AGE_OF` is of one
