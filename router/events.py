@@ -5,7 +5,7 @@ Moves of a delivery are also rows, written by the catalogue in the transaction o
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -48,7 +48,8 @@ class Kind(StrEnum):
 class Event:
     """One event: its time, kind, text and author, and the exam, delivery or study that it concerns.
 
-    `fields` holds UIDs, numbers and the node's own ids, never patient data. An event that raises or clears an alarm
+    `fields` holds UIDs, numbers and the node's own ids, never patient data: `hospital` is the name of the one whose it
+    is, where there are several. An event that raises or clears an alarm
     has its kind (`alarm`) and its subject ("destination beijing", "e12").
     """
 
@@ -83,11 +84,16 @@ class EventBus:
     def __init__(self, *subscribers: Subscriber) -> None:
         self._subscribers = list(subscribers)
         self._is_news: Callable[[Event], bool] = lambda _: True
+        self._whose: Callable[[int], str] = lambda _: ""
         self._refusals = Refusals()
 
     def guard(self, is_news: Callable[[Event], bool]) -> None:
         """Hand over an event that raises or clears an alarm only where `is_news` says so."""
         self._is_news = is_news
+
+    def name_hospitals(self, whose: Callable[[int], str]) -> None:
+        """Give events about an exam the field `hospital`: `whose` says which by its number, "" for no field."""
+        self._whose = whose
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber; it must not raise."""
@@ -95,6 +101,8 @@ class EventBus:
 
     def record(self, event: Event) -> None:
         """Hand the event to every subscriber, unless it is no news."""
+        if event.exam is not None and "hospital" not in event.fields and (name := self._whose(event.exam)):
+            event = replace(event, fields={**event.fields, "hospital": name})
         if event.alarm is not None and not self._is_news(event):
             return
         address = event.fields.get("address")

@@ -73,7 +73,7 @@ WORDS = (
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")
 _PEOPLE = (
-    "admin/", "node/", "cli/status.py", "cli/doctor.py",
+    "admin/", "node/", "cli/status.py", "cli/status_all.py", "cli/doctor.py",
     "cli/queue/queue.py", "cli/queue/story.py", "cli/queue/background.py", "cli/queue/evidence.py",
     "cli/queue/pause.py", "cli/queue/refused.py", "cli/queue/unreported.py", "cli/queue/files.py",
 )  # fmt: skip

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from router import __version__
 from router.admin import installation
-from router.admin.installation import COMMAND, UNIT, Site
+from router.admin.installation import COMMAND, TEMPLATE, Site
+from router.admin.instances import installed
 from router.admin.status.finder import Presence, find_node
 from router.catalogue.db.backup import DATABASE, Backups
 from router.clock import SystemClock
@@ -22,7 +23,6 @@ from router.errors import ConfigurationError, RouterError
 
 _RECORD = "installed.json"  # in the program's folder, written last
 _KEPT = "outside"  # in a former program's folder: its unit and its command
-_PAUSED = ("is-active", "--quiet", UNIT)
 
 Tell = Callable[[str], None]
 
@@ -38,6 +38,7 @@ class Record:
     account: str
     folder: str = ""
     copy: str = ""
+    instance: str = ""
 
     @classmethod
     def of(cls, program: Path) -> "Record | None":
@@ -89,11 +90,13 @@ def configure(site: Site, tell: Tell, *, trial_keys: bool = False) -> None:
 
 def _places(site: Site) -> dict[str, str]:
     names = {name: str(getattr(site, name)) for name in ("settings", "data", "reports", "account")}
-    return {**names, "folder": str(site.folder or "")}
+    return {**names, "folder": str(site.folder or ""), "instance": site.instance}
 
 
 def _note(site: Site, record: Record) -> None:
     fields = {name: getattr(record, name) for name in Record.__dataclass_fields__}
+    if not record.instance:
+        del fields["instance"]  # versions before it read no such key
     part = site.program / f"{_RECORD}.part"
     part.write_text(json.dumps(fields, ensure_ascii=False, indent=1), encoding="utf-8")
     part.replace(site.program / _RECORD)
@@ -105,16 +108,16 @@ def stopped(site: Site) -> Iterator[None]:
 
     After a failure the service starts again, too.
     """
-    was_active = site.unit is not None and _systemctl(*_PAUSED)
+    was_active = site.unit is not None and _systemctl("is-active", "--quiet", site.service)
     if was_active:
-        installation.run([["systemctl", "stop", UNIT]])
+        installation.run([["systemctl", "stop", site.service]])
     elif site.config.exists() and find_node(salvage(site.config)).presence not in (Presence.STOPPED, Presence.CRASHED):
         raise ConfigurationError("the node runs", hint="stop it first; a PACS sends again what it could not send")
     try:
         yield
     finally:
         if was_active:
-            installation.run([["systemctl", "start", UNIT]])
+            installation.run([["systemctl", "start", site.service]])
 
 
 def _systemctl(*arguments: str) -> bool:
@@ -215,11 +218,12 @@ def _keep_outside(site: Site) -> None:
 def _put_outside_back(site: Site) -> None:
     for path in _outside(site):
         if (kept := site.program / _KEPT / path.name).exists():
+            path.parent.mkdir(exist_ok=True)
             shutil.copy2(kept, path)
 
 
 def _outside(site: Site) -> list[Path]:
-    return [path for path in (site.unit, site.on_path) if path is not None]
+    return [path for path in (site.unit, site.own_places, site.on_path) if path is not None]
 
 
 def go_back(site: Site, tell: Tell) -> None:
@@ -268,10 +272,14 @@ def remove(site: Site, tell: Tell, *, with_data: bool) -> None:
     """
     with_service = site.unit is not None and installation.has_systemd()
     if with_service:
-        _systemctl("disable", "--now", UNIT)
+        _systemctl("disable", "--now", site.service)
     with stopped(site):
+        others = {one.name for one in installed() if one.name != site.instance}
         for path in _outside(site):
-            path.unlink(missing_ok=True)
+            if path.name != TEMPLATE or not others - {""}:  # the other instances need it
+                path.unlink(missing_ok=True)
+        if site.own_places is not None and site.own_places.parent.is_dir():
+            site.own_places.parent.rmdir()
         folders: Sequence[Path] = (site.program, former(site.program))
         for folder in (*folders, *((site.data, site.settings) if with_data else ())):
             shutil.rmtree(folder, ignore_errors=True)

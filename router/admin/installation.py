@@ -16,10 +16,17 @@ from router.config.file import parse, shipped
 from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 
-UNIT = "imaging-cloud-router.service"
 COMMAND = "imaging-cloud-router"
+UNIT = f"{COMMAND}.service"
 ON_PATH = Path("/usr/local/bin", COMMAND)
+TEMPLATE = f"{COMMAND}@.service"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _UNITS = Path("/etc/systemd/system")
+ACCOUNT = "imaging-router"
+PLACES: Mapping[str, Path] = {
+    "program": Path("/opt/imaging-cloud-router"), "settings": Path("/etc/imaging-cloud-router"),
+    "data": Path("/var/lib/imaging-cloud-router"), "reports": Path("/srv/reports"),
+}  # fmt: skip
 _SYSTEMD = Path("/run/systemd/system")  # is there where systemd runs (sd_booted(3))
 _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 
@@ -30,6 +37,7 @@ class Site:
 
     `number` is the account's and its group's; without one the system chooses. With `folder` everything is below it, for
     the account that installs, without a service. `tables` are appended to the configuration: `query` with its keys.
+    `instance` is the name of one of several nodes of the machine, "" for the one without.
     """
 
     program: Path
@@ -41,6 +49,7 @@ class Site:
     number: int | None = None
     folder: Path | None = None
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    instance: str = ""
 
     @property
     def config(self) -> Path:
@@ -50,12 +59,42 @@ class Site:
     @property
     def on_path(self) -> Path:
         """The command that people call."""
-        return ON_PATH if self.folder is None else self.folder / "bin" / COMMAND
+        return (
+            ON_PATH.with_name(named(COMMAND, self.instance)) if self.folder is None else self.folder / "bin" / COMMAND
+        )
+
+    @property
+    def service(self) -> str:
+        """The name by which systemd knows the node."""
+        return f"{named(COMMAND, self.instance)}.service"
 
     @property
     def unit(self) -> Path | None:
-        """The unit of systemd."""
-        return _UNITS / UNIT if self.folder is None else None
+        """The unit of systemd; that of instances is a template, which they share."""
+        return _UNITS / (TEMPLATE if self.instance else UNIT) if self.folder is None else None
+
+    @property
+    def own_places(self) -> Path | None:
+        """The file that gives an instance's unit other places than the template has."""
+        return _UNITS / f"{self.service}.d" / "places.conf" if self.instance and self.folder is None else None
+
+
+def named(place: str, instance: str) -> str:
+    """The name of an instance's place: `imaging-cloud-router@renmin`."""
+    return f"{place}@{instance}" if instance else place
+
+
+def account_of(account: str, instance: str) -> str:
+    """The account of an instance."""
+    return f"{account}-{instance}" if instance else account
+
+
+def require_name(instance: str) -> None:
+    """ConfigurationError unless it can name an instance: it is part of a unit, of folders and of an account."""
+    if instance and not _NAME.fullmatch(instance):
+        raise ConfigurationError(
+            f"{instance!r} cannot name an instance", hint="a small letter, then small letters, digits and -; at most 16"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +132,17 @@ def program_files(site: Site) -> list[File]:
     """The unit and the command on PATH: they belong to the version that is installed."""
     found = [File(site.on_path, _caller(site), 0o755, renew=True)]
     if site.unit is not None:
-        unit = unit_for(shipped(UNIT).read_text(encoding="utf-8"), site)
+        text = shipped(UNIT).read_text(encoding="utf-8")
+        unit = template_for(text) if site.instance else unit_for(text, site)
         found.insert(0, File(site.unit, unit, 0o644, renew=True))
+    if site.own_places is not None and not _is_usual(site):
+        found.append(File(site.own_places, places_for(site), 0o644, renew=True))
     return found
 
 
 def configuration(root: Path | None, settings: Path) -> Path:
     """Where the configuration is, or will be."""
-    return _below(root or Path("/"), settings.absolute()) / "router.toml"
+    return below(root or Path("/"), settings.absolute()) / "router.toml"
 
 
 def _caller(site: Site) -> str:
@@ -109,8 +151,9 @@ def _caller(site: Site) -> str:
     The node could not write to files that root made in the data folder.
     """
     program, config = shlex.quote(str(site.program / "bin" / COMMAND)), shlex.quote(str(site.config))
-    account = f"""case "$(id -u) $1" in
-    "0 install" | "0 setup") ;; # these change the machine
+    account = f"""case "$(id -u) $* " in
+    "0 install "* | "0 setup "*) ;; # these change the machine
+    "0 status "*"--all "*) ;; # asks each instance by its own command
     "0 "*) exec runuser -u {shlex.quote(site.account)} -- {program} "$@" ;;
 esac
 """
@@ -146,6 +189,40 @@ def unit_for(text: str, site: Site) -> str:
     ):  # fmt: skip
         text = text.replace(old, new)
     return text
+
+
+def template_for(text: str) -> str:
+    """The shipped unit as a template for instances, each with its usual places."""
+    program, settings, data, reports = (Path(f"{place}@%i") for place in PLACES.values())
+    site = Site(
+        program=program, settings=settings, data=data, reports=reports, account=account_of(ACCOUNT, "%i"), values={}
+    )
+    made = unit_for(text, site)
+    return made.replace("Description=Imaging cloud router:", "Description=Imaging cloud router %i:")
+
+
+def places_for(site: Site) -> str:
+    """The lines that give an instance's unit its own places and account."""
+    return f"""# Places of this instance, as it was installed with them.
+[Service]
+ExecStart=
+ExecStart={site.program}/bin/{COMMAND} run --config {site.config}
+User={site.account}
+Group={site.account}
+ReadWritePaths=
+ReadWritePaths={site.data}
+ReadWritePaths=-{site.reports}
+ReadOnlyPaths=
+ReadOnlyPaths={site.settings}
+"""
+
+
+def _is_usual(site: Site) -> bool:
+    """Whether the template has the places of this instance."""
+    usual = {name: Path(named(str(place), site.instance)) for name, place in PLACES.items()}
+    return site.account == account_of(ACCOUNT, site.instance) and all(
+        getattr(site, name) == place for name, place in usual.items()
+    )
 
 
 def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]:
@@ -258,7 +335,7 @@ def start(site: Site) -> str:
     if site.folder is not None:
         return f"{site.on_path} run"
     if has_systemd():
-        return f"systemctl enable --now {UNIT}"
+        return f"systemctl enable --now {site.service}"
     run = f"{site.program}/bin/imaging-cloud-router run --config {site.config}"
     return f"systemd does not run here; as {site.account}, with umask 077: {run}"
 
@@ -289,13 +366,13 @@ def write(site: Site, root: Path, *, trial_keys: bool, is_configured: bool = Tru
     """Make folders and files below `root`; return a line for each, made or kept. The configuration may be left out."""
     wanted, lines = files(site) if is_configured else program_files(site), []
     for folder in folders(site):
-        path = _below(root, folder.path)
+        path = below(root, folder.path)
         path.mkdir(parents=True, exist_ok=True)
         if stat.S_IMODE(path.stat().st_mode) != folder.mode:
             path.chmod(folder.mode)
         lines.append(f"folder {folder.path} {folder.mode:04o}")
-    lines += [_written(file, _below(root, file.path)) for file in wanted]
-    keys = _below(root, site.settings / "keys")
+    lines += [_written(file, below(root, file.path)) for file in wanted]
+    keys = below(root, site.settings / "keys")
     if trial_keys and not any(keys.iterdir()):
         new_folder(keys)
         lines.append(f"keys for trying out in {site.settings / 'keys'}")
@@ -319,5 +396,6 @@ def run(calls: Sequence[Sequence[str]]) -> None:
             raise ConfigurationError(f"{' '.join(call)} ended with {status}", hint="the lines above say why")
 
 
-def _below(root: Path, path: Path) -> Path:
+def below(root: Path, path: Path) -> Path:
+    """The path in a machine whose files are below `root`."""
     return root / os.path.relpath(path, "/")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from router.cli.options import json_option, noted, print_json, speak_as_shipped
+from router.cli.options import hospital_option, json_option, noted, print_json, require_hospital, speak_as_shipped
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import bar, show
 from router.config.file import load, shipped
@@ -34,27 +34,34 @@ _ANYWHERE = (Destination(name="any"),)
 @click.option("--what-if", type=_FILE, metavar="RULES.toml", help="What these rules would change, tried as own rules.")
 @click.option("--config", "config_file", type=_FILE, callback=noted,
               is_eager=True, help="Its rules and destinations; without it the shipped rules.")  # fmt: skip
+@hospital_option
 @json_option
 def command(
-    folder: Path | None, headers: Path | None, what_if: Path | None, config_file: Path | None, as_json: bool
-) -> None:
+    folder: Path | None, headers: Path | None, what_if: Path | None, config_file: Path | None, hospital: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Show each series' class, the rule and the facts that decide it, and whether it is sent.
 
     FOLDER is searched for DICOM files, subfolders included. With --what-if and no FOLDER: the node's own studies. A
-    file tried out takes the place of the rule file in use that has its name, else of [series] own_rules.
+    file tried out takes the place of the rule file in use that has its name, else of [series] own_rules. With
+    --hospital: its own rules, and the destinations of its exams.
     """
     if config_file is None:
         speak_as_shipped()
     if headers is None and folder is None and what_if is None:
         raise click.UsageError("name a FOLDER, or use --headers or --what-if")
     config = None
-    if config_file is not None or (folder is None and headers is None):
+    if config_file is not None or hospital is not None or (folder is None and headers is None):
         config = load(config_file or shipped("router.toml"))
-    series = config.series if config else Series()
+        require_hospital(hospital, config)
+    own = config.for_hospital(hospital) if config and hospital is not None else None
+    series = (own or config).series if config else Series()
     if headers is not None:
         _tell_table(headers, rulebook(series, instead=what_if), as_json)
         return
-    destinations = [d for d in config.destination if d.dicom is not None] if config else _ANYWHERE
+    destinations = [d for d in config.destination if d.dicom is not None] if config else list(_ANYWHERE)
+    if config is not None and hospital is not None:
+        destinations = [d for d in destinations if hospital in config.served(d)]
     seen, others = look(bar(_files(folder, config), N_("Reading")))
     for path in others:
         echo(f"no DICOM: {click.format_filename(path)}", err=True)

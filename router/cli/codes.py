@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import common_options, configured, print_json
+from router.cli.opened import reading
+from router.cli.options import common_options, configured, has_node, hospital_option, print_json, require_hospital
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
 from router.config.file import shipped
@@ -32,10 +33,11 @@ def command() -> None:
 
 
 @command.command()
+@hospital_option
 @common_options
-def tables(config_file: Path, as_json: bool) -> None:
-    """The tables in use: file, standard codes, own values, whether unknown codes are errors."""
-    references = ExamReader(configured(config_file))
+def tables(hospital: str | None, config_file: Path, as_json: bool) -> None:
+    """The tables in use: file, standard codes, own values, whether unknown codes are errors; a hospital's own ones."""
+    references = _reader(configured(config_file), hospital)
     columns = N_(("table", "name", "file", "codes", "own", "complete"))
     rows: list[tuple[object, ...]] = []
     for name, known in references.tables.items():
@@ -46,11 +48,13 @@ def tables(config_file: Path, as_json: bool) -> None:
 
 @command.command("unknown")
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@hospital_option
 @common_options
-def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int:
+def unknown_values(folder: Path | None, hospital: str | None, config_file: Path, as_json: bool) -> int:
     """The values that no table knows, with counts, the most frequent first.
 
-    They are looked for in every exam JSON that the node has taken, or in those of FOLDER. `own` is the hospital's
+    They are looked for in every exam JSON that the node has taken, or in those of FOLDER, by the common tables and
+    mapping; with --hospital in its exam JSONs, by its own. `own` is the hospital's
     code or name without a row, `standard` a standard code that the RIS gives and the table lacks. `status` is an
     Order.Status beside an ApproveTime that is no word of the standard: its exam waits until the mapping file has it.
     The lines to paste are printed.
@@ -58,23 +62,41 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     Exit status: 0 every value is known; 1 some are not.
     """
     config = configured(config_file)
-    references = ExamReader(config)
+    references = _reader(config, hospital)
+    own = None if hospital is None else config.for_hospital(hospital)
     files: Iterable[Path] = ()
     if folder:
         files = _below(folder)
     elif config.node.data.exists():
         files = (path for path in Reports(config.node.data).walk() if path.suffix != ".pdf")
+        files = files if hospital is None else _of_hospital(files, config, hospital)
     values, statuses = _count(files, references)
     ranked = sorted(values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
     rows: list[tuple[object, ...]] = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
     rows += [(_STATUS, "status", word, "", count) for (_, word), count in statuses.most_common()]
     _print(N_(("table", "kind", "code", "name", "count")), rows, as_json=as_json)
     if not as_json:
-        for line in _to_paste(statuses, config, references):
+        for line in _to_paste(statuses, own or config, references):
             click.echo(line)
     if not rows:
         echo("every value is known", err=True)
     return 1 if rows else 0
+
+
+def _reader(config: Config, hospital: str | None) -> ExamReader:
+    """By the hospital's tables and mapping, else by the common ones."""
+    require_hospital(hospital, config)
+    return ExamReader(config) if hospital is None else ExamReader(config).of(hospital)
+
+
+def _of_hospital(files: Iterable[Path], config: Config, hospital: str) -> Iterator[Path]:
+    """The files of the hospital's exams; each lies in the folder of its exam's number."""
+    if not has_node(config):
+        return
+    found = {path: int(path.parts[-3]) for path in files if path.parts[-3].isdecimal()}
+    with reading(config) as catalogue:
+        of = catalogue.exams.hospitals(set(found.values()))
+    yield from (path for path, exam in found.items() if of.get(exam) == hospital)
 
 
 def _below(folder: Path) -> Iterable[Path]:

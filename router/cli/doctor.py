@@ -17,13 +17,21 @@ from router.admin.notify.alarm_trial import tried, ways_found
 from router.admin.status.finder import Presence, find_node
 from router.catalogue.queue.survey import former
 from router.cli.opened import clock_of, reading
-from router.cli.options import common_options, configured, has_node, print_json
+from router.cli.options import (
+    common_options,
+    configured,
+    has_node,
+    hospital_option,
+    print_json,
+    require_hospital,
+)
 from router.cli.queue import files
 from router.cli.queue.recheck import recheck_of
 from router.cli.queue.rename import RENAME
 from router.cli.speech import say
 from router.cli.tables import console, local
 from router.clock import Clock, SystemClock
+from router.config.folders import SOLE, drop_folders
 from router.config.sections import Config, Destination
 from router.correlator.checks import resolved
 from router.crypto import selftest
@@ -44,17 +52,20 @@ Look = Callable[[], Iterator[CheckResult]]
 
 @click.command("doctor")
 @common_options
+@hospital_option
 @click.option("--alarm", is_flag=True, help="Only send a test alarm on every way and call the heartbeat once.")
-def command(config_file: Path, as_json: bool, alarm: bool) -> None:
+def command(config_file: Path, as_json: bool, hospital: str | None, alarm: bool) -> None:
     """Configuration, keys, disk, clock, database, certificates, and whether each destination and the PACS answer.
 
-    Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
+    Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails. With --hospital:
+    its drop folder, and its keys and token at the destinations of its exams, beside what all have in common.
     """
     config = configured(config_file)
+    require_hospital(hospital, config)
     if alarm:
         found = tried(config, SystemClock())
     else:
-        looks = list(_looks(config, SystemClock()))
+        looks = list(_looks(config, SystemClock(), hospital))
         with ThreadPoolExecutor(max_workers=len(looks)) as pool:  # at the same time, since peers may be slow
             results = list(pool.map(lambda look: list(attempt(*look)), looks))
         found = [good("configuration", f"{config_file} reads"), *(one for result in results for one in result)]
@@ -75,12 +86,14 @@ def _tell(found: Iterable[CheckResult]) -> None:
             out.print(f"      -> {say(one.remedy)}", markup=False)
 
 
-def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
+def _looks(config: Config, clock: Clock, hospital: str | None = None) -> Iterator[tuple[str, Look]]:
     yield "node", lambda: _node(config)
     yield "cryptography", _cryptography
     yield "tables and rules", lambda: _tables(config)
     yield "data folder", lambda: host.data_folder(config)
-    yield "drop folder", lambda: host.drop_folder(config)
+    for at in drop_folders(config):
+        if at.used and (hospital is None or at.hospital in (None, SOLE, hospital)):
+            yield at.name, partial(host.drop_folder, at)
     if (file := config.admin.token_file) is not None:
         yield "console", lambda: _console(file)
     yield "files of the drop folder", lambda: _files(config)
@@ -93,12 +106,15 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
         text = "none is configured: studies are kept and go nowhere"
         yield "destinations", lambda: iter([CheckResult("destinations", Verdict.WARN, text, "[[destination]]")])
     for one in config.destination:
+        if hospital is not None and hospital not in config.served(one):
+            continue
+        accounts = config.accounts(one) if hospital is None else (one.account_of(hospital),)
         yield f"agreement of {one.name}", lambda one=one: _agreement(one)  # type: ignore[misc] # bound now
-        for account in config.accounts(one):
+        for account in accounts:
             if (http := one.http_of(account)) is not None:
                 look = partial(host.keys, config, one, http, account)
                 yield keys_of(one.name, account), look
-        yield one.name, lambda one=one: destinations.destination(config, one, clock)  # type: ignore[misc] # bound now
+        yield one.name, partial(destinations.destination, config, one, clock, accounts)
     if (query := config.query) is not None:
         yield destinations.PACS, lambda: destinations.pacs(query, config.receive.ae_title)
 

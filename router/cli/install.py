@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,8 @@ import click
 
 from router.admin import deployment, installation
 from router.admin.deployment import Record
-from router.admin.installation import Site
+from router.admin.installation import ACCOUNT, PLACES, Site, account_of, named, require_name
+from router.admin.instances import require_apart
 from router.cli.speech import confirm
 from router.config.file import shipped
 from router.errors import ConfigurationError
@@ -29,17 +31,20 @@ _ASKED = {
     "name": ("hospital.HospitalName", "医疗机构名称 (HospitalName)"),
     "branch": ("hospital.HospitalBranchCode", "医疗机构分院编码 (HospitalBranchCode)"),
 }
+_PORT = click.IntRange(1, 65535)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_ACCOUNT = "imaging-router"
-PLACES: Mapping[str, Path] = {
-    "program": Path("/opt/imaging-cloud-router"), "settings": Path("/etc/imaging-cloud-router"),
-    "data": Path("/var/lib/imaging-cloud-router"), "reports": Path("/srv/reports"),
-}  # fmt: skip
 _BELOW = {"program": "program", "settings": "conf", "data": "data", "reports": "reports"}
 _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 
 
 @click.command("install")
+@click.option(
+    "--instance",
+    metavar="NAME",
+    help="One of several nodes of this machine, each with program, places, account and ports of its own.",
+)
+@click.option("--port", type=_PORT, help="Where it listens for images.  [default: 11112]")
+@click.option("--admin-port", type=_PORT, help="Where its console and monitoring listen.  [default: 8080]")
 @click.option("--usci", help="统一社会信用代码.")
 @click.option("--code", help="医疗机构编码.")
 @click.option("--name", help="医疗机构名称.")
@@ -74,6 +79,9 @@ def command(**given: Any) -> None:
     It asks for what no option gives, and keeps an existing configuration. To upgrade, run it again from the new
     version: it asks nothing, stops the node, copies its database, renews program and unit, and starts the node if it
     ran. The former program stays beside the new one: --back puts it back.
+
+    With --instance NAME all of that is of the instance alone: its service is imaging-cloud-router@NAME, its command
+    likewise, and its places end in @NAME. A port of another instance is refused. `status --all` shows all of them.
     """
     if given["constraints"]:
         click.echo(f"{make_constraints()} packages pinned in conf/constraints.txt")
@@ -87,6 +95,8 @@ def _install(given: dict[str, Any], source: Path) -> None:
     site = _site(given)
     python = installation.interpreter(Path(sys.executable), site.folder)
     is_configured = not given["unconfigured"]
+    if is_configured and site.folder is None:
+        require_apart(site, given["root"] or Path("/"))
     if given["dry_run"]:
         files = installation.files(site) if is_configured else installation.program_files(site)
         lines = [f"folder {each.path} {each.mode:04o}" for each in installation.folders(site)]
@@ -112,7 +122,7 @@ def _install(given: dict[str, Any], source: Path) -> None:
 
 
 def _say_next(site: Site, *, is_configured: bool) -> None:
-    called = installation.COMMAND if site.folder is None else site.on_path
+    called = site.on_path.name if site.folder is None else site.on_path
     if not is_configured and not site.config.exists():
         click.echo(f"next: {called} setup")
         return
@@ -167,6 +177,11 @@ def _site(given: dict[str, Any]) -> Site:
     }
     values["receive.host"] = quoted(given["host"])
     values["receive.allow_plain"] = "true" if given["allow_plain"] else "false"
+    for key, option in (("receive.port", "port"), ("admin.port", "admin_port")):
+        if given[option]:
+            values[key] = str(given[option])
+    if site.instance:
+        values["node.name"] = quoted(f"{socket.gethostname()}-{site.instance}")  # the host's name is the others', too
     if given["senders"]:
         values["receive.senders"] = senders(given["senders"])
     return replace(site, values=values)
@@ -174,12 +189,17 @@ def _site(given: dict[str, Any]) -> Site:
 
 def site_of(given: Mapping[str, Any], values: Mapping[str, str]) -> Site:
     """The places by the options, else as the installed program recorded them, else the usual ones."""
-    folder, asked = given.get("folder"), given.get("program")
+    folder, asked, instance = given.get("folder"), given.get("program"), given.get("instance") or ""
+    require_name(instance)
+    if instance and folder is not None:
+        raise click.UsageError("--instance names a service: below --folder there is none")
     here = Record.of(Path(sys.prefix))
-    if here is not None and folder is None and asked is None:  # the installed program itself
-        folder, asked = Path(here.folder) if here.folder else None, Path(sys.prefix)
+    if here is not None and folder is None and asked is None and instance in ("", here.instance):
+        folder, asked = Path(here.folder) if here.folder else None, Path(sys.prefix)  # the installed program itself
+        instance = here.instance
     folder = None if folder is None else folder.absolute()
-    places = dict(PLACES) if folder is None else {name: folder / below for name, below in _BELOW.items()}
+    usual = {name: Path(named(str(place), instance)) for name, place in PLACES.items()}
+    places = usual if folder is None else {name: folder / below for name, below in _BELOW.items()}
     program = Path(asked or places["program"]).absolute()
     found = Record.of(program)
     if found is not None:
@@ -187,10 +207,11 @@ def site_of(given: Mapping[str, Any], values: Mapping[str, str]) -> Site:
     settings, data, reports = (
         Path(given.get(name) or places[name]).absolute() for name in ("settings", "data", "reports")
     )
-    account = given.get("account") or (found.account if found else _ACCOUNT if folder is None else getpass.getuser())
+    own = account_of(ACCOUNT, instance) if folder is None else getpass.getuser()
+    account = given.get("account") or (found.account if found else own)
     return Site(
         program=program, settings=settings, data=data, reports=reports, account=account, values=values,
-        number=given.get("number"), folder=folder,
+        number=given.get("number"), folder=folder, instance=instance,
     )  # fmt: skip
 
 

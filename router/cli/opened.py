@@ -8,6 +8,7 @@ from router.admin.audit.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
 from router.cli.options import person
 from router.clock import SharedClock, SystemClock
+from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind, Subscriber
 
@@ -40,6 +41,8 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
     audit = Audit(trail_of(config, owner, seals), owner, clock, config.retention.audit)
     bus = EventBus(*subscribers, audit.take)
     catalogue = open_catalogue(config.database.url, config.node.data, bus)
+    if several_of(config):
+        bus.name_hospitals(catalogue.exams.hospital_of)
     try:
         catalogue.nodes.set_clock(clock)
         guard = Guard(seals=seals, heads=catalogue.audit_heads, bus=bus, close=catalogue.engine.close_thread)

@@ -13,7 +13,7 @@ import click
 
 from router.admin import deployment, installation
 from router.admin.answers import files_of, tables_of, values_of
-from router.admin.installation import COMMAND, UNIT, Site
+from router.admin.installation import COMMAND, Site
 from router.admin.questions import KEY_FILES, NO, YES, Fault, Question, questions, senders_in
 from router.cli.install import checkout, quoted, require_root, senders, site_of
 from router.cli.options import config_option, configured
@@ -98,7 +98,7 @@ def _run(site: Site, asked: Sequence[Question], given: dict[str, str] | None, so
     if is_kept or answers["destination.own"] == YES:
         _call(site, "doctor", check=False)
     if answers.get("service.start") == YES:
-        installation.run([["systemctl", "enable", "--now", UNIT]])
+        installation.run([["systemctl", "enable", "--now", site.service]])
         echo(_STARTED)
     _call(site, "setup", "--trial")
     if answers.get("service.start") != YES:

@@ -15,13 +15,21 @@ from rich.text import Text
 from router.admin.status.finder import Presence
 from router.admin.status.node_status import NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
+from router.catalogue.node.alarms import ActiveAlarm
 from router.catalogue.node.nodes import Absent
 from router.catalogue.queue.survey import Place, former
-from router.cli.options import common_options, print_json
+from router.cli.options import (
+    are_several,
+    common_options,
+    hospital_option,
+    print_json,
+    require_hospital,
+)
 from router.cli.queue.files import COMMAND, counted
 from router.cli.queue.pause import paused_json, tell_paused
 from router.cli.queue.rename import RENAME
 from router.cli.speech import echo, say, speak, tongue
+from router.cli.status_all import show_instances
 from router.cli.tables import brief, console, is_narrow, iso, left, local, packed, shortened, show, watching
 from router.clock import SystemClock
 from router.config.file import load
@@ -63,15 +71,22 @@ _REMEDIES = N_({
 @common_options
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 @click.option("--attention", is_flag=True, help="Exit status 1 also when something waits for a person.")
-def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> None:
+@hospital_option
+@click.option("--all", "every", is_flag=True, help="Every instance of this machine on one screen, the worst first.")
+def command(config_file: Path, as_json: bool, watch: bool, attention: bool, hospital: str | None, every: bool) -> None:
     """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them.
 
     The running node itself is asked. Exit status 1 if it does not run, or does not receive
     (with --watch always 0).
-    Without a running node it shows what the data folder says.
+    Without a running node it shows what the data folder says. --all asks every node that is installed on this machine
+    (`scripts/install --instance`), each by its own command, and exits with the worst status.
     """
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
+    if every:
+        if hospital is not None:
+            raise click.UsageError("--all shows every instance, --hospital one hospital of a node: use one of them")
+        raise click.exceptions.Exit(show_instances(as_json, watch, attention=attention))
     if not config_file.exists():
         load(config_file)  # says so
     well = True
@@ -80,8 +95,9 @@ def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> N
         nonlocal well
         asked = read_configuration(config_file)
         speak(asked.config)
-        found = node_status(asked, SystemClock().now())
-        _show(found, asked.config, as_json)
+        require_hospital(hospital, asked.config)
+        found = node_status(asked, SystemClock().now(), hospital)
+        _show(found, asked.config, as_json, hospital)
         well = found.node.receives and not (attention and waits_for_a_person(found))
 
     watching(tell, time.sleep, again=watch)
@@ -89,9 +105,9 @@ def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> N
         raise click.exceptions.Exit(1)
 
 
-def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
+def _show(found: NodeStatus, config: Config, as_json: bool, hospital: str | None) -> None:
     if as_json:
-        print_json(status_json(found))
+        print_json({"hospital": hospital, **status_json(found)})
         return
     _tell_node(found, config)
     if found.database is not None:
@@ -166,6 +182,17 @@ def _tell_places(found: DatabaseStatus, config: Config) -> None:
         out.print(text, style="red", markup=False)
 
 
+def _tell_hospitals(found: DatabaseStatus, config: Config) -> None:
+    """Print what is open for each of several hospitals, the worst first."""
+    if not are_several(config):
+        return
+    rows = [
+        (one.hospital or "-", *map(str, (one.late, one.soon, one.open - one.held, one.held, one.failed)))
+        for one in found.hospitals
+    ]
+    show("Hospitals, the worst first", ("Hospital", "Late", "Within 30 min", "Open", "Held", "Failed"), rows)
+
+
 def _row(place: Place, config: Config) -> list[str]:
     destination = config.destination_named(place.destination)
     known = destination is not None and place.channel in destination.channels
@@ -236,8 +263,7 @@ def tell_attention(one: Attention, config: Config) -> None:
 def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
     standing = active(found.alarms, found.attention)
     rows = [
-        (brief(a.since, config.node.timezone), name, str(a.count), names(a.exams) or say(a.subject) or a.destination,
-         say(a.text), todo)
+        (brief(a.since, config.node.timezone), name, str(a.count), _about(a, config), say(a.text), todo)
         for a in standing[:_ALARMS]
         for name, todo in [tongue().alarm(a.alarm)]
     ]  # fmt: skip
@@ -252,8 +278,17 @@ def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
         console().print(text, style="red", markup=False, soft_wrap=True)
 
 
+def _about(one: ActiveAlarm, config: Config) -> str:
+    """The exams, subject or destination of an alarm, and the hospital whose it is, where there are several."""
+    about = names(one.exams) or say(one.subject) or one.destination
+    if not are_several(config) or len(one.hospitals) != 1 or one.hospitals[0] in about:
+        return about
+    return f"{one.hospitals[0]}: {about}"
+
+
 _PARTS: tuple[Callable[[DatabaseStatus, Config], None], ...] = (
-    _tell_nodes, lambda found, config: tell_paused(found.pauses, config), _tell_places, _tell_risk, _tell_waiting,
+    _tell_nodes, lambda found, config: tell_paused(found.pauses, config), _tell_places, _tell_hospitals,
+    _tell_risk, _tell_waiting,
     _tell_alarms,
 )  # fmt: skip
 
@@ -284,7 +319,7 @@ def status_json(found: NodeStatus) -> dict[str, Any]:
 
 _OF_THE_DATABASE = (
     "destinations", "breakers", "at_risk", "pressing", "for_a_person", "alarms", "configuration", "nodes",
-    "absent_nodes", "paused", "files", "unreported", "undelivered",
+    "absent_nodes", "paused", "files", "unreported", "undelivered", "hospitals",
 )  # fmt: skip
 
 
@@ -297,9 +332,11 @@ def _database_json(found: DatabaseStatus) -> dict[str, Any]:
             for p in found.places
         ],
         "breakers": [
-            {"destination": t.destination, "channel": t.channel, "position": t.breaker.position, "why": t.breaker.why}
+            {"destination": t.destination, "channel": t.channel, "hospital": t.account or None,
+             "position": t.breaker.position, "why": t.breaker.why}
             for t in found.tripped
         ],
+        "hospitals": [asdict(one) for one in found.hospitals],
         "at_risk": found.pressing_count,
         "pressing": [
             {"id": str(p.id), "exam_id": p.exam_id, "destination": p.destination, "channel": p.channel,
@@ -328,8 +365,8 @@ def _attention_json(found: DatabaseStatus) -> dict[str, Any]:
         },
         "files": dict(found.files),
         "alarms": [
-            {"alarm": a.alarm, "about": a.subject, "destination": a.destination or None, "text": a.text,
-             "since": a.since.isoformat(), "remedy": REMEDY[a.alarm]}
+            {"alarm": a.alarm, "about": a.subject, "destination": a.destination or None,
+             "hospital": a.hospital or None, "text": a.text, "since": a.since.isoformat(), "remedy": REMEDY[a.alarm]}
             for a in found.alarms
         ],
         "undelivered": [

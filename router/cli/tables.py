@@ -121,6 +121,11 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], belo
         raw(sys.stdout).writelines(f"{line.rstrip()}\n" for line in lines if line.strip())
 
 
+def with_hospital(columns: Sequence[str], several: bool) -> Sequence[str]:
+    """The columns of a table whose rows name their hospital in the second one, where there are `several`."""
+    return (*columns[:1], "Hospital", *columns[1:]) if several else columns
+
+
 def _cut(lines: Iterable[str], width: int) -> Iterator[str]:
     for line in lines:
         text = Text(f"     {shown(line)}", no_wrap=True)

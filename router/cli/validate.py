@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, configured, destinations, json_option, print_json
+from router.cli.options import (
+    config_option,
+    configured,
+    destinations,
+    hospital_option,
+    json_option,
+    print_json,
+    require_hospital,
+)
 from router.cli.speech import echo, say
 from router.cli.tables import bar, show
 from router.clock import SystemClock
@@ -54,14 +62,15 @@ class _Answer:
     "--destination", "name", metavar="NAME", shell_complete=destinations,
     help="Take empty what this destination's accept_empty names.",
 )  # fmt: skip
+@hospital_option
 @click.option("--mapping", "with_mapping", is_flag=True, help="Show each field with where it came from.")
 @click.option("--schema", "with_schema", is_flag=True, help="Print the JSON Schema (2020-12) of what is sent.")
 @click.option("--fields", "with_fields", is_flag=True, help="Print every field: name, type, code table, source.")
 @json_option
 @config_option
 def command(
-    target: Path | None, *, with_fill: bool, name: str | None, with_mapping: bool, with_schema: bool,
-    with_fields: bool, as_json: bool, config_file: Path,
+    target: Path | None, *, with_fill: bool, name: str | None, hospital: str | None, with_mapping: bool,
+    with_schema: bool, with_fields: bool, as_json: bool, config_file: Path,
 ) -> int:  # fmt: skip
     """Check an exam JSON against appendices A and B, field by field.
 
@@ -69,10 +78,12 @@ def command(
     errors; disagreement with [hospital] is a warning. A mapping file of the configuration is applied first. With
     --mapping each field is shown with the line of the mapping, or with what fills its gap without images. A folder
     is searched for *.json and *.xml, subfolders included. Without --destination every required field must be there.
+    Of several hospitals the one counts that the file names, or --hospital: with its own mapping, tables and constants.
 
     Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
     """
     config, now = configured(config_file), SystemClock().now()
+    require_hospital(hospital, config)
     references = ExamReader(config)
     if with_schema:
         print_json(schema(references.tables))
@@ -83,8 +94,9 @@ def command(
     if target is None:
         raise click.UsageError("name a file or a folder")
     check = _Check(
-        config=config, references=references, now=now, with_fill=with_fill, accept_empty=_accepted_empty(config, name)
-    )
+        config=config, references=references, now=now, with_fill=with_fill, accept_empty=_accepted_empty(config, name),
+        hospital=hospital,
+    )  # fmt: skip
     files = _files(target)
     if with_mapping:
         return _show_origins([check.origins(path) for path in files], as_json=as_json)
@@ -138,11 +150,12 @@ class _Check:
     now: datetime
     with_fill: bool
     accept_empty: frozenset[str]
+    hospital: str | None
 
     def answer(self, path: Path) -> _Answer:
         shown = click.format_filename(path)
         try:
-            given = self.references.read(_bytes(path))
+            given = self._reader.read(_bytes(path))
         except (InvalidData, OSError) as error:
             why = _why(error)
             return _Answer(path=shown, findings=Findings((Fault(path="", name="", expected=why),), ()))
@@ -160,7 +173,7 @@ class _Check:
         shown = click.format_filename(path)
         try:
             data = _bytes(path)
-            given, lines = self.references.read(data), self.references.origins(data)
+            given, lines = self._reader.read(data), self._reader.origins(data)
         except (InvalidData, OSError) as error:
             return _Origins(path=shown, why=_why(error))
         return _Origins(path=shown, fields=tuple(origins(given, lines, self._filled(given))))
@@ -169,9 +182,15 @@ class _Check:
         own = self._own(given)
         return fill(given, sources_of(own, self.references.of(own.own.name).tables, own.own.HospitalBranchCode))
 
+    @property
+    def _reader(self) -> ExamReader:
+        """By the mapping of the hospital that was named, else by the common one."""
+        return self.references if self.hospital is None else self.references.of(self.hospital)
+
     def _own(self, document: Mapping[str, object]) -> HospitalConfig:
-        """The configuration of the hospital that the document names; of the first one where it names none."""
-        name = hospital_of(institution_of(document), None, self.config.hospital)
+        """The configuration of the hospital that was named, else of the one that the document names, else of the first
+        one."""
+        name = self.hospital or hospital_of(institution_of(document), None, self.config.hospital)
         return self.config.for_hospital(name) or next(self.config.hospitals)
 
     def _findings(self, document: Mapping[str, object]) -> Findings:

@@ -167,7 +167,7 @@ def assess(facts: ExamFacts, config: HospitalConfig) -> Assessment:
         images=images_of(case, facts.behind), now=facts.now,
         apart=_apart(hold, facts) if config.identity.doubt == "images" else frozenset(),
         closed=certain is not None and certain.state == State.EXCLUDED,
-        history=approved_at is not None and covered(facts.backfills, approved_at),
+        history=approved_at is not None and covered(facts.backfills, approved_at, case.hospital),
     )  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def _unless_backfilled(facts: ExamFacts, away: Aside | None, approved_at: dateti
     current = standing(facts.backfills)
     if away is None or away.state != State.NOT_SHARED or approved_at is None or current is None:
         return away
-    if not current.covers(approved_at):
+    if not current.covers(approved_at, facts.case.hospital):
         return away
     return Aside(State.NOT_SHARED, _PURGED) if facts.purged else None
 

@@ -265,7 +265,9 @@ class Leftovers:
 
     def _record(self, kind: Kind, one: FolderFile, text: str) -> None:
         alarm, exam = ALARMS[one.found.kind], one.found.exam
-        self._bus.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=one.subject))
+        fields = {"hospital": self._at.hospital} if self._at.hospital else {}
+        now = self._clock.now()
+        self._bus.record(Event(now, kind, text, exam=exam, fields=fields, alarm=alarm, subject=one.subject))
 
     def _end(self, ended: Sequence[FolderFile], how: str) -> None:
         if ended:

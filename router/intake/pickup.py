@@ -186,7 +186,8 @@ class Pickup:
             self._record(Kind.CLEARED, alarm, text)
 
     def _record(self, kind: Kind, alarm: Alarm, text: str) -> None:
-        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=self.at.name))
+        fields = {"hospital": self.at.hospital} if self.at.hospital else {}
+        self._bus.record(Event(self._clock.now(), kind, text, fields=fields, alarm=alarm, subject=self.at.name))
 
 
 class _Progress:

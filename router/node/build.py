@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from router.admin.audit.seals import Seals, seals_of, trail_of
 from router.admin.audit.syslog import Syslog
 from router.admin.http.metrics import Gauges, Metrics
 from router.admin.notify.notifier import AlarmNotifier
+from router.admin.status.hospitals import HospitalCounts
 from router.admin.status.vitals import ALARMS_OUT, DiskLook, DiskProbe, Vitals
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
@@ -25,6 +26,7 @@ from router.cluster.membership import DROP_FOLDER, Membership
 from router.config.changes import stamps
 from router.config.file import ConfigFile
 from router.config.folders import DropFolder, drop_folders, hl7_ports
+from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
@@ -47,7 +49,7 @@ from router.loop import LONGEST_PAUSE, Loop, Step
 from router.node.life import Life
 from router.policy.attention import Attention
 from router.reports.pdf.reader import Readers
-from router.review.attention import look, places_of
+from router.review.attention import look, places_of, tallied_by_hospital
 from router.series.classify import Rulebook
 from router.storage import Storage, open_storage
 from router.storage.lock import lock
@@ -103,6 +105,7 @@ class Parts:
             lambda database: bring_up_to_date(database, config, self.bus, self.clock.now()),
             limits=limits_of_sessions(config.node.lease),
         )  # fmt: skip
+        self.bus.name_hospitals(self._whose)
         self.clock_watch = ClockWatch(self.catalogue, self.owner, self.bus, self.clock)
         self.set_clock()
         close = self.catalogue.engine.close_thread
@@ -110,6 +113,10 @@ class Parts:
         adopt_former(config, self.catalogue, self.bus, self.clock.now())
         self.config = resolved(config, self.catalogue.settings)
         self.files = stamps(self.config)
+
+    def _whose(self, exam: int) -> str:
+        """The hospital that events about an exam name: none where the node serves one alone."""
+        return self.catalogue.exams.hospital_of(exam) if several_of(self.config) else ""
 
     def _build_flow(self) -> None:
         """Parts on the way of images and reports to the queue."""
@@ -159,15 +166,18 @@ class Parts:
         self.recorder = RefusalRecorder(catalogue.refusals, config.node.timezone, self.clock)
         gauges = Gauges(
             catalogue=catalogue, queues=self.places, owner=self.owner, free=self.free, clock=self.clock,
-            attention=self.attention,
+            attention=self.attention, hospitals=lambda: several_of(self.config),
+            attention_by_hospital=self._attention_by_hospital,
         )  # fmt: skip
         self.metrics = Metrics(gauges, self.places)
         disk = DiskLook(
             data=config.node.data, min_free=min_free, audit=self.audit.folder,
             workers=[incoming.worker_folder(n + 1) for n in range(self.workers)], fate=lambda: self.backup.fate,
         )  # fmt: skip
+        self.hospital_counts = HospitalCounts(lambda: self.config, catalogue, self.clock)
         self.vitals = Vitals(
-            life=self.life.identity, min_free=min_free, probe=DiskProbe(disk), stopping=self.stopping.is_set
+            life=self.life.identity, min_free=min_free, probe=DiskProbe(disk), stopping=self.stopping.is_set,
+            hospitals=self.hospital_counts.latest,
         )  # fmt: skip
         self.notifier = AlarmNotifier(
             config=config, catalogue=catalogue, membership=self.membership, clock=self.clock,
@@ -203,9 +213,13 @@ class Parts:
         """Every destination and channel of the configuration in use."""
         return places_of(self.config)
 
-    def attention(self) -> Sequence[Attention]:
-        """Everything that waits for a person."""
-        return look(self.catalogue, self.places(), self.config.node.data / "quarantine", self.clock.now())
+    def attention(self, hospital: str | None = None) -> Sequence[Attention]:
+        """Everything that waits for a person, of the hospital or in all."""
+        return look(self.catalogue, self.places(), self.config.node.data / "quarantine", self.clock.now(), hospital)
+
+    def _attention_by_hospital(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
+        quarantine = self.config.node.data / "quarantine"
+        return tallied_by_hospital(self.catalogue, self.places(), quarantine, self.clock.now())
 
     def record_settings(self, kind: Kind, subject: str, text: str) -> None:
         """Raise or clear the alarm about files of settings; `subject` is CONFIGURATION or CODE_TABLES."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from router.admin.status.hospitals import EVERY_SECONDS
 from router.cluster.absence import AbsenceWatch
 from router.cluster.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB
 from router.config.changes import Stamps
@@ -130,6 +131,7 @@ class Duties:
             Duty(name="nodes", every=pause, step=self._live, patience=_LONG_STEP),
             Duty(name="refusals", step=lambda: parts.bus.tell_counted(parts.clock.now())),
             Duty(name="refused senders", step=self._write_refusals),
+            Duty(name="counts by hospital", every=EVERY_SECONDS, step=parts.hospital_counts.step, share=_BACKGROUND),
         ]  # fmt: skip
 
     def _loop(self, duty: Duty) -> Loop:

@@ -12,6 +12,7 @@ _HOUR = timedelta(hours=1)
 class Backfill:
     """A backfill of the exams approved from `first` on and before `last`; a person (`who`) began it at `since`.
 
+    `hospital` is the one whose exams it shares, None for those of all.
     It runs while `until` is None. `at_night`: it sends at night only. `per_hour`: the most exams an hour to each
     destination, None for any number.
     """
@@ -23,10 +24,11 @@ class Backfill:
     at_night: bool = False
     per_hour: int | None = None
     until: datetime | None = None
+    hospital: str | None = None
 
-    def covers(self, approved_at: datetime) -> bool:
-        """Whether an exam with this approval belongs to it."""
-        return self.first <= approved_at < self.last
+    def covers(self, approved_at: datetime, hospital: str) -> bool:
+        """Whether an exam of the hospital with this approval belongs to it."""
+        return self.hospital in (None, hospital) and self.first <= approved_at < self.last
 
     def last_day(self, zone: tzinfo) -> date:
         """The last day of approval that it covers, by the hospital's clock."""
@@ -50,6 +52,6 @@ def standing(backfills: Iterable[Backfill]) -> Backfill | None:
     return next((one for one in backfills if one.until is None), None)
 
 
-def covered(backfills: Iterable[Backfill], approved_at: datetime) -> bool:
-    """Whether an exam with this approval belongs to any of them, stopped ones too."""
-    return any(one.covers(approved_at) for one in backfills)
+def covered(backfills: Iterable[Backfill], approved_at: datetime, hospital: str) -> bool:
+    """Whether an exam of the hospital with this approval belongs to any of them, stopped ones too."""
+    return any(one.covers(approved_at, hospital) for one in backfills)

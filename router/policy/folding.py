@@ -27,7 +27,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmNews:
-    """An alarm about `subject` that was raised or cleared."""
+    """An alarm about `subject` that was raised or cleared; `hospital` is the one concerned, "" for none alone."""
 
     raised: bool
     subject: str
@@ -35,6 +35,7 @@ class AlarmNews:
     at: datetime
     exam: int | None = None
     delivery: int | None = None
+    hospital: str = ""
 
     @property
     def name(self) -> str:
@@ -49,8 +50,9 @@ class Fold:
     """The record of a cause, and of the messages about it.
 
     `told`: people know that it stands. `came` counts its alarms since it began, `untold` those that no message has
-    counted; `first` is the time of the earliest of these, `names` are the names of the first few. `last` is the time
-    of the last message, `changes` are the times of the last messages about a beginning or an end.
+    counted; `first` is the time of the earliest of these, `names` are the names of the first few and `hospitals` those
+    that they concern. `last` is the time of the last message, `changes` are the times of the last messages about a
+    beginning or an end.
     """
 
     cause: Cause
@@ -61,6 +63,7 @@ class Fold:
     names: tuple[str, ...] = ()
     last: datetime | None = None
     changes: tuple[datetime, ...] = ()
+    hospitals: tuple[str, ...] = ()
 
     def is_over(self, now: datetime) -> bool:
         """Whether the record may be dropped."""
@@ -85,6 +88,7 @@ class Folded:
     standing: int
     news: AlarmNews
     names: tuple[str, ...]
+    hospitals: tuple[str, ...] = ()
 
 
 def fold(known: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> tuple[Fold, tuple[Folded, ...]]:
@@ -114,22 +118,27 @@ def _counted(known: Fold, raised: Sequence[AlarmNews]) -> Fold:
     if not raised:
         return known
     names = dict.fromkeys([*known.names, *(one.name for one in raised[:_NAMES])])
+    hospitals = dict.fromkeys([*known.hospitals, *(one.hospital for one in raised if one.hospital)])
     return replace(
         known, came=known.came + len(raised), untold=known.untold + len(raised),
-        first=known.first or raised[0], names=tuple(names)[:_NAMES],
+        first=known.first or raised[0], names=tuple(names)[:_NAMES], hospitals=tuple(hospitals),
     )  # fmt: skip
 
 
 def _told(state: Fold, kind: State, now: datetime) -> Fold:
     changes = state.changes if kind == State.MORE else (*_recent(state.changes, now), now)
-    return replace(state, told=kind != State.CLEARED, untold=0, first=None, names=(), last=now, changes=changes)
+    return replace(
+        state, told=kind != State.CLEARED, untold=0, first=None, names=(), hospitals=(), last=now, changes=changes
+    )
 
 
 def _message(state: Fold, kind: State, count: int, standing: int) -> Folded:
     if state.first is None:
         raise ValueError("a message about nothing")
+    hospitals = state.hospitals or ((state.first.hospital,) if state.first.hospital else ())
     return Folded(
-        cause=state.cause, state=kind, count=count, standing=standing, news=state.first, names=state.names
+        cause=state.cause, state=kind, count=count, standing=standing, news=state.first, names=state.names,
+        hospitals=hospitals,
     )  # fmt: skip
 
 

@@ -82,29 +82,65 @@ def look(
     `places` are the configured ones, `quarantine` the node's own folder.
     """
     with catalogue.engine.read():
-        facts = Facts(
-            places=places,
-            deliveries=catalogue.open_deliveries.deliveries({(one.destination, one.channel) for one in places}),
-            unread=catalogue.open_deliveries.unread(),
-            alarms=catalogue.alarms.standing(),
-            tripped=catalogue.breakers.tripped(),
-            quarantined=quarantined(quarantine),
-        )
+        facts = _facts(catalogue, places, quarantine)
         if hospital is not None:
-            facts = _only(facts, catalogue, hospital)
+            facts = _only(facts, _whose(facts, catalogue), hospital)
     return listed(facts, now)
 
 
-def _only(facts: Facts, catalogue: Catalogue, hospital: str) -> Facts:
-    """The facts about exams of the hospital."""
+def _facts(catalogue: Catalogue, places: Sequence[Place], quarantine: Path) -> Facts:
+    return Facts(
+        places=places,
+        deliveries=catalogue.open_deliveries.deliveries({(one.destination, one.channel) for one in places}),
+        unread=catalogue.open_deliveries.unread(),
+        alarms=catalogue.alarms.standing(),
+        tripped=catalogue.breakers.tripped(),
+        quarantined=quarantined(quarantine),
+    )
+
+
+def tallied_by_hospital(
+    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime
+) -> dict[str, dict[tuple[str, str], int]]:
+    """How many wait, by cause and destination, for each hospital; for "" what is of none alone."""
+    with catalogue.engine.read():
+        facts = _facts(catalogue, places, quarantine)
+        of = _whose(facts, catalogue)
+        names = dict.fromkeys(["", *of.values(), *(one.hospital for one in facts.alarms)])
+        names |= dict.fromkeys(one.account for one in facts.tripped)
+    return {name: tallied(listed(_only(facts, of, name), now)) for name in names}
+
+
+def of_hospital(catalogue: Catalogue, hospital: str | None) -> Sequence[Standing]:
+    """Alarms that concern the hospital alone, or all."""
+    standing = catalogue.alarms.standing()
+    if hospital is None:
+        return standing
+    of = catalogue.exams.hospitals({one.exam for one in standing if one.exam is not None})
+    return [one for one in standing if _is_of(one, of, hospital)]
+
+
+def _whose(facts: Facts, catalogue: Catalogue) -> Mapping[int, str]:
+    """The hospitals of all exams that the facts are about."""
     about = {one.exam for one in facts.deliveries} | {one.exam for one in facts.unread}
-    of = catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
-    mine = {exam for exam, name in of.items() if name == hospital}
+    return catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
+
+
+def _only(facts: Facts, of: Mapping[int, str], hospital: str) -> Facts:
+    """The facts that are of the hospital alone; of "" those that are of none alone. `of` gives that of each exam."""
     return replace(
-        facts, deliveries=[one for one in facts.deliveries if one.exam in mine],
-        unread=[one for one in facts.unread if one.exam in mine],
-        alarms=[one for one in facts.alarms if one.exam in mine], tripped=(), quarantined=(),
+        facts, deliveries=[one for one in facts.deliveries if of.get(one.exam, "") == hospital],
+        unread=[one for one in facts.unread if of.get(one.exam, "") == hospital],
+        alarms=[one for one in facts.alarms if _is_of(one, of, hospital)],
+        tripped=[one for one in facts.tripped if one.account == hospital],
+        quarantined=() if hospital else facts.quarantined,
     )  # fmt: skip
+
+
+def _is_of(one: Standing, of: Mapping[int, str], hospital: str) -> bool:
+    """Whether the alarm concerns the hospital, or ("") none alone; those of before several have only their exam."""
+    whose = one.hospital or ("" if one.exam is None else of.get(one.exam, ""))
+    return whose == hospital
 
 
 def places_of(config: Config) -> list[Place]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from router.catalogue import Catalogue
 from router.catalogue.exams.files import FileKind
@@ -10,22 +10,24 @@ from router.catalogue.node.alarms import Standing
 from router.catalogue.node.nodes import Absence
 from router.catalogue.node.notifications import Undelivered
 from router.catalogue.queue.breakers import OpenBreaker
-from router.catalogue.queue.survey import DueSoon, Heartbeat, Place, Reload
+from router.catalogue.queue.survey import SOON, DueSoon, Heartbeat, HospitalCount, Place, Reload
 from router.config.sections import Config
 from router.policy.attention import Attention
 from router.policy.pause import Pause
 from router.policy.states import State
 from router.review.attention import look as attention_of
-from router.review.attention import places_of, quarantined
+from router.review.attention import of_hospital, places_of, quarantined
 from router.review.unreported import Counted, counted
 
-_SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
 _LISTED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStatus:
-    """Destinations, deliveries at risk (of `pressing_count` the first to be due), what waits for a person, alarms."""
+    """Destinations, deliveries at risk (of `pressing_count` the first to be due), what waits for a person, alarms.
+
+    `hospitals` are the counts of each, the worst first; of one hospital alone where the whole is.
+    """
 
     at: datetime
     places: Sequence[Place]
@@ -44,22 +46,26 @@ class DatabaseStatus:
     pauses: Sequence[Pause] = ()
     attention: Sequence[Attention] = ()
     absent: Sequence[Absence] = ()
+    hospitals: Sequence[HospitalCount] = ()
 
 
-def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
-    """Read the status from the database."""
+def look(config: Config, catalogue: Catalogue, now: datetime, hospital: str | None = None) -> DatabaseStatus:
+    """Read the status from the database; of one hospital what is its alone, and what they have in common."""
     quarantine = config.node.data / "quarantine"
     with catalogue.engine.read():
-        places, nodes = catalogue.survey.places(now), catalogue.survey.nodes()
-        count, pressing = catalogue.survey.due_soon(now + _SOON, _LISTED)
+        places, nodes = catalogue.survey.places(now, hospital), catalogue.survey.nodes()
+        count, pressing = catalogue.survey.due_soon(now + SOON, _LISTED, hospital)
+        tripped = [one for one in catalogue.breakers.tripped() if hospital is None or one.account in ("", hospital)]
+        counts = catalogue.survey.hospitals(now, [one.name for one in config.hospital])
         return DatabaseStatus(
-            at=now, places=places, tripped=catalogue.breakers.tripped(), pressing=pressing, pressing_count=count,
+            at=now, places=places, tripped=tripped, pressing=pressing, pressing_count=count,
             held=_counted(places, State.HELD), failed=_counted(places, State.FAILED),
-            quarantined=len(quarantined(quarantine)), alarms=catalogue.alarms.standing(), nodes=nodes,
+            quarantined=len(quarantined(quarantine)), alarms=of_hospital(catalogue, hospital), nodes=nodes,
             reloads=catalogue.survey.reloads([one.node for one in nodes]),
-            undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now),
+            undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now, hospital),
             files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
-            attention=attention_of(catalogue, places_of(config), quarantine, now), absent=catalogue.nodes.absent(),
+            attention=attention_of(catalogue, places_of(config), quarantine, now, hospital),
+            absent=catalogue.nodes.absent(), hospitals=[one for one in counts if hospital in (None, one.hospital)],
         )  # fmt: skip
 
 

@@ -58,12 +58,15 @@ class Differences:
 class Decisions:
     """The decisions, as the command line asks for them."""
 
-    def __init__(self, identity: Identity, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
+    def __init__(
+        self, identity: Identity, catalogue: Catalogue, bus: EventBus, clock: Clock, hospital: str | None = None
+    ) -> None:
+        """`hospital`: names mean its exams alone; None: those of all."""
         self._identity = identity
         self._catalogue = catalogue
         self._bus = bus
         self._clock = clock
-        self._lookup = Lookup(catalogue)
+        self._lookup = Lookup(catalogue, hospital)
 
     def exam(self, name: str) -> Named:
         """The exam that a word means."""

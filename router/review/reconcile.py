@@ -25,6 +25,7 @@ class Account:
 
     `sent` were acknowledged, `confirmed` are final: committed where the destination is asked for that. `report` is
     the state of the report's delivery, None where there is none. `gaps` says in words where the counts do not fit.
+    `hospital` is the exam's.
     """
 
     exam: int
@@ -38,6 +39,7 @@ class Account:
     report: State | None
     images: State | None
     gaps: tuple[str, ...]
+    hospital: str = ""
 
 
 class Reconciliation:
@@ -62,7 +64,7 @@ class Reconciliation:
         deliveries = self._catalogue.queue.of_exam(exam)
         approved_at = self._catalogue.exams.approved_at(exam)
         pending = any(one.state in PENDING for one in deliveries)
-        if pending and approved_at is not None and covered(self._catalogue.backfills.all(), approved_at):
+        if pending and approved_at is not None and covered(self._catalogue.backfills.all(), approved_at, case.hospital):
             return []
         places = dict.fromkeys(
             one.destination for one in deliveries if one.state in PENDING or one.state == State.DELIVERED
@@ -111,7 +113,7 @@ def _account(
         exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
         selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
         report=states.get(Channel.REPORT), images=states.get(Channel.IMAGES),
-        gaps=(*common, *(f"{n} {what}" for what, n in counts.items() if n), *still_open),
+        gaps=(*common, *(f"{n} {what}" for what, n in counts.items() if n), *still_open), hospital=case.hospital,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Watch over the certificates of the keys: an alarm before they end, until they are renewed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -9,6 +9,7 @@ from router.clock import Clock
 from router.config.sections import Config, Destination, HttpDestination
 from router.events import Event, EventBus, Kind
 from router.forward.certified import Ending, endings
+from router.policy.account import fields_of
 
 RENEW_WITHIN = timedelta(days=30)
 """How long before the end of a certificate the alarm is raised."""
@@ -33,29 +34,28 @@ class CertificateWatch:
         Where files do not read nothing is raised or ended: the former keys stay in use.
         """
         now, kept = self._clock.now(), set[str]()
-        for name, subject, one in _watched(self._config):
+        for fields, subject, one in _watched(self._config):
             if one.ends is None or one.ends - now < RENEW_WITHIN:
                 kept.add(subject)
             if one.ends is not None and subject in kept:
-                self._record(Kind.ALARM, subject, _text(one.purpose, one.ends, self._config, now), name)
+                self._record(Kind.ALARM, subject, _text(one.purpose, one.ends, self._config, now), fields)
         renewed = "the certificate is renewed, or not used any more"
         for active in self._catalogue.alarms.of([Alarm.CERTIFICATE]):
             if active.subject not in kept:
-                self._record(Kind.CLEARED, active.subject, renewed, active.destination)
+                self._record(Kind.CLEARED, active.subject, renewed, fields_of(active.destination))
 
-    def _record(self, kind: Kind, subject: str, text: str, destination: str) -> None:
-        fields = {"destination": destination}
+    def _record(self, kind: Kind, subject: str, text: str, fields: Mapping[str, str]) -> None:
         event = Event(self._clock.now(), kind, text, fields=fields, alarm=Alarm.CERTIFICATE, subject=subject)
         self._bus.record(event)
 
 
-def _watched(config: Config) -> Iterator[tuple[str, str, Ending]]:
-    """Destination, subject and end of each purpose with certificates."""
+def _watched(config: Config) -> Iterator[tuple[Mapping[str, str], str, Ending]]:
+    """Fields, subject and end of each purpose with certificates."""
     for destination in config.destination:
         for account, http in _ways(destination):
             for one in endings(http):
                 of_account = f" by the account of {account}" if account else ""
-                yield destination.name, f"{one.purpose} of {destination.name}{of_account}", one
+                yield fields_of(destination.name, account), f"{one.purpose} of {destination.name}{of_account}", one
 
 
 def _ways(destination: Destination) -> Iterator[tuple[str, HttpDestination]]:

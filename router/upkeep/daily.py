@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date, datetime, time, timedelta
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
+from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind
 from router.policy.deadlines import Punctuality
@@ -25,7 +26,7 @@ _DAY = timedelta(days=1)
 _SENDERS = 20
 FINDING_COLUMNS = (
     "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
-    "reason",
+    "reason", "hospital",
 )  # fmt: skip
 OVERDUE = (Punctuality.MISSED, Punctuality.LATE, Punctuality.PAUSED)
 _ACCOUNT_COLUMNS = tuple(each.name for each in fields(Account))
@@ -61,9 +62,10 @@ class Daily:
         accounts = self._reconciliation.ledger(start - (_DAYS - 1) * _DAY, end)
         gaps = [one for one in accounts if one.gaps]
         rows = (finding_row(one, self._config.node.timezone) for one in found)
+        lacking = (asdict(one) | {"gaps": "; ".join(one.gaps)} for one in gaps)
         tables = {
-            "deliveries": table_of(FINDING_COLUMNS, rows),
-            "gaps": table_of(_ACCOUNT_COLUMNS, (asdict(one) | {"gaps": "; ".join(one.gaps)} for one in gaps)),
+            "deliveries": table_of(columns_of(FINDING_COLUMNS, self._config), rows),
+            "gaps": table_of(columns_of(_ACCOUNT_COLUMNS, self._config), lacking),
         }
         # The last head of each node's audit trail, kept where the node cannot reach it.
         kept = self._catalogue.audit_heads
@@ -81,6 +83,7 @@ class Daily:
         named = (f"{n} {what}{f' at {place}' if place else ''}" for (what, place), n in counts.items())
         lines = [
             f"Deliveries that were due on {day}: {counted(found)}",
+            *self._of_hospitals(found, accounts),
             *(f"- d{it.id} {o.exam_id} {it.channel} to {it.destination}: {o.punctuality}, {o.reason}"
               for o in found if o.punctuality in OVERDUE for it in [o.delivery]),
             f"Approved in the last {_DAYS} days: {summed(accounts)}",
@@ -90,6 +93,19 @@ class Daily:
             *(f"- {number} sent by {sender or '-'}" for sender, number in unreported.by_sender[:_SENDERS]),
         ]  # fmt: skip
         return "".join(f"{line}\n" for line in lines)
+
+    def _of_hospitals(self, found: Sequence[DueDelivery], accounts: Sequence[Account]) -> list[str]:
+        """A line for each of several hospitals; every registered one has its line, also without anything due."""
+        several = several_of(self._config)
+        if not several:
+            return []
+        due = by_hospital(found)
+        gaps: dict[str, set[int]] = defaultdict(set)
+        for one in accounts:
+            if one.gaps:
+                gaps[one.hospital].add(one.exam)
+        names = dict.fromkeys([*due, *sorted(gaps), *several])
+        return [f"- {name}: {counted(due.get(name, ()))}; exams with gaps: {len(gaps.get(name, ()))}" for name in names]
 
     def _record(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
         """`gaps` is how many exams have some."""
@@ -122,14 +138,29 @@ def finding_row(one: DueDelivery, zone: ZoneInfo) -> dict[str, str | None]:
     it = one.delivery
     instants = (it.legal_due, it.due, one.complete, one.delivered)
     times = [None if each is None else each.astimezone(zone).isoformat() for each in instants]
-    values = [str(it.id), one.exam_id, it.destination, it.channel, it.state, one.punctuality, *times, one.reason]
+    first = (str(it.id), one.exam_id, it.destination, it.channel, it.state, one.punctuality)
+    values = [*first, *times, one.reason, it.hospital]
     return dict(zip(FINDING_COLUMNS, values, strict=True))
 
 
+def columns_of(columns: Sequence[str], config: Config) -> list[str]:
+    """Those of a table: without `hospital` where the node serves one alone."""
+    return [each for each in columns if each != "hospital" or several_of(config)]
+
+
+def by_hospital(found: Iterable[DueDelivery]) -> dict[str, list[DueDelivery]]:
+    """The deliveries of each hospital, that with the most overdue ones first."""
+    mine: dict[str, list[DueDelivery]] = defaultdict(list)
+    for one in found:
+        mine[one.delivery.hospital].append(one)
+    overdue = {name: sum(one.punctuality in OVERDUE for one in some) for name, some in mine.items()}
+    return {name: mine[name] for name in sorted(mine, key=lambda name: (-overdue[name], name))}
+
+
 def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
-    """A CSV file as spreadsheets read it: UTF-8 with BOM."""
+    """A CSV file as spreadsheets read it, of these columns of the rows: UTF-8 with BOM."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
     writer.writerows({name: _quoted(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode("utf-8-sig")

@@ -47,7 +47,7 @@ class Site:
             config=config, catalogue=clinic.catalogue, bus=clinic.bus, clock=clinic.clock,
             rules=lambda _: rulebook(config.series), queues=places, free=lambda: 2**33,
             token_file=Path("console-token"), seal=self.seal,
-            attention=lambda: look(clinic.catalogue, places, quarantine, clinic.clock.now()),
+            attention=lambda of: look(clinic.catalogue, places, quarantine, clinic.clock.now(), of),
         )  # fmt: skip
         self.sealing: Exception | None = None
         routes, close = Console(console, TOKEN).routes(), clinic.catalogue.engine.close_thread

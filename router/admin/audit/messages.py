@@ -78,7 +78,8 @@ class Participant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Content of an audit message. `exam` is the node's own number; `text` is in plain words."""
+    """Content of an audit message. `exam` is the node's own number, `hospital` the node's name of the one whose it is;
+    `text` is in plain words."""
 
     at: datetime
     what: What
@@ -89,10 +90,12 @@ class Entry:
     outcome: Outcome = Outcome.SUCCESS
     studies: Sequence[str] = field(default=())
     exam: int | None = None
+    hospital: str = ""
 
 
 _STUDY = Code("110180", "Study Instance UID")
 _EXAM = Code("exam", "number of the exam in this node", "99ROUTER")
+_HOSPITAL = Code("hospital", "name of the hospital in this node", "99ROUTER")
 
 
 def message(entry: Entry, source: str) -> str:
@@ -101,6 +104,7 @@ def message(entry: Entry, source: str) -> str:
     parts.append(f'<AuditSourceIdentification AuditSourceID={quoteattr(source)} code="4"/>')
     parts += [_object(uid, "3", _STUDY) for uid in entry.studies]
     parts += [_object(str(entry.exam), "20", _EXAM)] if entry.exam is not None else []
+    parts += [_object(entry.hospital, "4", _HOSPITAL, "3")] if entry.hospital else []
     return f'<?xml version="1.0" encoding="UTF-8"?><AuditMessage>{"".join(parts)}</AuditMessage>'
 
 
@@ -122,11 +126,12 @@ def _participant(one: Participant) -> str:
     return f"<ActiveParticipant {user}{place}>{role}</ActiveParticipant>"
 
 
-def _object(identifier: str, role: str, kind: Code) -> str:
+def _object(identifier: str, role: str, kind: Code, sort: str = "2") -> str:
+    """A participating object: by its sort 2 a system object, 3 an organisation (RFC 3881 5.5)."""
     return (
-        f'<ParticipantObjectIdentification ParticipantObjectID={quoteattr(identifier)} ParticipantObjectTypeCode="2" '
-        f'ParticipantObjectTypeCodeRole="{role}">{kind.xml("ParticipantObjectIDTypeCode")}'
-        "</ParticipantObjectIdentification>"
+        f"<ParticipantObjectIdentification ParticipantObjectID={quoteattr(identifier)} "
+        f'ParticipantObjectTypeCode="{sort}" ParticipantObjectTypeCodeRole="{role}">'
+        f"{kind.xml('ParticipantObjectIDTypeCode')}</ParticipantObjectIdentification>"
     )
 
 
@@ -156,7 +161,8 @@ def entry_of(event: Event, node: str) -> Entry | None:
     tell = _TELLING.get(event.kind)
     entry = tell(event, by, node) if tell else None
     studies = (event.study_uid,) if event.study_uid else ()
-    return replace(entry, exam=event.exam, studies=studies) if entry else None
+    hospital = str(event.fields.get("hospital", ""))
+    return replace(entry, exam=event.exam, studies=studies, hospital=hospital) if entry else None
 
 
 _Telling = Callable[[Event, Participant, str], Entry | None]

@@ -1,6 +1,6 @@
 """Checks that destinations and the PACS answer, from the configured address and networks (DB11 5.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
@@ -16,14 +16,16 @@ PACS = "C-ECHO to the PACS of [query]"
 _TOLERATED = 60.0  # seconds; the platform refuses more than 300
 
 
-def destination(config: Config, one: Destination, clock: Clock) -> Iterator[CheckResult]:
-    """C-ECHO, a token, and a comparison of clocks."""
+def destination(
+    config: Config, one: Destination, clock: Clock, accounts: Sequence[str] | None = None
+) -> Iterator[CheckResult]:
+    """C-ECHO, a token for each of these accounts, else for all, and a comparison of clocks."""
     dicom, http = one.dicom, one.http
     if dicom is not None:
         subject = f"C-ECHO to {one.name}"
         yield from attempt(subject, lambda: echo(subject, StorageClient, dicom))
     if http is not None:
-        for n, account in enumerate(config.accounts(one)):
+        for n, account in enumerate(config.accounts(one) if accounts is None else accounts):
             own, subject = one.http_of(account) or http, token_of(one.name, account)
             look = partial(token, one.name if n == 0 else "", subject, own, clock)
             yield from attempt(subject, look)

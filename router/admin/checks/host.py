@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
+from router.config.folders import DropFolder
 from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
@@ -58,16 +59,16 @@ def _encryption(folder: Path) -> CheckResult:
     return CheckResult("encryption", Verdict.WARN, text + where, remedy)
 
 
-def drop_folder(config: Config) -> Iterator[CheckResult]:
+def drop_folder(at: DropFolder) -> Iterator[CheckResult]:
     """Whether it exists, is mounted, and can be read and, with `move`, written."""
-    folder, subject = config.reports.folder, "drop folder"
+    folder, subject = at.path, at.name
     if absent := not_mounted(folder):
         text = f"{absent.folder} is in fstab and not mounted"
         yield CheckResult(subject, Verdict.FAIL, text, f"mount {absent.folder}")
     if not folder.is_dir():
         yield CheckResult(subject, Verdict.WARN, f"{folder} is not there; the node makes it", "see [reports] folder")
         return
-    needed = os.R_OK | os.X_OK | (os.W_OK if config.reports.on_pickup == "move" else 0)
+    needed = os.R_OK | os.X_OK | (0 if at.keeps else os.W_OK)
     if not os.access(folder, needed):
         text = f"this account may not {'read and write' if needed & os.W_OK else 'read'} {folder}"
         remedy = 'see its rights, or set [reports] on_pickup = "keep" for a read-only share'

@@ -6,6 +6,7 @@ beyond loopback. What a person does is an event with that person's name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,8 +17,9 @@ from router.admin.console.view import View, reason_of, render
 from router.admin.http.server import Answer, Handle, Request, html, see_other
 from router.admin.http.session import COOKIE, Sessions, is_genuine
 from router.catalogue import Catalogue
-from router.catalogue.queue.backlog import Place
+from router.catalogue.queue.backlog import BacklogCount, Place
 from router.clock import Clock
+from router.config.hospitals import UNREGISTERED, several_of
 from router.config.sections import Config
 from router.config.types import is_loopback
 from router.errors import InvalidData
@@ -28,7 +30,7 @@ from router.policy.attention import Attention
 from router.policy.pause import EVERY
 from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
-from router.review.attention import active
+from router.review.attention import active, of_hospital
 from router.review.comparison import IdentityComparison
 from router.review.decisions import Decisions, Differences, OperatorReason
 from router.review.deliveries import Line, Review, Story
@@ -60,7 +62,7 @@ class ConsoleContext:
     """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
 
     `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
-    is what waits for a person.
+    is what waits for a person, of one hospital or in all.
     """
 
     config: Config
@@ -72,7 +74,7 @@ class ConsoleContext:
     free: Callable[[], int]
     token_file: Path
     seal: Callable[[], None]
-    attention: Callable[[], Sequence[Attention]]
+    attention: Callable[[str | None], Sequence[Attention]]
 
 
 class Console:
@@ -156,7 +158,12 @@ class Console:
         path = f"/exam?id={number}" if place == "/exam" and number.isdecimal() else path
         tongue = self._tongues[language]
         session = self._sessions.of(request.cookies.get(COOKIE, ""))
-        return View(node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path)
+        hospitals = several_of(self._context.config)
+        chosen = request.query.get("hospital", "") or request.form.get("hospital", "")
+        return View(
+            node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path, hospitals=hospitals,
+            hospital=chosen if chosen in (*hospitals, UNREGISTERED) and hospitals else None,
+        )  # fmt: skip
 
     def _cookie(self, value: str, rest: str = "") -> Mapping[str, str]:
         secure = "; Secure" if self._context.config.admin.tls is not None else ""
@@ -182,12 +189,14 @@ class Console:
     # -- pages
 
     def _overview(self, view: View, _: Request) -> Answer:
-        context, entries = self._context, self._context.attention()
+        context, hospital, catalogue = self._context, view.hospital, self._context.catalogue
+        entries, now = context.attention(hospital), context.clock.now()
         shown = OverviewPage(
-            backlog=context.catalogue.backlog.counts(context.queues, context.clock.now()), queues=context.queues,
-            attention=entries, alarms=active(context.catalogue.alarms.standing(), entries), most=_ALARMS,
-            due=self._explained(self._review.listed(PENDING, None, None, _DUE)),
+            backlog=_backlog(catalogue, context.queues, now, hospital), queues=context.queues,
+            attention=entries, alarms=active(of_hospital(catalogue, hospital), entries), most=_ALARMS,
+            due=self._explained(self._review.listed(PENDING, None, None, _DUE, hospital)),
             free=context.free(), sending=self._sending(),
+            hospitals=catalogue.survey.hospitals(now, view.hospitals) if view.hospitals and hospital is None else (),
         )  # fmt: skip
         return html(render(view, "overview.html", shown))
 
@@ -208,7 +217,8 @@ class Console:
             self._context.seal()
         last = (page + 1) * DELIVERIES
         states = [State(state)] if state else list(State)
-        lines = self._review.listed(states, destination or None, text or None, _FOUND if text else last + 1)
+        most = _FOUND if text else last + 1
+        lines = self._review.listed(states, destination or None, text or None, most, view.hospital)
         shown = self._explained(lines if text else lines[last - DELIVERIES : last])
         more = not text and len(lines) > last
         listed = QueuePage(
@@ -315,3 +325,11 @@ def _number(fields: Mapping[str, str]) -> int | None:
 def _exam_after(exam: int, done: str) -> Answer:
     """The exam's page, which says what was done (_SAID)."""
     return see_other("/exam?" + urlencode({"id": exam, "done": done}))
+
+
+def _backlog(
+    catalogue: Catalogue, places: Sequence[Place], now: datetime, hospital: str | None
+) -> Sequence[BacklogCount]:
+    if hospital is None:
+        return catalogue.backlog.counts(places, now)
+    return [one for one in catalogue.backlog.counts_by_hospital(places, now) if one.hospital == hospital]

@@ -1,5 +1,6 @@
 """The console's lists of what has no delivery, and the dismissals that a person says there."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -18,6 +19,7 @@ from router.events import Event, EventBus, Kind
 from router.review import dismissals, unreported
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
+from router.review.file_owners import hospitals_of_files
 from router.text.language import N_
 
 _SINCE = timedelta(days=7)
@@ -61,7 +63,7 @@ class Lists:
 
     def _unreported(self, view: View, request: Request) -> Answer:
         page = _page(request.query)
-        found = unreported.page(self._config, self._catalogue, self._clock.now(), page * ROWS, ROWS)
+        found = unreported.page(self._config, self._catalogue, self._clock.now(), page * ROWS, ROWS, view.hospital)
         return html(render(view, "unreported.html", UnreportedPage(found, Rows(page, found.count), _note(request))))
 
     def _refused(self, view: View, request: Request) -> Answer:
@@ -74,9 +76,13 @@ class Lists:
 
     def _folder(self, view: View, request: Request, *, named: bool = False) -> Answer:
         found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
+        owners = hospitals_of_files(self._catalogue, found)
+        if view.hospital is not None:
+            found = [one for one in found if owners[one.id] == view.hospital]
+            counts = Counter(one.found.kind for one in found)
         rows = Rows(_page(request.form if named else request.query), len(found))
         said = "" if named else _note(request)
-        page = FilesPage(files=found, counts=counts, rows=rows, named=named, said=said)
+        page = FilesPage(files=found, counts=counts, rows=rows, named=named, said=said, owners=owners)
         return html(render(view, "files.html", page))
 
     def _names(self, view: View, request: Request) -> Answer:

@@ -14,6 +14,7 @@ from router.catalogue.images.ledger import Entry
 from router.catalogue.node.alarms import ActiveAlarm
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, RefusedSender
 from router.catalogue.queue.backlog import Age, BacklogCount, Place
+from router.catalogue.queue.survey import HospitalCount
 from router.correlator.refused import RefusalSum
 from router.images.series_report import Line as SeriesLine
 from router.intake.folder_files import WHERE
@@ -58,7 +59,10 @@ class Sending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewPage:
-    """Risks, what waits for a person, alarms (not more than `most`), backlog, what is due next; `free` in bytes."""
+    """Risks, what waits for a person, alarms (not more than `most`), backlog, what is due next; `free` in bytes.
+
+    `hospitals` are the counts of each, the worst first, where there are several and none is chosen.
+    """
 
     backlog: Sequence[BacklogCount]
     queues: Sequence[Place]
@@ -68,6 +72,7 @@ class OverviewPage:
     due: Sequence[Explained]
     free: int
     sending: Sending
+    hospitals: Sequence[HospitalCount] = ()
 
     ages = tuple(Age)
     lists: ClassVar[Mapping[str, str]] = {
@@ -212,13 +217,17 @@ class RefusedPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesPage:
-    """Files of the drop folder, those of the page by `rows`; `counts` of each kind. Names are masked unless `named`."""
+    """Files of the drop folder, those of the page by `rows`; `counts` of each kind. Names are masked unless `named`.
+
+    `owners` are the hospitals by the files' numbers.
+    """
 
     files: Sequence[FolderFile]
     counts: Mapping[FileKind, int]
     rows: Rows
     named: bool
     said: str
+    owners: Mapping[int, str]
 
     mark = staticmethod(marks.file_mark)
     where = staticmethod(WHERE.__getitem__)

@@ -1,9 +1,10 @@
 """The view of one reader: language, clock, session and what is masked; pages are rendered from templates for it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,13 +20,23 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The reader's language, clock and session. `node` is the node's name, `path` where the page is."""
+    """The reader's language, clock and session. `node` is the node's name, `path` where the page is.
+
+    `hospitals` are the names of several, none where the node serves one alone; `hospital` is the one that was chosen.
+    """
 
     node: str
     tongue: Tongue
     zone: ZoneInfo
     session: Session | None
     path: str
+    hospitals: Sequence[str] = ()
+    hospital: str | None = None
+
+    @property
+    def of(self) -> str:
+        """The chosen hospital as further text of an address; "" for all."""
+        return "" if self.hospital is None else "&" + urlencode({"hospital": self.hospital})
 
     @property
     def tag(self) -> str:
@@ -93,5 +104,6 @@ _ENVIRONMENT = Environment(
     loader=FileSystemLoader(TEMPLATES), autoescape=True, finalize=_visible, undefined=StrictUndefined,
     trim_blocks=True, lstrip_blocks=True, auto_reload=False,
 )  # fmt: skip
+_ENVIRONMENT.globals.update(headings=lambda names: [names[0], N_("Hospital"), *names[1:]])
 _ENVIRONMENT.globals.update(N_=N_, CLOSED=CLOSED, LANGUAGES=LANGUAGES, LONGEST_REASON=LONGEST_REASON)
 _ENVIRONMENT.filters.update(masked=masked, masked_name=masked_name)

@@ -5,6 +5,7 @@ Counters count since the node's start; gauges are read from the catalogue when t
 
 import threading
 from collections import Counter as Numbers
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -31,6 +32,7 @@ _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OVERALL = (10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 14400, 18000, 21600, 43200, 86400)
 _SENDING = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800)
 _PLACE = ["destination", "channel"]
+_HOSPITAL = "hospital"
 _AT_RISK = (Age.LAST_FIFTH,)
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
 _PATIENCE_SECONDS = 5.0  # half of what Prometheus waits
@@ -38,6 +40,7 @@ _MOST_ASKING = 4
 _MOST_SENDERS, _OTHER = 50, "other"
 _SHARE = 100.0  # of the time, counting studies takes one part at most
 Queues = Callable[[], Sequence[Place]]  # as they are configured when it is called
+Waiting = Mapping[tuple[str, str], int]  # how many wait for a person, by cause and destination
 
 
 class Metrics:
@@ -54,6 +57,8 @@ class Metrics:
         self._filed = _counter(registry, "instances_catalogued", "Instances in the catalogue", ["outcome"])
         self._selected = _counter(registry, "instances_selected", "Decisions on instances", ["destination", "outcome"])
         self._sent = _counter(registry, "instances_sent", "Answers to our C-STORE", ["destination", "outcome"])
+        text = "Deliveries confirmed, in time or late, where the node serves several hospitals"
+        self._confirmed = _counter(registry, "confirmed", text, [*_PLACE, _HOSPITAL, "outcome"])
         self._events = _counter(registry, "events", "Things that happened", ["kind"])
         self._overall = Histogram(
             "router_delivery_seconds", "From approval, or from what came later, to the destination's confirmation",
@@ -101,7 +106,10 @@ class Metrics:
 
     def _heard_confirmed(self, event: Event) -> None:
         within = next((p.within for p in self._queues() if (p.destination, str(p.channel)) == _place(event)), None)
-        slack = event.fields.get("slack_seconds")
+        slack, hospital = event.fields.get("slack_seconds"), event.fields.get(_HOSPITAL)
+        if hospital:
+            outcome = "late" if isinstance(slack, float) and slack < 0 else "in-time"
+            self._confirmed.labels(*_place(event), hospital, outcome).inc()
         if within is not None and isinstance(slack, float):
             self._overall.labels(*_place(event)).observe(max(within.total_seconds() - slack, 0.0))
 
@@ -130,8 +138,10 @@ class Gauges(Collector):
 
     def __init__(
         self, catalogue: Catalogue, queues: Queues, owner: str, free: Callable[[], int], clock: Clock,
-        attention: Callable[[], Sequence[Attention]],
+        attention: Callable[[], Sequence[Attention]], hospitals: Callable[[], Sequence[str]] = tuple,
+        attention_by_hospital: Callable[[], Mapping[str, Waiting]] = dict,
     ) -> None:  # fmt: skip
+        """`hospitals` are the names of several, none where the node serves one alone."""
         self._catalogue = catalogue
         self._queues = queues
         self._owner = owner
@@ -140,6 +150,8 @@ class Gauges(Collector):
         self._senders: list[tuple[str, int]] = []
         self._counted_again = float("-inf")
         self._attention = attention
+        self._hospitals = hospitals
+        self._attention_by_hospital = attention_by_hospital
         self._asking = threading.Semaphore(_MOST_ASKING)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -166,31 +178,45 @@ class Gauges(Collector):
             self._catalogue.engine.close_thread()
 
     def _of_database(self) -> Iterable[GaugeMetricFamily]:
-        now, queues = self._clock.now(), self._queues()
-        backlog = self._catalogue.backlog.counts(queues, now)
-        counts = (((one.destination, one.channel, one.state, one.age), one.deliveries) for one in backlog)
-        yield _gauge("backlog", "Open deliveries", [*_PLACE, "state", "age"], counts)
-        yield from _slack(queues, backlog, now)
-        held: Numbers[tuple[str, str]] = Numbers({(one.destination, str(one.channel)): 0 for one in queues})
-        for one in backlog:
-            if one.state == State.SENDING:
-                held[one.destination, str(one.channel)] += one.deliveries
-        yield _gauge("leases", "Deliveries that some node is sending", _PLACE, held.items())
-        yield self._breakers(queues)
+        now, queues, several = self._clock.now(), self._queues(), self._hospitals()
+        yield from self._backlog(queues, several, now)
+        yield self._breakers(queues, several)
         pauses, names = self._catalogue.pauses.standing(), sorted({one.destination for one in queues})
         paused = (((name,), int(pause_of(pauses, name) is not None)) for name in names)
         yield _gauge("paused", "1: a person has stopped all sending there", ["destination"], paused)
         standing = self._catalogue.alarms.counts()
         alarms = (((alarm,), standing.get(alarm, 0)) for alarm in Alarm)
         yield _gauge("alarms_standing", "Alarms that are not cleared", ["alarm"], alarms)
-        waiting = tallied(self._attention()).items()
-        yield _gauge("attention", "What waits for a person, by cause", ["what", "destination"], waiting)
+        yield self._waiting(several)
         duties = (((duty,), int(node == self._owner)) for duty, node in self._catalogue.nodes.duties().items())
         yield _gauge("duty", "1: this node has the duty, 0: another one", ["duty"], duties)
         yield self._unreported()
 
-    def _breakers(self, queues: Iterable[Place]) -> GaugeMetricFamily:
-        # Of several accounts an open one counts.
+    def _backlog(self, queues: Sequence[Place], several: Sequence[str], now: datetime) -> Iterable[GaugeMetricFamily]:
+        """Open deliveries, of each hospital where there are several."""
+        asked, labels = self._catalogue.backlog, [*_PLACE, *([_HOSPITAL] if several else [])]
+        backlog = (asked.counts_by_hospital if several else asked.counts)(queues, now)
+        counts = (((*_of(one, several), one.state, one.age), one.deliveries) for one in backlog)
+        yield _gauge("backlog", "Open deliveries", [*labels, "state", "age"], counts)
+        names = dict.fromkeys([*several, *(one.hospital for one in backlog)]) if several else [""]
+        wanted = [(queue.destination, str(queue.channel), name) for queue in queues for name in names]
+        yield from _slack(wanted, labels, backlog, now)
+        held: Numbers[tuple[str, ...]] = Numbers({place[: len(labels)]: 0 for place in wanted})
+        for one in backlog:
+            if one.state == State.SENDING:
+                held[_of(one, several)] += one.deliveries
+        yield _gauge("leases", "Deliveries that some node is sending", labels, held.items())
+
+    def _waiting(self, several: Sequence[str]) -> GaugeMetricFamily:
+        text, labels = "What waits for a person, by cause", ["what", "destination"]
+        if not several:
+            return _gauge("attention", text, labels, tallied(self._attention()).items())
+        found = self._attention_by_hospital().items()
+        each = (((*key, name), number) for name, waiting in found for key, number in waiting.items())
+        return _gauge("attention", text, [*labels, _HOSPITAL], each)
+
+    def _breakers(self, queues: Iterable[Place], several: Sequence[str]) -> GaugeMetricFamily:
+        """Their positions; of several accounts of a place an open one counts, and each has its own label besides."""
         found = sorted(self._catalogue.breakers.tripped(), key=lambda one: one.breaker.position == Position.OPEN)
         tripped = {(one.destination, one.channel): one.breaker.position for one in found}
         positions = (
@@ -198,7 +224,13 @@ class Gauges(Collector):
              int(position == tripped.get((one.destination, one.channel), Position.CLOSED)))
             for one in queues for position in Position
         )  # fmt: skip
-        return _gauge("breaker", "1: the breaker's position", [*_PLACE, "position"], positions)
+        if not several:
+            return _gauge("breaker", "1: the breaker's position", [*_PLACE, "position"], positions)
+        accounts = (
+            ((one.destination, one.channel, one.breaker.position, one.account), 1) for one in found if one.account
+        )
+        of_all = (((*place, ""), number) for place, number in positions)
+        return _gauge("breaker", "1: the breaker's position", [*_PLACE, "position", _HOSPITAL], [*of_all, *accounts])
 
     def _unreported(self) -> GaugeMetricFamily:
         """Studies without a report, by sender. Peers choose their titles, so only the largest senders are named."""
@@ -214,13 +246,23 @@ class Gauges(Collector):
         return _gauge("unreported_studies", text, ["sender"], (((sender,), n) for sender, n in named.items()))
 
 
-def _slack(queues: Iterable[Place], backlog: Sequence[BacklogCount], now: datetime) -> Iterable[GaugeMetricFamily]:
-    least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
-    risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
-    missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
-    for queue in queues:
-        mine = [one for one in backlog if (one.destination, one.channel) == (queue.destination, queue.channel)]
-        labels = [queue.destination, str(queue.channel)]
+def _of(one: BacklogCount, several: Sequence[str]) -> tuple[str, ...]:
+    """The place's labels."""
+    return (one.destination, str(one.channel), *([one.hospital] if several else []))
+
+
+def _slack(
+    wanted: Iterable[tuple[str, str, str]], names: Sequence[str], backlog: Sequence[BacklogCount], now: datetime
+) -> Iterable[GaugeMetricFamily]:
+    """The most pressing of each destination, channel and hospital, under these labels."""
+    least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=names)
+    risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=names)
+    missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=names)
+    counted: dict[tuple[str, str, str], list[BacklogCount]] = defaultdict(list)
+    for one in backlog:
+        counted[one.destination, str(one.channel), one.hospital].append(one)
+    for place in wanted:
+        mine, labels = counted.get(place, []), place[: len(names)]
         first = min((one.first_due for one in mine if one.first_due), default=None)
         if first is not None:
             least.add_metric(labels, (first - now).total_seconds())

@@ -33,7 +33,8 @@ class Notification:
 
     `alarm` is "summary" for the message that lists the standing alarms to a new receiver.
     `count` is the number of alarms that it stands for, `standing` how many of its cause stand now. `commands` are whole
-    ones, to be copied. `id` is the same when a message comes twice.
+    ones, to be copied. `id` is the same when a message comes twice. `hospitals` are those that its alarms concern, by
+    name, where the node serves several.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Notification:
     count: int = 1
     standing: int = 0
     link: str = ""
+    hospitals: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The notification as one JSON object."""
@@ -62,7 +64,8 @@ class Notification:
 def from_json(text: str) -> Notification:
     """The notification that `to_json` wrote."""
     found = json.loads(text)
-    return Notification(**{**found, "commands": tuple(found["commands"])})
+    several = {name: tuple(found.get(name, ())) for name in ("commands", "hospitals")}
+    return Notification(**{**found, **several})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ def notification_of(folded: Folded, style: Style, number: str) -> Notification:
     lines = [
         *([style.tongue.told(news.text)] if news.text else []),
         *_counts(folded, style),
+        *([style.say("Hospital: {name}", name=", ".join(folded.hospitals))] if folded.hospitals else []),
         *([] if over else [style.say("What to do: {remedy}", remedy=remedy)]),
         *(style.say("Command: {command}", command=command) for command in commands),
         *([style.say("Console: {link}", link=link)] if link else []),
@@ -109,7 +113,7 @@ def notification_of(folded: Folded, style: Style, number: str) -> Notification:
         id=number, node=style.node, alarm=alarm, state="cleared" if over else "standing", subject=news.subject,
         text=news.text, at=news.at.isoformat(), remedy="" if over else remedy, commands=commands,
         exam=news.exam, delivery=news.delivery, destination=folded.cause.destination,
-        count=folded.count, standing=folded.standing, link=link,
+        count=folded.count, standing=folded.standing, link=link, hospitals=folded.hospitals,
         title=style.say(_TITLES[folded.state], node=style.node, name=name, about=about, count=folded.count),
         body="\n".join(lines),
     )  # fmt: skip

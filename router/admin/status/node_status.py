@@ -80,15 +80,17 @@ def read_configuration(path: Path) -> Asked:
         return Asked(file=file, config=salvage(path), faults=" ".join(str(error).split()))
 
 
-def node_status(asked: Asked, now: datetime) -> NodeStatus:
-    """Ask the node, its data folder and the database, each within some seconds."""
+def node_status(asked: Asked, now: datetime, hospital: str | None = None) -> NodeStatus:
+    """Ask the node, its data folder and the database, each within some seconds; for one hospital what is its."""
     config = asked.config
     notes: list[str] = []
     node = _noted(notes, lambda: within(_NODE_SECONDS, "the node", lambda: find_node(config, asked.file.path)))
     node = node or FoundNode(name=config.node.owner, presence=Presence.UNKNOWN)
     notes += _on_the_file(asked, node)
     folder = _noted(notes, lambda: within(_FOLDER_SECONDS, "the data folder", lambda: _folder(config.node.data)))
-    database = _noted(notes, lambda: within(_DATABASE_SECONDS, "the database", lambda: _database(config, now)))
+    database = _noted(
+        notes, lambda: within(_DATABASE_SECONDS, "the database", lambda: _database(config, now, hospital))
+    )
     given = node.health.get("min_free_bytes")
     return NodeStatus(
         at=now, node=node, listeners=_listeners(config, node), folder=folder, database=database, notes=notes,
@@ -124,14 +126,14 @@ def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
     return None
 
 
-def _database(config: Config, now: datetime) -> DatabaseStatus:
+def _database(config: Config, now: datetime, hospital: str | None) -> DatabaseStatus:
     if not config.database.url and not has_database(config.node.data):
         raise TransientError(f"the database is missing: {config.node.data / 'router.db'} is not there, or is empty")
     catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         clock = SharedClock(SystemClock())
         catalogue.nodes.set_clock(clock)
-        return look(config, catalogue, now - clock.ahead)
+        return look(config, catalogue, now - clock.ahead, hospital)
     finally:
         catalogue.engine.close_thread()
 

@@ -163,7 +163,8 @@ _STOPPING = Degradation(what="node", text="the node is stopping", stops_images=T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
-    """All vital signs. `life` names the node and its present life; `sources` are asked each time.
+    """All vital signs. `life` names the node and its present life; `sources` are asked each time. `hospitals` has what
+    is known of each of several.
 
     The owner of a part that may fail adds a source, which must not block.
     """
@@ -173,16 +174,17 @@ class Vitals:
     probe: DiskProbe
     stopping: Callable[[], bool]
     sources: list[Degradations] = field(default_factory=list)
+    hospitals: Callable[[], Sequence[Mapping[str, object]]] = tuple
 
     def report(self) -> Mapping[str, object]:
         """The body of GET /health; `ok` and `receiving`: images can be taken."""
         disk = self.probe.disk()
         asked = [one for source in self.sources for one in source()]
         found = list(_once([*([_STOPPING] if self.stopping() else ()), *disk.degradations, *asked]))
-        takes = not any(one.stops_images for one in found)
+        takes, hospitals = not any(one.stops_images for one in found), self.hospitals()
         return {
             "ok": takes, **self.life(), "receiving": takes, "free_bytes": disk.free, "min_free_bytes": self.min_free,
-            "degraded": [asdict(one) for one in found],
+            "degraded": [asdict(one) for one in found], **({"hospitals": list(hospitals)} if hospitals else {}),
         }  # fmt: skip
 
 

@@ -281,10 +281,19 @@ def _hospitals_apart(engine: Engine) -> None:
         engine.execute(f"INSERT INTO alias VALUES ('', {', '.join([engine.database.param] * 5)})", row)  # noqa: S608 our own text
 
 
+def _hospitals_of_alarms(engine: Engine) -> None:
+    """Hospitals that alarms concern, and whose exams a backfill shares; those of before concern none alone."""
+    for table in ("open_alarm", "alarm_news"):
+        engine.execute(f"ALTER TABLE {table} ADD COLUMN hospital TEXT NOT NULL DEFAULT ''")
+        _without_default(engine, table, "hospital")
+    engine.execute("ALTER TABLE backfill ADD COLUMN hospital TEXT")
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
+    _hospitals_of_alarms,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.prepared import Prepared
+from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
 from router.catalogue.db.tables.node import FORMER, Setting
@@ -36,6 +37,8 @@ _FORGOTTEN = Prepared(
            & fn.EXISTS(Setting.select(Setting.name).where((Setting.name == FORMER) & (Setting.value == hospital))))
     )
 )  # fmt: skip
+# The hospital of an exam.
+_HOSPITAL = Statement("SELECT hospital FROM exam WHERE id = ?", Exam.id)
 # of all hospitals: each is evaluated by itself
 _TO_CHECK = Prepared(
     lambda now, limit: Exam.select(Exam.id).where(Exam.check_at <= now).order_by(Exam.check_at).limit(limit)
@@ -201,6 +204,11 @@ class Exams(ExamRows):
         for some in portions(sorted(exams)):
             found |= dict(self._engine.rows(Exam.select(Exam.id, Exam.hospital).where(Exam.id.in_(some))))
         return found
+
+    def hospital_of(self, exam: int) -> str:
+        """The hospital that the exam is filed under; "" where there is none of this number."""
+        found = _HOSPITAL.run(self._engine, exam)
+        return str(found[0][0]) if found else ""
 
     def find(self, text: str, *, exam_id: bool = False, hospital: str | None = None) -> list[int]:
         """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is.

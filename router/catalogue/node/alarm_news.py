@@ -22,11 +22,12 @@ _INSERT = Insert(AlarmNewsRow)
 class NewsOfAlarms(Rows):
     """Alarms raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
 
-    def add(self, event: Event, destination: str) -> None:
+    def add(self, event: Event, destination: str, hospital: str) -> None:
         """Keep an alarm's event for the messages; part of the transaction around it."""
         _INSERT.run(
             self._engine, alarm=event.alarm, destination=destination, raised=event.kind == Kind.ALARM,
             subject=event.subject, text=event.text, exam=event.exam, delivery=event.delivery, at=event.at,
+            hospital=hospital,
         )  # fmt: skip
 
     def take(self, limit: int) -> Mapping[Cause, Sequence[AlarmNews]]:
@@ -36,7 +37,7 @@ class NewsOfAlarms(Rows):
         for row in rows:
             found[Cause(Alarm(row.alarm), row.destination)].append(
                 AlarmNews(raised=row.raised, subject=row.subject, text=row.text, at=row.at,
-                          exam=row.exam, delivery=row.delivery)
+                          exam=row.exam, delivery=row.delivery, hospital=row.hospital)
             )  # fmt: skip
         for portion in portions([row.id for row in rows]):
             self._engine.run(AlarmNewsRow.delete().where(AlarmNewsRow.id.in_(portion)))
@@ -60,6 +61,7 @@ class NewsOfAlarms(Rows):
             first, last = body["first"], body["last"]
             found[cause] = Fold(
                 cause=cause, told=body["told"], came=body["came"], untold=body["untold"], names=tuple(body["names"]),
+                hospitals=tuple(body.get("hospitals", ())),
                 first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
                 last=None if last is None else datetime.fromisoformat(last),
                 changes=tuple(map(datetime.fromisoformat, body["changes"])),

@@ -17,7 +17,11 @@ from router.events import Event, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An alarm that is not cleared. `destination` is the one that it concerns, "" where it concerns none alone."""
+    """An alarm that is not cleared.
+
+    `destination` is the one that it concerns, "" where it concerns none alone; `hospital` likewise, where the node
+    serves several.
+    """
 
     alarm: Alarm
     subject: str
@@ -26,13 +30,15 @@ class Standing:
     delivery: int | None
     since: datetime
     destination: str = ""
+    hospital: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveAlarm:
     """Alarms of one kind about one destination, as people see them: how many, and the first of them.
 
-    `exams` are those that they are about, by number; `subject` is what a single one is about.
+    `exams` are those that they are about, by number; `subject` is what a single one is about. `hospitals` are those
+    that they concern, by name.
     """
 
     alarm: Alarm
@@ -42,6 +48,7 @@ class ActiveAlarm:
     text: str
     subject: str
     exams: tuple[int, ...]
+    hospitals: tuple[str, ...] = ()
 
 
 def folded(alarms: Iterable[Standing]) -> list[ActiveAlarm]:
@@ -52,7 +59,8 @@ def folded(alarms: Iterable[Standing]) -> list[ActiveAlarm]:
     found = [
         ActiveAlarm(alarm=alarm, destination=destination, count=len(group), since=group[0].since, text=group[0].text,
                     subject=group[0].subject if len(group) == 1 else "",
-                    exams=tuple(dict.fromkeys(one.exam for one in group if one.exam is not None)))
+                    exams=tuple(dict.fromkeys(one.exam for one in group if one.exam is not None)),
+                    hospitals=tuple(dict.fromkeys(one.hospital for one in group if one.hospital)))
         for (alarm, destination), group in groups.items()
     ]  # fmt: skip
     return sorted(found, key=lambda one: (bool(one.exams), one.since))
@@ -110,21 +118,23 @@ class Alarms(Rows):
         return text
 
     def _enter(self, event: Event) -> bool:
-        destination = str(event.fields.get("destination", ""))
+        destination, hospital = (str(event.fields.get(name, "")) for name in ("destination", "hospital"))
         row = {"alarm": event.alarm, "subject": event.subject, "destination": destination, "text": event.text,
-               "exam": event.exam, "delivery": event.delivery, "since": event.at}  # fmt: skip
+               "exam": event.exam, "delivery": event.delivery, "since": event.at, "hospital": hospital}  # fmt: skip
         insert = OpenAlarm.insert(row).on_conflict_ignore().returning(OpenAlarm.alarm)
         with self._engine.write():
             if entered := bool(self._engine.run(insert)):
-                self._news.add(event, destination)
+                self._news.add(event, destination, hospital)
             return entered
 
     def _remove(self, event: Event) -> bool:
-        """Remove the alarm; the news of it names the destination at which it was raised, whatever the event names."""
-        gone = OpenAlarm.delete().where(_is(event.alarm, event.subject)).returning(OpenAlarm.destination)
+        """Remove the alarm; the news of it names destination and hospital as when it was raised, whatever the event
+        names."""
+        place = OpenAlarm.destination, OpenAlarm.hospital
+        gone = OpenAlarm.delete().where(_is(event.alarm, event.subject)).returning(*place)
         with self._engine.write():
             if removed := self._engine.run(gone):
-                self._news.add(event, removed[0].destination)
+                self._news.add(event, removed[0].destination, removed[0].hospital)
             return bool(removed)
 
 

@@ -37,12 +37,12 @@ _STAGE_OF = {
     State.DELIVERED: Stage.DELIVERED,
 }  # fmt: skip
 _RANK = "".join(f" WHEN state = '{state}' THEN {_STAGES.index(stage)}" for state, stage in _STAGE_OF.items())
-# Exams approved in a span, by stage.
-# of all hospitals: a backfill is of the node
+# Exams approved in a span, by stage; those of the hospital, or of all where none is given.
 _COUNT = Statement(
     f"SELECT stage, COUNT(*) FROM (SELECT MIN(CASE{_RANK} ELSE {_STAGES.index(Stage.ASIDE)} END) AS stage"  # noqa: S608 our own text
     " FROM delivery JOIN exam ON exam.id = delivery.exam_id WHERE exam.approved_at >= ? AND exam.approved_at < ?"
-    " GROUP BY delivery.exam_id) AS staged GROUP BY stage", Exam.approved_at, Exam.approved_at,
+    " AND exam.hospital = COALESCE(?, exam.hospital) GROUP BY delivery.exam_id) AS staged GROUP BY stage",
+    Exam.approved_at, Exam.approved_at, Row.hospital,
 )  # fmt: skip
 _SAMPLE = 200
 
@@ -102,7 +102,7 @@ class Backfills(RecordedRows):
 
     def stages(self, span: Backfill) -> dict[Stage, int]:
         """How many exams approved in the span are at each stage."""
-        rows = _COUNT.run(self._engine, span.first, span.last)
+        rows = _COUNT.run(self._engine, span.first, span.last, span.hospital)
         return dict.fromkeys(Stage, 0) | {_STAGES[number]: int(count) for number, count in rows}
 
     def extent(self, span: Backfill) -> Extent:
@@ -123,7 +123,8 @@ class Backfills(RecordedRows):
 
 
 def _in_span(span: Backfill, after: int) -> Expression:
-    return (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
+    approved = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
+    return approved if span.hospital is None else approved & (Exam.hospital == span.hospital)
 
 
 def _gone(which: Expression) -> Select:

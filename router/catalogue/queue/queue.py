@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 from peewee import SQL, Expression, Field, Select, fn
@@ -79,10 +80,12 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
-# The first deliveries in a state, everywhere or to one destination. Asked once for each state there is: building the
-# queries again would take longer than their answers.
-_FIRST = _first_statements("state = ?", Row.state)
-_FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
+# The first in a state, everywhere or to one destination, of all hospitals or of one: built once, since it takes long.
+_FIRST = {
+    (to, of): _first_statements(f"state = ?{' AND destination = ?' * to}{' AND hospital = ?' * of}", Row.state,
+                                *[Row.destination] * to, *[Row.hospital] * of)
+    for to, of in product((False, True), repeat=2)
+}  # fmt: skip
 SOLE: Sequence[str] = ("",)
 """The hospital of a node that serves one alone and gives it no name."""
 _NO_TURNS = Turns()
@@ -137,11 +140,11 @@ class Queue(RecordedRows):
 
         Those of one hospital's exams, or of all.
         """
-        if limit is None or hospital is not None:
+        if limit is None:
             condition = Row.state.in_(list(states)) & _of(hospital)
-            return self._select(condition & (Row.destination == destination) if destination else condition, limit)
+            return self._select(condition & (Row.destination == destination) if destination else condition)
         # One state after the other, each in the order of its index: nothing that is not shown is read.
-        found = [one for state in states for one in self._first_of(state, destination, limit)]
+        found = [one for state in states for one in self._first_of(state, destination, hospital, limit)]
         return sorted(found, key=_order)[:limit]
 
     def these(self, numbers: Iterable[int]) -> list[Delivery]:
@@ -163,12 +166,12 @@ class Queue(RecordedRows):
                 for number in portion:
                     self._engine.run(Row.update(expected=expected[number]).where(Row.id == number))
 
-    def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
+    def _first_of(self, state: State, destination: str | None, hospital: str | None, limit: int) -> list[Delivery]:
         found: list[Delivery] = []
-        for statement in _FIRST_OF_PLACE if destination else _FIRST:
+        given = [*([destination] if destination else []), *([] if hospital is None else [hospital])]
+        for statement in _FIRST[bool(destination), hospital is not None]:
             if len(found) < limit:
-                place = [destination] if destination else []
-                rows = statement.run(self._engine, state, *place, limit - len(found))
+                rows = statement.run(self._engine, state, *given, limit - len(found))
                 read = [zip(_COLUMNS, row, strict=True) for row in rows]
                 found += [_record({column.name: column.python_value(value) for column, value in row}) for row in read]
         return found
@@ -372,9 +375,7 @@ class Queue(RecordedRows):
 
 def _of(hospital: str | None) -> Any:
     """The condition that a row is of an exam of the hospital; None: of any."""
-    if hospital is None:
-        return Row.id.is_null(False)
-    return Row.exam.in_(Exam.select(Exam.id).where(Exam.hospital == hospital))
+    return Row.id.is_null(False) if hospital is None else Row.hospital == hospital
 
 
 def _as_read(delivery: Delivery) -> Expression:

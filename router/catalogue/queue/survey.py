@@ -17,13 +17,15 @@ from router.policy.states import PENDING, State
 
 # Since approval, by which the standard counts; the last group is everything older.
 AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
+SOON = timedelta(minutes=30)
+"""Half of the report's budget (DB11 5.3.2)."""
 _PENDING = listed(PENDING)
 # Deliveries by destination, channel and state.
 _STATES = Statement("SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state")
 # The same of a hospital.
 _STATES_OF = Statement(
-    "SELECT d.destination, d.channel, d.state, COUNT(*) FROM delivery d JOIN exam e ON e.id = d.exam_id"
-    " WHERE e.hospital = ? GROUP BY d.destination, d.channel, d.state", Exam.hospital,
+    "SELECT destination, channel, state, COUNT(*) FROM delivery WHERE hospital = ?"
+    " GROUP BY destination, channel, state", Delivery.hospital,
 )  # fmt: skip
 # Approved deliveries by place that are not done with: all, those over their due time, those approved since each age.
 # of all hospitals: `_BY_AGE_OF` is of one
@@ -38,6 +40,13 @@ _BY_AGE = Statement(_UNDONE, *[Delivery.due] * (1 + len(AGES)))
 _BY_AGE_OF = Statement(
     _UNDONE.replace("GROUP BY", "AND e.hospital = ? GROUP BY"), *[Delivery.due] * (1 + len(AGES)), Exam.hospital
 )
+# Open deliveries by hospital: all, those over their due time, those due soon, held ones, failed ones.
+_BY_HOSPITAL = Statement(
+    "SELECT hospital, COUNT(*), SUM(CASE WHEN due < ? THEN 1 ELSE 0 END), SUM(CASE WHEN due < ? THEN 1 ELSE 0 END),"  # noqa: S608 our own text
+    " SUM(CASE WHEN state = 'held' THEN 1 ELSE 0 END), SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END)"
+    f" FROM delivery WHERE state IN {listed((*sorted(PENDING), State.FAILED))} GROUP BY hospital",
+    Delivery.due, Delivery.due,
+)  # fmt: skip
 # The reason of a place's delivery that was put off last.
 _TROUBLE = Statement(
     "SELECT error FROM delivery WHERE destination = ? AND channel = ? AND state = 'deferred'"
@@ -96,6 +105,21 @@ class DueSoon:
     trouble: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HospitalCount:
+    """Deliveries of a hospital that are not done with: `late` over their due time, `soon` within half an hour of it.
+
+    `open` has the held ones, but not those that failed.
+    """
+
+    hospital: str
+    open: int = 0
+    late: int = 0
+    soon: int = 0
+    held: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A node and how long ago it gave a sign of life, by the database's clock."""
@@ -138,6 +162,15 @@ class Survey(Rows):
                 trouble=str(trouble[0][0]) if trouble else "",
             ))  # fmt: skip
         return found
+
+    def hospitals(self, now: datetime, registered: Iterable[str] = ()) -> list[HospitalCount]:
+        """Every hospital that is registered or has open deliveries, the worst first."""
+        found = {name: HospitalCount(hospital=name) for name in registered}
+        for name, count, late, soon, held, failed in _BY_HOSPITAL.run(self._engine, now, now + SOON):
+            found[name] = HospitalCount(
+                hospital=name, open=count - failed, late=late, soon=soon - late, held=held, failed=failed
+            )
+        return sorted(found.values(), key=lambda one: (-one.late, -one.soon, -one.failed, -one.held, one.hospital))
 
     def due_soon(self, until: datetime, most: int, hospital: str | None = None) -> tuple[int, list[DueSoon]]:
         """How many, of one hospital's exams or of all, are due before `until` and not delivered; the first of them."""

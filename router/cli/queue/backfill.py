@@ -10,7 +10,7 @@ import click
 from router.catalogue import Catalogue
 from router.catalogue.queue.backfills import Extent, Stage
 from router.cli.opened import clock_of, opened
-from router.cli.options import common_options, node_config, person, print_json
+from router.cli.options import common_options, hospital_option, node_config, person, print_json, require_hospital
 from router.cli.queue.many import agreed
 from router.cli.speech import say, tongue
 from router.cli.tables import iso, local, show
@@ -37,29 +37,33 @@ _STAGES = {
 @click.option("--to", "last", type=_DAY, help="The last day of approval.")
 @click.option("--at", "at", type=click.Choice(["night"]), help="Only from 22:00 to 06:00.")
 @click.option("--per-hour", type=click.IntRange(1), help="So many exams an hour to each destination at most.")
+@hospital_option
 @click.option("--status", is_flag=True, help="How far it has come.")
 @click.option("--stop", is_flag=True, help="End it: what has not gone is kept back again.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @common_options
 def backfill(
-    first: datetime | None, last: datetime | None, at: str | None, per_hour: int | None, status: bool, stop: bool,
-    yes: bool, config_file: Path, as_json: bool,
+    first: datetime | None, last: datetime | None, at: str | None, per_hour: int | None, hospital: str | None,
+    status: bool, stop: bool, yes: bool, config_file: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Share exams that were approved before [share] from (历史补传): those that are here and those that come.
 
     They go when nothing of today's work is ready, have no due time and count in no rate. It stands until --stop, over
-    restarts and for every node of the database. Images that [retention] has removed cannot go.
+    restarts and for every node of the database. Images that [retention] has removed cannot go. With --hospital: its
+    exams alone, from before its own [share] from; one backfill stands at a time.
 
     \b
     --json:
-      backfill   {from, to, at_night, per_hour, since, until, who}, null: none was ever begun; until null: it stands
+      backfill   {from, to, at_night, per_hour, hospital, since, until, who}, null: none was ever begun; until null: it
+                 stands; hospital null: of all
       exams      {delivered, going, waiting, held, failed, kept, aside}: by the delivery that is furthest back
     """
     if (first is not None or last is not None) + status + stop != 1:
         raise click.UsageError("use one of --from with --to, --status, --stop")
     config, wanted = node_config(config_file), None
+    require_hospital(hospital, config)
     if not (stop or status):
-        wanted = _wanted(config, first, last, at_night=at is not None, per_hour=per_hour)
+        wanted = _wanted(config, first, last, at_night=at is not None, per_hour=per_hour, hospital=hospital)
     with opened(config) as (catalogue, _):
         if wanted is not None:
             _begin(config, catalogue, wanted, yes=yes)
@@ -69,19 +73,22 @@ def backfill(
 
 
 def _wanted(
-    config: Config, first: datetime | None, last: datetime | None, *, at_night: bool, per_hour: int | None
-) -> Backfill:
+    config: Config, first: datetime | None, last: datetime | None, *, at_night: bool, per_hour: int | None,
+    hospital: str | None,
+) -> Backfill:  # fmt: skip
     if first is None or last is None:
         raise click.UsageError("name both days: --from YYYY-MM-DD --to YYYY-MM-DD")
     start, end = bounds(first.date(), config)[0], bounds(last.date(), config)[1]
     if start >= end:
         raise click.UsageError("--to lies before --from")
     try:
-        start, end = span_of(share_policy(config), start, end)
+        own = None if hospital is None else config.for_hospital(hospital)
+        start, end = span_of(share_policy(own or config), start, end)
     except InvalidData as error:
         raise click.UsageError(str(error)) from error
     return Backfill(
-        first=start, last=end, since=SystemClock().now(), who=person(), at_night=at_night, per_hour=per_hour
+        first=start, last=end, since=SystemClock().now(), who=person(), at_night=at_night, per_hour=per_hour,
+        hospital=hospital,
     )  # fmt: skip
 
 
@@ -124,8 +131,10 @@ def _pace(one: Backfill) -> str:
 
 
 def _days(one: Backfill, config: Config) -> str:
+    """The days, and the hospital if it is one's alone."""
     zone = config.node.timezone
-    return f"{one.first.astimezone(zone):%Y-%m-%d} - {one.last_day(zone):%Y-%m-%d}"
+    days = f"{one.first.astimezone(zone):%Y-%m-%d} - {one.last_day(zone):%Y-%m-%d}"
+    return f"{days} ({one.hospital})" if one.hospital else days
 
 
 def _tell(config: Config, catalogue: Catalogue, *, as_json: bool) -> None:
@@ -153,6 +162,6 @@ def _as_json(one: Backfill, config: Config) -> dict[str, Any]:
     zone = config.node.timezone
     return {
         "from": f"{one.first.astimezone(zone):%Y-%m-%d}", "to": f"{one.last_day(zone):%Y-%m-%d}",
-        "at_night": one.at_night, "per_hour": one.per_hour, "since": iso(one.since), "until": iso(one.until),
-        "who": one.who,
+        "at_night": one.at_night, "per_hour": one.per_hour, "hospital": one.hospital,
+        "since": iso(one.since), "until": iso(one.until), "who": one.who,
     }  # fmt: skip

@@ -8,9 +8,17 @@ from zoneinfo import ZoneInfo
 import click
 
 from router.cli.opened import opened, record_look
-from router.cli.options import common_options, node_config, print_json, since_option
+from router.cli.options import (
+    are_several,
+    common_options,
+    hospital_option,
+    node_config,
+    print_json,
+    require_hospital,
+    since_option,
+)
 from router.cli.speech import say, tongue
-from router.cli.tables import iso, local, show
+from router.cli.tables import iso, local, show, with_hospital
 from router.correlator.corrections import Corrected, Corrections
 from router.intake.exam_reader import ExamReader
 from router.model import Channel
@@ -24,8 +32,9 @@ _COLUMNS = N_(("Exam", "Destination", "Channel", "Field", "Was", "Is", "Correcte
 
 @click.command("corrected", short_help="What destinations have under a patient's old data.")
 @since_option("Corrected so long ago or later.", "30d")
+@hospital_option
 @common_options
-def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
+def corrected(since: datetime, hospital: str | None, config_file: Path, as_json: bool) -> None:
     """Exams whose patient (name, sex, birth date, number) was corrected after something of them was delivered.
 
     For each destination: what it has under the old data, what has changed, and what was sent since. It shows patient
@@ -33,26 +42,35 @@ def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
 
     \b
     --json: an array of
-      {exam: "e17", exam_id, delivery: "d85", destination, channel, changes: [{field, was, is}], corrected, delivered,
-       old, sent_since, last_sent}
+      {exam: "e17", exam_id, hospital, delivery: "d85", destination, channel, changes: [{field, was, is}], corrected,
+       delivered, old, sent_since, last_sent}
       old: how many reports or images were sent under the old data, last at `delivered`; sent_since: how many of them
       were sent again under the present data, last at `last_sent` (null: none)
     """
     config = node_config(config_file)
+    require_hospital(hospital, config)
     with opened(config) as (catalogue, bus):
         corrections = Corrections(config, ExamReader(config), catalogue, Reports(config.node.data).read)
         found, unread = corrections.since(since)
+        of = catalogue.exams.hospitals({*(one.exam for one in found), *unread})
+        found = [one for one in found if hospital in (None, of.get(one.exam))]
+        unread = [exam for exam in unread if hospital in (None, of.get(exam))]
         exams = dict.fromkeys(one.exam for one in found)
         record_look(catalogue, bus, "patient data shown by queue corrected", exams)
     for exam in unread:
         text = tongue().say("e{exam} cannot be judged: its exam JSON is gone or cannot be read", exam=exam)
         click.echo(text, err=True)
     if as_json:
-        print_json([corrected_json(one) for one in found])
+        print_json([corrected_json(one) | {"hospital": of.get(one.exam, "")} for one in found])
     elif not found:
         click.echo(say(N_("no destination has anything under a patient's old data")))
     else:
-        show("", _COLUMNS, [row for one in found for row in _rows(one, config.node.timezone)])
+        several = are_several(config)
+        rows = [
+            (first, *([of.get(one.exam, "") if first else ""] if several else []), *rest)
+            for one in found for first, *rest in _rows(one, config.node.timezone)
+        ]  # fmt: skip
+        show("", with_hospital(_COLUMNS, several), rows)
 
 
 def corrected_json(one: Corrected) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from router.cli.opened import clock_of, opened
 from router.cli.options import (
     common_options,
     exam_id_option,
+    hospital_option,
     node_config,
     print_json,
     reason_given,
+    require_hospital,
     the_name,
     who_option,
     why_option,
@@ -30,6 +33,7 @@ from router.cli.tables import brief, console, iso, local, shortened
 from router.intake.folder_files import WHERE, reason
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Ambiguous, Dismissals
+from router.review.file_owners import hospitals_of_files
 from router.review.lookup import ExamId
 from router.text.decoding import shown
 
@@ -91,17 +95,24 @@ def files_json(files: Iterable[FolderFile]) -> list[dict[str, Any]]:
 
 @click.command("files", short_help="Files of the drop folder that wait, or lie there to no purpose.")
 @click.option("--all", "every", is_flag=True, help="Also those that a person has dismissed.")
+@hospital_option
 @common_options
-def files(every: bool, config_file: Path, as_json: bool) -> None:
+def files(every: bool, hospital: str | None, config_file: Path, as_json: bool) -> None:
     """Files of the drop folder: rejected ones, PDFs without exam JSON, names that nearly pair, others that stay there.
 
-    As the node's last scan found them. File names may hold patients' names.
+    As the node's last scan found them. File names may hold patients' names. A file is of the hospital in whose own
+    folder it lies, else of that of its exam.
     """
     config = node_config(config_file)
+    require_hospital(hospital, config)
     with opened(config) as (catalogue, _):
         found, counts = catalogue.exams.files.open(dismissed=every), catalogue.exams.files.counts()
+        of = hospitals_of_files(catalogue, found)
+    if hospital is not None:
+        found = [one for one in found if of[one.id] == hospital]
+        counts = Counter(one.found.kind for one in found)
     if as_json:
-        print_json(files_json(found))
+        print_json([row | {"hospital": of[one.id]} for row, one in zip(files_json(found), found, strict=True)])
         return
     text = f"Drop folder: {counted(counts) or 'no file waits, and none lies there to no purpose'}"
     for line in folded(say(text), _WIDTH):

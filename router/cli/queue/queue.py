@@ -13,13 +13,17 @@ from router.catalogue.queue.breakers import OpenBreaker
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
+    are_several,
     common_options,
     destinations,
     exam_id_option,
+    hospital_option,
+    hospitals,
     node_config,
     print_json,
     reason_given,
     require_destination,
+    require_hospital,
     who_option,
     why_option,
 )
@@ -39,7 +43,7 @@ from router.cli.queue.story import named_json
 from router.cli.queue.unreported import unreported
 from router.cli.speech import echo, say, tongue
 from router.cli.status import attention_json, tell_attention
-from router.cli.tables import brief, is_narrow, iso, left, lines_here, shortened, show, watching
+from router.cli.tables import brief, is_narrow, iso, left, lines_here, shortened, show, watching, with_hospital
 from router.config.sections import Config
 from router.policy.account import at
 from router.policy.attention import Attention
@@ -65,19 +69,21 @@ _STATES = click.Choice([state.value for state in State])
 @common_options
 @click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
 @click.option("--destination", shell_complete=destinations, help="Only this destination.")
+@hospital_option
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
 @click.option("--attention", is_flag=True, help="Only what waits for a person, also what is no delivery.")
 @click.option("--all", "every", is_flag=True, help="Delivered ones, too; so does --state, --text or --json.")
 @click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 def list_(
-    config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
-    attention: bool, every: bool, limit: int | None, watch: bool,
+    config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, hospital: str | None,
+    text: str | None, attention: bool, every: bool, limit: int | None, watch: bool,
 ) -> None:  # fmt: skip
     """Deliveries by due time that are not delivered yet."""
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
     config = node_config(config_file)
+    require_hospital(hospital, config)
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     given = [State(state) for state in states]
     wanted = given
@@ -86,24 +92,24 @@ def list_(
     with opened(config) as (catalogue, _):
         clock = clock_of(catalogue)
         review, answers = Review(catalogue, clock), Answers(catalogue, config, clock)
-        chosen = _Chosen(states=given, destination=destination, text=text, most=most)
+        chosen = _Chosen(states=given, destination=destination, text=text, most=most, hospital=hospital)
         if as_json and attention:
-            print_json(_attention_json(review, answers, _waiting(catalogue, config), chosen))
+            print_json(_attention_json(review, answers, _waiting(catalogue, config, hospital), chosen))
             return
         if as_json:
-            explained = answers.of(review.listed(wanted, destination, text, most))
+            explained = answers.of(review.listed(wanted, destination, text, most, hospital))
             print_json([_line_json(one.line) | named_json(one) for one in explained])
             return
 
         def tell() -> None:
             tell_paused(catalogue.pauses.standing(), config)
             if attention:
-                _tell_attention(review, answers, _waiting(catalogue, config), chosen, config)
+                _tell_attention(review, answers, _waiting(catalogue, config, hospital), chosen, config)
                 return
-            explained = answers.of(review.listed(wanted, destination, text, most))
+            explained = answers.of(review.listed(wanted, destination, text, most, hospital))
             _tell(explained, catalogue.breakers.tripped(), config, most)
             if not explained:
-                click.echo(say(_nothing(review, asked=bool(states or text or destination))), err=True)
+                click.echo(say(_nothing(review, asked=bool(states or text or destination or hospital))), err=True)
 
         watching(tell, time.sleep, again=watch)
 
@@ -125,12 +131,13 @@ class _Chosen:
     destination: str | None
     text: str | None
     most: int | None
+    hospital: str | None
 
     def of(self, review: Review, entries: Sequence[Attention]) -> list[Line]:
         """The deliveries that wait for a person, by due time."""
         numbers = {number for one in entries for number in one.deliveries}
         if self.text:
-            numbers &= {line.delivery.id for line in review.listed([], None, self.text)}
+            numbers &= {line.delivery.id for line in review.listed([], None, self.text, None, self.hospital)}
         lines = [
             line
             for line in review.lines_of(sorted(numbers))
@@ -146,8 +153,9 @@ class _Chosen:
         return [one for one in entries if not one.deliveries and self.destination in (None, "", one.destination)]
 
 
-def _waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
-    return look(catalogue, places_of(config), config.node.data / "quarantine", clock_of(catalogue).now())
+def _waiting(catalogue: Catalogue, config: Config, hospital: str | None) -> list[Attention]:
+    now = clock_of(catalogue).now()
+    return look(catalogue, places_of(config), config.node.data / "quarantine", now, hospital)
 
 
 def _tell_attention(
@@ -172,22 +180,24 @@ def _attention_json(
          "command": f"scripts/queue explain e{one.line.delivery.exam}"}
         for one in answers.of(chosen.of(review, entries))
     ]  # fmt: skip
-    return found + [{**_NO_DELIVERY, **attention_json(one), "attention": one.what, "error": one.says}
+    without = _NO_DELIVERY | {"hospital": chosen.hospital}
+    return found + [{**without, **attention_json(one), "attention": one.what, "error": one.says}
                     for one in chosen.without_delivery(entries)]  # fmt: skip
 
 
 _NO_DELIVERY: dict[str, Any] = {
     "id": None, "exam_id": None, "channel": None, "state": None, "due": None, "slack_seconds": None, "attempts": 0,
-    "selected": 0, "sent": 0, "waiting_for": [],
+    "selected": 0, "sent": 0, "waiting_for": [], "hospital": None,
 }  # fmt: skip
 
 
 def _tell(lines: list[Explained], tripped: list[OpenBreaker], config: Config, most: int | None) -> None:
+    several = are_several(config)
     if is_narrow():
         below = [say(str(one.answer.what)) for one in lines]
-        show("", _NARROW, [_narrow_cells(one, config) for one in lines], below)
+        show("", with_hospital(_NARROW, several), [_narrow_cells(one, config) for one in lines], below)
     else:
-        show("", _COLUMNS, [_cells(one, config) for one in lines])
+        show("", with_hospital(_COLUMNS, several), [_cells(one, config) for one in lines])
     for each in tripped:
         destination, found = at(each.destination, each.account), each.breaker
         click.echo(say(f"breaker {found.position}: {each.channel} to {destination}: {found.why}"))
@@ -197,16 +207,17 @@ def _tell(lines: list[Explained], tripped: list[OpenBreaker], config: Config, mo
         click.echo(say(f"the first {most}; --limit shows more, --state fewer kinds"), err=True)
 
 
-_NARROW = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
-_COLUMNS = (*_NARROW, "Expected", "Sent", "Tries", "Why")
+_NARROW = N_(("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left"))
+_COLUMNS = (*_NARROW, *N_(("Expected", "Sent", "Tries", "Why")))
 _EXAM_ID, _NAME = 17, 11  # characters
 
 
 def _narrow_cells(explained: Explained, config: Config) -> list[str]:
     line = explained.line
     one = line.delivery
+    whose = [shortened(one.hospital, _NAME)] if are_several(config) else []
     return [
-        f"d{one.id}", shortened(line.exam_id, _EXAM_ID), shortened(one.destination, _NAME), say(one.channel),
+        f"d{one.id}", *whose, shortened(line.exam_id, _EXAM_ID), shortened(one.destination, _NAME), say(one.channel),
         say(one.state), brief(one.due, config.node.timezone),
         left(line.slack_seconds) if one.state in PENDING else "-",
     ]  # fmt: skip
@@ -215,13 +226,14 @@ def _narrow_cells(explained: Explained, config: Config) -> list[str]:
 def _cells(explained: Explained, config: Config) -> list[str]:
     line = explained.line
     one = line.delivery
-    first, expected, time = _narrow_cells(explained, config), explained.expected, "-"
+    cells, expected, time = _narrow_cells(explained, config), explained.expected, "-"
+    whole = [*([one.hospital] if are_several(config) else []), line.exam_id, one.destination]
     if expected is not None:
         time = f"{expected.astimezone(config.node.timezone):%H:%M}"
         if one.due is not None and expected > one.due:
             time = tongue().say("{time} LATE", time=time)
     return [
-        first[0], line.exam_id, one.destination, *first[3:], time, f"{line.sent}/{line.selected}", str(one.attempts),
+        cells[0], *whole, *cells[1 + len(whole) :], time, f"{line.sent}/{line.selected}", str(one.attempts),
         say(str(explained.answer.what)),
     ]  # fmt: skip
 
@@ -233,6 +245,7 @@ def _line_json(line: Line) -> dict[str, Any]:
         "id": str(one.id), "exam_id": line.exam_id, "destination": one.destination, "channel": one.channel,
         "state": one.state, "due": iso(one.due), "slack_seconds": line.slack_seconds, "attempts": one.attempts,
         "selected": line.selected, "sent": line.sent, "waiting_for": list(one.waiting_for), "error": one.error or None,
+        "hospital": one.hospital,
     }  # fmt: skip
 
 
@@ -252,21 +265,26 @@ def _action(
     @exam_id_option
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
     @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
+    @click.option(
+        "--hospital", metavar="NAME", shell_complete=hospitals, help="Every such delivery of it; with ID: IDs mean its."
+    )
     @why_option
     @click.option("--yes", is_flag=True, help="No preview, no question.")
     @who_option
     @common_options
     def run(
-        names: tuple[str, ...], exam_ids: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool,
-        who: str, config_file: Path, as_json: bool,
+        names: tuple[str, ...], exam_ids: tuple[str, ...], every: bool, destination: str | None,
+        hospital: str | None, why: str, yes: bool, who: str, config_file: Path, as_json: bool,
     ) -> None:  # fmt: skip
         names += tuple(map(ExamId, exam_ids))
-        if bool(names) == (every or destination is not None):
-            raise click.UsageError("name deliveries, or use --all or --destination")
+        many = every or destination is not None or (hospital is not None and not names)
+        if bool(names) == many:
+            raise click.UsageError("name deliveries, or use --all, --destination or --hospital")
         why, config = reason_given(why), node_config(config_file)
+        require_hospital(hospital, config)
         with opened(config) as (catalogue, _):
-            review = Review(catalogue, clock_of(catalogue))
-            chosen = review.named(names) if names else review.deliveries(states, destination)
+            review = Review(catalogue, clock_of(catalogue), hospital)
+            chosen = review.named(names) if names else review.deliveries(states, destination, hospital)
             if destination is not None and not chosen:
                 require_destination(destination, config)
             if asks and names:

@@ -1,6 +1,6 @@
 """`queue recheck`: delivered exams that the newest checks would hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,14 @@ import click
 
 from router.catalogue import Catalogue
 from router.cli.opened import clock_of, reading
-from router.cli.options import common_options, node_config, print_json, since_option
+from router.cli.options import (
+    common_options,
+    hospital_option,
+    node_config,
+    print_json,
+    require_hospital,
+    since_option,
+)
 from router.cli.speech import echo, say
 from router.cli.tables import bar, local, show
 from router.config.sections import Config
@@ -24,8 +31,9 @@ _EXAMS_SHOWN = 200
 
 @click.command("recheck", short_help="What the rules of now would hold of what was delivered.")
 @since_option("Delivered so long ago or later.", "30d")
+@hospital_option
 @common_options
-def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
+def recheck(since: datetime, hospital: str | None, config_file: Path, as_json: bool) -> None:
     """Judge delivered exams by the newest checks: how many would be held, by rule. Nothing is changed.
 
     Every exam with a delivery `delivered` since then is judged by [identity] checks = 2, whatever the node uses;
@@ -37,16 +45,19 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
       exams           how many were judged
       held            how many of them would be held
       rules           [{rule, checks, exams}]: by rule, and the set of checks that brought it
-      found           [{exam: "e17", deliveries: ["d33"], doubts: [{rule, checks, text, study_uid}]}]
-      not_judged      [{exam: "e18", deliveries: ["d35"], why}]
+      found           [{exam: "e17", hospital, deliveries: ["d33"], doubts: [{rule, checks, text, study_uid}]}]
+      not_judged      [{exam: "e18", hospital, deliveries: ["d35"], why}]
     """
     config = node_config(config_file)
+    require_hospital(hospital, config)
     with reading(config) as catalogue, catalogue.engine.patient():
         delivered = catalogue.delivered.since(since)
+        of = catalogue.exams.hospitals(delivered)
+        delivered = {exam: its for exam, its in delivered.items() if hospital in (None, of.get(exam))}
         found = recheck_of(config, catalogue).judged(delivered, clock_of(catalogue).now())
         judged = list(bar(found, N_("Judging"), len(delivered)))
     if as_json:
-        print_json({"since": since.isoformat(), "checks": CHECKS, **as_document(judged)})
+        print_json({"since": since.isoformat(), "checks": CHECKS, **as_document(judged, of)})
     else:
         _tell(judged, since, config)
 
@@ -57,23 +68,24 @@ def recheck_of(config: Config, catalogue: Catalogue) -> Recheck:
     return Recheck(config=config, references=ExamReader(config), catalogue=catalogue, studies=studies, reports=reports)
 
 
-def as_document(judged: Sequence[Judged]) -> dict[str, Any]:
-    """The findings for a program, as --help describes them."""
+def as_document(judged: Sequence[Judged], hospitals: Mapping[int, str]) -> dict[str, Any]:
+    """The findings for a program, as --help describes them; `hospitals` by exam."""
     held = [one for one in judged if one.doubts]
     return {
         "exams": sum(not one.unread for one in judged),
         "held": len(held),
         "rules": [{"rule": rule, "checks": checks, "exams": n} for (checks, rule), n in _most_first(judged)],
-        "found": [{**_named(one), "doubts": [
+        "found": [{**_named(one, hospitals), "doubts": [
             {"rule": doubt.rule, "checks": doubt.since, "text": doubt.text, "study_uid": doubt.study_uid}
             for doubt in one.doubts
         ]} for one in held],
-        "not_judged": [{**_named(one), "why": one.unread} for one in judged if one.unread],
+        "not_judged": [{**_named(one, hospitals), "why": one.unread} for one in judged if one.unread],
     }  # fmt: skip
 
 
-def _named(one: Judged) -> dict[str, Any]:
-    return {"exam": f"e{one.exam}", "deliveries": [f"d{number}" for number in one.deliveries]}
+def _named(one: Judged, hospitals: Mapping[int, str]) -> dict[str, Any]:
+    deliveries = [f"d{number}" for number in one.deliveries]
+    return {"exam": f"e{one.exam}", "hospital": hospitals.get(one.exam, ""), "deliveries": deliveries}
 
 
 def _most_first(judged: Sequence[Judged]) -> list[tuple[tuple[int, str], int]]:

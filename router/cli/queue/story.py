@@ -17,7 +17,16 @@ from router.catalogue.images.versions import Several
 from router.catalogue.queue.attention import Unread
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import clock_of, opened
-from router.cli.options import common_options, exam_id_option, node_config, print_json, the_name
+from router.cli.options import (
+    are_several,
+    common_options,
+    exam_id_option,
+    hospital_option,
+    node_config,
+    print_json,
+    require_hospital,
+    the_name,
+)
 from router.cli.queue.background import (
     background_json,
     file_json,
@@ -33,6 +42,7 @@ from router.cli.queue.files import files_json, tell_files
 from router.cli.speech import say, tongue
 from router.cli.tables import console, iso, left, local, show
 from router.clock import SystemClock
+from router.config.hospitals import UNREGISTERED
 from router.config.sections import Config
 from router.correlator.refused import RefusalSum
 from router.errors import InvalidData
@@ -74,10 +84,10 @@ _ACTS = N_({Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"})
 class Teller:
     """Tells what is known under a name: exams, a study that no exam has, files without an exam."""
 
-    def __init__(self, catalogue: Catalogue, config: Config) -> None:
-        clock = clock_of(catalogue)
+    def __init__(self, catalogue: Catalogue, config: Config, hospital: str | None = None) -> None:
+        clock, self._several = clock_of(catalogue), are_several(config)
         self._node, self._zone, self._rules = config.node, config.node.timezone, books_of(config)
-        self._review, self._provenance = Review(catalogue, clock), Provenance(catalogue, config)
+        self._review, self._provenance = Review(catalogue, clock, hospital), Provenance(catalogue, config)
         self._answers = Answers(catalogue, config, clock)
         self._comparison = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
 
@@ -124,6 +134,8 @@ class Teller:
         zone, case, out = self._zone, story.case, console()
         exam_id, branch = escape(case.exam_id), escape(case.branch)
         out.print(f"[bold]Exam {exam_id}[/bold] (branch {branch}, number {case.exam} of this node)")
+        if self._several:
+            out.print(f"  {whose(case.hospital)}", markup=False)
         for line in story.lines:
             _tell_delivery(line, zone)
         for unread in self._review.unread(case.exam):
@@ -191,7 +203,7 @@ class Teller:
     def _exam_json(self, story: Story) -> dict[str, Any]:
         case, chosen, review = story.case, story.case.chosen, self._review
         return {
-            "exam_id": case.exam_id, "branch": case.branch, "number": case.exam,
+            "exam_id": case.exam_id, "hospital": case.hospital, "branch": case.branch, "number": case.exam,
             "report_pdf": {"document": chosen.pdf, "in_question": chosen.candidate, "evidence": chosen.evidence},
             "deliveries": [_delivery_json(one.line, review) | named_json(one) for one in self._answers.of(story.lines)],
             **self._studies_json(case),
@@ -226,6 +238,13 @@ class Teller:
                 for one in self._review.versions(case)
             ],
         }  # fmt: skip
+
+
+def whose(hospital: str) -> str:
+    """The hospital of an exam, in words."""
+    if hospital == UNREGISTERED:
+        return say(N_("Hospital: none that is registered; its exam JSON, folder and port do not name one for certain"))
+    return tongue().say("Hospital: {name}", name=hospital)
 
 
 def _tell_answers(lines: Sequence[Explained], zone: ZoneInfo) -> None:
@@ -309,16 +328,20 @@ def _command(name: str) -> click.Command:
     @click.command(name, short_help="An exam's story: what came, waits, went, and why.")
     @click.argument("name", metavar="ID", required=False)
     @exam_id_option
+    @hospital_option
     @common_options
-    def tell_story(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
+    def tell_story(
+        name: str | None, exam_ids: tuple[str, ...], hospital: str | None, config_file: Path, as_json: bool
+    ) -> None:
         """Tell what came from where, what it waits for, which key joined it or what nearly fits, and what went where.
 
         ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name. The first lines say why each delivery has
         not gone: since when, who must act, and the command for it. Refusals by this node are listed, too.
         """
         word, config = the_name(name, exam_ids), node_config(config_file)
+        require_hospital(hospital, config)
         with opened(config) as (catalogue, _):
-            teller = Teller(catalogue, config)
+            teller = Teller(catalogue, config, hospital)
             if as_json:
                 print_json(teller.as_json(word))
             else:

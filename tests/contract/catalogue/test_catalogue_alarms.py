@@ -4,7 +4,9 @@ import pytest
 
 from router.alarms import REMEDY, Alarm
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.node.alarms import folded
 from router.events import Event, EventBus, Kind
+from router.policy.folding import Cause, Fold
 from support.catalogue_rows import MINUTE, NOW, Database, at_once
 
 
@@ -75,3 +77,44 @@ def test_an_alarm_says_which_it_is_and_every_alarm_has_a_remedy() -> None:
     with pytest.raises(ValueError, match="alarm None"):
         Event(NOW, Kind.ALARM, "what?")
     assert set(REMEDY) == set(Alarm)
+
+
+def test_an_alarm_keeps_the_hospital_that_it_concerns_until_it_is_over(catalogue: Catalogue) -> None:
+    fields = {"destination": "cloud", "hospital": "renmin"}
+    mine = Event(NOW, Kind.ALARM, "no answer", alarm=Alarm.BREAKER, subject="cloud for renmin", fields=fields)
+    assert catalogue.alarms.is_news(mine)
+    assert catalogue.alarms.is_news(raised())
+    assert {one.subject: one.hospital for one in catalogue.alarms.standing()} == {
+        "disk": "", "cloud for renmin": "renmin",
+    }  # fmt: skip
+    (first,) = [one for one in folded(catalogue.alarms.standing()) if one.alarm == Alarm.BREAKER]
+    assert first.hospitals == ("renmin",)
+    # The end names nothing, and the news of it has the hospital all the same.
+    end = Event(NOW + MINUTE, Kind.CLEARED, "answers", alarm=Alarm.BREAKER, subject="cloud for renmin")
+    assert catalogue.alarms.is_news(end)
+    with catalogue.engine.write():
+        news = catalogue.alarm_news.take(10)
+    assert [(one.raised, one.hospital) for one in news[Cause(Alarm.BREAKER, "cloud")]] == [
+        (True, "renmin"), (False, "renmin"),
+    ]  # fmt: skip
+
+
+def test_a_cause_that_is_remembered_keeps_its_hospitals(catalogue: Catalogue) -> None:
+    kept = Fold(cause=Cause(Alarm.DOUBT), told=True, came=1, untold=1, hospitals=("renmin", "xiehe"))
+    catalogue.alarm_news.keep(kept, NOW)
+    assert catalogue.alarm_news.folds() == {kept.cause: kept}
+
+
+def test_events_about_an_exam_name_its_hospital_where_they_name_none(catalogue: Catalogue) -> None:
+    mine, nobodys = (catalogue.exams.number_of(name, "01", "X1", NOW) for name in ("renmin", "?"))
+    told: list[Event] = []
+    bus = EventBus(told.append)
+    bus.name_hospitals(catalogue.exams.hospital_of)
+    given = {"hospital": "xiehe", "n": 1}
+    for event in (
+        Event(NOW, Kind.DOUBT, "x", exam=mine, fields={"n": 1}), Event(NOW, Kind.DOUBT, "x", exam=nobodys),
+        Event(NOW, Kind.DOUBT, "x", exam=mine, fields=given), Event(NOW, Kind.DOUBT, "x"),
+        Event(NOW, Kind.DOUBT, "x", exam=10**9),
+    ):  # fmt: skip
+        bus.record(event)
+    assert [one.fields for one in told] == [{"n": 1, "hospital": "renmin"}, {"hospital": "?"}, given, {}, {}]

@@ -1,5 +1,6 @@
 """The contract of backfills: one stands, its deliveries come last and at its rate, and how far it has come."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from router.catalogue import Catalogue
@@ -121,3 +122,20 @@ def test_an_exam_is_as_far_as_its_furthest_delivery_back(catalogue: Catalogue) -
                 assert catalogue.queue.move(now, to, NOW, "x")
     found = {stage: n for stage, n in catalogue.backfills.stages(SPAN).items() if n}
     assert found == {Stage.DELIVERED: 1, Stage.HELD: 1, Stage.GOING: 1, Stage.KEPT: 1, Stage.ASIDE: 1}
+
+
+def test_a_backfill_of_one_hospital_has_its_exams_alone(catalogue: Catalogue) -> None:
+    made: dict[str, int] = {}
+    for hospital in ("renmin", "xiehe"):
+        number = catalogue.exams.number_of(hospital, "01", "X1", NOW)
+        delivery(catalogue, number, State.NOT_SHARED)
+        with catalogue.engine.write():
+            driver(catalogue).execute(Exam.update(approved_at=NOW - 10 * DAY).where(Exam.id == number))
+        made[hospital] = number
+    mine = replace(SPAN, hospital="renmin")
+    assert catalogue.backfills.kept_back(mine) == [made["renmin"]]
+    assert catalogue.backfills.kept_back(SPAN) == list(made.values())
+    assert [catalogue.backfills.stages(one)[Stage.KEPT] for one in (mine, SPAN)] == [1, 2]
+    assert catalogue.backfills.extent(mine).exams == 1
+    assert catalogue.backfills.begin(mine, "January")
+    assert catalogue.backfills.standing() == mine

@@ -12,6 +12,7 @@ from router.admin.checks.result import CheckResult, Verdict
 from router.catalogue import open_catalogue
 from router.clock import FakeClock, SystemClock
 from router.config.file import load
+from router.config.folders import drop_folders
 from router.config.sections import Config, Query
 from router.crypto.keys import new_folder
 from router.events import EventBus
@@ -133,7 +134,7 @@ def test_a_certificate_near_its_end_is_told_of(
 
 def test_a_drop_folder_that_is_not_there_is_no_failure_and_says_so(config: Config, tmp_path: Path) -> None:
     reports = config.reports.model_copy(update={"folder": tmp_path / "none"})
-    found = list(host.drop_folder(config.model_copy(update={"reports": reports})))
+    found = list(host.drop_folder(drop_folders(config.model_copy(update={"reports": reports}))[0]))
     assert found == [CheckResult("drop folder", Verdict.WARN, f"{tmp_path / 'none'} is not there; the node makes it",
                              "see [reports] folder")]  # fmt: skip
 

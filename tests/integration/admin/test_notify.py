@@ -154,7 +154,7 @@ def test_a_message_holds_everything_that_a_person_and_a_program_need(sqlite: Dat
         "node": "n1", "alarm": "doubt", "state": "standing", "subject": "e17", "text": "about e17",
         "remedy": REMEDY[Alarm.DOUBT], "at": "2026-03-01T09:00:00+00:00", "exam": 17, "delivery": None,
         "destination": "beijing", "count": 1, "standing": 1, "link": "https://router.hospital/exam?id=17",
-        "commands": ["scripts/queue compare e17", "scripts/queue resolve e17"],
+        "commands": ["scripts/queue compare e17", "scripts/queue resolve e17"], "hospitals": [],
         "title": "[n1] alarm: doubt (beijing)",
         "body": "about e17\n"
         f"What to do: {REMEDY[Alarm.DOUBT]}\n"

@@ -152,4 +152,10 @@ def test_a_breaker_that_is_open_is_shown_with_its_reason(config: Path) -> None:
     catalogue.engine.close_thread()
     assert "breaker open: images to cloud: no answer" in command_here("status", "--config", config).stdout
     (told,) = json.loads(command_here("status", "--json", "--config", config).stdout)["breakers"]
-    assert told == {"destination": "cloud", "channel": "images", "position": "open", "why": "no answer"}
+    assert told == {
+        "destination": "cloud",
+        "channel": "images",
+        "hospital": None,
+        "position": "open",
+        "why": "no answer",
+    }

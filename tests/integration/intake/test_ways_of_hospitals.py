@@ -181,6 +181,8 @@ def _rebuilt(house: House, expected: Exams) -> None:
 def test_hospitals_come_change_and_go_by_a_reload(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.drop("drop/held", "E4", number=4)
     house.until(lambda: house.exams() == {(UNREGISTERED, "E4")})
+    counted = house.node.parts.vitals.report
+    house.until(lambda: {one["hospital"] for one in counted().get("hospitals", ())} >= {"a", "b", "c"})  # type: ignore[attr-defined] # a list
     (house.base / "hospitals" / "c.toml").unlink()
     _write(house.base, "a", 1, OWN.format(folder="moved"))
     _write(house.base, "d", 4, OWN.format(folder="drop/d"))

@@ -273,7 +273,7 @@ def test_the_list_says_where_each_study_came_from_and_how_old_it_is(
     assert first == {
         "study": "1.2.3", "sender": "CT1", "address": "10.1.2.3", "modalities": ["CT", "SR"],
         "study_date": "20260302", "instances": 2, "came": came.isoformat(), "last": last.isoformat(),
-        "working_days": 4.7, "recent": True,
+        "working_days": 4.7, "recent": True, "hospital": "",
     }  # fmt: skip
     assert (prior["study"], prior["sender"], prior["recent"]) == ("1.2.4", "PACS", False)
     text = told(tmp_path, "queue", "unreported")

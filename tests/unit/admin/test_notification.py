@@ -1,5 +1,7 @@
 """Texts of messages about alarms: whole commands, counts, the console's link, in both languages."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -75,3 +77,18 @@ def test_the_link_leads_to_the_exam_or_to_the_console(exam: int | None, link: st
 def test_what_was_kept_is_read_as_it_was() -> None:
     for made in (notification_of(folded(State.STANDING), style("zh_CN"), "1"), trial_of(style(), NOW, "2")):
         assert from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize(("language", "line"), [("en", "Hospital: renmin, xiehe"), ("zh_CN", "医院：renmin, xiehe")])
+def test_a_message_names_the_hospitals_that_its_alarms_concern(language: str, line: str) -> None:
+    known = folded(State.STANDING, 2, 2)
+    found = notification_of(replace(known, hospitals=("renmin", "xiehe")), style(language), "1")
+    assert line in found.body.splitlines()
+    assert from_json(found.to_json()) == found
+    assert notification_of(known, style(language), "1").hospitals == ()
+
+
+def test_a_message_that_waits_since_before_hospitals_is_read() -> None:
+    found = notification_of(folded(State.STANDING), style(), "1")
+    text = json.dumps({name: value for name, value in json.loads(found.to_json()).items() if name != "hospitals"})
+    assert from_json(text) == found

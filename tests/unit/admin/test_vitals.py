@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
 
@@ -212,3 +212,9 @@ def test_what_stops_images_fails_both() -> None:
 def test_an_audit_that_two_see_is_told_once() -> None:
     twice = [Degradation(what="audit", text="a"), Degradation(what="audit", text="b")]
     assert vitals(*twice).report()["degraded"] == [{"what": "audit", "text": "a", "stops_images": False}]
+
+
+def test_the_answer_counts_hospitals_where_there_are_several() -> None:
+    counts = [{"hospital": "xiehe", "late": 1}, {"hospital": "renmin", "late": 0}]
+    assert "hospitals" not in vitals().report()
+    assert replace(vitals(), hospitals=lambda: counts).report()["hospitals"] == counts

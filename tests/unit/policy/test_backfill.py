@@ -35,7 +35,7 @@ def test_so_many_an_hour_are_as_far_apart_and_none_of_a_stopped_one_goes() -> No
 def test_its_first_instant_belongs_to_it_and_its_last_does_not() -> None:
     one = backfill()
     edges = [FIRST - timedelta(microseconds=1), FIRST, LAST - timedelta(microseconds=1), LAST]
-    assert [one.covers(at) for at in edges] == [False, True, True, False]
+    assert [one.covers(at, "") for at in edges] == [False, True, True, False]
     assert one.last_day(BEIJING) == date(2026, 1, 31)
     assert backfill(last=LAST + timedelta(hours=9)).last_day(BEIJING) == date(2026, 2, 1)
 
@@ -44,5 +44,12 @@ def test_what_a_stopped_one_covered_stays_without_due_time_and_only_one_stands()
     stopped, current = backfill(until=LAST), backfill(first=LAST, last=LAST + timedelta(days=1))
     assert standing([stopped]) is None
     assert standing([stopped, current]) is current
-    assert covered([stopped, current], FIRST)
-    assert not covered([stopped], LAST)
+    assert covered([stopped, current], FIRST, "renmin")
+    assert not covered([stopped], LAST, "renmin")
+
+
+def test_a_backfill_of_one_hospital_covers_no_exam_of_another() -> None:
+    one = backfill(hospital="renmin")
+    assert one.covers(FIRST, "renmin")
+    assert not any(one.covers(FIRST, other) for other in ("xiehe", "", "?"))
+    assert all(backfill().covers(FIRST, any_) for any_ in ("renmin", "xiehe", ""))

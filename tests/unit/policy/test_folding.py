@@ -140,6 +140,19 @@ def test_the_end_of_an_alarm_of_before_causes_were_remembered_is_told() -> None:
     assert last.state == State.CLEARED
 
 
+def test_a_message_names_the_hospitals_of_all_that_it_stands_for() -> None:
+    def of(number: int, hospital: str) -> AlarmNews:
+        return AlarmNews(raised=True, subject=f"e{number}", text="t", at=NOW, exam=number, hospital=hospital)
+
+    state, (first,) = fold(Fold(cause=CAUSE), [of(1, "renmin"), of(2, ""), of(3, "xiehe"), of(4, "renmin")], 4, NOW)
+    assert (first.count, first.hospitals) == (4, ("renmin", "xiehe"))
+    state, (more,) = fold(state, [of(5, "fuxing")], 5, NOW + EVERY)
+    assert more.hospitals == ("fuxing",)
+    end = AlarmNews(raised=False, subject="e5", text="over", at=NOW + EVERY, exam=5, hospital="fuxing")
+    _, (last,) = fold(state, [end], 0, NOW + 2 * EVERY)
+    assert (last.state, last.hospitals) == (State.CLEARED, ("fuxing",))
+
+
 def test_one_of_several_such_alarms_ends_without_a_message() -> None:
     listener = Listener(standing={"e1", "e2"})
     assert listener.hears(cleared(1)) == []

@@ -47,7 +47,10 @@ EventRow.add_index(  # of millions of rows the few that say how a node was confi
 
 
 class OpenAlarm(Model):
-    """An alarm that is raised, about `subject`, in ids of ours; `destination` is "" where it concerns none alone."""
+    """An alarm that is raised, about `subject`, in ids of ours.
+
+    `destination` is "" where it concerns none alone, and so is `hospital`.
+    """
 
     alarm = CleanTextField()
     subject = CleanTextField()
@@ -56,6 +59,7 @@ class OpenAlarm(Model):
     exam = IntegerField(null=True)
     delivery = IntegerField(null=True)
     since = InstantField()
+    hospital = CleanTextField(default="")
 
     class Meta:
         table_name = "open_alarm"
@@ -74,6 +78,7 @@ class AlarmNewsRow(Model):
     exam = IntegerField(null=True)
     delivery = IntegerField(null=True)
     at = InstantField()
+    hospital = CleanTextField(default="")
 
     class Meta:
         table_name = "alarm_news"

@@ -101,7 +101,10 @@ class PauseRow(Model):
 
 
 class BackfillRow(Model):
-    """A backfill (历史补传) of what was approved from `first` on and before `last`; it stands while `until` is null."""
+    """A backfill (历史补传) of what was approved from `first` on and before `last`; it stands while `until` is null.
+
+    `hospital` is the one whose exams it shares, null for those of all.
+    """
 
     since = InstantField(primary_key=True)
     first = InstantField()
@@ -110,6 +113,7 @@ class BackfillRow(Model):
     per_hour = IntegerField(null=True)
     who = CleanTextField()
     until = InstantField(null=True)
+    hospital = CleanTextField(null=True)
 
     class Meta:
         table_name = "backfill"

@@ -1,0 +1,156 @@
+"""The console and the metrics where there are several hospitals."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from router.admin.console.console import Console, ConsoleContext
+from router.admin.http.metrics import Gauges, Metrics
+from router.admin.http.server import Request
+from router.admin.status.hospitals import HospitalCounts
+from router.catalogue.queue.backlog import Place
+from router.clock import FakeClock
+from router.config.hospitals import several_of
+from router.events import Event, Kind
+from router.images.rulebook import rulebook
+from router.model import Channel
+from router.review.attention import look, tallied_by_hospital
+from support.catalogue_rows import CLOUD
+from support.district import District, configure, ordinary
+
+NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+PLACES = [Place(CLOUD, Channel.IMAGES, timedelta(hours=6))]
+
+
+class Town:
+    """A district with its console and its metrics, called without a socket."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...] | None = None) -> None:
+        self.district: District = ordinary(folder, NOW)
+        if names is not None:
+            for path in (folder / "hospitals").iterdir():
+                path.unlink()
+            configure(folder, names)
+        catalogue, config, clock = self.district.catalogue, self.district.config, FakeClock(NOW)
+        quarantine = config.node.data / "quarantine"
+        self.routes = Console(ConsoleContext(
+            config=config, catalogue=catalogue, bus=self.district.bus, clock=clock,
+            rules=lambda _: rulebook(config.series), queues=PLACES, free=lambda: 2**33, token_file=Path("token"),
+            seal=lambda: None, attention=lambda of: look(catalogue, PLACES, quarantine, NOW, of),
+        ), "a-token-for-the-test").routes()  # fmt: skip
+        gauges = Gauges(
+            catalogue, lambda: PLACES, "node", lambda: 2**33, clock, lambda: look(catalogue, PLACES, quarantine, NOW),
+            lambda: several_of(config), lambda: tallied_by_hospital(catalogue, PLACES, quarantine, NOW),
+        )  # fmt: skip
+        self.metrics = Metrics(gauges, lambda: PLACES)
+        self.counts = HospitalCounts(lambda: config, catalogue, clock)
+
+    def page(self, path: str, **query: str) -> str:
+        request = Request(
+            method="GET", path=path, query={"lang": "en", **query}, form={}, cookies={}, headers=Message()
+        )
+        return self.routes[path](request).body.decode()
+
+    def samples(self, name: str) -> dict[tuple[str, ...], float]:
+        """The samples that are not 0, by the values of their labels, in the order of their names."""
+        families = text_string_to_metric_families(self.metrics.answer(None).body.decode())
+        found = (one for family in families for one in family.samples if one.name == f"router_{name}")
+        return {tuple(v for _, v in sorted(one.labels.items())): one.value for one in found if one.value}
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    found = Town(tmp_path_factory.mktemp("town"))
+    yield found
+    found.district.close()
+
+
+@pytest.fixture
+def village(tmp_path: Path) -> Iterator[Town]:
+    """The same rows, with a configuration of one alone."""
+    found = Town(tmp_path, ())
+    yield found
+    found.district.close()
+
+
+def words(page: str) -> str:
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def test_the_first_page_shows_the_hospitals_the_worst_first_and_leads_to_each(town: Town) -> None:
+    page = town.page("/")
+    assert "Hospitals, the worst first" in page
+    rows = re.findall(r'href="/\?hospital=([^"]+)"', page)
+    assert rows == ["xiehe", "%3F", "fuxing", "renmin"]
+
+
+def test_a_page_of_one_hospital_shows_its_alone(town: Town) -> None:
+    for name, held in (("renmin", False), ("fuxing", True)):
+        page = words(town.page("/", hospital=name))
+        assert "Hospitals, the worst first" not in page
+        assert ("held" in page.partition("Due next")[2]) is held
+        others = {"fuxing", "renmin", "xiehe"} - {name}
+        assert not any(other in page.partition("Due next")[2] for other in others)
+        assert ("doubt" in page.partition("Alarms")[2]) is held
+
+
+def test_the_queue_is_that_of_the_hospital_in_its_address_and_keeps_it(town: Town) -> None:
+    assert {name for name in ("fuxing", "renmin", "xiehe") if f">{name}</span>" in town.page("/queue")} == {
+        "fuxing", "renmin", "xiehe",
+    }  # fmt: skip
+    page = town.page("/queue", hospital="renmin")
+    assert 'value="renmin" selected' in page
+    assert ">renmin</span>" in page
+    assert ">xiehe</span>" not in page
+    assert ">?</span>" in town.page("/queue", hospital="?")
+
+
+def test_a_hospital_that_there_is_not_filters_nothing(town: Town) -> None:
+    assert ">xiehe</span>" in town.page("/queue", hospital="nowhere")
+
+
+def test_lists_and_exam_page_name_the_hospital(town: Town) -> None:
+    (exam,) = town.district.catalogue.exams.find("A1", hospital="renmin")
+    assert "Hospital: renmin" in town.page("/exam", id=str(exam))
+    for path in ("/unreported", "/files"):
+        assert '<select name="hospital"' in town.page(path, hospital="xiehe")
+
+
+def test_with_one_alone_the_console_and_the_metrics_name_none(village: Town) -> None:
+    for path in ("/", "/queue", "/unreported", "/files"):
+        assert "ospital" not in village.page(path, hospital="renmin")
+    text = village.metrics.answer(None).body.decode()
+    assert "hospital=" not in text
+    village.counts.step()
+    assert village.counts.latest() == []
+
+
+def test_what_is_counted_by_delivery_has_the_hospital_as_a_label(town: Town) -> None:
+    backlog = {(key[3], key[4]): number for key, number in town.samples("backlog").items()}
+    assert backlog == {("fuxing", "held"): 1, ("renmin", "ready"): 1, ("xiehe", "ready"): 1, ("?", "held"): 1}
+    assert town.samples("missed") == {("images", CLOUD, "xiehe"): 1}
+    assert {key[1] for key in town.samples("attention")} >= {"fuxing", "?"}
+    assert not any(key[1] == "renmin" for key in town.samples("attention"))
+
+
+def test_a_confirmed_delivery_counts_for_its_hospital_in_time_or_late(town: Town) -> None:
+    for hospital, slack in (("renmin", 5.0), ("renmin", -1.0), ("xiehe", 5.0)):
+        place = {"destination": CLOUD, "channel": "images", "hospital": hospital, "slack_seconds": slack}
+        town.metrics.on_event(Event(NOW, Kind.CONFIRMED, "it has it", exam=1, delivery=1, fields=place))
+    assert town.samples("confirmed_total") == {
+        ("images", CLOUD, "renmin", "in-time"): 1, ("images", CLOUD, "renmin", "late"): 1,
+        ("images", CLOUD, "xiehe", "in-time"): 1,
+    }  # fmt: skip
+
+
+def test_the_counts_for_health_have_every_registered_hospital_the_worst_first(town: Town) -> None:
+    assert town.counts.latest() == ()
+    town.counts.step()
+    assert [(one["hospital"], one["late"]) for one in town.counts.latest()] == [
+        ("xiehe", 1), ("?", 0), ("fuxing", 0), ("renmin", 0),
+    ]  # fmt: skip
