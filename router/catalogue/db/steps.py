@@ -281,10 +281,22 @@ def _hospitals_apart(engine: Engine) -> None:
         engine.execute(f"INSERT INTO alias VALUES ('', {', '.join([engine.database.param] * 5)})", row)  # noqa: S608 our own text
 
 
+def _users(engine: Engine) -> None:
+    """People who may log in at the console; the table begins empty."""
+    truth = '"initial" BOOLEAN NOT NULL, "disabled" BOOLEAN NOT NULL'
+    if engine.database.param != "%s":
+        truth = truth.replace("BOOLEAN", "INTEGER")
+    whole, texts = engine.whole, ("key", "name", "role", "hospitals", "secret", "former")
+    columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in texts)
+    instants = f'"changed" {whole} NOT NULL, "created" {whole} NOT NULL, "locked" {whole}, "seen" {whole}'
+    numbers = f'"failures" INTEGER NOT NULL, {instants}, "removed" {whole}'
+    engine.execute(f'CREATE TABLE "console_user" ({columns}, {truth}, {numbers}, PRIMARY KEY ("key"))')
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
-    _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
+    _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart, _users,
 )  # fmt: skip
