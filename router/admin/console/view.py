@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from router.admin.http.session import Session
+from router.policy.roles import Right
 from router.policy.states import CLOSED
 from router.text.decoding import shown
 from router.text.language import LANGUAGES, N_, Tongue
@@ -36,6 +37,15 @@ class View:
     def who(self) -> str:
         """The person who has logged in; "" for nobody."""
         return self.session.who if self.session else ""
+
+    @property
+    def hospitals(self) -> tuple[str, ...]:
+        """The hospitals whose exams are shown to the person who has logged in; none: those of all."""
+        return self.session.person.hospitals if self.session else ()
+
+    def may(self, right: str) -> bool:
+        """Whether the person who has logged in has this right, by the name of a member of Right: `decide`."""
+        return self.session is not None and self.session.person.may(Right[right.upper()])
 
     @property
     def csrf(self) -> str:
