@@ -1,4 +1,4 @@
-"""Rules of passwords: GB/T 22239-2019 8.1.4.1 a), complexity and regular change, with the figures of its level 3. Pure."""
+"""Rules of passwords: complexity and regular change, as level 3 of GB/T 22239-2019 asks for (8.1.4.1 a). Pure."""
 
 import unicodedata
 from collections.abc import Iterator

@@ -181,7 +181,7 @@ def _coded(what: What, how: How | None = None, action: str = "E") -> _Telling:
     )
 
 
-def _logged(how: How, outcome: Outcome = Outcome.SUCCESS) -> _Telling:
+def _logged(how: How, outcome: Outcome = Outcome.SUCCESS) -> Callable[[Event, Participant, str], Entry]:
     """Entries about a login or its end: the person, and from which address."""
     return lambda event, by, _: Entry(
         at=event.at, what=What.AUTHENTICATION, text=event.text, how=how, outcome=outcome,

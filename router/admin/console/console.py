@@ -248,9 +248,7 @@ class Console:
         """Deliveries by due time, of the hospitals that the reader is for."""
         if not view.hospitals:
             return self._review.listed(states, destination, text, most)
-        found = [
-            line for one in view.hospitals for line in self._review.listed(states, destination, text, most, one)
-        ]
+        found = [line for one in view.hospitals for line in self._review.listed(states, destination, text, most, one)]
         return sorted(found, key=lambda line: (line.delivery.due is None, line.delivery.due, line.delivery.id))[:most]
 
     def _sending(self) -> Sending:

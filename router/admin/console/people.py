@@ -37,14 +37,6 @@ class UsersPage:
     roles = tuple(Role)
     rules = RULES
 
-    def state(self, user: User) -> str:
-        """Whether the user may log in, in a word or two."""
-        if user.disabled:
-            return N_("disabled")
-        if user.tries.is_locked(self.now):
-            return N_("locked")
-        return N_("password to be changed") if user.must_change(self.now) else N_("open")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordPage:

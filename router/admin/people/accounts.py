@@ -17,6 +17,7 @@ from router.policy.passwords import FORMER, OTHER, faults
 from router.policy.roles import Role
 
 _NAME = re.compile(r"[\w][\w.-]{1,31}")
+_TAKEN = "a user {name} is here or was; a name means one person for ever"
 _NO_USER = "there is no user {name}"
 
 
@@ -37,16 +38,22 @@ class Accounts:
         self._clock = clock
         self._seal = seal
 
-    def add(self, name: str, role: Role, hospitals: Iterable[str], password: str, by: str) -> None:
-        """A new user, who is to change this password at the first login."""
+    def require_new(self, name: str) -> None:
+        """InvalidData unless a user may have this name."""
         if not _NAME.fullmatch(name) or name.casefold() in self._own:
             raise InvalidData("a user's name has 2 to 32 letters, digits, dots, hyphens, and is no name of the node's")
+        if self._users.of(name) is not None:
+            raise InvalidData(_TAKEN.format(name=name))
+
+    def add(self, name: str, role: Role, hospitals: Iterable[str], password: str, by: str) -> None:
+        """A new user, who is to change this password at the first login."""
+        self.require_new(name)
         self._check(name, password)
         now, chosen = self._clock.now(), self._known(hospitals)
         user = User(name=name, role=role, hospitals=chosen, secret=kept(password), changed=now, created=now)
         with self._users.transaction():
             if not self._users.add(user):
-                raise InvalidData(f"a user {name} is here or was; a name means one person for ever")
+                raise InvalidData(_TAKEN.format(name=name))
             self._record(f"user {name} added: {role}, {_of(chosen)}", by)
 
     def assign(self, name: str, role: Role, hospitals: Iterable[str], by: str) -> None:
@@ -56,7 +63,7 @@ class Accounts:
 
     def reset(self, name: str, password: str, by: str) -> None:
         """Another password, which the user is to change at the next login; it also ends a lock."""
-        user = self._user(name)
+        user = self.require(name)
         values = self._password(user, password)
         self._change(name, "new password, to be changed", by, initial=True, failures=0, locked=None, **values)
 
@@ -94,7 +101,8 @@ class Accounts:
                 raise InvalidData(_NO_USER.format(name=name))
             self._record(f"user {user.name}: {text}", by)
 
-    def _user(self, name: str) -> User:
+    def require(self, name: str) -> User:
+        """The user of this name; InvalidData where there is none."""
         user = self._users.of(name)
         if user is None or user.removed is not None:
             raise InvalidData(_NO_USER.format(name=name))

@@ -1,4 +1,4 @@
-"""Logins at the console: a person by name and password, a script by the token; each is recorded, and so is a failure."""
+"""Logins at the console: a person by name and password, a script by the token; each is recorded, each failure too."""
 
 import hmac
 from dataclasses import replace
@@ -11,7 +11,7 @@ from router.crypto.passwords import NOBODYS, agrees
 from router.events import Event, EventBus, Kind
 from router.policy.roles import Role
 
-TOKEN = "token"  # the name of who comes by the token
+TOKEN = "token"  # noqa: S105  # the name of who comes by the token
 
 
 class Logins:
@@ -27,10 +27,10 @@ class Logins:
 
     def by_token(self, token: str, address: str) -> Session | None:
         """A session with an administrator's rights; None for a wrong token, or after too many failures."""
-        if not self._attempts.begin(address):
-            return self._refused("", address)
-        if not (self._token and hmac.compare_digest(token.encode(), self._token)):
-            return self._refused("", address)
+        allowed = self._attempts.begin(address)
+        if not (allowed and self._token and hmac.compare_digest(token.encode(), self._token)):
+            self._refuse("", address)
+            return None
         return self._begun(Person(who=TOKEN, role=Role.ADMINISTRATOR), address)
 
     def by_password(self, name: str, password: str, address: str) -> Session | None:
@@ -40,10 +40,12 @@ class Logins:
         """
         now = self._clock.now()
         if not self._attempts.begin(address):
-            return self._refused("", address)
+            self._refuse("", address)
+            return None
         user = self._users.begin_try(name, now)
         if not agrees(NOBODYS if user is None else user.secret, password) or user is None:
-            return self._failed(name, user, address)
+            self._fail(name, user, address)
+            return None
         found = self._users.end_try(name, now)
         return None if found is None else self._begun(self._person(found), address)
 
@@ -83,16 +85,16 @@ class Logins:
         self._bus.record(Event(self._clock.now(), Kind.LOGGED_IN, text, who=person.who, fields=fields))
         return self._sessions.begin(person)
 
-    def _failed(self, name: str, user: User | None, address: str) -> None:
+    def _fail(self, name: str, user: User | None, address: str) -> None:
         """Record the failure, by the user's name where there is one: what else was typed may be a password."""
         now = self._clock.now()
         known = user or self._users.of(name)
         if user is not None and user.tries.failed(now).is_locked(now):
             text = f"the user {user.name} is locked after too many failed logins"
             self._bus.record(Event(now, Kind.USER, text, fields={"address": address}))
-        return self._refused("" if known is None else known.name, address)
+        self._refuse("" if known is None else known.name, address)
 
-    def _refused(self, name: str, address: str) -> None:
+    def _refuse(self, name: str, address: str) -> None:
         text = "a login at the console failed"
         text = f"{text}: user {name}" if name else text
         fields: dict[str, object] = {LOGIN: name, "address": address}

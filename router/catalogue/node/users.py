@@ -13,6 +13,7 @@ from router.catalogue.db.tables.node import UserRow as Row
 from router.policy.lockout import Tries
 from router.policy.passwords import is_expired
 from router.policy.roles import Role
+from router.text.language import N_
 
 _LISTS = ("hospitals", "former")
 
@@ -48,6 +49,14 @@ class User:
     def is_open(self) -> bool:
         """Whether this person may log in at all."""
         return not self.disabled and self.removed is None
+
+    def state(self, now: datetime) -> str:
+        """Whether the user may log in, in a word or two."""
+        if self.disabled:
+            return N_("disabled")
+        if self.tries.is_locked(now):
+            return N_("locked")
+        return N_("password to be changed") if self.must_change(now) else N_("open")
 
     def must_change(self, now: datetime) -> bool:
         """Whether the password is to be changed before anything else."""

@@ -84,7 +84,7 @@ def test_a_viewer_sees_no_patient_and_moves_nothing(site: Site) -> None:
     assert post(site, "/patient", id=site.exam).status == 403
     assert post(site, "/queue", text=E1).status == 403
     assert site.clinic.delivery(E1).state == State.HELD
-    assert '>Users<' not in site.ask("/").text
+    assert ">Users<" not in site.ask("/").text
     assert events(site, Kind.VIEWED, Kind.MOVED)[-1:] != [("li", "")]
 
 
@@ -104,8 +104,10 @@ def test_a_user_is_added_logs_in_chooses_a_password_and_acts_under_the_own_name(
     assert site.ask("/password", form).headers["Location"] == "/"
     assert site.act("release").headers["Location"].endswith("done=1")
     assert events(site, Kind.USER, Kind.LOGGED_IN) == [
-        ("chief", "logged in at the console"), ("chief", "user li added: operator, for all hospitals"),
-        ("li", "logged in at the console"), ("li", "user li: own password changed"),
+        ("chief", "logged in at the console"),
+        ("chief", "user li added: operator, for all hospitals"),
+        ("li", "logged in at the console"),
+        ("li", "user li: own password changed"),
     ]
     assert [who for who, _ in events(site, Kind.MOVED) if who != "node"] == ["li"]
     site.cookies.clear()
@@ -115,8 +117,10 @@ def test_a_user_is_added_logs_in_chooses_a_password_and_acts_under_the_own_name(
 
 @pytest.mark.parametrize(("change", "said"), [
     ({"name": "node"}, "no name of the node"), ({"name": " NODE "}, "no name"), ({"name": "token"}, "no name"),
-    ({"name": "x"}, "2 to 32"), ({"name": "a b"}, "2 to 32"), ({"name": "<b>"}, "2 to 32"), ({"name": "é" * 33}, "2 to"),
-    ({"name": "WANG"}, "for ever"), ({"again": "another"}, "not the same"), ({"password": "short", "again": "short"}, LENGTH),
+    ({"name": "x"}, "2 to 32"), ({"name": "a b"}, "2 to 32"), ({"name": "<b>"}, "2 to 32"),
+    ({"name": "é" * 33}, "2 to 32"),
+    ({"name": "WANG"}, "for ever"), ({"again": "another"}, "not the same"),
+    ({"password": "short", "again": "short"}, LENGTH),
     ({"role": "king"}, "Choose a user"), ({"hospitals": "renmin"}, "no hospital is called renmin"),
 ])  # fmt: skip
 def test_a_user_that_may_not_be_is_not_added_and_is_told_why(site: Site, change: dict[str, object], said: str) -> None:
@@ -188,8 +192,11 @@ def test_what_is_changed_about_a_user_counts_at_the_next_request(site: Site) -> 
     assert "li</label>" not in site.ask("/users").text
     assert add(site, "Li").status == 400, "the name stays that person's"
     assert [text for _, text in events(site, Kind.USER)] == [
-        "user li: operator, for all hospitals", "user li: disabled: a reason", "user li: enabled: a reason",
-        "user li: new password, to be changed", "user li: removed: a reason",
+        "user li: operator, for all hospitals",
+        "user li: disabled: a reason",
+        "user li: enabled: a reason",
+        "user li: new password, to be changed",
+        "user li: removed: a reason",
     ]
 
 
@@ -238,7 +245,8 @@ def test_the_token_is_for_scripts_whatever_name_comes_with_it(site: Site) -> Non
     assert site.ask("/password").headers["Location"] == "/"
     site.ask("/logout", {"csrf": site.csrf})
     assert events(site, Kind.LOGGED_IN, Kind.LOGGED_OUT) == [
-        ("token", "logged in at the console"), ("token", "logged out at the console"),
+        ("token", "logged in at the console"),
+        ("token", "logged out at the console"),
     ]
 
 

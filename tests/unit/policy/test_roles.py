@@ -39,6 +39,7 @@ def test_a_person_for_some_hospitals_sees_their_exams_alone() -> None:
 
 
 def test_the_manual_shows_this_table() -> None:
-    rows = [f"| {right} | " + " | ".join("yes" if right in GRANTS[role] else "-" for role in Role) + " |" for right in Right]
-    table = "\n".join(["| right | " + " | ".join(Role) + " |", "|---" * (len(Role) + 1) + "|", *rows])
+    cells = [[right, *("yes" if right in GRANTS[role] else "-" for role in Role)] for right in Right]
+    rows = [f"| {' | '.join(row)} |" for row in (["right", *Role], *cells)]
+    table = "\n".join([rows[0], "|---" * (len(Role) + 1) + "|", *rows[1:]])
     assert table in MANUAL, f"router/docs/security.md shows:\n{table}"
