@@ -70,7 +70,7 @@ TABLES = ("REMEDY",)
 NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about
 WORDS = (
     "State", "Needs", "Channel", "Kind", "Age", "Fate", "SeriesClass", "Verdict", "Position", "Actor", "Punctuality",
-    "Why", "FileKind", "HeldBy", "Role", "Right",
+    "Why", "FileKind", "HeldBy", "Right",
 )  # fmt: skip
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")

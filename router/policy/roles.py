@@ -6,14 +6,16 @@ GB/T 22239-2019 8.1.4.2 (access control: least rights, the rights of those who a
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
+from router.text.language import N_
+
 
 class Role(StrEnum):
     """What a person is here for."""
 
-    ADMINISTRATOR = "administrator"
-    OPERATOR = "operator"
-    AUDITOR = "auditor"
-    VIEWER = "viewer"
+    ADMINISTRATOR = N_("administrator")
+    OPERATOR = N_("operator")
+    AUDITOR = N_("auditor")
+    VIEWER = N_("viewer")
 
 
 class Right(StrEnum):

@@ -95,7 +95,6 @@ class Logins:
         self._refuse("" if known is None else known.name, address)
 
     def _refuse(self, name: str, address: str) -> None:
-        text = "a login at the console failed"
-        text = f"{text}: user {name}" if name else text
+        text = f"a login at the console failed: user {name}" if name else "a login at the console failed"
         fields: dict[str, object] = {LOGIN: name, "address": address}
         self._bus.record(Event(self._clock.now(), Kind.REFUSED, text, fields=fields))

@@ -283,14 +283,13 @@ def _hospitals_apart(engine: Engine) -> None:
 
 def _users(engine: Engine) -> None:
     """People who may log in at the console; the table begins empty."""
-    truth = '"initial" BOOLEAN NOT NULL, "disabled" BOOLEAN NOT NULL'
-    if engine.database.param != "%s":
-        truth = truth.replace("BOOLEAN", "INTEGER")
+    truth = "BOOLEAN" if engine.database.param == "%s" else "INTEGER"
+    truths = f'"initial" {truth} NOT NULL, "disabled" {truth} NOT NULL'
     whole, texts = engine.whole, ("key", "name", "role", "hospitals", "secret", "former")
     columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in texts)
     instants = f'"changed" {whole} NOT NULL, "created" {whole} NOT NULL, "locked" {whole}, "seen" {whole}'
     numbers = f'"failures" INTEGER NOT NULL, {instants}, "removed" {whole}'
-    engine.execute(f'CREATE TABLE "console_user" ({columns}, {truth}, {numbers}, PRIMARY KEY ("key"))')
+    engine.execute(f'CREATE TABLE "console_user" ({columns}, {truths}, {numbers}, PRIMARY KEY ("key"))')
 
 
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released

@@ -56,7 +56,7 @@ class User:
             return N_("disabled")
         if self.tries.is_locked(now):
             return N_("locked")
-        return N_("password to be changed") if self.must_change(now) else N_("open")
+        return N_("password to be changed") if self.must_change(now) else N_("may log in")
 
     def must_change(self, now: datetime) -> bool:
         """Whether the password is to be changed before anything else."""
@@ -117,7 +117,7 @@ class Users(Rows):
 
 
 def _lock(name: str) -> str:
-    return f"user {key_of(name)}"
+    return f"user/{key_of(name)}"
 
 
 def _values(user: User) -> dict[str, Any]:

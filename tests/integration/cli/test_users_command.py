@@ -117,7 +117,7 @@ def test_a_locked_user_is_listed_as_that_and_unlocked(home: Path) -> None:
     catalogue.engine.close_thread()
     assert json.loads(call(home, "list", "--json")[1])[0]["state"] == "locked"
     call(home, "unlock", "li", "--why", "asked by phone")
-    assert json.loads(call(home, "list", "--json")[1])[0]["state"] == "open"
+    assert json.loads(call(home, "list", "--json")[1])[0]["state"] == "may log in"
 
 
 def test_no_password_is_an_argument(home: Path) -> None:
