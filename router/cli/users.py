@@ -29,7 +29,7 @@ _Act = Callable[[Accounts, str, str, str], None]
 role_argument = click.Choice([role.value for role in Role])
 hospital_option = click.option(
     "--hospital", "hospitals", multiple=True, metavar="NAME",
-    help="For the exams of this hospital alone; repeat it for several. Without it: for all.",
+    help="For the exams of this hospital alone; repeat it for several.",
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def listed(config_file: Path, as_json: bool) -> None:
 @click.option("--role", type=role_argument, required=True, help="What this person may do.")
 @hospital_option
 def add(config_file: Path, name: str, role: str, hospitals: tuple[str, ...]) -> None:
-    """Add a user, with a password for the first login."""
+    """Add a user, with a password for the first login; for all hospitals, if none is named."""
     with _accounts(config_file) as accounts:
         accounts.require_new(name)
         accounts.add(name, Role(role), hospitals, _password(), person())
@@ -85,10 +85,14 @@ def add(config_file: Path, name: str, role: str, hospitals: tuple[str, ...]) -> 
 @click.argument("name")
 @click.argument("role", type=role_argument)
 @hospital_option
-def assign(config_file: Path, name: str, role: str, hospitals: tuple[str, ...]) -> None:
-    """Give a user another role, for the hospitals named or for all."""
+@click.option("--all-hospitals", "everyone", is_flag=True, help="For the exams of all hospitals.")
+def assign(config_file: Path, name: str, role: str, hospitals: tuple[str, ...], everyone: bool) -> None:
+    """Give a user another role; for the same hospitals, if no other ones are named."""
+    if hospitals and everyone:
+        raise click.UsageError("name hospitals, or say --all-hospitals")
+    chosen = None if not (hospitals or everyone) else hospitals
     with _accounts(config_file) as accounts:
-        accounts.assign(name, Role(role), hospitals, person())
+        accounts.assign(name, Role(role), chosen, person())
     echo("done")
 
 

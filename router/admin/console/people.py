@@ -20,7 +20,7 @@ from router.policy.roles import Role
 from router.text.language import N_
 
 _Act = Callable[[View, Request], Answer]
-_DONE = N_("Done.")
+_ALL, _DONE = N_(("All", "Done."))
 _TWICE = N_("The two new passwords are not the same.")
 _WHO = N_("Choose a user, what to do, and say why.")
 
@@ -107,7 +107,10 @@ class People:
             "remove": self._accounts.remove,
         }  # fmt: skip
         if name and what == "assign":
-            self._accounts.assign(name, _role(form), _hospitals(form), view.who)
+            chosen = form.get("hospitals", "").strip()
+            everyone = chosen.casefold() in ("all", view.say(_ALL).casefold())
+            hospitals = () if everyone else _hospitals(form) if chosen else None
+            self._accounts.assign(name, _role(form), hospitals, view.who)
         elif name and what == "reset":
             self._accounts.reset(name, _twice(form), view.who)
         elif name and why and what in acts:

@@ -56,9 +56,9 @@ class Accounts:
                 raise InvalidData(_TAKEN.format(name=name))
             self._record(f"user {name} added: {role}, {_of(chosen)}", by)
 
-    def assign(self, name: str, role: Role, hospitals: Iterable[str], by: str) -> None:
-        """Another role, for these hospitals."""
-        chosen = self._known(hospitals)
+    def assign(self, name: str, role: Role, hospitals: Iterable[str] | None, by: str) -> None:
+        """Another role, for these hospitals; empty for all, None for those of before."""
+        chosen = self.require(name).hospitals if hospitals is None else self._known(hospitals)
         self._change(name, f"{role}, {_of(chosen)}", by, role=role, hospitals=chosen)
 
     def reset(self, name: str, password: str, by: str) -> None:

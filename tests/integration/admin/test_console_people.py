@@ -91,7 +91,7 @@ def test_a_viewer_sees_no_patient_and_moves_nothing(site: Site) -> None:
 def test_a_user_is_added_logs_in_chooses_a_password_and_acts_under_the_own_name(site: Site) -> None:
     site.log_in("chief")
     assert add(site, "li").headers["Location"] == "/users?done=1"
-    assert re.search(r"li</label></td>.*operator.*password to be changed", site.ask("/users").text)
+    assert re.search(r"li</span></td>.*operator.*password to be changed", site.ask("/users").text)
     site.cookies.clear()
     assert log_in(site, "LI", FIRST).status == 303
     for path in ("/", "/queue", "/users", f"/exam?id={site.exam}"):
@@ -175,6 +175,7 @@ def test_what_is_changed_about_a_user_counts_at_the_next_request(site: Site) -> 
         assert post(site, "/users/change", chosen="li", what=what, why="a reason", **form).status == 303
         site.cookies = dict(his)
 
+    assert ">li</option>" in post(site, "/users/change", chosen="li", what="assign", role="king").text
     change("assign", role="operator")
     assert site.ask("/patient", {"csrf": site.csrf, "id": site.exam}).status == 200
     change("disable")
@@ -189,7 +190,7 @@ def test_what_is_changed_about_a_user_counts_at_the_next_request(site: Site) -> 
     change("remove")
     assert log_in(site, "li", FIRST).status == 403
     site.cookies = dict(chiefs)
-    assert "li</label>" not in site.ask("/users").text
+    assert ">li</option>" not in site.ask("/users").text
     assert add(site, "Li").status == 400, "the name stays that person's"
     assert [text for _, text in events(site, Kind.USER)] == [
         "user li: operator, for all hospitals",
@@ -286,3 +287,16 @@ def test_a_person_for_another_hospital_finds_nothing_of_this_exam(site: Site) ->
     assert site.ask("/queue").text.count("/exam?id=") == 2
     assert site.ask("/queue", form | {"csrf": site.csrf}).text.count("/exam?id=") == 2
     assert post(site, "/patient", id=site.exam).status == 200
+
+
+def test_another_role_leaves_the_hospitals_as_they_are_unless_they_are_named(site: Site) -> None:
+    site.log_in("li", Role.VIEWER, ("renmin",))
+    site.log_in("chief")
+    for hospitals, expected in (("", ("renmin",)), ("renmin", None), (" all", ()), ("", ())):
+        got = post(site, "/users/change", chosen="li", what="assign", role="operator", hospitals=hospitals)
+        assert got.status == (400 if expected is None else 303)
+        user = site.clinic.catalogue.users.of("li")
+        assert user is not None
+        assert user.hospitals == (("renmin",) if expected is None else expected)
+    site.ask("/?lang=zh_CN")
+    assert post(site, "/users/change", chosen="li", what="assign", role="viewer", hospitals="全部").status == 303

@@ -67,7 +67,8 @@ def test_users_are_added_listed_changed_and_removed_each_with_a_record(home: Pat
     words = "add", "li", "--role", "operator", "--hospital", "renmin", "--hospital", "zhongyi"
     code, text = call(home, *words, stdin=f"{FIRST}\r\nrest\n")
     assert (code, "changed at the first login" in text, FIRST in text) == (0, True, False)
-    assert call(home, "role", "LI", "auditor")[0] == 0
+    assert call(home, "role", "LI", "viewer")[0] == 0
+    assert call(home, "role", "LI", "auditor", "--all-hospitals")[0] == 0
     for verb in ("disable", "enable", "unlock"):
         assert call(home, verb, "li", "--why", "a reason")[0] == 0
     assert call(home, "password", "li", stdin=f"{SECOND}\n")[0] == 0
@@ -85,7 +86,8 @@ def test_users_are_added_listed_changed_and_removed_each_with_a_record(home: Pat
     assert json.loads(call(home, "list", "--json")[1]) == []
     catalogue.engine.close_thread()
     written = trail(home)
-    for text in ("li added: operator, for renmin, zhongyi", "li: auditor, for all hospitals", "disabled: a reason",
+    for text in ("li added: operator, for renmin, zhongyi", "li: viewer, for renmin, zhongyi",
+                 "li: auditor, for all hospitals", "disabled: a reason",
                  "enabled: a reason", "unlocked: a reason", "new password", "removed: has left"):  # fmt: skip
         assert text in written
     assert (FIRST in written, SECOND in written, "argon2" in written) == (False, False, False)
@@ -100,6 +102,7 @@ def test_users_are_added_listed_changed_and_removed_each_with_a_record(home: Pat
     (("add", "Zhao", "--role", "viewer"), FIRST, "for ever"),
     (("add", "li", "--role", "viewer"), "Li-Tulpe-778", PLAIN),
     (("password", "li"), FIRST, "there is no user li"), (("password", "zhao"), FIRST, OTHER),
+    (("role", "zhao", "viewer", "--hospital", "renmin", "--all-hospitals"), "", "name hospitals, or"),
     (("disable", "zhao"), "", "say why"), (("remove", "li", "--why", "x"), "", "no user li"),
 ])  # fmt: skip
 def test_what_may_not_be_is_not_done_and_is_told(home: Path, words: tuple[str, ...], stdin: str, said: str) -> None:
