@@ -24,7 +24,7 @@ _TRIED_FIRST = ("passw", "p@ssw", "admin", "qwert", "12345", "abcde", "letmein",
 
 
 def normal(password: str) -> str:
-    """The password in the form that is compared: a Chinese input method types `Ａ` where another keyboard types `A`."""
+    """A password, or a name, as it is compared: a Chinese input method types `Ａ` where a keyboard types `A`."""
     return unicodedata.normalize("NFKC", password)
 
 

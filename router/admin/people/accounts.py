@@ -7,7 +7,7 @@ from typing import Any
 from router.admin.audit.messages import LOGIN
 from router.admin.people.logins import TOKEN
 from router.catalogue import Catalogue
-from router.catalogue.node.users import User
+from router.catalogue.node.users import User, key_of
 from router.clock import Clock
 from router.config.sections import Config
 from router.crypto.passwords import agrees, kept
@@ -31,7 +31,7 @@ class Accounts:
     def __init__(
         self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, seal: Callable[[], None] = lambda: None
     ) -> None:
-        self._own = {"", "node", TOKEN, "unknown", config.node.owner.casefold()}  # whose acts these names mean already
+        self._own = {"", "node", TOKEN, "unknown", key_of(config.node.owner)}  # whose acts these names mean already
         self._hospitals = [one.name for one in config.hospital if one.name]
         self._users = catalogue.users
         self._bus = bus
@@ -40,7 +40,7 @@ class Accounts:
 
     def require_new(self, name: str) -> None:
         """InvalidData unless a user may have this name."""
-        if not _NAME.fullmatch(name) or name.casefold() in self._own:
+        if not _NAME.fullmatch(name) or key_of(name) in self._own:
             raise InvalidData("a user's name has 2 to 32 letters, digits, dots, hyphens, and is no name of the node's")
         if self._users.of(name) is not None:
             raise InvalidData(_TAKEN.format(name=name))

@@ -11,7 +11,7 @@ from peewee import Model
 from router.catalogue.db.engine import Rows
 from router.catalogue.db.tables.node import UserRow as Row
 from router.policy.lockout import Tries
-from router.policy.passwords import is_expired
+from router.policy.passwords import is_expired, normal
 from router.policy.roles import Role
 from router.text.language import N_
 
@@ -64,12 +64,12 @@ class User:
 
 
 def key_of(name: str) -> str:
-    """The name as it is compared."""
-    return name.strip().casefold()
+    """The name as it is compared: without case, and as typed on any keyboard."""
+    return normal(name).strip().casefold()
 
 
 class Users(Rows):
-    """The users. Names that differ in nothing but case are one."""
+    """The users. Names that differ in nothing but case or the width of their letters are one."""
 
     def all(self) -> Sequence[User]:
         """Those who are not removed, by name."""

@@ -27,7 +27,7 @@ def test_a_user_is_read_as_it_was_written_by_every_node(database: Database) -> N
 
 def test_a_name_is_given_once_whatever_its_case_also_by_many_at_once_and_after_a_removal(catalogue: Catalogue) -> None:
     jobs = [
-        lambda name=name: catalogue.users.add(replace(WANG, name=name)) for name in ("wang", "WANG", "Wang", "wanG")
+        lambda name=name: catalogue.users.add(replace(WANG, name=name)) for name in ("wang", "WANG", "Wang", "ｗang")
     ]
     assert sum(at_once(catalogue, jobs)) == 1
     assert catalogue.users.change("wang", removed=NOW, secret="") is not None

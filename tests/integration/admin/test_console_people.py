@@ -116,7 +116,8 @@ def test_a_user_is_added_logs_in_chooses_a_password_and_acts_under_the_own_name(
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"name": "node"}, "no name of the node"), ({"name": " NODE "}, "no name"), ({"name": "token"}, "no name"),
+    ({"name": "node"}, "no name of the node"), ({"name": " NODE "}, "no name"), ({"name": "ｎode"}, "no name"),
+    ({"name": "token"}, "no name"),
     ({"name": "x"}, "2 to 32"), ({"name": "a b"}, "2 to 32"), ({"name": "<b>"}, "2 to 32"),
     ({"name": "é" * 33}, "2 to 32"),
     ({"name": "WANG"}, "for ever"), ({"again": "another"}, "not the same"),
