@@ -5,7 +5,6 @@ again for the same one. Every patient in it is invented, and its keys are good f
 """
 
 import gzip
-import os
 import shutil
 import subprocess
 import sys
@@ -129,8 +128,7 @@ def _deliver(site: Site, exam: Exam) -> None:
 
 
 def _tell(site: Site, *arguments: str) -> None:
-    os.environ["LOGNAME"] = "operator"  # the account that the history names
-    answer = command_here("queue", *arguments, "--config", site.config_file)
+    answer = command_here("queue", *arguments, "--who", "operator", "--config", site.config_file)
     assert answer.returncode == 0, answer.stderr
 
 

@@ -26,11 +26,13 @@ from router.text.language import LANGUAGES, LOCALE
 PACKAGE = LOCALE.parent
 REASONS = (
     "loop.py", "refusals.py", "admin/checks/destinations.py", "admin/checks/host.py", "admin/notify/alarm_trial.py",
-    "admin/notify/ways.py", "admin/status/finder.py", "admin/status/node_status.py", "admin/status/vitals.py",
+    "admin/notify/ways.py", "admin/people/*.py", "admin/status/finder.py", "admin/status/node_status.py",
+    "admin/status/vitals.py",
     "catalogue/db/*.py", "catalogue/exams/*.py", "catalogue/images/*.py", "catalogue/node/*.py",
     "catalogue/queue/*.py", "cli/audit.py", "cli/backup.py", "cli/classify.py", "cli/codes.py", "cli/doctor.py",
     "cli/keys.py", "cli/mending.py", "cli/options.py", "cli/pins.py", "cli/quarantine.py", "cli/trail.py",
-    "cli/validate.py", "cli/verify.py", "cli/queue/backfill.py", "cli/queue/background.py", "cli/queue/compare.py",
+    "cli/users.py", "cli/validate.py", "cli/verify.py",
+    "cli/queue/backfill.py", "cli/queue/background.py", "cli/queue/compare.py",
     "cli/queue/corrected.py", "cli/queue/decide.py", "cli/queue/files.py", "cli/queue/many.py",
     "cli/queue/nodes.py", "cli/queue/pause.py", "cli/queue/recheck.py", "cli/queue/reconcile.py",
     "cli/queue/refused.py", "cli/queue/rename.py", "cli/queue/report.py", "cli/queue/unreported.py", "cluster/*.py",
@@ -68,7 +70,7 @@ TABLES = ("REMEDY",)
 NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about
 WORDS = (
     "State", "Needs", "Channel", "Kind", "Age", "Fate", "SeriesClass", "Verdict", "Position", "Actor", "Punctuality",
-    "Why", "FileKind", "HeldBy",
+    "Why", "FileKind", "HeldBy", "Right",
 )  # fmt: skip
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")

@@ -31,6 +31,7 @@ from router.catalogue.node.nodes import Nodes
 from router.catalogue.node.notifications import Notifications
 from router.catalogue.node.refusals import Refusals
 from router.catalogue.node.settings import Settings
+from router.catalogue.node.users import Users
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.catalogue.queue.attention import OpenDeliveries
 from router.catalogue.queue.backfills import Backfills
@@ -85,6 +86,7 @@ class Catalogue:
     corrections: Corrections
     withheld: Withheld
     audit_heads: AuditHeads
+    users: Users
     alarm_news: NewsOfAlarms
     notifications: Notifications
     unreported: Unreported
@@ -130,7 +132,7 @@ def open_catalogue(
         decisions=Decisions(engine), arrivals=Arrivals(engine), survey=Survey(engine), nodes=Nodes(engine),
         retrievals=Retrievals(engine), backlog=Backlog(engine), readings=Readings(engine), damages=Damages(engine),
         settings=Settings(engine), delivered=Delivered(engine), corrections=Corrections(engine),
-        withheld=Withheld(engine), audit_heads=AuditHeads(engine), alarm_news=NewsOfAlarms(engine),
+        withheld=Withheld(engine), audit_heads=AuditHeads(engine), users=Users(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
         association_leases=AssociationLeases(engine),

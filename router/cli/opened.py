@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from router.admin.audit.audit import Audit, Guard
+from router.admin.audit.messages import ACCOUNT
 from router.admin.audit.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
 from router.cli.options import person
@@ -39,7 +41,8 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
     owner = config.node.owner
     seals, clock = seals_of(config.node.data, owner), SharedClock(SystemClock())
     audit = Audit(trail_of(config, owner, seals), owner, clock, config.retention.audit)
-    bus = EventBus(*subscribers, audit.take)
+    account = person()
+    bus = EventBus(*subscribers, lambda event: audit.take(_by(event, account)))
     catalogue = open_catalogue(config.database.url, config.node.data, bus)
     if several_of(config):
         bus.name_hospitals(catalogue.exams.hospital_of)
@@ -51,6 +54,11 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
     finally:
         audit.stop()
         catalogue.engine.close_thread()
+
+
+def _by(event: Event, account: str) -> Event:
+    """The event with the account that ran the command, where another name was given for the person."""
+    return event if event.who in ("node", account) else replace(event, fields={**event.fields, ACCOUNT: account})
 
 
 def record_look(catalogue: Catalogue, bus: EventBus, text: str, exams: Iterable[int | None]) -> None:

@@ -1,6 +1,5 @@
 """Options that several commands share."""
 
-import getpass
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from router.config.hospitals import UNREGISTERED, several_of
 from router.config.sections import Config
 from router.config.types import ago
 from router.errors import InvalidData, RouterError
+from router.process.account import account
 from router.review.lookup import ExamId
 from router.text.spelling import did_you_mean
 
@@ -132,7 +132,7 @@ def require_destination(name: str | None, config: Config) -> None:
 
 def person() -> str:
     """The account that runs the command, as events name it; "node" is reserved for the node itself."""
-    name = getpass.getuser()
+    name = account()
     return f"account {name}" if _is_node(name) else name
 
 

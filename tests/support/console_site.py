@@ -10,18 +10,24 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
+from argon2 import PasswordHasher
+
 from router.admin.console.console import Console, ConsoleContext
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer, Answer
+from router.catalogue.node.users import User
 from router.catalogue.queue.backlog import Place
 from router.config.sections import Admin
 from router.images.rulebook import rulebook
 from router.model import Channel
+from router.policy.roles import Role
 from router.review.attention import look
 from support.exam_workflow import Clinic
 from support.intake_folder import E1
 
 STUDY = "1.2.3"
+PASSWORD = "Tulpe-7-Wiese"
+SECRET = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)  # cheap
 TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console
 
 
@@ -52,6 +58,7 @@ class Site:
         self.sealing: Exception | None = None
         routes, close = Console(console, TOKEN).routes(), clinic.catalogue.engine.close_thread
         routes["/health"] = lambda _: Answer(200, b"well")
+        self.routes = frozenset(routes)
         self.server = AdminServer(routes, close, context, names_of(admin))
         self.port = self.server.start("127.0.0.1", 0)
         self.cookies: dict[str, str] = {}
@@ -74,8 +81,12 @@ class Site:
             self.cookies |= dict(cookie.partition(";")[0].split("=", 1) for cookie in given)
             return Got(answer.status, dict(answer.headers), answer.read().decode())
 
-    def log_in(self, who: str = "wang") -> Got:
-        return self.ask("/login", {"who": who, "token": TOKEN})
+    def log_in(self, who: str = "wang", role: Role = Role.ADMINISTRATOR, hospitals: tuple[str, ...] = ()) -> Got:
+        """Log in as this user, who is added with PASSWORD where there is none yet."""
+        now = self.clinic.clock.now()
+        user = User(name=who, role=role, hospitals=hospitals, secret=SECRET, initial=False, changed=now, created=now)
+        self.clinic.catalogue.users.add(user)
+        return self.ask("/login", {"who": who, "password": PASSWORD})
 
     @property
     def exam(self) -> int:

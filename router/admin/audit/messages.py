@@ -36,6 +36,7 @@ class What(Enum):
     EXPORT = Code("110106", "Export")
     ORDER = Code("110109", "Order Record")
     SECURITY = Code("110113", "Security Alert")
+    AUTHENTICATION = Code("110114", "User Authentication")
     HEAD = Code("head", "Head of the audit trail", "99ROUTER")
 
 
@@ -44,10 +45,13 @@ class How(Enum):
 
     START = Code("110120", "Application Start")
     STOP = Code("110121", "Application Stop")
+    LOGIN = Code("110122", "Login")
+    LOGOUT = Code("110123", "Logout")
     NODE_AUTHENTICATION = Code("110126", "Node Authentication")
     SECURITY_CONFIGURATION = Code("110129", "Security Configuration")
     SOFTWARE_CONFIGURATION = Code("110131", "Software Configuration")
     RESTRICTED_FUNCTION = Code("110132", "Use of Restricted Function")
+    USER_ATTRIBUTES = Code("110137", "User Security Attributes Changed")
 
 
 class Role(Enum):
@@ -93,6 +97,8 @@ class Entry:
     hospital: str = ""
 
 
+LOGIN = "login"  # the field of a refusal that is a failed login: the user's name, "" where there is no such user
+ACCOUNT = "account"  # the field of an event by a command: the account of the operating system that ran it
 _STUDY = Code("110180", "Study Instance UID")
 _EXAM = Code("exam", "number of the exam in this node", "99ROUTER")
 _HOSPITAL = Code("hospital", "name of the hospital in this node", "99ROUTER")
@@ -161,8 +167,17 @@ def entry_of(event: Event, node: str) -> Entry | None:
     tell = _TELLING.get(event.kind)
     entry = tell(event, by, node) if tell else None
     studies = (event.study_uid,) if event.study_uid else ()
+    if entry is None:
+        return None
     hospital = str(event.fields.get("hospital", ""))
-    return replace(entry, exam=event.exam, studies=studies, hospital=hospital) if entry else None
+    participants = _with_account(entry, event)
+    return replace(entry, exam=event.exam, studies=studies, hospital=hospital, participants=participants)
+
+
+def _with_account(entry: Entry, event: Event) -> Sequence[Participant]:
+    """The participants, and the account of the operating system that ran the command where another name was given."""
+    account = str(event.fields.get(ACCOUNT, "") or event.who)
+    return [*entry.participants, *([Participant(account)] if account != event.who else [])]
 
 
 _Telling = Callable[[Event, Participant, str], Entry | None]
@@ -175,7 +190,18 @@ def _coded(what: What, how: How | None = None, action: str = "E") -> _Telling:
     )
 
 
+def _logged(how: How, outcome: Outcome = Outcome.SUCCESS) -> Callable[[Event, Participant, str], Entry]:
+    """Entries about a login or its end: the person, and from which address."""
+    return lambda event, by, _: Entry(
+        at=event.at, what=What.AUTHENTICATION, text=event.text, how=how, outcome=outcome,
+        participants=[replace(by, address=str(event.fields.get("address", "")))],
+    )  # fmt: skip
+
+
 def _refused(event: Event, by: Participant, node: str) -> Entry:
+    if LOGIN in event.fields:
+        person = replace(by, user=str(event.fields[LOGIN]) or "unknown")
+        return _logged(How.LOGIN, Outcome.MINOR_FAILURE)(event, person, node)
     title, address = str(event.fields.get("calling_ae", "")), str(event.fields.get("address", ""))
     if not address:  # a file of the drop folder
         return Entry(at=event.at, what=What.SECURITY, text=event.text, participants=[by], outcome=Outcome.MINOR_FAILURE)
@@ -223,5 +249,8 @@ _TELLING: Mapping[Kind, _Telling] = {
     Kind.MOVED: _moved,
     Kind.DECIDED: _decided,
     Kind.VIEWED: _coded(What.ORDER, action="R"),
+    Kind.LOGGED_IN: _logged(How.LOGIN),
+    Kind.LOGGED_OUT: _logged(How.LOGOUT),
+    Kind.USER: _coded(What.SECURITY, How.USER_ATTRIBUTES, "U"),
     Kind.PURGED: _coded(What.DELETED, action="D"),
 }

@@ -4,7 +4,7 @@ On loopback anyone may look, with patient data masked; acting and seeing patient
 beyond loopback. What a person does is an event with that person's name.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +13,12 @@ from urllib.parse import urlencode
 from router.admin.console.lists import Lists
 from router.admin.console.marks import story_mark
 from router.admin.console.pages import DELIVERIES, ExamPage, LoginPage, OverviewPage, QueuePage, Sending
+from router.admin.console.people import People
+from router.admin.console.rights import right_of
 from router.admin.console.view import View, reason_of, render
 from router.admin.http.server import Answer, Handle, Request, html, see_other
-from router.admin.http.session import COOKIE, Sessions, is_genuine
+from router.admin.http.session import COOKIE, is_genuine
+from router.admin.people.logins import Logins
 from router.catalogue import Catalogue
 from router.catalogue.queue.backlog import BacklogCount, Place
 from router.clock import Clock
@@ -28,6 +31,7 @@ from router.images.rulebook import BookOf
 from router.model import Channel
 from router.policy.attention import Attention
 from router.policy.pause import EVERY
+from router.policy.roles import Right, sees
 from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
 from router.review.attention import active, of_hospital
@@ -42,7 +46,7 @@ _LAST_PAGE = 19
 _FOUND = 200
 _ALARMS = 20
 _DUE = 12
-_LINKED = ("/", "/queue", "/login", "/unreported", "/refused", "/files")
+_LINKED = ("/", "/queue", "/login", "/unreported", "/refused", "/files", "/users", "/password")
 _SAID = N_({
     "0": "That could not be done: it has moved on.", "1": "Done.",
     "settled": "The doubt is settled: both are of one patient. The exam is evaluated again.",
@@ -82,13 +86,17 @@ class Console:
 
     def __init__(self, context: ConsoleContext, token: str) -> None:
         self._use(context)
-        self._sessions = Sessions(token, context.clock)
+        self._logins = Logins(token, context.catalogue.users, context.bus, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
         self._review = Review(context.catalogue, context.clock)
         self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
         self._lists = Lists(
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
         )
+        self._people = People(
+            config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal,
+            logins=self._logins, cookie=self._cookie,
+        )  # fmt: skip
         self._local = is_loopback(context.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
@@ -96,6 +104,7 @@ class Console:
         """Show what this configuration says, with the same sessions."""
         self._use(replace(self._context, config=config, queues=queues))
         self._lists.reconfigure(config)
+        self._people.reconfigure(config)
 
     def _use(self, context: ConsoleContext) -> None:
         config, catalogue, reports = context.config, context.catalogue, Reports(context.config.node.data)
@@ -106,9 +115,10 @@ class Console:
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
-        looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam, **self._lists.looks}
+        looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam, **self._lists.looks, **self._people.looks}
         acts: dict[str, _Act] = {
             **self._lists.acts,
+            **self._people.acts,
             "/act": self._act,
             "/resolve": self._resolve,
             "/patient": self._patient,
@@ -117,7 +127,8 @@ class Console:
         }
         return {
             "/console.css": lambda _: Answer(200, self._style, "text/css; charset=utf-8"),
-            "/queue": self._guarded(self._queue, self._may_search),
+            "/queue": self._guarded(self._queue, self._may_ask),
+            "/password": self._guarded(self._people.password, self._may_ask),
             "/login": self._guarded(self._log_in, lambda _, __: None),
             **{path: self._guarded(page, self._may_look) for path, page in looks.items()},
             **{path: self._guarded(page, self._may_act) for path, page in acts.items()},
@@ -136,8 +147,11 @@ class Console:
 
         return handle
 
-    def _may_look(self, view: View, _: Request) -> Answer | None:
-        return None if self._local or view.session else see_other("/login")
+    def _may_look(self, view: View, request: Request) -> Answer | None:
+        right = right_of("GET", request.path)
+        if view.session is None:
+            return None if self._local and right == Right.LOOK else see_other("/login")
+        return self._lacks(view, right)
 
     def _may_act(self, view: View, request: Request) -> Answer | None:
         if request.method != "POST":
@@ -146,7 +160,20 @@ class Console:
             return see_other("/login")
         if not is_genuine(view.session, request.form.get("csrf", "")):
             return Answer(403, b"this form is not of your session\n")
-        return None
+        return self._lacks(view, right_of("POST", request.path))
+
+    def _lacks(self, view: View, right: Right) -> Answer | None:
+        """The refusal for who has logged in, has not the right, or is to choose a password first."""
+        if view.session is None or (view.session.person.must_change and right != Right.OWN):
+            return see_other("/password")
+        if view.session.person.may(right):
+            return None
+        said = view.say("Your role does not allow this: {right}", right=view.say(right))
+        return Answer(403, f"{said}\n".encode())
+
+    def _may_ask(self, view: View, request: Request) -> Answer | None:
+        """A page with a form of its own: a search, which reads patient data letter by letter, or a new password."""
+        return (self._may_act if request.method == "POST" else self._may_look)(view, request)
 
     def _view(self, request: Request) -> View:
         asked = request.query.get("lang") or request.cookies.get("lang", "")
@@ -157,12 +184,15 @@ class Console:
         path = place if place in _LINKED else "/"
         path = f"/exam?id={number}" if place == "/exam" and number.isdecimal() else path
         tongue = self._tongues[language]
-        session = self._sessions.of(request.cookies.get(COOKIE, ""))
-        hospitals = several_of(self._context.config)
+        alone = "refresh" in request.query or "X-Refresh" in request.headers  # the page asks, no person
+        session = self._logins.of(request.cookies.get(COOKIE, ""), prolong=not alone)
+        mine = session.person.hospitals if session else ()
+        hospitals = [one for one in several_of(self._context.config) if sees(mine, one)]
         chosen = request.query.get("hospital", "") or request.form.get("hospital", "")
+        known = chosen in hospitals or (chosen == UNREGISTERED and bool(hospitals) and not mine)
         return View(
             node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path, hospitals=hospitals,
-            hospital=chosen if chosen in (*hospitals, UNREGISTERED) and hospitals else None,
+            hospital=chosen if known else None,
         )  # fmt: skip
 
     def _cookie(self, value: str, rest: str = "") -> Mapping[str, str]:
@@ -173,17 +203,18 @@ class Console:
         where = str(self._context.token_file) if self._local else self._context.token_file.name
         if request.method != "POST":
             return html(render(view, "login.html", LoginPage(where, wrong=False)))
-        who = " ".join(request.form.get("who", "").split())[:64]
-        own = who.casefold() in ("", "node", self._context.config.node.owner.casefold())  # what the node does itself
-        session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip(), request.address)
+        name, form = request.form.get("who", ""), request.form
+        if token := form.get("token", "").strip():
+            session = self._logins.by_token(token, request.address)
+        else:
+            session = self._logins.by_password(name, form.get("password", ""), request.address)
         if session is None:
-            self._record(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
             return replace(html(render(view, "login.html", LoginPage(where, wrong=True))), status=403)
-        self._record(Kind.VIEWED, "logged in at the console", who)
         return see_other("/", self._cookie(session.key))
 
-    def _log_out(self, view: View, request: Request) -> Answer:
-        self._sessions.log_out(request.cookies.get(COOKIE, ""))
+    def _log_out(self, view: View, _: Request) -> Answer:
+        if view.session is not None:
+            self._logins.log_out(view.session)
         return see_other("/", self._cookie("", "; Max-Age=0"))
 
     # -- pages
@@ -194,15 +225,11 @@ class Console:
         shown = OverviewPage(
             backlog=_backlog(catalogue, context.queues, now, hospital), queues=context.queues,
             attention=entries, alarms=active(of_hospital(catalogue, hospital), entries), most=_ALARMS,
-            due=self._explained(self._review.listed(PENDING, None, None, _DUE, hospital)),
+            due=self._explained(self._listed(view, PENDING, None, None, _DUE)),
             free=context.free(), sending=self._sending(),
             hospitals=catalogue.survey.hospitals(now, view.hospitals) if view.hospitals and hospital is None else (),
         )  # fmt: skip
         return html(render(view, "overview.html", shown))
-
-    def _may_search(self, view: View, request: Request) -> Answer | None:
-        """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""
-        return (self._may_act if request.method == "POST" else self._may_look)(view, request)
 
     def _queue(self, view: View, request: Request) -> Answer:
         query = request.query
@@ -217,8 +244,7 @@ class Console:
             self._context.seal()
         last = (page + 1) * DELIVERIES
         states = [State(state)] if state else list(State)
-        most = _FOUND if text else last + 1
-        lines = self._review.listed(states, destination or None, text or None, most, view.hospital)
+        lines = self._listed(view, states, destination or None, text or None, _FOUND if text else last + 1)
         shown = self._explained(lines if text else lines[last - DELIVERIES : last])
         more = not text and len(lines) > last
         listed = QueuePage(
@@ -226,6 +252,15 @@ class Console:
             more=more and page < _LAST_PAGE, cut=more and page == _LAST_PAGE,
         )  # fmt: skip
         return html(render(view, "queue.html", listed))
+
+    def _listed(
+        self, view: View, states: Iterable[State], destination: str | None, text: str | None, most: int
+    ) -> list[Line]:
+        """Deliveries by due time, of the hospitals that the reader is for."""
+        if view.hospital is not None or not view.mine:
+            return self._review.listed(states, destination, text, most, view.hospital)
+        found = [line for one in view.mine for line in self._review.listed(states, destination, text, most, one)]
+        return sorted(found, key=lambda line: (line.delivery.due is None, line.delivery.due, line.delivery.id))[:most]
 
     def _sending(self) -> Sending:
         names = [one.name for one in self._context.config.destination]
@@ -237,17 +272,17 @@ class Console:
 
     def _exam(self, view: View, request: Request) -> Answer:
         said, differences = _SAID.get(request.query.get("done", ""), ""), self._differences(request.query)
-        return self._shown(view, self._story(request.query), said, differences, open_=False)
+        return self._shown(view, self._story(view, request.query), said, differences, open_=False)
 
     def _patient(self, view: View, request: Request) -> Answer:
         """Patient data unmasked, once, for the person who asks; recorded before it is shown."""
-        differences, story = self._differences(request.form), self._story(request.form)
+        differences, story = self._differences(request.form), self._story(view, request.form)
         self._record(Kind.VIEWED, "patient data shown at the console", view.who, exam=story.case.exam)
         self._context.seal()
         return self._shown(view, story, "", differences, open_=True)
 
     def _act(self, view: View, request: Request) -> Answer:
-        story, form = self._story(request.form), request.form
+        story, form = self._story(view, request.form), request.form
         line = next((one for one in story.lines if str(one.delivery.id) == form.get("delivery")), None)
         acts = {"hold": self._review.hold, "release": self._review.confirm, "retry": self._review.retry}
         act, why = acts.get(form.get("what", "")), reason_of(form)
@@ -262,7 +297,7 @@ class Console:
 
     def _resolve(self, view: View, request: Request) -> Answer:
         """Settle exactly the differences that the page showed; where there are others by now nothing is settled."""
-        exam, why = self._story(request.form).case.exam, reason_of(request.form)
+        exam, why = self._story(view, request.form).case.exam, reason_of(request.form)
         if not why:
             raise InvalidData("expected why both are of one patient")
         with self._context.catalogue.engine.write():
@@ -305,10 +340,10 @@ class Console:
         number = _number(fields)
         return None if number is None else self._decisions.unsettled(number)
 
-    def _story(self, fields: Mapping[str, str]) -> Story:
+    def _story(self, view: View, fields: Mapping[str, str]) -> Story:
         number = _number(fields)
         story = None if number is None else self._review.story(number)
-        if story is None:
+        if story is None or not sees(view.mine, story.case.hospital):
             raise InvalidData("no such exam")
         return story
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from router.admin.http.session import Session
+from router.policy.roles import Right
 from router.policy.states import CLOSED
 from router.text.decoding import shown
 from router.text.language import LANGUAGES, N_, Tongue
@@ -22,7 +23,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 class View:
     """The reader's language, clock and session. `node` is the node's name, `path` where the page is.
 
-    `hospitals` are the names of several, none where the node serves one alone; `hospital` is the one that was chosen.
+    `hospitals` are the names of several that the reader may see, none where the node serves one alone; `hospital` is
+    the one that was chosen.
     """
 
     node: str
@@ -47,6 +49,15 @@ class View:
     def who(self) -> str:
         """The person who has logged in; "" for nobody."""
         return self.session.who if self.session else ""
+
+    @property
+    def mine(self) -> tuple[str, ...]:
+        """The hospitals whose exams are shown to the person who has logged in; none: those of all."""
+        return self.session.person.hospitals if self.session else ()
+
+    def may(self, right: str) -> bool:
+        """Whether the person who has logged in has this right, by the name of a member of Right: `decide`."""
+        return self.session is not None and self.session.person.may(Right[right.upper()])
 
     @property
     def csrf(self) -> str:

@@ -1,4 +1,4 @@
-"""Sessions of people at the console: a token from a private file opens a session in memory, bound to a cookie."""
+"""Sessions of people at the console, in memory, each bound to a cookie; and the token that a script logs in by."""
 
 import hmac
 import os
@@ -6,19 +6,22 @@ import secrets
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from router.clock import Clock
 from router.crypto.keys import read_secret
 from router.errors import ConfigurationError
+from router.policy.roles import Right, Role, may
 
 COOKIE = "console"
-_IDLE_SECONDS = 1800.0
-_LONGEST_SECONDS = 8 * 3600.0
+IDLE_SECONDS = 15 * 60.0
+LONGEST_SECONDS = 12 * 3600.0
+MOST_OF_ONE = 3  # sessions of one person: the oldest ends
+_MOST = 100
 _FAILURES = 10  # within _FAILURE_SECONDS, from one address; then nobody logs in from there until they are over
 _FAILURE_SECONDS = 60.0
 _MOST_ADDRESSES = 1000  # whose failures are remembered
-_MOST = 100
 
 
 def token_in(path: Path) -> str:
@@ -45,60 +48,99 @@ def _make(path: Path) -> None:
     part.unlink()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who has logged in. `changed`: when the password was set that let them in; None for who came by the token.
+
+    `hospitals` empty: for all. `must_change`: nothing is shown before the password is another.
+    """
+
+    who: str
+    role: Role
+    hospitals: tuple[str, ...] = ()
+    changed: datetime | None = None
+    must_change: bool = False
+
+    def may(self, right: Right) -> bool:
+        """Whether this person has the right."""
+        return may(self.role, self.hospitals, right)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A person's session. `csrf` is in every form of it; instants are monotonic seconds."""
+    """A person's session. `csrf` is in every form of it; `began` is in monotonic seconds."""
 
     key: str
-    who: str
+    person: Person
     csrf: str
     began: float
 
+    @property
+    def who(self) -> str:
+        """The name by which the person's acts are recorded."""
+        return self.person.who
 
-class Sessions:
-    """Sessions that last half an hour after the last request, eight hours at most, and end with the node."""
 
-    def __init__(self, token: str, clock: Clock) -> None:
-        self._token = token.encode()
+class Attempts:
+    """Failed logins by address: after ten within a minute nobody logs in from there until they are over."""
+
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._open: dict[str, tuple[Session, float]] = {}
         self._failures: dict[str, list[float]] = {}  # by address, the one that failed last at the end
 
-    def log_in(self, who: str, token: str, address: str = "") -> Session | None:
-        """A new session; None for a wrong token, or after too many of them from this address."""
+    def begin(self, address: str) -> bool:
+        """Whether one may try from there; it counts as failed until `end`, so that many at once count, too."""
         now = self._clock.monotonic()
         with self._lock:
             failures = [at for at in self._failures.pop(address, ()) if now - at < _FAILURE_SECONDS]
-            if len(failures) >= _FAILURES:
-                self._remember(address, failures)
-                return None
-            if not (self._token and hmac.compare_digest(token.encode(), self._token)):
-                self._remember(address, [*failures, now])
-                return None
-            session = Session(secrets.token_urlsafe(32), who, secrets.token_urlsafe(32), now)
+            allowed = len(failures) < _FAILURES
+            self._failures[address] = [*failures, now] if allowed else failures
+            while len(self._failures) > _MOST_ADDRESSES:
+                del self._failures[next(iter(self._failures))]
+        return allowed
+
+    def end(self, address: str) -> None:
+        """The try was good: its mark goes."""
+        with self._lock:
+            if self._failures.get(address):
+                self._failures[address].pop()
+
+
+class Sessions:
+    """Sessions that last a quarter of an hour after the last request, twelve hours at most, and end with the node."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[Session, float]] = {}
+
+    def begin(self, person: Person) -> Session:
+        """A new session; the oldest of a person who has too many ends, and the oldest of all."""
+        now = self._clock.monotonic()
+        csrf = secrets.token_urlsafe(32)
+        session = Session(key=secrets.token_urlsafe(32), person=person, csrf=csrf, began=now)
+        with self._lock:
+            mine = [key for key, (one, _) in self._open.items() if one.who == person.who]
+            for key in mine[: len(mine) - MOST_OF_ONE + 1] if person.changed is not None else ():
+                del self._open[key]
             while len(self._open) >= _MOST:
                 del self._open[next(iter(self._open))]
             self._open[session.key] = session, now
-            return session
+        return session
 
-    def _remember(self, address: str, failures: list[float]) -> None:
-        self._failures[address] = failures
-        while len(self._failures) > _MOST_ADDRESSES:
-            del self._failures[next(iter(self._failures))]
-
-    def of(self, key: str) -> Session | None:
-        """The session of a cookie, if it still lasts."""
+    def of(self, key: str, *, prolong: bool = True) -> Session | None:
+        """The session of a cookie, if it still lasts; a request that no person made does not `prolong` it."""
         now = self._clock.monotonic()
         with self._lock:
             session, seen = self._open.get(key, (None, 0.0))
-            if session is None or now - seen > _IDLE_SECONDS or now - session.began > _LONGEST_SECONDS:
+            if session is None or now - seen > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
                 self._open.pop(key, None)
                 return None
-            self._open[key] = session, now
+            self._open[key] = session, now if prolong else seen
             return session
 
-    def log_out(self, key: str) -> None:
+    def end(self, key: str) -> None:
         """End it."""
         with self._lock:
             self._open.pop(key, None)

@@ -289,11 +289,22 @@ def _hospitals_of_alarms(engine: Engine) -> None:
     engine.execute("ALTER TABLE backfill ADD COLUMN hospital TEXT")
 
 
+def _users(engine: Engine) -> None:
+    """People who may log in at the console; the table begins empty."""
+    truth = "BOOLEAN" if engine.database.param == "%s" else "INTEGER"
+    truths = f'"initial" {truth} NOT NULL, "disabled" {truth} NOT NULL'
+    whole, texts = engine.whole, ("key", "name", "role", "hospitals", "secret", "former")
+    columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in texts)
+    instants = f'"changed" {whole} NOT NULL, "created" {whole} NOT NULL, "locked" {whole}, "seen" {whole}'
+    numbers = f'"failures" INTEGER NOT NULL, {instants}, "removed" {whole}'
+    engine.execute(f'CREATE TABLE "console_user" ({columns}, {truths}, {numbers}, PRIMARY KEY ("key"))')
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
-    _hospitals_of_alarms,
+    _hospitals_of_alarms, _users,
 )  # fmt: skip

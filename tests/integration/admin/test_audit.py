@@ -68,6 +68,9 @@ EVENTS: dict[Kind, tuple[dict[str, object], str, str | None]] = {
     Kind.MOVED: ({"who": "wang", "fields": {"to": State.HELD}}, "110109", "110132"),
     Kind.DECIDED: ({"who": "wang", "exam": 7}, "110109", "110132"),
     Kind.PURGED: ({"study_uid": "1.2.3"}, "110105", None),
+    Kind.LOGGED_IN: ({"who": "wang", "fields": {"address": "10.1.2.3"}}, "110114", "110122"),
+    Kind.LOGGED_OUT: ({"who": "wang"}, "110114", "110123"),
+    Kind.USER: ({"who": "wang"}, "110113", "110137"),
 }
 
 
@@ -99,6 +102,26 @@ def test_a_refused_sender_is_named_with_its_address(site: Site) -> None:
     sender = found.find("ActiveParticipant")
     assert sender is not None
     assert (sender.get("UserID"), sender.get("NetworkAccessPointID")) == ("EVIL", "10.9.9.9")
+
+
+@pytest.mark.parametrize(("name", "user"), [("wang", "wang"), ("", "unknown")])
+def test_a_failed_login_names_the_user_whom_there_is_and_the_address(site: Site, name: str, user: str) -> None:
+    site.tell(Kind.REFUSED, "a login failed", fields={"login": name, "address": "10.9.9.9"})
+    (found,) = site.messages()
+    assert code(found, "EventIdentification/EventID") == "110114"
+    assert code(found, "EventIdentification/EventTypeCode") == "110122"
+    (person,) = found.findall("ActiveParticipant")
+    assert (person.get("UserID"), person.get("NetworkAccessPointID")) == (user, "10.9.9.9")
+    event = found.find("EventIdentification")
+    assert event is not None
+    assert event.get("EventOutcomeIndicator") == "4"
+
+
+def test_a_command_is_audited_with_the_account_that_ran_it_beside_the_name_that_was_given(site: Site) -> None:
+    for who in ("wang", "root"):
+        site.tell(Kind.DECIDED, "released", who=who, fields={"account": "root"})
+    found = [[one.get("UserID") for one in each.findall("ActiveParticipant")] for each in site.messages()]
+    assert found == [["wang", "root"], ["root"]]
 
 
 def test_what_the_node_does_every_moment_is_no_audit_event(site: Site) -> None:

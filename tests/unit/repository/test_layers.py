@@ -68,6 +68,7 @@ DOORS = {
     "gmssl": {"crypto/sm2_gmssl.py"},
     "gmssl_pyx": {"crypto/sm2_gmssl_pyx.py"},
     "cryptography": {"crypto"},
+    "argon2": {"crypto/passwords.py"},
     "watchdog": {"reports/folder"},
     "defusedxml": {"exam/xml_document.py"},
     "xxhash": {"dicom/dataset/checksum.py"},

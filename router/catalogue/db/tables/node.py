@@ -1,4 +1,4 @@
-"""Tables of the node itself: settings, events, alarms, messages, the nodes of a cluster, refusals."""
+"""Tables of the node itself: settings, events, alarms, messages, the nodes of a cluster, refusals, users."""
 
 from peewee import SQL, BigAutoField, BigIntegerField, BooleanField, CompositeKey, IntegerField, Model
 
@@ -227,7 +227,32 @@ class RefusedInstanceRow(Model):
         primary_key = CompositeKey("sop_uid", "calling", "address")
 
 
+class UserRow(Model):
+    """A person who may log in at the console: a User. `key` is the name without case; `hospitals`, `former` are JSON.
+
+    A row stays for ever, so that a name in the history means one person.
+    """
+
+    key = KeyField(primary_key=True)
+    name = CleanTextField()
+    role = CleanTextField()
+    hospitals = CleanTextField()
+    secret = CleanTextField()
+    former = CleanTextField()
+    initial = BooleanField()
+    changed = InstantField()
+    failures = IntegerField()
+    locked = InstantField(null=True)
+    disabled = BooleanField()
+    created = InstantField()
+    seen = InstantField(null=True)
+    removed = InstantField(null=True)
+
+    class Meta:
+        table_name = "console_user"
+
+
 TABLES: tuple[type[Model], ...] = (
     Schema, Setting, EventRow, OpenAlarm, AlarmNewsRow, AlarmCause, NotificationRow, WayRow, NodeRow, AbsentRow,
-    HeadRow, Duty, RefusalRow, RefusedSenderRow, RefusedInstanceRow,
+    HeadRow, Duty, RefusalRow, RefusedSenderRow, RefusedInstanceRow, UserRow,
 )  # fmt: skip

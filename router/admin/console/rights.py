@@ -1,0 +1,36 @@
+"""Which right each page and each act of the console asks for; a path that is missing here is for administrators."""
+
+from collections.abc import Mapping
+
+from router.policy.roles import Right
+
+LOOKS: Mapping[str, Right] = {
+    "/": Right.LOOK,
+    "/queue": Right.LOOK,
+    "/exam": Right.LOOK,
+    "/unreported": Right.LOOK,
+    "/refused": Right.LOOK,
+    "/files": Right.LOOK,
+    "/password": Right.OWN,
+    "/users": Right.REVIEW,
+}
+ACTS: Mapping[str, Right] = {
+    "/queue": Right.PATIENT,  # a search tells whether an identifier is here
+    "/patient": Right.PATIENT,
+    "/act": Right.DECIDE,
+    "/resolve": Right.DECIDE,
+    "/pause": Right.OPERATE,
+    "/unreported/dismiss": Right.OPERATE,
+    "/refused/dismiss": Right.OPERATE,
+    "/files/dismiss": Right.OPERATE,
+    "/files/names": Right.OPERATE,
+    "/logout": Right.OWN,
+    "/password": Right.OWN,
+    "/users/add": Right.ADMINISTER,
+    "/users/change": Right.ADMINISTER,
+}
+
+
+def right_of(method: str, path: str) -> Right:
+    """The right that the request needs."""
+    return (ACTS if method == "POST" else LOOKS).get(path, Right.ADMINISTER)

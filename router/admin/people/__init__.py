@@ -1,0 +1,1 @@
+"""People at the console: their users, and how they log in."""
