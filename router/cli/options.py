@@ -15,6 +15,7 @@ from router.catalogue.node.restore import has_database
 from router.cli.speech import speak, speech
 from router.clock import SystemClock
 from router.config.file import load, shipped
+from router.config.hospitals import UNREGISTERED, several_of
 from router.config.sections import Config
 from router.config.types import ago
 from router.errors import InvalidData, RouterError
@@ -55,6 +56,33 @@ def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     except RouterError:
         return []
     return [one.name for one in config.destination if one.name.startswith(incomplete)]
+
+
+def hospitals(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Registered hospitals whose name begins with this, for completion."""
+    try:
+        config = load(ctx.params.get("config_file") or shipped("router.toml"))
+    except RouterError:
+        return []
+    return [one.name for one in config.hospital if one.name and one.name.startswith(incomplete)]
+
+
+hospital_option = click.option(
+    "--hospital", metavar="NAME", shell_complete=hospitals, help="Only what is of this hospital; ? is nobody's."
+)
+
+
+def require_hospital(name: str | None, config: Config) -> None:
+    """Raise UsageError unless a hospital has this name, or it is that of exams of nobody."""
+    known = [one.name for one in config.hospital if one.name]
+    if name is not None and name not in (*known, UNREGISTERED):
+        meant = did_you_mean(name, known)
+        raise click.UsageError(f"no hospital is called {name}; registered: {', '.join(known) or 'none'}{meant}")
+
+
+def are_several(config: Config) -> bool:
+    """Whether people are shown hospitals: there are several."""
+    return bool(several_of(config))
 
 
 def configured(config_file: Path) -> Config:

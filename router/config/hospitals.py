@@ -41,3 +41,8 @@ def registered(config: HospitalConfig) -> Hospital | None:
 def the_only(config: Config) -> str | None:
     """The name of the only hospital; None where there are several."""
     return config.hospital[0].name if len(config.hospital) == 1 else None
+
+
+def several_of(config: Config) -> tuple[str, ...]:
+    """The names of several hospitals; none where the node serves one alone."""
+    return tuple(one.name for one in config.hospital) if len(config.hospital) > 1 else ()

@@ -25,7 +25,8 @@ _STUDIES = f"""INSERT INTO study (id, uid, accession_number, study_date, study_t
 _FACTS = "INSERT INTO facts (id, study_id, digest, body) SELECT i, i, 'd', '{{}}' FROM {n}"
 _EXAMS = f"""INSERT INTO exam (id, hospital, branch, exam_id, accession_number, patient_id, patient_name, touched,
     revisions, approved_at, doubt, created)
-    SELECT i, {{hospital}}, '01', 'E' || (i / {{of}}), 'A' || (i / {{of}}), 'P' || (i / {{of}}), 'N', 1, 2, {_AT}, '', {_AT} + i * {{step}} FROM {{n}}"""
+    SELECT i, {{hospital}}, '01', 'E' || (i / {{of}}), 'A' || (i / {{of}}), 'P' || (i / {{of}}), 'N',
+    1, 2, {_AT}, '', {_AT} + i * {{step}} FROM {{n}}"""
 _LINKS = f"""INSERT INTO exam_study (exam_id, study_uid, joined_by, since)
     SELECT i, '1.2.' || i, 'listed', {_AT} FROM {{n}}"""
 _DELIVERIES = f"""INSERT INTO delivery (exam_id, hospital, destination, channel, state, waiting_for, legal_due, due,
@@ -38,8 +39,8 @@ _INSTANCES = f"""INSERT INTO instance (id, study_id, series_uid, sop_uid, versio
     digest, orientation, pixels, identity, size, modality, facts_id, series_class, rule, sending_ae, received, cut)
     SELECT i, (i - 1) / {{per}} + 1, '1.2.' || ((i - 1) / {{per}} + 1) || '.1',
     '1.2.' || ((i - 1) / {{per}} + 1) || '.1.' || i, 1, {{true}}, '1.2.840.10008.5.1.4.1.1.2',
-    '1.2.840.10008.1.2.1', 'd' || i, '', '', (i - 1) / {{per}} + 1, 524288, 'CT', (i - 1) / {{per}} + 1, 'thin', 'thin slices', 'CT01',
-    {_AT}, '' FROM {{n}}"""
+    '1.2.840.10008.1.2.1', 'd' || i, '', '', (i - 1) / {{per}} + 1, 524288, 'CT', (i - 1) / {{per}} + 1, 'thin',
+    'thin slices', 'CT01', {_AT}, '' FROM {{n}}"""
 _LEDGER = f"""INSERT INTO ledger (destination, instance_id, study, state, rule, status, association, tries, reason, at)
     SELECT 'cloud', i, (i - 1) / {{per}} + 1,
     CASE WHEN i <= {_READY} * {{per}} THEN 'selected' ELSE 'sent' END, 'a rule', 0, 'a', 0, '',

@@ -8,7 +8,6 @@ from enum import StrEnum
 from router.exam.key import ExamPatient
 from router.matching.patient.identity import Comparison, IdentityPolicy, StudyIdentity, compare
 
-
 _PERSON = frozenset({"name", "birth date"})
 
 

@@ -23,7 +23,7 @@ HospitalBranchCode = "01"
 [[share.exclude]]
 name = "x"
 """
-SENT = HOSPITAL.partition("[[share")[0] + "[[destination]]\nname = \"cloud\"\n[[destination.accept]]\n"
+SENT = HOSPITAL.partition("[[share")[0] + '[[destination]]\nname = "cloud"\n[[destination.accept]]\n'
 RIS: dict[str, Any] = {
     "拒绝共享": "是",
     "VIP": True,
@@ -111,7 +111,8 @@ def test_a_rule_of_a_destination_takes_names_of_the_standard_of_a_ris_and_short_
 
 
 @pytest.mark.parametrize(("name", "told"), [
-    ("Order.Nte", "Order.Note"), ("modalty", "modality"), ("a..b", "expected a path"), ("hospital", "hospitals = [...]"),
+    ("Order.Nte", "Order.Note"), ("modalty", "modality"), ("a..b", "expected a path"),
+    ("hospital", "hospitals = [...]"),
 ])  # fmt: skip
 def test_a_misspelt_name_of_a_rule_of_a_destination_is_an_error_that_says_what_is_meant(name: str, told: str) -> None:
     with pytest.raises(ConfigurationError) as refused:

@@ -113,7 +113,7 @@ def test_two_hospitals_that_claim_a_study_are_a_doubt_unless_the_patients_agree_
         (replace(HERE, name=""), True),
     ],
 )
-def test_numbers_alone_do_not_say_whose_a_study_of_two_hospitals_or_of_no_certain_one_is(patient: Patient, doubted: bool) -> None:
+def test_numbers_alone_do_not_say_whose_a_study_of_two_hospitals_or_of_none_is(patient: Patient, doubted: bool) -> None:
     assert ("shared" in rules(case(here(patient)))) is doubted
     assert ("shared" in rules(case(here(patient, hospitals=frozenset({"a", "b"}))))) is doubted
     assert "shared" not in rules(case(here(patient, hospitals=frozenset({"a"}))))

@@ -15,7 +15,14 @@ from support.sample_exam import exam_document
 
 AT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 NAMELESS = Patient("P0001", "", "", "F")
-ONE = '[[hospital]]\nname = "{0}"\nUSCI = "U-{0}"\nHospitalCode = "H"\nHospitalName = "{0}"\nHospitalBranchCode = "01"\n'
+ONE = """
+[[hospital]]
+name = "{0}"
+USCI = "U-{0}"
+HospitalCode = "H"
+HospitalName = "{0}"
+HospitalBranchCode = "01"
+"""
 
 
 def remarks(tmp_path: Path, *patients: Patient, hospitals: str = "", of: str = "ab") -> str:
