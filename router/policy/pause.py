@@ -34,8 +34,8 @@ class Pause:
     @property
     def ends(self) -> str:
         """The command that ends it."""
-        to = f" --destination {self.destination}" if self.destination else ""
-        return f"scripts/queue resume{to}{f' --hospital {self.hospital}' if self.hospital else ''}"
+        options = (("--destination", self.destination), ("--hospital", self.hospital))
+        return " ".join(["scripts/queue resume", *(word for name, of in options if of for word in (name, of))])
 
     def concerns(self, destination: str, hospital: str) -> bool:
         """Whether it stops sending the hospital's exams to this destination; ALL: those of every hospital."""

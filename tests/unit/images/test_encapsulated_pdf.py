@@ -24,8 +24,8 @@ ONE = printed(f"report of {E1}")
 
 
 def instance(
-    folder: Path, document: bytes | None, kind: str = "application/pdf", length: int | None = None, *, uid: str = "1.2.3.9",
-    sender: str = "",
+    folder: Path, document: bytes | None, kind: str = "application/pdf", length: int | None = None, *,
+    uid: str = "1.2.3.9", sender: str = "",
 ) -> Path:  # fmt: skip
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = EncapsulatedPDFStorage, uid
