@@ -34,6 +34,7 @@ _FIRST = (
     "test_damaged", "test_damaged_images", "test_wrong_input", "test_notify", "test_alarms_end", "test_four_hours_down",
     "test_reload", "test_arrival_order", "test_late_images", "test_receive_workers", "test_waits_for_a_person",
     "test_refused_at_the_door", "test_kept_releases", "test_slow_clients", "test_joining_cases", "test_recheck",
+    "test_district",
 )  # fmt: skip
 _KINDS = ("acceptance", "integration", "contract", "unit")
 

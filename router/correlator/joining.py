@@ -15,7 +15,7 @@ from router.catalogue.images.studies import StudyHere
 from router.config.sections import Identity
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey, ExamPatient
-from router.matching.images.hospital import may_join
+from router.matching.images.hospital import is_own, may_join
 from router.matching.images.join import Candidate, ExamSide, JoinedBy, by_accession
 from router.matching.patient.doubt import Doubt
 from router.matching.patient.identity import (
@@ -78,10 +78,10 @@ class Joining:
         if self.reread(studies):
             studies = self.exams.links.candidates(key.accession_number, case.hospital)
         here = [
-            Candidate(s.uid, s.identities, day_of(s), own=bool(s.hospitals) or not self.several)
+            Candidate(s.uid, s.identities, day_of(s), own=not self.several or is_own(case.hospital, s.hospitals))
             for s in studies if may_join(case.hospital, s.hospitals)
         ]  # fmt: skip
-        policy = identity_policy(self.config, self.decisions.classes(case.hospital))
+        policy = identity_policy(self.config, self.decisions.classes(case.hospital), several=self.several)
         return by_accession(side, here, policy, self.config.study_date_within)
 
 
@@ -136,9 +136,20 @@ def _of_studies(case: ExamSnapshot, policy: IdentityPolicy) -> Iterator[tuple[Do
     for study in case.studies.values():
         for text in parts_of(study.doubt):
             yield Doubt(rule="study", text=text, study_uid=study.uid), study.uid, text
-        if policy.several and (differ := _patients_of(study, policy)):
-            text = f"images of study {study.uid} name different patients, by {' and '.join(differ)}"
-            yield Doubt(rule="patients", text=text, study_uid=study.uid), "patients", study.uid, differ
+        for doubt in of_patients(study, policy):
+            yield doubt, "patients", study.uid, _patients_of(study, policy)
+
+
+def of_patients(study: StudyHere, policy: IdentityPolicy) -> Iterator[Doubt]:
+    """The doubt about a study whose headers name different patients: two hospitals may use one UID."""
+    if policy.several and (differ := _patients_of(study, policy)):
+        text = f"images of study {study.uid} name different patients, by {' and '.join(differ)}"
+        yield Doubt(rule="patients", text=text, study_uid=study.uid)
+
+
+def is_shared(case: ExamSnapshot, uid: str, policy: IdentityPolicy) -> bool:
+    """Whether the numbers in a study's headers may be those of another hospital, where the node serves several."""
+    return policy.several and not is_own(case.hospital, case.studies[uid].hospitals)
 
 
 def comparisons(
@@ -156,8 +167,8 @@ def comparisons(
 def _of_identity(
     case: ExamSnapshot, key: ExamKey, uid: str, identity: StudyIdentity, found: Comparison, policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
-    vouched, shared = case.links.get(uid) == JoinedBy.PERSON, policy.several and not case.studies[uid].hospitals
-    for doubt in doubts_of(uid, found, policy, vouched=vouched, shared=shared):
+    vouched = case.links.get(uid) == JoinedBy.PERSON
+    for doubt in doubts_of(uid, found, policy, vouched=vouched, shared=is_shared(case, uid, policy)):
         if doubt.rule == "differs":  # each difference is settled by itself
             for one in compared(key.patient, key.accession_number, identity, found.differ, policy):
                 yield doubt, uid, one
@@ -166,7 +177,7 @@ def _of_identity(
 
 
 def _patients_of(study: StudyHere, policy: IdentityPolicy) -> list[str]:
-    """The fields, but for numbers, in which headers of a study contradict each other: two hospitals may use one UID."""
+    """The fields, but for numbers, in which headers of a study contradict each other."""
     pairs = combinations(study.identities[:_COMPARED], 2)
     return sorted({field for one, other in pairs for field in contradictions(one, other, policy)} - NUMBERS)
 

@@ -71,7 +71,8 @@ class DeadlineMonitor:
         began, now = self._clock.monotonic(), self._clock.now()
         deliveries = self._catalogue.queue.with_due()
         pauses = remind(self._catalogue, self._bus, now)
-        expected = self._forecast([one for one in deliveries if pause_of(pauses, one.destination) is None], now)
+        free = [one for one in deliveries if pause_of(pauses, one.destination, one.hospital) is None]
+        expected = self._forecast(free, now)
         self._catalogue.queue.expect({
             one.id: expected.get(one.id) for one in deliveries if _differ(one.expected, expected.get(one.id))
         })  # fmt: skip
@@ -118,7 +119,7 @@ class DeadlineMonitor:
                 continue
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
-                self._raise(alarm, one, pause_of(pauses, one.destination))
+                self._raise(alarm, one, pause_of(pauses, one.destination, one.hospital))
         due = {one.id: one for one in deliveries}
         for each in standing:
             found = None if each.delivery is None else due.get(each.delivery)

@@ -84,11 +84,12 @@ class Dispatcher:
 
     def run_one(self, route: Route) -> bool:
         """Claim and send one delivery; False when there was none, or sending there is paused: nothing is asked then."""
-        if self._stopping.is_set() or self._pausing.of(route.destination):
+        hospitals = self._unpaused(route)
+        if self._stopping.is_set() or not hospitals:
             return False
         self._write_down()
         start = self._meter.start(route)
-        delivery = self._claim(route, start)
+        delivery = self._claim(route, start, hospitals)
         if delivery is None:
             return False
         self._in_flight.add(delivery.id)
@@ -102,6 +103,10 @@ class Dispatcher:
         finally:
             self._in_flight.discard(delivery.id)
         return True
+
+    def _unpaused(self, route: Route) -> tuple[str, ...]:
+        """The hospitals of the route whose sending is not paused."""
+        return tuple(one for one in route.hospitals if self._pausing.of(route.destination, one) is None)
 
     def _write_down(self) -> None:
         self._unwritten.write_down(self._catalogue.late, self._bus, self._clock)
@@ -143,7 +148,7 @@ class Dispatcher:
             queue.take_back(None, now)
         queue.promote(now)
 
-    def _claim(self, route: Route, start: Start) -> Delivery | None:
+    def _claim(self, route: Route, start: Start, hospitals: tuple[str, ...]) -> Delivery | None:
         """Claim the delivery due first, as far as the breaker allows; close the breaker where none waits."""
         gate = self._gate
         found = gate.look(route)
@@ -158,7 +163,7 @@ class Dispatcher:
         now, first = self._clock.now(), start.missed_first
         gap, turns = self._backfilling.gap(), self._turns.get(route.place, Turns())
         delivery = queue.claim(
-            *place, self._owner, now, self._lease, limit, missed_first=first, undated=gap, hospitals=route.hospitals,
+            *place, self._owner, now, self._lease, limit, missed_first=first, undated=gap, hospitals=hospitals,
             turns=turns,
         )  # fmt: skip
         if delivery is not None:
@@ -225,9 +230,9 @@ class Dispatcher:
             if not state["stop"] and now - state["looked"] >= 1:
                 state["looked"] = now
                 queue, over = self._catalogue.queue, now - began >= QUANTUM
-                paused = self._pausing.of(delivery.destination) is not None
+                paused = self._pausing.of(delivery.destination, delivery.hospital) is not None
                 taken = paused or not queue.holds(delivery)
-                others = over and queue.as_urgent(delivery, self._clock.now(), route.hospitals)
+                others = over and queue.as_urgent(delivery, self._clock.now(), self._unpaused(route))
                 state["stop"] = taken or others
             return bool(state["stop"]) or self._stopping.is_set()
 

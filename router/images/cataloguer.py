@@ -58,6 +58,7 @@ class Cataloguer:
         self._cut_off_goes = cut_off_goes
         self.reconfigure(hospitals)
         self.take_pdf = take_pdf
+        self.takes_pdfs_of: Callable[[str], bool] = lambda _: True
         self._incoming = storage.incoming
         self._studies = storage.studies
         self._quarantine = storage.quarantine
@@ -137,9 +138,14 @@ class Cataloguer:
         return count, arrivals
 
     def _hand_documents(self, arrivals: Sequence[_Arrival]) -> None:
-        """Hand over the PDFs in instances, known ones too, before incoming/ is emptied: a crash repeats it."""
+        """Hand over the PDFs in instances, known ones too, before incoming/ is emptied: a crash repeats it.
+
+        Those of a hospital whose reports come otherwise are images like others.
+        """
         for arrival in arrivals:
-            if self.take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
+            if self.take_pdf is None or arrival.header.sop_class != encapsulated.SOP_CLASS:
+                continue
+            if self.takes_pdfs_of(self._hospital_of(arrival.header)):
                 uids = arrival.header.uids
                 try:
                     with self._incoming.attempts.at(arrival.path):

@@ -18,6 +18,7 @@ from router.exam.read import read
 from router.exam.sayings import misnamed, sayings
 from router.intake.document import branch_named
 from router.intake.origin import name_of, origin_of
+from router.matching.exam.destinations import SHORT
 from router.matching.exam.institution import UNREGISTERED, hospital_of, hospital_of_facility
 from router.reports.hl7 import hl7v2
 from router.text.decoding import reading
@@ -251,7 +252,7 @@ def _readers(
     """The readers of the hospitals that have files of their own, and the faults of all of them."""
     readers, faults = dict[str, ExamReader](), list[str]()
     for name, own in registry.items():
-        found = _misnamed(own) if own.share != common.share else []
+        found = _misnamed_of_share(own) if own.share != common.share else []
         try:
             if _read_by(own) != _read_by(common):
                 readers[name] = ExamReader(own)
@@ -293,6 +294,7 @@ def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> R
 
 
 def _misnamed(config: Config) -> list[str]:
+    """Faults of the names that the configuration gives to fields of the exam."""
     faults = [
         f"destination {destination.name}: accept_empty: {path!r} is not a field of appendix B"
         + did_you_mean(path, BY_PATH)
@@ -300,7 +302,28 @@ def _misnamed(config: Config) -> list[str]:
         for path in destination.accept_empty
         if path not in BY_PATH
     ]
-    return faults + [
+    faults += [
+        f"destination {destination.name}: accept: {name!r}: {why}"
+        for destination in config.destination
+        for rule in destination.accept
+        for name in rule.model_extra or {}
+        if (why := _misnamed_of_rule(name))
+    ]
+    return faults + _misnamed_of_share(config)
+
+
+def _misnamed_of_rule(name: str) -> str:
+    """The reason why a rule of [[destination.accept]] cannot ask for the name; "" where it can."""
+    if name in SHORT:
+        return ""
+    if name in ("hospital", "hospitals"):
+        return "hospitals = [...] is a key of [[destination]] itself"
+    near = did_you_mean(name, SHORT)
+    return misnamed(name) or (near and f"not a field of appendix B{near} A key of the RIS is $.{name}")
+
+
+def _misnamed_of_share(config: Config) -> list[str]:
+    return [
         f"share.exclude {rule.name!r}: {name!r}: {why}"
         for rule in config.share.exclude
         for name in (rule.model_extra or {}).keys() - EXCLUDE_FIELDS

@@ -129,13 +129,13 @@ class Intake:
         with self._filing:
             with self._exams.transaction():
                 self._fence()
-                for filing in pairing.study_filings(self._exams.snapshots.of_studies(), self._comes_by_study):
+                for filing in pairing.study_filings(self._exams.snapshots.of_studies(), self.comes_by_study):
                     self._write(filing, copies, now)
                 copies.close()
             copies.forget()
 
-    def _comes_by_study(self, hospital: str) -> bool:
-        """Whether a PDF received by C-STORE is the report of this hospital's exam."""
+    def comes_by_study(self, hospital: str) -> bool:
+        """Whether a PDF received by C-STORE is the report of this hospital's exam; of no certain one it may be."""
         own = self._config.for_hospital(hospital) if self._config.several else None
         return own is None or own.reports.encapsulated_pdf
 

@@ -235,6 +235,7 @@ class Parts:
 
     def take_pdfs(self, config: Config) -> None:
         """Take reports that come by C-STORE, where any hospital's do."""
+        self.cataloguer.takes_pdfs_of = self.intake.comes_by_study
         self.cataloguer.take_pdf = self._take_pdf if takes_encapsulated(config) else None
 
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:

@@ -85,7 +85,7 @@ class Answers:
             sent=line.sent, selected=line.selected,
             configured=destination is not None and one.channel in destination.channels,
             running=common.running, seen=common.seen, breaker=common.breakers.get((*place, account), ANSWERS),
-            pause=pause_of(common.pauses, one.destination), limit=limit, limit_until=limit_until,
+            pause=pause_of(common.pauses, one.destination, one.hospital), limit=limit, limit_until=limit_until,
             half=_half(one, destination), quiet_at=None if last is None else last + self._config.study.stable_after,
             asked=common.asked.get(one.id), purged=common.purged.get(one.exam),
             place=queued.places.get(one.id), queued=queued.count,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from router.catalogue.exams.exams import ExamSnapshot
 from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
-from router.correlator.joining import comparisons
+from router.correlator.joining import comparisons, is_shared, of_patients
 from router.errors import InvalidData
 from router.intake.exam_reader import ExamReader
 from router.matching.exam.versions import successive
@@ -67,7 +67,7 @@ class IdentityComparison:
         except OSError as error:
             raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
         identity = self._configs.of(case.hospital).identity
-        policy = identity_policy(identity, self._aliases(case.hospital))
+        policy = identity_policy(identity, self._aliases(case.hospital), several=self._configs.several)
         patient = key.patient
         ids = [patient.patient_ids.get(path, "") for path in identity.patient_id]
         numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
@@ -75,7 +75,7 @@ class IdentityComparison:
             study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,
             name=_certain(patient.name), sex=patient.sex, birth_date=patient.birth_date,
         )  # fmt: skip
-        return [report, *(_images(*each, policy) for each in comparisons(case, key, policy))]
+        return [report, *(_images(case, *each, policy) for each in comparisons(case, key, policy))]
 
     def remarks(self, case: ExamSnapshot) -> tuple[str, ...]:
         """Remarks on the studies' patients, in words without values; none where the report does not read."""
@@ -97,9 +97,11 @@ def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
     return [name for name, said in texts.items() if not all(map(is_readable, said))]
 
 
-def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
-    named = dict.fromkeys((said.accession_number, *said.other_accession_numbers))
-    patient, texts = said.patient, [doubt.text for doubt in doubts_of(uid, found, policy) if doubt.rule != "differs"]
+def _images(case: ExamSnapshot, uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
+    named, patient = dict.fromkeys((said.accession_number, *said.other_accession_numbers)), said.patient
+    by_itself = doubts_of(uid, found, policy, shared=is_shared(case, uid, policy))
+    doubts = (*by_itself, *of_patients(case.studies[uid], policy))
+    texts = [doubt.text for doubt in doubts if doubt.rule != "differs"]
     born = patient.birth_date
     if len(born) == 8 and born.isdecimal():  # a DICOM date (DA), as the exam JSON writes it
         born = f"{born[:4]}-{born[4:6]}-{born[6:]}"

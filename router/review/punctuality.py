@@ -64,7 +64,7 @@ def _finding(
     moves = [event for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]
     complete = None if set(one.waiting_for) & _OTHERS else _complete(moves)
     end = delivered or now
-    mine = within(pauses, one.destination, complete, end) if complete is not None else []
+    mine = within(pauses, one.destination, complete, end, one.hospital) if complete is not None else []
     paused = taken(mine, complete, end) if complete is not None else timedelta(0)
     found = punctuality(due, complete=complete, delivered=delivered, now=now, paused=paused)
     late = found == Punctuality.LATE and complete is not None

@@ -55,14 +55,11 @@ language = "en"
 data = "node"
 name = "acceptance"
 
-[hospital]
-USCI = "121100004000000001"
-HospitalCode = "H0001"
-HospitalName = "示范医院"
-HospitalBranchCode = "01"
+{hospital}
 
 [receive]
 port = {receive_port}
+{receive_settings}
 workers = {workers}
 min_free = "{min_free}"
 journal = "{journal}"
@@ -95,6 +92,12 @@ api_key_file = "keys/api.key"
 signing_key_file = "keys/hospital-sign.pem"
 platform_signing_key_file = "keys/platform-sign.pub.pem"
 platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
+"""
+HOSPITAL = """[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
 """
 
 
@@ -212,14 +215,16 @@ class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
     `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and `min_free`
-    as in the configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom],
-    `settings` further tables; `program` and `platform_program` as of `Process`, for the node and the platform.
+    as in the configuration, `tls` as in its [receive]; `receive_settings` and `dicom_settings` are further lines of
+    [receive] and [destination.dicom], `settings` further tables, `hospital` those of the hospitals; `apps` as the
+    platform's --app; `program` and `platform_program` as of `Process`, for the node and the platform.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
-        journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "",
+        journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "", hospital: str = HOSPITAL,
+        receive_settings: str = "", apps: Sequence[str] = (),
         program: Sequence[str] = OURS, platform_program: Sequence[str] = OURS,
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -234,11 +239,14 @@ class Site:
             "journal": journal,
             "min_free": min_free,
             "dicom_settings": dicom_settings,
+            "receive_settings": receive_settings,
+            "hospital": hospital,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self.program = program
         self._platform_program = platform_program
         self._further = settings
+        self._apps = [word for app in apps for word in ("--app", app)]
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -263,7 +271,8 @@ class Site:
             where = ["--data", self.platform_data, "--keys", self.folder / "keys"]
             self._platform = Process(
                 self.folder / "platform.log", "platform", *where,
-                "--dicom-port", ports["dicom"], "--http-port", ports["http"], program=self._platform_program,
+                "--dicom-port", ports["dicom"], "--http-port", ports["http"], *self._apps,
+                program=self._platform_program,
             )  # fmt: skip
             self._platform_ports = self._platform.ports
         return self._platform
@@ -486,10 +495,11 @@ def _slice(folder: Path, number: int, n: int, side: int) -> Path:
 
 
 def send(
-    port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda: False, tls: Tls | None = None
-) -> Iterator[Result]:
+    port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda: False, tls: Tls | None = None,
+    calling: str = "PACS",
+) -> Iterator[Result]:  # fmt: skip
     """The PACS: every file by C-STORE over one association, the next when its result is taken; `key` counts from 0."""
-    destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", port=port, associations=1, tls=tls)
+    destination = DicomDestination(ae_title="ROUTER", calling_ae_title=calling, port=port, associations=1, tls=tls)
     client = StorageClient(destination)
     items = [
         Outgoing(
@@ -507,9 +517,9 @@ def send(
         yield result
 
 
-def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None) -> None:
+def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None, calling: str = "PACS") -> None:
     """Every file; fails unless each is answered Success."""
-    assert [result.status for result in send(port, files, tls=tls)] == [0] * len(files)
+    assert [result.status for result in send(port, files, tls=tls, calling=calling)] == [0] * len(files)
 
 
 class SlowCloud:

@@ -300,11 +300,24 @@ def _users(engine: Engine) -> None:
     engine.execute(f'CREATE TABLE "console_user" ({columns}, {truths}, {numbers}, PRIMARY KEY ("key"))')
 
 
+def _pauses_of_hospitals(engine: Engine) -> None:
+    """Pauses of one hospital's exams; those of before concern all."""
+    names = ("destination", "who", "why", "ended_by", "since", "until")
+    rows = engine.execute(f"SELECT {', '.join(names)} FROM pause")  # noqa: S608 our own text
+    engine.execute("DROP TABLE pause")  # another key cannot be given to a table of SQLite
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("destination", "hospital", "who", "why", "ended_by"))
+    instants = f'"since" {engine.whole} NOT NULL, "until" {engine.whole}'
+    engine.execute(f'CREATE TABLE "pause" ({texts}, {instants}, PRIMARY KEY ("destination", "hospital", "since"))')
+    marks = ", ".join([engine.database.param] * len(names))
+    for row in rows:
+        engine.execute(f"INSERT INTO pause ({', '.join(names)}, hospital) VALUES ({marks}, '')", row)  # noqa: S608 our own text
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
-    _hospitals_of_alarms, _users,
+    _hospitals_of_alarms, _users, _pauses_of_hospitals,
 )  # fmt: skip

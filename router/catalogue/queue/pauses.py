@@ -12,11 +12,11 @@ from peewee import Expression
 from router.catalogue.db.engine import RecordedRows
 from router.catalogue.db.tables.queue import PauseRow as Row
 from router.events import Event, Kind
-from router.policy.pause import EVERYWHERE, Pause
+from router.policy.pause import ALL, Pause, place_of
 
 
 class Pauses(RecordedRows):
-    """At most one stands for each destination, and one for all of them."""
+    """At most one stands for each destination, and one for all of them; likewise for each hospital's exams alone."""
 
     def standing(self) -> Sequence[Pause]:
         """Those that stand, the one of all destinations first."""
@@ -26,32 +26,42 @@ class Pauses(RecordedRows):
         """Those that stood at some time after `start`, also where they have ended."""
         return self._select(Row.until.is_null() | (Row.until > start))
 
-    def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
-        """Begin a pause of the destination, EVERY for all; False where such a pause stands already."""
+    def begin(self, destination: str, who: str, why: str, now: datetime, hospital: str = ALL) -> bool:
+        """Begin a pause of the destination, EVERY for all; False where such a pause stands already.
+
+        `hospital`: of its exams alone.
+        """
         with self._engine.lock_names(["pause"]), self._engine.write():
-            if self._engine.has(Row.select(Row.since).where(_stands(destination))):
+            if self._engine.has(Row.select(Row.since).where(_stands(destination, hospital))):
                 return False
-            self._engine.run(Row.insert(destination=destination, since=now, who=who, why=why, ended_by=""))
-            self._record(destination, f"sending is paused to {destination or EVERYWHERE}: {why}", who, now)
+            row = {"destination": destination, "hospital": hospital, "since": now, "who": who, "why": why}
+            self._engine.run(Row.insert(row | {"ended_by": ""}))
+            text = f"sending is paused to {place_of(destination, hospital)}: {why}"
+            self._record(destination, hospital, text, who, now)
         return True
 
-    def end(self, destination: str, who: str, why: str, now: datetime) -> bool:
+    def end(self, destination: str, who: str, why: str, now: datetime, hospital: str = ALL) -> bool:
         """End that pause; False where none stands."""
         with self._engine.write():
-            ended = self._engine.run(Row.update(until=now, ended_by=who).where(_stands(destination)))
+            ended = self._engine.run(Row.update(until=now, ended_by=who).where(_stands(destination, hospital)))
             if ended:
-                text = f"sending goes on to {destination or EVERYWHERE}{f': {why}' if why else ''}"
-                self._record(destination, text, who, now)
+                text = f"sending goes on to {place_of(destination, hospital)}{f': {why}' if why else ''}"
+                self._record(destination, hospital, text, who, now)
         return bool(ended)
 
-    def _record(self, destination: str, text: str, who: str, now: datetime) -> None:
-        fields = {"destination": destination} if destination else {}
+    def _record(self, destination: str, hospital: str, text: str, who: str, now: datetime) -> None:
+        fields = {"destination": destination, "hospital": hospital}
+        fields = {name: value for name, value in fields.items() if value}
         self._bus.record(Event(now, Kind.DECIDED, text, who=who, fields=fields))
 
     def _select(self, condition: Expression) -> Sequence[Pause]:
-        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.since))
-        return [Pause(destination=r.destination, since=r.since, who=r.who, why=r.why, until=r.until) for r in rows]
+        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.hospital, Row.since))
+        return [
+            Pause(
+                destination=r.destination, since=r.since, who=r.who, why=r.why, until=r.until, hospital=r.hospital
+            ) for r in rows
+        ]  # fmt: skip
 
 
-def _stands(destination: str) -> Expression:
-    return (Row.destination == destination) & Row.until.is_null()
+def _stands(destination: str, hospital: str) -> Expression:
+    return (Row.destination == destination) & (Row.hospital == hospital) & Row.until.is_null()

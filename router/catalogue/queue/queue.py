@@ -20,7 +20,7 @@ from router.catalogue.queue.backfills import take_turn
 from router.catalogue.queue.heads import heads
 from router.events import Event, EventBus, Kind
 from router.model import Channel
-from router.policy.pause import EVERY
+from router.policy.pause import ALL, EVERY
 from router.policy.retry import UNPROVED
 from router.policy.states import PENDING, Needs, State, require_move
 from router.policy.turns import Turns
@@ -244,7 +244,7 @@ class Queue(RecordedRows):
         hospitals: Sequence[str] = SOLE, turns: Turns = _NO_TURNS,
     ) -> Delivery | None:  # fmt: skip
         """Take the ready delivery of these hospitals that is due first; None when there is none, `at_most` of theirs
-        are under way or sending there is paused: once a pause is written, no node claims anything.
+        are under way or sending there is paused: once a pause is written, no node claims anything that it concerns.
 
         Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
         one time the longest waiting first; a backfill's, not due, last: one in `undated`, none where that is None.
@@ -388,8 +388,9 @@ def _ready(destination: str, channel: Channel) -> Expression:
 
 
 def _claimable(destination: str, channel: Channel, hospital: str) -> Any:
-    """Ready, and nothing is paused there, which both engines ask once a statement: no column is of the outer query."""
+    """Ready, and not paused there, which both engines ask once a statement: no column is of the outer query."""
     standing = PauseRow.until.is_null() & PauseRow.destination.in_([EVERY, destination])
+    standing &= PauseRow.hospital.in_([ALL, hospital])
     mine = _ready(destination, channel) & (Row.hospital == hospital)
     return mine & ~fn.EXISTS(PauseRow.select(PauseRow.since).where(standing))
 

@@ -17,6 +17,7 @@ _SHORT: Mapping[str, Sequence[str]] = {
     "device": ("Order.DeviceAETitle",),
     "department": ("Order.ExecDepartmentCode", "Order.ExecDepartmentName"),
 }
+SHORT = frozenset(_SHORT)
 _OF_ANOTHER = "[[destination]] hospitals: it takes no exams of this hospital"
 _NO_RULE = "[[destination.accept]]: no rule fits the exam"
 

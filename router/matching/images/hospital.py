@@ -57,6 +57,14 @@ def may_join(exam_of: str, study_of: frozenset[str]) -> bool:
     return not study_of or exam_of in study_of
 
 
+def is_own(exam_of: str, study_of: frozenset[str]) -> bool:
+    """Whether the numbers in a study's headers are those of the exam's hospital for certain: nobody else sent it.
+
+    A study that another hospital sent as well came on a CD to one of the two, with the numbers of the other.
+    """
+    return study_of == {exam_of}
+
+
 def _sends(hospital: Hospital, ae_title: str, address: str) -> bool:
     return any(
         one.ae_title == ae_title and (not one.address or (address != "" and is_within(address, [one.address])))

@@ -8,6 +8,8 @@ from enum import StrEnum
 from router.exam.key import ExamPatient
 from router.matching.patient.identity import Comparison, IdentityPolicy, StudyIdentity, compare
 
+_PERSON = frozenset({"name", "birth date"})
+
 
 class JoinedBy(StrEnum):
     """The key that joined a study to an exam."""
@@ -45,17 +47,20 @@ def by_accession(
 ) -> list[str]:
     """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near.
 
-    Of a study that may be another hospital's name and birth date must agree: two hospitals have the same numbers.
+    Hospitals have the same numbers for different patients. So of a study that may be another's both name and birth date
+    must agree, and of several hospitals' own one of these: the images of a CD bear the numbers of where they were made.
     """
     found = []
     for one in (c for c in candidates if exam.accession_number and c.uid not in exam.listed):
         comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in one.identities]
-        agreeing = all("accession number" in c.agree and _is_patients(c, own=one.own) for c in comparisons)
+        agreeing = all("accession number" in c.agree and _is_patients(c, policy, own=one.own) for c in comparisons)
         near = exam.date is None or one.date is None or abs(exam.date - one.date) <= within
         if comparisons and near and agreeing and not any(c.differ for c in comparisons):
             found.append(one.uid)
     return found
 
 
-def _is_patients(found: Comparison, *, own: bool) -> bool:
-    return bool(found.agree & {"patient id", "name"}) if own else {"name", "birth date"} <= found.agree
+def _is_patients(found: Comparison, policy: IdentityPolicy, *, own: bool) -> bool:
+    if not own:
+        return found.agree >= _PERSON
+    return bool(found.agree & {"patient id", "name"}) and not (policy.several and found.agree.isdisjoint(_PERSON))

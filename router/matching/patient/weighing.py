@@ -20,7 +20,7 @@ def doubts_of(
 ) -> Iterator[Doubt]:
     """Doubts about a study by one of its identities; `vouched`: a person joined it, which settles no contradiction.
 
-    `shared`: it may be of one of several hospitals, which have the same numbers for different patients.
+    `shared`: its numbers may be those of another of several hospitals, which has the same ones for other patients.
     """
     if shared:
         found = replace(found, agree=found.agree - NUMBERS)

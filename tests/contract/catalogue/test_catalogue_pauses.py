@@ -38,6 +38,26 @@ def test_a_pause_of_all_keeps_everything_and_one_of_another_destination_nothing(
     assert claim(catalogue) is not None
 
 
+def test_a_pause_of_one_hospital_keeps_its_exams_and_lets_those_of_others_go(catalogue: Catalogue) -> None:
+    for name, minutes in (("a", 1), ("b", 2), ("a", 3)):
+        number = catalogue.exams.number_of(name, "01", f"E{minutes}", NOW)
+        delivery(catalogue, number, State.READY, due=NOW + minutes * MINUTE)
+
+    def claimed() -> str:
+        found = catalogue.queue.claim(CLOUD, IMAGES, "node1", NOW, LEASE_FOR, hospitals=("a", "b"))
+        return found.hospital if found else ""
+
+    assert catalogue.pauses.begin(CLOUD, "wang", "a's key", NOW, "a")
+    assert not catalogue.pauses.begin(CLOUD, "li", "again", NOW + MINUTE, "a")
+    assert (claimed(), claimed()) == ("b", "")
+    assert catalogue.pauses.begin(CLOUD, "wang", "all", NOW)  # beside the other one, of the same instant
+    assert [(one.hospital, one.why) for one in catalogue.pauses.standing()] == [("", "all"), ("a", "a's key")]
+    assert catalogue.pauses.end(CLOUD, "li", "", NOW, "a")
+    assert claimed() == ""
+    assert catalogue.pauses.end(CLOUD, "li", "", NOW)
+    assert (claimed(), claimed()) == ("a", "a")
+
+
 def test_of_many_that_pause_at_once_one_does_and_what_is_not_paused_does_not_end(catalogue: Catalogue) -> None:
     jobs = [lambda n=n: catalogue.pauses.begin(CLOUD, f"w{n}", "x", NOW + n * MINUTE) for n in range(4)]
     assert sum(at_once(catalogue, jobs)) == 1

@@ -171,6 +171,20 @@ def test_breakers_and_paces_of_before_are_of_the_common_account_and_deliveries_o
         assert execute("SELECT account, units, seconds, counted FROM pace") == [("", 2.5, 0.5, None)]
 
 
+def test_pauses_of_before_concern_every_hospital(old: Database) -> None:
+    before = STEPS.index(steps_of_versions._pauses_of_hospitals)
+    with _Opened(old, STEPS[:before]) as opened:
+        opened.convert("node")
+        values = "('cloud', 'wang', 'moves', '', 1, NULL), ('', 'li', 'all', 'wang', 2, 3)"
+        opened.engine.execute(f"INSERT INTO pause (destination, who, why, ended_by, since, until) VALUES {values}")
+    with _Opened(old, STEPS) as opened:
+        opened.convert("node")
+        rows = opened.engine.execute(
+            "SELECT destination, hospital, who, why, ended_by, since, until FROM pause ORDER BY since"
+        )
+        assert rows == [("cloud", "", "wang", "moves", "", 1, None), ("", "", "li", "all", "wang", 2, 3)]
+
+
 def test_several_versions_are_taken_at_once(old: Database) -> None:
     def bed(engine: Engine) -> None:
         engine.execute("ALTER TABLE exam ADD COLUMN bed TEXT NOT NULL DEFAULT ''", ())

@@ -21,7 +21,7 @@ from router.images.rulebook import rulebook
 from router.model import Channel
 from router.review.attention import look, tallied_by_hospital
 from support.catalogue_rows import CLOUD
-from support.district import District, configure, ordinary
+from support.hospital_rows import District, configure, ordinary
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 PLACES = [Place(CLOUD, Channel.IMAGES, timedelta(hours=6))]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.district import configure
 from support.harness import command_here
+from support.hospital_rows import configure
 from support.sample_exam import exam_document
 
 _RULES = """

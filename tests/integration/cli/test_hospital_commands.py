@@ -13,8 +13,8 @@ from router.alarms import Alarm
 from router.clock import SystemClock
 from router.events import Kind
 from router.policy.states import State
-from support.district import District, configure, ordinary
 from support.harness import command_here
+from support.hospital_rows import District, configure, ordinary
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.answers import Answers
 from router.review.deliveries import Review
+from router.storage import open_storage
 from support.catalogue_rows import CLOUD, Database
 from support.console_site import Site
 from support.exam_workflow import CLOUD as TABLES
@@ -208,6 +209,41 @@ def test_the_report_of_the_day_tells_what_a_pause_made_late_and_by_whom(ward: Wa
     assert "paused by wang: the platform moves" in command_here("queue", "report", *day).stdout
 
 
+def test_a_pause_of_one_hospital_stops_its_exams_and_lets_the_others_go(sqlite: Database) -> None:
+    told: list[Event] = []
+    bench = Bench(sqlite.open(told.append), told, Channel.REPORT, 3)
+    catalogue, now = bench.catalogue, bench.clock.now
+    for one, hospital in zip(bench.made, "aba", strict=True):
+        catalogue.engine.execute("UPDATE delivery SET hospital = ? WHERE id = ?", (hospital, one))
+    route = Route(
+        destination=CLOUD, channel=Channel.REPORT, width=1, sender=Scripted(DONE, DONE, DONE), hospitals=("a", "b")
+    )
+    catalogue.pauses.begin(CLOUD, "wang", "its key", now(), "a")
+    assert [bench.dispatcher.run_one(route), bench.dispatcher.run_one(route)] == [True, False]
+    assert bench.states() == [State.READY, State.DELIVERED, State.READY]
+    catalogue.pauses.end(CLOUD, "wang", "", now(), "a")
+    bench.clock.advance(2)
+    assert [bench.dispatcher.run_one(route), bench.dispatcher.run_one(route)] == [True, True]
+    assert bench.states() == [State.DELIVERED] * 3
+    catalogue.engine.close_thread()
+
+
+@pytest.mark.ends("paused")
+def test_the_alarm_of_one_hospitals_pause_names_it_and_ends_with_it(ward: Ward) -> None:
+    pauses, now = ward.catalogue.pauses, ward.clock.now()
+    for place in ("cloud", EVERY):
+        pauses.begin(place, "wang", "its key", now, "a")
+    ward.lookout.step()
+    subjects = {one.subject for one in ward.catalogue.alarms.standing()}
+    assert subjects == {"sending to cloud for a", "sending to all destinations for a"}
+    for place in ("cloud", EVERY):
+        pauses.end(place, "wang", "", now, "a")
+    ward.lookout.step()
+    assert not ward.catalogue.alarms.standing()
+    told = [event.fields for event in ward.told if event.alarm == Alarm.PAUSED]
+    assert told == [{"hospital": "a"}, {"destination": "cloud", "hospital": "a"}] * 2
+
+
 # -- the commands
 
 
@@ -301,6 +337,36 @@ def test_one_destination_is_not_resumed_while_all_are_paused_and_all_are_by_one_
     assert "`scripts/queue resume`" in run("queue", "resume", "--destination", "cloud", status=1)
     answer = json.loads(run("queue", "pause", "--destination", "cloud", "--why", "y", "--yes", "--json"))
     assert [one["destination"] for one in answer["paused"]] == [None, "cloud"]
+    assert json.loads(run("queue", "resume", "--json")) == {"paused": []}
+
+
+def test_one_hospital_is_paused_shown_and_resumed_by_its_name(tmp_path: Path) -> None:
+    config = tmp_path / "router.toml"
+    constants = 'USCI = "U-{0}"\nHospitalCode = "{0}"\nHospitalName = "{0}"\nHospitalBranchCode = "01"\n'
+    hospitals = "".join(f'[[hospital]]\nname = "{name}"\n{constants.format(name)}' for name in "ab")
+    config.write_text(hospitals + CONFIG[CONFIG.index("[node]") :] + TABLES, encoding="utf-8")
+    open_storage(tmp_path / "data", "test")
+    Database("", tmp_path / "data").open().engine.close_thread()
+
+    def run(*arguments: str, status: int = 0) -> str:
+        answer = command_here(*arguments, "--config", config)
+        assert answer.returncode == status, answer.stdout + answer.stderr
+        return answer.stdout if status == 0 else answer.stderr
+
+    why = ("--why", "its key", "--yes")
+    assert "no hospital is called c; registered: a, b" in run("queue", "pause", "--hospital", "c", *why, status=2)
+    told = run("queue", "pause", "--hospital", "a", *why)
+    assert "PAUSED: sending to all destinations for a, since " in told
+    assert "its key; `scripts/queue resume --hospital a` ends it" in run("queue", "list")
+    assert "paused already" in run("queue", "pause", "--hospital", "a", *why, status=1)
+    assert "is not paused" in run("queue", "resume", "--hospital", "b", status=1)
+    told = run("queue", "pause", "--destination", "cloud", "--hospital", "b", *why, "--json")
+    (one,) = json.loads(told)["paused"][1:]
+    assert (one["destination"], one["hospital"]) == ("cloud", "b")
+    run("queue", "resume", "--hospital", "a")
+    run("queue", "pause", *why)
+    run("queue", "resume", "--hospital", "b")
+    assert "run `scripts/queue resume`" in run("queue", "resume", "--hospital", "b", status=1)
     assert json.loads(run("queue", "resume", "--json")) == {"paused": []}
 
 

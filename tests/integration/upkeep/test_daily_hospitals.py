@@ -11,7 +11,7 @@ from router.review.reconcile import Reconciliation
 from router.storage import open_storage
 from router.upkeep.daily import Daily
 from support.catalogue_rows import NOW
-from support.district import District, configure, ordinary
+from support.hospital_rows import District, configure, ordinary
 
 
 def report(district: District) -> dict[str, str]:

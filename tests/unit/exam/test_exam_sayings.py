@@ -23,6 +23,7 @@ HospitalBranchCode = "01"
 [[share.exclude]]
 name = "x"
 """
+SENT = HOSPITAL.partition("[[share")[0] + '[[destination]]\nname = "cloud"\n[[destination.accept]]\n'
 RIS: dict[str, Any] = {
     "拒绝共享": "是",
     "VIP": True,
@@ -102,3 +103,20 @@ def test_of_an_hl7_message_the_fields_are_found_that_it_is_mapped_to() -> None:
     assert found.said(oru(findings="健康体检").encode(), ["Report.Findings", "VIP"]) == {
         "Report.Findings": ("健康体检",), "VIP": (),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["branch", "modality", "Order.Note", "$.Vip", "VIP", "ExamId"])
+def test_a_rule_of_a_destination_takes_names_of_the_standard_of_a_ris_and_short_ones(name: str) -> None:
+    ExamReader(parse(f"{SENT}'{name}' = '1'\n", base=Path()))
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("Order.Nte", "Order.Note"), ("modalty", "modality"), ("a..b", "expected a path"),
+    ("hospital", "hospitals = [...]"),
+])  # fmt: skip
+def test_a_misspelt_name_of_a_rule_of_a_destination_is_an_error_that_says_what_is_meant(name: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        ExamReader(parse(f"{SENT}'{name}' = '1'\n", base=Path()))
+    (fault,) = refused.value.faults
+    assert fault.startswith(f"destination cloud: accept: {name!r}: ")
+    assert told in fault

@@ -10,6 +10,7 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
+from router.config.file import parse
 from router.dicom.dataset.encapsulated import SOP_CLASS, document_of
 from router.errors import InvalidData
 from router.images.cataloguer import Cataloguer
@@ -22,9 +23,12 @@ STUDY = "1.2.826.0.1.3680043.2.1125.1"  # the sample exam's
 ONE = printed(f"report of {E1}")
 
 
-def instance(folder: Path, document: bytes | None, kind: str = "application/pdf", length: int | None = None) -> Path:
+def instance(
+    folder: Path, document: bytes | None, kind: str = "application/pdf", length: int | None = None, *,
+    uid: str = "1.2.3.9", sender: str = "",
+) -> Path:  # fmt: skip
     dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = EncapsulatedPDFStorage, "1.2.3.9"
+    dataset.SOPClassUID, dataset.SOPInstanceUID = EncapsulatedPDFStorage, uid
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, "1.2.3"
     dataset.MIMETypeOfEncapsulatedDocument = kind
     if document is not None:
@@ -33,6 +37,8 @@ def instance(folder: Path, document: bytes | None, kind: str = "application/pdf"
         dataset.EncapsulatedDocumentLength = length
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if sender:
+        dataset.file_meta.SourceApplicationEntityTitle = sender
     path = folder / "document.dcm"
     dcmwrite(path, dataset, enforce_file_format=True)
     return path
@@ -147,6 +153,31 @@ def test_a_crash_between_cataloguing_and_taking_it_loses_nothing(desk: Desk, tmp
     link(desk)
     desk.intake.pair_studies()
     assert desk.pdf_of() == ONE
+
+
+def test_a_pdf_of_a_hospital_whose_reports_come_otherwise_is_no_report(desk: Desk, tmp_path: Path) -> None:
+    texts = (f'[[hospital]]\nname = "{name}"\nUSCI = "{name}"\nHospitalCode = "{name}"\nHospitalName = "{name}"\n'
+             f'HospitalBranchCode = "01"\nsenders = [{{ ae_title = "CT-{name}" }}]\n' for name in "ab")  # fmt: skip
+    config = parse(
+        '[reports]\nencapsulated_pdf = true\n' + "[hospital.reports]\nencapsulated_pdf = false\n".join(texts),
+        base=tmp_path,
+    )  # fmt: skip
+    desk.intake.reconfigure(config)
+    taken: list[str] = []
+    book = rulebook(config.series)
+    cataloguer = Cataloguer(
+        desk.storage, desk.catalogue.instances, lambda _: book, lambda _study: None, desk.bus, desk.clock,
+        lambda study, _data, _received: taken.append(study), hospitals=config.hospital,
+    )  # fmt: skip
+    cataloguer.takes_pdfs_of = desk.intake.comes_by_study
+    for number, sender in enumerate(("CT-a", "CT-b", "PACS"), 1):
+        file = IncomingFolder(desk.storage.incoming.worker_folder(1), 0).create()
+        file.write([instance(tmp_path, ONE, uid=f"1.2.{number}", sender=sender).read_bytes()])
+        file.commit(InstanceUids(STUDY, "1.2.3", f"1.2.{number}"))
+        cataloguer.run_batch()
+    assert [desk.intake.comes_by_study(name) for name in ("a", "b", "")] == [False, True, True]
+    assert taken == [STUDY, STUDY]
+    assert len(list(desk.catalogue.instances.walk())) == 3
 
 
 def test_what_the_parser_calls_a_trouble_of_the_disk_is_no_document_and_the_disk_s_own_is_trouble(

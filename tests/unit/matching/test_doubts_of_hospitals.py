@@ -113,8 +113,9 @@ def test_two_hospitals_that_claim_a_study_are_a_doubt_unless_the_patients_agree_
         (replace(HERE, name=""), True),
     ],
 )
-def test_numbers_alone_do_not_say_whose_a_study_of_no_certain_hospital_is(patient: Patient, doubted: bool) -> None:
+def test_numbers_alone_do_not_say_whose_a_study_of_two_hospitals_or_of_none_is(patient: Patient, doubted: bool) -> None:
     assert ("shared" in rules(case(here(patient)))) is doubted
+    assert ("shared" in rules(case(here(patient, hospitals=frozenset({"a", "b"}))))) is doubted
     assert "shared" not in rules(case(here(patient, hospitals=frozenset({"a"}))))
     assert "shared" not in rules(case(here(patient)), policy=IdentityPolicy())
 
@@ -133,6 +134,9 @@ def test_a_study_whose_images_name_different_patients_is_a_doubt_also_where_the_
         (HERE, True, True),
         (HERE, False, True),
         (replace(HERE, name=""), True, True),
+        (replace(HERE, birth_date=""), True, True),
+        (replace(HERE, name="", birth_date=""), True, False),
+        (replace(HERE, name="Ouyang^Nana", birth_date=""), True, False),
         (replace(HERE, name=""), False, False),
         (replace(HERE, birth_date=""), False, False),
     ],

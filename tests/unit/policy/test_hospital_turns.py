@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.policy.turns import TURN_EVERY, Turns
@@ -33,6 +33,33 @@ def test_one_that_floods_keeps_another_waiting_for_no_more_than_a_few_claims() -
     assert max(waited) < TURN_EVERY
 
 
+def flooded(others: int, every: int) -> list[int]:
+    """Claims that each delivery of the others waited: one hospital has 2,000 waiting that are all due before theirs,
+    each of the others gets a delivery about every so many claims."""
+    chance, turns, left, since, waited, claims = Random(1), Turns(), 2000, dict[str, int](), list[int](), 0
+    while left:
+        came = [f"h{n}" for n in range(others) if chance.random() < 1 / every]
+        since |= {name: claims for name in came if name not in since}
+        first, turns = claimed(turns, {"floods": NOW} | {name: NOW + at * MINUTE for name, at in since.items()})
+        if first == "floods":
+            left -= 1
+        else:
+            waited.append(claims - since.pop(first))
+        claims += 1
+    return sorted(waited)
+
+
+@pytest.mark.parametrize(
+    ("others", "every", "worst"),
+    # As in router/docs/hospitals.md.
+    [(1, 200, 3), (29, 500, 30), (29, 200, 60), (29, 1, 115)],
+)
+def test_a_flood_of_one_hospital_costs_the_others_no_more_than_is_written(others: int, every: int, worst: int) -> None:
+    waited = flooded(others, every)
+    assert max(waited) <= worst < TURN_EVERY * (others + 1)
+    assert others == 29 or waited[len(waited) // 2] <= 2
+
+
 def test_what_is_due_first_goes_first_in_three_claims_of_four() -> None:
     turns, firsts = Turns(), []
     for _ in range(12):
@@ -49,6 +76,7 @@ def test_hospitals_with_the_same_due_time_have_it_in_turn() -> None:
     assert firsts == list("abcabcabc")
 
 
+@settings(max_examples=40)
 @given(st.integers(2, 30), st.integers(0, 2**32))
 def test_each_that_has_something_is_claimed_from_within_its_bound_whatever_the_others_have(
     number: int, seed: int

@@ -24,6 +24,18 @@ def test_a_pause_of_all_concerns_every_destination_and_one_of_another_none() -> 
     assert pause_of([of_all, of_other], "other") == of_other
 
 
+def test_a_pause_of_one_hospital_concerns_its_exams_alone_and_says_how_it_ends() -> None:
+    of_a = Pause(destination="cloud", hospital="a", since=NOON, who="wang", why="")
+    assert pause_of([of_a], "cloud", "a") == of_a
+    assert [pause_of([of_a], *place) for place in (("cloud", "b"), ("cloud", ""), ("other", "a"))] == [None] * 3
+    assert (of_a.place, of_a.ends) == ("cloud for a", "scripts/queue resume --destination cloud --hospital a")
+    everywhere = Pause(destination=EVERY, hospital="a", since=NOON, who="wang", why="")
+    assert pause_of([everywhere], "other", "a") == everywhere
+    assert (everywhere.place, everywhere.ends) == ("all destinations for a", "scripts/queue resume --hospital a")
+    assert within([of_a], "cloud", NOON, NOON + HOUR, "a") == [of_a]
+    assert within([of_a], "cloud", NOON, NOON + HOUR, "b") == []
+
+
 @pytest.mark.parametrize(
     ("pauses", "minutes"),
     [

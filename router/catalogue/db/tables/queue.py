@@ -11,7 +11,7 @@ from peewee import (
     Model,
 )
 
-from router.catalogue.db.fields import CleanTextField, InstantField
+from router.catalogue.db.fields import CleanTextField, InstantField, KeyField
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import LedgerRow
 
@@ -86,9 +86,13 @@ class BreakerRow(Model):
 
 
 class PauseRow(Model):
-    """A pause of all sending to a destination, "" for every one; it lasts while `until` is null. Never removed."""
+    """A pause of all sending to a destination, "" for every one; it lasts while `until` is null. Never removed.
+
+    `hospital`: that of its exams alone, "" of all.
+    """
 
     destination = CleanTextField()
+    hospital = KeyField()
     since = InstantField()
     who = CleanTextField()
     why = CleanTextField()
@@ -97,7 +101,7 @@ class PauseRow(Model):
 
     class Meta:
         table_name = "pause"
-        primary_key = CompositeKey("destination", "since")
+        primary_key = CompositeKey("destination", "hospital", "since")
 
 
 class BackfillRow(Model):
