@@ -89,7 +89,7 @@ def load_profile(destination: HttpDestination) -> Profile:
     unreadable or open to others.
     """
     if destination.profile_file is not None:
-        from router.forward.guard import load_file
+        from router.forward.guard.outside import load_file
 
         return load_file(destination, destination.profile_file)
     module = importlib.import_module(f"{__name__}.{destination.profile.replace('-', '_').replace('/', '_')}")
