@@ -18,7 +18,7 @@ _BITS = 128
 
 def gcm(key: bytes, iv: bytes, aad: bytes, data: bytes) -> tuple[bytes, bytes]:
     """SM4-GCM (RFC 8998): the ciphertext, and its tag of 16 bytes. ValueError unless `key` has 16 bytes, `iv` 12."""
-    encryptor = _cipher(key, modes.GCM(_sized(iv, IV_BYTES))).encryptor()
+    encryptor = Cipher(_sm4(key), modes.GCM(_sized(iv, IV_BYTES))).encryptor()
     encryptor.authenticate_additional_data(aad)
     ciphertext = encryptor.update(data)
     encryptor.finalize()
@@ -29,7 +29,7 @@ def open_gcm(key: bytes, iv: bytes, aad: bytes, ciphertext: bytes, tag: bytes) -
     """The plaintext; IntegrityError unless the tag is that of 16 bytes that belongs to it."""
     if len(tag) != TAG_BYTES:
         raise IntegrityError("SM4-GCM: the tag is not 16 bytes long", length=len(tag))
-    decryptor = _cipher(key, modes.GCM(_sized(iv, IV_BYTES), tag)).decryptor()
+    decryptor = Cipher(_sm4(key), modes.GCM(_sized(iv, IV_BYTES), tag)).decryptor()
     decryptor.authenticate_additional_data(aad)
     plain = decryptor.update(ciphertext)
     try:
@@ -41,22 +41,22 @@ def open_gcm(key: bytes, iv: bytes, aad: bytes, ciphertext: bytes, tag: bytes) -
 
 def cbc(key: bytes, iv: bytes, data: bytes) -> bytes:
     """SM4-CBC with PKCS#7 padding; nothing authenticates it. ValueError unless `key` and `iv` have 16 bytes."""
-    return _padded(_cipher(key, modes.CBC(_sized(iv, CBC_IV_BYTES))), data)
+    return _padded(Cipher(_sm4(key), modes.CBC(_sized(iv, CBC_IV_BYTES))), data)
 
 
 def open_cbc(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     """The plaintext; IntegrityError unless it is whole blocks with their padding."""
-    return _unpadded(_cipher(key, modes.CBC(_sized(iv, CBC_IV_BYTES))), ciphertext)
+    return _unpadded(Cipher(_sm4(key), modes.CBC(_sized(iv, CBC_IV_BYTES))), ciphertext)
 
 
 def ecb(key: bytes, data: bytes) -> bytes:
     """SM4-ECB with PKCS#7 padding: equal blocks stay equal. ValueError unless `key` has 16 bytes."""
-    return _padded(_cipher(key, modes.ECB()), data)  # noqa: S305  # platforms demand it
+    return _padded(Cipher(_sm4(key), modes.ECB()), data)  # noqa: S305  # platforms demand it
 
 
 def open_ecb(key: bytes, ciphertext: bytes) -> bytes:
     """The plaintext; IntegrityError unless it is whole blocks with their padding."""
-    return _unpadded(_cipher(key, modes.ECB()), ciphertext)  # noqa: S305  # platforms demand it
+    return _unpadded(Cipher(_sm4(key), modes.ECB()), ciphertext)  # noqa: S305  # platforms demand it
 
 
 def sha256(data: bytes) -> bytes:
@@ -74,10 +74,10 @@ def md5(data: bytes) -> bytes:
     return hashlib.md5(data, usedforsecurity=False).digest()
 
 
-def _cipher(key: bytes, mode: modes.Mode) -> Cipher[modes.Mode]:
+def _sm4(key: bytes) -> algorithms.SM4:
     if len(key) != KEY_BYTES:
         raise ValueError("an SM4 key has 16 bytes")
-    return Cipher(algorithms.SM4(key), mode)
+    return algorithms.SM4(key)
 
 
 def _sized(iv: bytes, size: int) -> bytes:
@@ -86,12 +86,12 @@ def _sized(iv: bytes, size: int) -> bytes:
     return iv
 
 
-def _padded(cipher: Cipher[modes.Mode], data: bytes) -> bytes:
+def _padded(cipher: Cipher[modes.CBC] | Cipher[modes.ECB], data: bytes) -> bytes:
     encryptor, padder = cipher.encryptor(), padding.PKCS7(_BITS).padder()
     return encryptor.update(padder.update(data)) + encryptor.update(padder.finalize()) + encryptor.finalize()
 
 
-def _unpadded(cipher: Cipher[modes.Mode], ciphertext: bytes) -> bytes:
+def _unpadded(cipher: Cipher[modes.CBC] | Cipher[modes.ECB], ciphertext: bytes) -> bytes:
     decryptor, unpadder = cipher.decryptor(), padding.PKCS7(_BITS).unpadder()
     try:
         plain = decryptor.update(ciphertext) + decryptor.finalize()

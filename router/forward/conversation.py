@@ -13,6 +13,7 @@ from router.config.sections import HttpDestination
 from router.crypto.envelope import new_nonce
 from router.errors import TransientError
 from router.forward.answer import Answer
+from router.forward.blocks.declaration import Rate
 from router.forward.blocks.message import Message
 from router.forward.blocks.request import Form, Request
 from router.forward.blocks.trace import Note
@@ -20,7 +21,7 @@ from router.forward.blocks.values import Document
 from router.forward.blocks.verdict import Accepted, Granted, Renew, Verdict
 from router.forward.http import Body, Multipart, Part, Session, Stream
 from router.forward.meaning import error_of, profile_fault
-from router.forward.outline import Rate, Step
+from router.forward.outline import Step
 from router.forward.profiles import Profile
 from router.policy.bandwidth import Paced
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from router.clock import Clock
 from router.config.sections import HttpDestination
-from router.errors import Damaged, TransientError, Unproven
+from router.errors import Damaged, TransientError, Unproven, WrongUse
 from router.forward import progress
 from router.forward.answer import Answer, Proof, Receipt, date_of
 from router.forward.blocks.message import Message
@@ -93,31 +93,39 @@ class ReportAgent:
         profile, renewable = self._credentials().profile, {"token", "time", "upload"}
         at = progress.read(upload.progress, self._name(upload, profile))
         while True:
-            for step in profile.outline.upload:
-                if step.name in at.done:
-                    continue
-                last = step is profile.outline.upload[-1]
-                answer, verdict, message, at = self._take(upload, profile, step, at, renewable)
-                if isinstance(verdict, Renew):
-                    break
-                if last:
-                    return self._receipt(profile, answer, verdict, message, at)
-                progress.keep(upload.progress, at)
-            else:  # all was done before, but for writing down that it was: the last call says so again
-                at = Progress(of=at.of)
+            left = [step for step in profile.outline.upload if step.name not in at.done] or profile.outline.upload
+            answer, verdict, message, at = self._take(upload, profile, left[0], at, renewable)
+            if isinstance(verdict, Accepted) and len(left) == 1:
+                return self._receipt(profile, answer, verdict, message, at)
+            progress.keep(upload.progress, at)
+
+    def withdraw(self, upload: Upload, notice: Mapping[str, str]) -> Receipt:
+        """Take an exam back by the calls of a profile that has some; raises as `send` does.
+
+        `upload` names the withdrawal by an idem of its own; `notice` is as Message has it. WrongUse when the profile,
+        or the platform by its answer, does not take withdrawals.
+        """
+        profile, renewable = self._credentials().profile, {"token", "time"}
+        at = progress.read(upload.progress, self._name(upload, profile))
+        for step in profile.outline.withdraw:
+            facts = {"org": upload.org, "idem": upload.idem, "revision": upload.revision, "notice": notice}
+            answer, verdict, message = self._talk.accepted(profile, step, {**facts, "kept": at.kept}, renewable)
+            assert isinstance(verdict, Accepted)  # the upload is none of what may be renewed
+            at = at.after(step.name, verdict.keep, verdict.receipt)
+            if step is profile.outline.withdraw[-1]:
+                return self._receipt(profile, answer, verdict, message, at)
+        raise WrongUse(f"profile {profile.name} has no calls to withdraw")
 
     def _take(
         self, upload: Upload, profile: Profile, step: Step, at: Progress, renewable: set[str]
     ) -> tuple[Answer, Accepted | Renew, Message, Progress]:
-        """One call, or all that is left of its pieces."""
+        """One call, or all that is left of its pieces; no progress where the upload begins anew."""
         count = _count(upload, step)
         while True:
             facts = self._facts(upload, step, at, count)
             answer, verdict, message = self._talk.accepted(profile, step, facts, renewable)
             if isinstance(verdict, Renew):
-                at = Progress(of=at.of)
-                progress.keep(upload.progress, at)
-                return answer, verdict, message, at
+                return answer, verdict, message, Progress(of=at.of)
             if at.pieces + 1 >= count:
                 return answer, verdict, message, at.after(step.name, verdict.keep, verdict.receipt)
             at = at.after_piece(verdict.keep)

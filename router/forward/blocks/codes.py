@@ -14,6 +14,7 @@ _MOST_FAULTS = 200
 _LONGEST = 500
 _TIME = "compare this machine's clock with the platform's (NTP)"
 _NAMES = "compare app, the key files and secrets with what the platform has"
+_KINDS = ("success", "token", "time", "upload", "down", "fields", "permanent", "transient")
 _ADDRESS = "check url: it is not, or not directly, the platform's interface of this profile"
 
 
@@ -47,27 +48,26 @@ class Codes:
         """The meaning of the answer; `accepted` is asked when its code is one of success, with the JSON."""
         document = read_json(answer)
         code = shown(field(document, self.field))
-        rule = f"{self.field} {code}"
-        if code in self.success and answer.status < 300:
+        kind = next((name for name in _KINDS if code in getattr(self, name)), "unknown")
+        if kind == "success" and answer.status < 300:
             return accepted(document)
-        if code in self.token:
-            return Renew(what="token", otherwise=_refused_account(code), rule=f"{rule}: token")
-        if code in self.time:
-            late = Later(why=f"the platform calls our time or nonce wrong (code {code})", hint=_TIME)
-            return Renew(what="time", otherwise=late, rule=f"{rule}: time")
-        if code in self.upload:
-            lost = Later(why=f"the platform has forgotten the upload (code {code})")
-            return Renew(what="upload", otherwise=lost, rule=f"{rule}: upload")
-        if code in self.down:
-            return _refused_account(code, f"{rule}: down")
-        if code in self.fields or code in self.permanent:
-            why = "the platform does not accept the exam JSON" if code in self.fields else "the platform refuses it"
-            return Refused(why=f"{why} (code {code})", faults=self._faults(document), rule=f"{rule}: refused")
-        if code in self.transient or (code and answer.status < 300):
-            known = "transient" if code in self.transient else "unknown, so transient"
-            after = retry_after(answer, now)
-            return Later(why=f"the platform answers code {code}", after=after, rule=f"{rule}: {known}")
-        return by_status(answer, now)
+        if not code or (kind in ("success", "unknown") and answer.status >= 300):
+            return by_status(answer, now)
+        return self._meaning(kind, code, document, retry_after(answer, now), rule=f"{self.field} {code}: {kind}")
+
+    def _meaning(self, kind: str, code: str, document: Mapping[str, Any], after: float | None, *, rule: str) -> Verdict:
+        late = Later(why=f"the platform calls our time or nonce wrong (code {code})", hint=_TIME)
+        lost = Later(why=f"the platform has forgotten the upload (code {code})")
+        refusal = "the platform does not accept the exam JSON" if kind == "fields" else "the platform refuses it"
+        meanings: dict[str, Verdict] = {
+            "token": Renew(what="token", otherwise=_refused_account(code), rule=rule),
+            "time": Renew(what="time", otherwise=late, rule=rule),
+            "upload": Renew(what="upload", otherwise=lost, rule=rule),
+            "down": _refused_account(code, rule),
+        }
+        if kind in ("fields", "permanent"):
+            return Refused(why=f"{refusal} (code {code})", faults=self._faults(document), rule=rule)
+        return meanings.get(kind, Later(why=f"the platform answers code {code}", after=after, rule=rule))
 
     def _faults(self, document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         found = field(document, self.faults) if self.faults else ""

@@ -29,7 +29,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts(Call):
-    """The call once for each `size` bytes of the report's PDF, in order (`m.piece`); a restart resumes with the next."""
+    """The call for each `size` bytes of the report's PDF, in order (`m.piece`); a restart goes on with the next."""
 
     size: int
 

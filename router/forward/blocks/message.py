@@ -130,7 +130,7 @@ class Message:
         return self._proof(signer.id, written, raw(text))
 
     def code_proof(self, key: Secret, text: Bytes, code: bytes, expected: bytes) -> Proof:
-        """The proof by a code (HMAC) over the text, that was given and that was `expected`; Unproven when they differ."""
+        """The proof by a code (HMAC) over the text, as given and as `expected`; Unproven when they differ."""
         if not equal(code, expected):
             raise Unproven("the answer's code (HMAC) does not verify", hint=f"compare {key.name} with the platform's")
         return self._proof(key.name, code, raw(text))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One use of a key: `done` (signed, encrypted, ...), `by` a key's name and id, over `text`. It holds patient data."""
+    """One use of a key: `done` ("SM2 signature"), `by` a key's name and id, over `text`. It holds patient data."""
 
     done: str
     by: str

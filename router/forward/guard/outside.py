@@ -4,10 +4,10 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from router.config.sections import HttpDestination
 from router.crypto.envelope import new_nonce
@@ -22,6 +22,8 @@ from router.forward.guard.source import Source, faults_of, read_source, weak_in
 from router.forward.meaning import profile_fault
 from router.forward.outline import Outline
 from router.forward.spoken import checked_request, checked_verdict
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Outside:
         self.needs = self._load()
         self.outline = self.needs.outline
         if (weak := weak_in(source)) and not self.outline.allow_weak.strip():
-            text = f"it uses {', '.join(weak)}: weak, so PROFILE says why by allow_weak = \"...\""
+            text = f'it uses {", ".join(weak)}: weak, so PROFILE says why by allow_weak = "..."'
             raise _faulty(source, [text])
 
     @property
@@ -156,7 +158,7 @@ def load_file(destination: HttpDestination, file: Path) -> Outside:
     return profile
 
 
-def _checked(look: Any) -> Any:
+def _checked(look: Callable[[], _Found]) -> _Found:
     try:
         return look()
     except (InvalidData, KeyError) as error:
@@ -165,7 +167,9 @@ def _checked(look: Any) -> Any:
 
 def _faulty(source: Source, faults: Sequence[str], hint: str = "") -> ConfigurationError:
     count = f"{len(faults)} fault" + ("" if len(faults) == 1 else "s")
-    return ConfigurationError(f"profile {source.file.name} has {count}:", faults=tuple(faults), hint=hint)
+    return ConfigurationError(
+        f"profile {source.file.name} has {count}:", faults=tuple(faults), hint=hint, profile=source.file.name
+    )
 
 
 def _opening(destination: HttpDestination, sample: Message | None) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from router.errors import InvalidData
 from router.forward.guard import wire
@@ -50,10 +50,8 @@ class Child:
         timer.daemon = True
         timer.start()
         try:
-            assert self._process.stdin is not None  # both are pipes
-            assert self._process.stdout is not None
-            wire.write(self._process.stdin, question)
-            answer = wire.read(self._process.stdout)
+            wire.write(cast(BinaryIO, self._process.stdin), question)
+            answer = wire.read(cast(BinaryIO, self._process.stdout))
         except (OSError, EOFError, InvalidData) as error:
             self.end()
             raise Stopped(self._why(late.is_set())) from error

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from router.config.file import shipped
+from router.crypto.envelope import new_nonce
 from router.forward.account_keys import KEY_SETTINGS
 from router.forward.answer import Answer
 from router.forward.blocks.declaration import Call, Declaration, Parts, Rate
@@ -46,10 +47,18 @@ def declared_faults(found: object) -> list[str]:
     names = [one.name for one in calls]
     return [
         *([] if found.upload else ["upload is empty: nothing would be sent"]),
-        *([] if re.fullmatch(r"[A-Za-z0-9._/-]{1,64}", str(found.name)) else ["name: letters, digits and . _ / - only"]),
+        *(
+            []
+            if re.fullmatch(r"[A-Za-z0-9._/-]{1,64}", str(found.name))
+            else ["name: letters, digits and . _ / - only"]
+        ),
         *[f"keys: {one} is none of {', '.join(KEY_SETTINGS)}" for one in found.keys if one not in KEY_SETTINGS],
         *[f"two calls are named {one}" for one in sorted({one for one in names if names.count(one) > 1})],
-        *[f"call {one.name}: a name is a short word" for one in calls if not re.fullmatch(r"[a-z0-9-]{1,40}", one.name)],
+        *[
+            f"call {one.name}: a name is a short word"
+            for one in calls
+            if not re.fullmatch(r"[a-z0-9-]{1,40}", one.name)
+        ],
         *[f"call {one.name}: {fault}" for one in calls for fault in _call_faults(one)],
     ]
 
@@ -70,7 +79,7 @@ def rehearse(spoken: Spoken, sample: Message, told: Callable[[BaseException], st
     exam, report = (Document.whole(sample.spool / name) for name in ("exam.json", "report.pdf"))
     notice = {"ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "2026-11-20 08:00:00"}
     message = replace(
-        sample, exam=exam, report=report, kept=_Kept(), token="t", notice={**notice, "Reason": "-"},
+        sample, exam=exam, report=report, kept=_Kept(), token=new_nonce(bytes(16)), notice={**notice, "Reason": "-"},
         piece=Piece(number=1, count=1, offset=0, data=report),
     )  # fmt: skip
     faults = []
@@ -94,4 +103,3 @@ def _judged(turn: SpokenTurn, name: str, told: Callable[[BaseException], str]) -
             if text not in seen:
                 seen.add(text)
                 yield f"{text}, for an answer {answer.status} {json.dumps(answer.body.decode('latin-1'))}"
-

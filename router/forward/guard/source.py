@@ -39,17 +39,19 @@ def read_source(file: Path, *, ours: bool = True) -> Source:
     """
     try:
         with file.open("rb") as source:
-            if ours and (faults := [*_rights(file, os.fstat(source.fileno())), *_rights(file.parent, file.parent.stat())]):
-                raise ConfigurationError(f"profile {file} is not safe to run:", faults=tuple(faults))
+            if ours and (
+                faults := [*_rights(file, os.fstat(source.fileno())), *_rights(file.parent, file.parent.stat())]
+            ):
+                raise ConfigurationError(f"profile {file} is not safe to run:", faults=tuple(faults), profile=file.name)
             data = source.read(_LONGEST + 1)
     except OSError as error:
-        raise ConfigurationError(f"cannot read profile {file}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot read profile {file}: {error.strerror}", profile=file.name) from error
     if len(data) > _LONGEST:
-        raise ConfigurationError(f"profile {file} is too long to be one")
+        raise ConfigurationError(f"profile {file} is too long to be one", profile=file.name)
     try:
         return Source(file, data.decode(), hashlib.sha256(data).hexdigest())
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"profile {file} is not UTF-8") from error
+        raise ConfigurationError(f"profile {file} is not UTF-8", profile=file.name) from error
 
 
 def _rights(path: Path, found: os.stat_result) -> Iterator[str]:

@@ -5,7 +5,7 @@ Nothing is unpickled: what comes is a value of the known kinds, or InvalidData.
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,15 +68,6 @@ def _piece(source: BinaryIO) -> bytes:
 def _plain(value: object, beside: list[bytes]) -> object:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        if not value:
-            return {"b": None}
-        beside.append(bytes(value))
-        return {"b": len(beside) - 1}
-    if isinstance(value, Path):
-        return {"p": str(value)}
-    if isinstance(value, datetime):
-        return {"t": value.isoformat()}
     if isinstance(value, list | tuple):
         return [_plain(one, beside) for one in value]
     if isinstance(value, Mapping):
@@ -84,6 +75,17 @@ def _plain(value: object, beside: list[bytes]) -> object:
     if is_dataclass(value) and type(value).__name__ in _KINDS:
         given = {one.name: getattr(value, one.name) for one in fields(value) if one.name not in _LEFT_OUT}
         return {"k": type(value).__name__, "f": {name: _plain(one, beside) for name, one in given.items()}}
+    return _leaf(value, beside)
+
+
+def _leaf(value: object, beside: list[bytes]) -> object:
+    if isinstance(value, bytes | bytearray):
+        beside.extend([bytes(value)] if value else [])
+        return {"b": len(beside) - 1 if value else None}
+    if isinstance(value, Path):
+        return {"p": str(value)}
+    if isinstance(value, datetime):
+        return {"t": value.isoformat()}
     raise TypeError(f"a {type(value).__name__} has no form on the wire")
 
 
@@ -92,12 +94,13 @@ def _value(plain: Any, beside: list[bytes]) -> Any:
         return tuple(_value(one, beside) for one in plain)
     if not isinstance(plain, dict):
         return plain
-    if "b" in plain:
-        return b"" if plain["b"] is None else beside[plain["b"]]
-    if "p" in plain:
-        return Path(plain["p"])
-    if "t" in plain:
-        return datetime.fromisoformat(plain["t"])
-    if "m" in plain:
-        return {_value(name, beside): _value(one, beside) for name, one in plain["m"]}
-    return _KINDS[plain["k"]](**{name: _value(one, beside) for name, one in plain["f"].items()})
+    if "k" in plain:
+        return _KINDS[plain["k"]](**{name: _value(one, beside) for name, one in plain["f"].items()})
+    ((kind, said),) = plain.items()
+    readers: dict[str, Callable[[], Any]] = {
+        "b": lambda: b"" if said is None else beside[said],
+        "p": lambda: Path(said),
+        "t": lambda: datetime.fromisoformat(said),
+        "m": lambda: {_value(name, beside): _value(one, beside) for name, one in said},
+    }
+    return readers[kind]()

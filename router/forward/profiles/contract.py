@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
 
 from router.crypto import envelope
 from router.errors import Damaged, DestinationDown, Outage, PermanentError, RouterError, TransientError
@@ -101,7 +103,7 @@ def verdict_of(error: RouterError) -> Refused | Later | Down | Untrue:
     if isinstance(error, PermanentError):
         return Refused(why=error.message, faults=error.faults, fields=error.fields)
     if isinstance(error, DestinationDown):
-        kind = "credentials" if error.outage == Outage.CREDENTIALS else "protocol"
+        kind: Literal["credentials", "protocol"] = "credentials" if error.outage == Outage.CREDENTIALS else "protocol"
         return Down(why=error.message, kind=kind, hint=error.hint, fields=error.fields)
     if isinstance(error, TransientError):
         return Later(why=error.message, after=error.retry_after, hint=error.hint, fields=error.fields)

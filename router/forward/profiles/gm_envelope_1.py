@@ -77,7 +77,9 @@ class _Exchange:
 
 def begin(keys: Keys, message: envelope.Message, random: bytes) -> _Exchange:
     """Begin a message: a session key, and the keys in force at its time."""
-    assert keys.signing and keys.platform_encryption and keys.platform_signing  # it declares them
+    assert keys.signing  # the declaration names all three
+    assert keys.platform_signing
+    assert keys.platform_encryption
     at = datetime.fromtimestamp(message.ts / 1000, UTC)
     return _Exchange(
         message=message, signing=keys.signing.active(at), encryption=keys.platform_encryption.active(at),
