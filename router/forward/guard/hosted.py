@@ -51,7 +51,7 @@ class Host:
             return {"down": error.message, "hint": error.hint, "outage": str(error.outage)}
         except ConfigurationError as error:
             return {"faults": (error.message, *error.faults), "hint": error.hint}
-        except Exception as error:  # noqa: BLE001  # whatever a profile raises is its fault
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a profile raises is its fault
             return {"fault": self._told(error)}
 
     def _load(self, name: str, text: str, limit: float) -> Mapping[str, object]:

@@ -110,6 +110,18 @@ class Outside:
             f"profile {self.name} has a wire format of its own, and no such call", outage=Outage.PROFILE
         )
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process, None while there is none."""
+        return self._child.pid if self._child is not None else None
+
+    def close(self) -> None:
+        """End its process; the next call would start it again."""
+        with self._lock:
+            if self._child is not None:
+                self._child.end()
+                self._child = None
+
     def ask(self, question: Mapping[str, object]) -> Mapping[str, Any]:
         """The process's answer; DestinationDown for any other."""
         with self._lock:

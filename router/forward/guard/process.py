@@ -1,6 +1,7 @@
 """The process of one profile, seen from the node: asked under a time limit, ended when it fails, started again."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from router.process.environment import inherited
 LIMIT = 20.0
 """Seconds that a function of a profile may take."""
 STARTING = 60.0
+_ENDING = 2.0
 _PROGRAM = """
 import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
@@ -53,8 +55,9 @@ class Child:
             wire.write(cast(BinaryIO, self._process.stdin), question)
             answer = wire.read(cast(BinaryIO, self._process.stdout))
         except (OSError, EOFError, InvalidData) as error:
+            why = self._why(late.is_set())
             self.end()
-            raise Stopped(self._why(late.is_set())) from error
+            raise Stopped(why) from error
         finally:
             timer.cancel()
         if not isinstance(answer, dict):
@@ -67,10 +70,11 @@ class Child:
         self._end()
 
     def _why(self, late: bool) -> str:
-        code = self._process.returncode
-        if late or code == -14:  # SIGALRM: its own limit
-            return "does not end in time"
-        return f"ended its process ({code})"
+        try:
+            code = self._process.wait(_ENDING)
+        except subprocess.TimeoutExpired:
+            return "gives no answer that reads"
+        return "does not end in time" if late or code == -signal.SIGALRM else f"ended its process ({code})"
 
 
 def _cut(process: subprocess.Popen[bytes], late: threading.Event) -> None:

@@ -86,7 +86,7 @@ def rehearse(spoken: Spoken, sample: Message, told: Callable[[BaseException], st
     for call in spoken.declared.calls():
         try:
             turn = spoken.turn(call.name, message)
-        except Exception as error:  # noqa: BLE001  # whatever a profile raises is its fault
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a profile raises is its fault
             faults.append(f"request of {call.name} {told(error)}")
             continue
         faults += _judged(turn, call.name, told)
@@ -98,7 +98,7 @@ def _judged(turn: SpokenTurn, name: str, told: Callable[[BaseException], str]) -
     for answer in _ANSWERS:
         try:
             turn.judge(answer)
-        except Exception as error:  # noqa: BLE001  # likewise
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # likewise
             text = f"judge of {name} {told(error)}"
             if text not in seen:
                 seen.add(text)
