@@ -35,7 +35,7 @@ from router.errors import (
 )
 from router.events import Event, EventBus, Kind
 from router.model import Channel
-from router.policy.account import answers_of, fields_of, profile_of
+from router.policy.account import answers_of, fields_of, place_of
 from router.policy.breaker import CLOSED, width
 from router.policy.deadlines import slack
 from router.policy.fair_share import QUANTUM
@@ -252,7 +252,7 @@ class Dispatcher:
 
     def _record_profile(self, kind: Kind, route: Route, text: str) -> None:
         """Whether a profile of a file does its work concerns the account likewise."""
-        fields, subject = fields_of(route.destination, route.account), profile_of(route.destination, route.account)
+        fields, subject = fields_of(route.destination, route.account), place_of(*route.place)
         event = Event(self._clock.now(), kind, text, fields=fields, alarm=Alarm.PROFILE, subject=subject)
         self._bus.record(event)
 

@@ -106,16 +106,17 @@ class RouteFactory:
     def _key_files(self, name: str, account: str, http: HttpDestination) -> KeyFiles:
         outside = http.profile_file is not None
 
-        def told(kind: Kind, text: str, alarm: Alarm = Alarm.CRYPTO) -> None:
+        def told(kind: Kind, text: str, alarm: Alarm = Alarm.CRYPTO, subject: str = "") -> None:
             fields = fields_of(name, account)
-            subject = profile_of(name, account) if alarm == Alarm.PROFILE else keys_of(name, account)
+            subject = subject or (profile_of(name, account) if alarm == Alarm.PROFILE else keys_of(name, account))
             self.bus.record(Event(self.clock.now(), kind, text, fields=fields, alarm=alarm, subject=subject))
 
         def accept(found: Credentials) -> None:
             self._require_pinned(name, account, found)
             told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
             if outside:
-                told(Kind.CLEARED, "the profile has no faults", Alarm.PROFILE)
+                for subject in ("", place_of(name, Channel.REPORT, account)):
+                    told(Kind.CLEARED, "the profile has no faults", Alarm.PROFILE, subject)
                 self._note_digest(name, account, found.profile)
 
         def faulty(begin: str, error: ConfigurationError) -> None:

@@ -67,6 +67,7 @@ class Receiver:
     exams: dict[str, dict[str, bytes]] = field(default_factory=dict)
     open: dict[str, dict[str, Any]] = field(default_factory=dict)
     withdrawn: list[str] = field(default_factory=list)
+    now: Callable[[], float] = time.time
     before: Callable[[str], None] = lambda call: None
     replayed: Reply | None = None
     last: Reply | None = None
@@ -108,7 +109,7 @@ class Receiver:
         raise NotImplementedError
 
     def fresh(self, ts: object, nonce: str) -> None:
-        if abs(int(str(ts)) / 1000 - time.time()) > 300 or nonce in self.seen:
+        if abs(int(str(ts)) / 1000 - self.now()) > 300 or nonce in self.seen:
             raise Refusal("stale")
         self.seen.add(nonce)
 
