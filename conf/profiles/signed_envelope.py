@@ -3,10 +3,11 @@
 After the way of national insurance interfaces, with names and values of our own. POST {url}/gateway:
 
     {"appId", "transType", "version": "1.0", "timestamp": ms, "nonce", "encType": "SM4", "signType": "SM2",
-     "encKey": Base64 of SM2 C1C3C2 of the SM4 key, "encData": Base64 of IV || SM4-CBC(data), "signData": Base64 of r||s}
+     "encKey": Base64 of SM2 C1C3C2 of the SM4 key, "encData": Base64 of IV || SM4-CBC(data),
+     "signData": Base64 of r || s}
 
-The signature is over `appId=..&encData=..&...&key={secret app_secret}`: every field but signData, by name, without empty
-ones. An answer has the same form with "code" and "message"; its data is under the key of the request.
+The signature is over `appId=..&encData=..&...&key={secret app_secret}`: every field but signData, by name, without
+empty ones. An answer has the same form with "code" and "message"; its data is under the key of the request.
 """
 
 from router.forward.blocks import (

@@ -75,7 +75,7 @@ class Conversation:
             verdict = turn.judge(answer)
             if self._heard is not None:
                 self._heard(Said(
-                    call=step.name, message=message, request=request, notes=tuple(turn.notes), answer=answer,
+                    call=step.name, message=message, request=request, notes=tuple(turn.notes or ()), answer=answer,
                     verdict=verdict,
                 ))  # fmt: skip
         return answer, verdict, message

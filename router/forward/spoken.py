@@ -28,16 +28,19 @@ class SpokenTurn:
     declared: Declaration
     call: str
     request: Request
-    notes: tuple[Note, ...] = ()
+    notes: list[Note] | None = None
 
     def judge(self, answer: Answer) -> Verdict:
         """The verdict of the profile's judge; InvalidData when it is none. What it raises is passed on."""
         try:
-            verdict = self.declared.call(self.call).judge(self.message, answer)
+            with listening() as notes:
+                verdict = self.declared.call(self.call).judge(self.message, answer)
         except Unproven as error:
             return Untrue(why=error.message, hint=error.hint, fields=error.fields)
         except (IntegrityError, InvalidData):
             return Untrue(why="the answer does not decrypt, or is not in the form that it should have")
+        if self.notes is not None:
+            self.notes.extend(notes)
         return checked_verdict(verdict)
 
 
@@ -77,7 +80,7 @@ class Spoken:
             return SpokenTurn(whole, self.declared, call, checked_request(self.declared.call(call).request(whole)))
         with listening() as notes:
             request = checked_request(self.declared.call(call).request(whole))
-        return SpokenTurn(whole, self.declared, call, request, tuple(notes))
+        return SpokenTurn(whole, self.declared, call, request, notes)
 
 
 def checked_request(found: object) -> Request:

@@ -29,6 +29,7 @@ from router.forward.blocks.text import (
     hexed,
     lines,
     milliseconds,
+    read_china_time,
     read_json,
     unbase64ed,
     unhexed,
@@ -51,6 +52,7 @@ __all__ = [
     "WEAK", "Accepted", "Answer", "Call", "Codes", "Declaration", "Document", "Down", "Form", "FormPart", "Granted",
     "Later", "Message", "NotOffered", "Parts", "Piece", "Proof", "Rate", "Refused", "Renew", "Request", "Secret",
     "Untrue", "Verdict", "base64ed", "by_status", "canonical", "china_time", "field", "gzipped", "hexed", "hmac_sha256",
-    "hmac_sm3", "lines", "md5", "milliseconds", "open_sm4_cbc", "open_sm4_ecb", "open_sm4_gcm", "read_json", "same",
+    "hmac_sm3", "lines", "md5", "milliseconds", "open_sm4_cbc", "open_sm4_ecb", "open_sm4_gcm", "read_china_time",
+    "read_json", "same",
     "sha256", "shown", "sm3", "sm4_cbc", "sm4_ecb", "sm4_gcm", "unbase64ed", "unhexed", "write_json",
 ]  # fmt: skip

@@ -61,7 +61,7 @@ def sm4_gcm(key: Key, iv: bytes, data: Bytes, *, aad: Bytes = b"") -> tuple[byte
 
 def open_sm4_gcm(key: Key, iv: bytes, data: bytes, tag: bytes, *, aad: Bytes = b"") -> bytes:
     """The plaintext; IntegrityError when the tag does not match."""
-    return whole.open_gcm(_raw(key), iv, raw(aad), data, tag)
+    return _opened("SM4-GCM", key, whole.open_gcm(_raw(key), iv, raw(aad), data, tag))
 
 
 def sm4_cbc(key: Key, iv: bytes, data: Bytes) -> bytes:
@@ -72,7 +72,7 @@ def sm4_cbc(key: Key, iv: bytes, data: Bytes) -> bytes:
 
 def open_sm4_cbc(key: Key, iv: bytes, data: bytes) -> bytes:
     """The plaintext; IntegrityError when it is no whole padded blocks."""
-    return whole.open_cbc(_raw(key), iv, data)
+    return _opened("SM4-CBC", key, whole.open_cbc(_raw(key), iv, data))
 
 
 def sm4_ecb(key: Key, data: Bytes) -> bytes:
@@ -83,4 +83,9 @@ def sm4_ecb(key: Key, data: Bytes) -> bytes:
 
 def open_sm4_ecb(key: Key, data: bytes) -> bytes:
     """The plaintext; IntegrityError when it is no whole padded blocks. Weak likewise."""
-    return whole.open_ecb(_raw(key), data)
+    return _opened("SM4-ECB", key, whole.open_ecb(_raw(key), data))
+
+
+def _opened(mode: str, key: Key, plain: bytes) -> bytes:
+    note(f"{mode}, decrypted", _name(key), plain)
+    return plain

@@ -102,7 +102,9 @@ class Message:
     def decrypt(self, ciphertext: bytes, form: Ciphertext = "der") -> bytes:
         """What the platform encrypted for our key; IntegrityError or InvalidData when it is not."""
         entry = self._ring("signing", self._keys.signing).active(self.at)
-        return entry.key.decrypt(ciphertext_from(ciphertext, form))
+        plain = entry.key.decrypt(ciphertext_from(ciphertext, form))
+        note("SM2, decrypted", f"signing key {entry.id}", plain)
+        return plain
 
     @property
     def encryption_id(self) -> str:

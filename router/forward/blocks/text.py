@@ -101,6 +101,17 @@ def milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
+_CHINA = timezone(timedelta(hours=8))
+
+
+def read_china_time(text: object, form: str = "%Y%m%d%H%M%S") -> datetime | None:
+    """The time that a text in this form of strptime means at the hospital (UTC+8); None when it is none."""
+    try:
+        return datetime.strptime(str(text), form).replace(tzinfo=_CHINA)
+    except ValueError:
+        return None
+
+
 def china_time(at: datetime, form: str = "%Y%m%d%H%M%S") -> str:
     """The time at the hospital (UTC+8) in a form of strftime."""
-    return at.astimezone(timezone(timedelta(hours=8))).strftime(form)
+    return at.astimezone(_CHINA).strftime(form)

@@ -11,6 +11,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ from router.errors import ConfigurationError, DestinationDown, RouterError
 from router.forward.account_keys import load_keys
 from router.forward.blocks.declaration import Declaration
 from router.forward.guard import wire
-from router.forward.guard.rehearsal import declared_faults, rehearse
+from router.forward.guard.rehearsal import AnyKept, declared_faults, rehearse
 from router.forward.outline import Outline
 from router.forward.spoken import Spoken, SpokenTurn
 
@@ -81,19 +82,22 @@ class Host:
                 faults = rehearse(self._spoken, sample, self._told)
         return {"pinned": self._spoken.pinned, "files": self._spoken.files, "rehearsed": tuple(faults)}
 
-    def _turn(self, call: str, message: Any, noting: bool) -> Mapping[str, object]:
+    def _turn(self, call: str, message: Any, noting: bool, rehearsing: bool) -> Mapping[str, object]:
         assert self._spoken is not None
+        message = replace(message, kept=AnyKept()) if rehearsing else message
         with self._limited():
             turn = self._spoken.turn(call, message, noting=noting)
         self._next += 1
         self._turns[self._next] = turn
         while len(self._turns) > _TURNS:
             self._turns.popitem(last=False)
-        return {"turn": self._next, "request": turn.request, "notes": turn.notes}
+        return {"turn": self._next, "request": turn.request, "notes": tuple(turn.notes or ())}
 
     def _judge(self, turn: int, answer: Any) -> Mapping[str, object]:
         with self._limited():
-            return {"verdict": self._turns.pop(turn).judge(answer)}
+            begun = self._turns.pop(turn)
+            before = len(begun.notes or ())
+            return {"verdict": begun.judge(answer), "notes": tuple(begun.notes or ())[before:]}
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

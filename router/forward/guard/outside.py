@@ -43,12 +43,13 @@ class OutsideTurn:
     profile: "Outside"
     number: int
     request: Request
-    notes: Sequence[Note]
+    notes: list[Note]
 
     def judge(self, answer: Answer) -> Verdict:
         """The profile's verdict; DestinationDown when it gives none."""
         plain = Answer(answer.status, dict(answer.headers), answer.body)
         found = self.profile.ask({"do": "judge", "turn": self.number, "answer": plain})
+        self.notes.extend(found.get("notes", ()))
         return _checked(lambda: checked_verdict(found["verdict"]))
 
 
@@ -98,11 +99,18 @@ class Outside:
         self.files = (self._source.file, *found["files"])
         self.pinned = found["pinned"]
 
-    def turn(self, call: str, message: Message, *, noting: bool = False) -> OutsideTurn:
-        """Begin a call. DestinationDown when no key is in force, or the profile makes no request."""
-        found = self.ask({"do": "turn", "call": call, "message": replace(message, keys=None), "noting": noting})
+    def turn(
+        self, call: str, message: Message, *, noting: bool = False, rehearsing: bool = False
+    ) -> OutsideTurn:  # fmt: skip
+        """Begin a call; `rehearsing`: calls before it have kept whatever it asks for.
+
+        DestinationDown when no key is in force, or the profile makes no request.
+        """
+        plain = replace(message, keys=None)
+        question = {"do": "turn", "call": call, "message": plain, "noting": noting, "rehearsing": rehearsing}
+        found = self.ask(question)
         request = _checked(lambda: checked_request(found["request"]))
-        return OutsideTurn(self, int(found["turn"]), request, found["notes"])
+        return OutsideTurn(self, int(found["turn"]), request, list(found["notes"]))
 
     def exchange(self, message: object) -> Any:
         """None by hand: its calls are its own."""

@@ -27,7 +27,7 @@ _ANSWERS = [
 ]  # fmt: skip
 
 
-class _Kept(dict[str, str]):
+class AnyKept(dict[str, str]):
     """What earlier calls may have kept, whatever its name."""
 
     def __missing__(self, name: str) -> str:
@@ -79,7 +79,7 @@ def rehearse(spoken: Spoken, sample: Message, told: Callable[[BaseException], st
     exam, report = (Document.whole(sample.spool / name) for name in ("exam.json", "report.pdf"))
     notice = {"ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "2026-11-20 08:00:00"}
     message = replace(
-        sample, exam=exam, report=report, kept=_Kept(), token=new_nonce(bytes(16)), notice={**notice, "Reason": "-"},
+        sample, exam=exam, report=report, kept=AnyKept(), token=new_nonce(bytes(16)), notice={**notice, "Reason": "-"},
         piece=Piece(number=1, count=1, offset=0, data=report),
     )  # fmt: skip
     faults = []

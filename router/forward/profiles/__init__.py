@@ -47,8 +47,8 @@ class Turn(Protocol):
         """The request to send."""
 
     @property
-    def notes(self) -> Sequence[Note]:
-        """What the blocks signed and encrypted for it; empty unless it was asked for."""
+    def notes(self) -> Sequence[Note] | None:
+        """What the blocks signed, encrypted and decrypted for it; none unless it was asked for."""
 
     def judge(self, answer: Answer) -> Verdict:
         """The meaning of the answer. DestinationDown when the profile does not say."""
