@@ -58,7 +58,9 @@ class Codes:
     def _meaning(self, kind: str, code: str, document: Mapping[str, Any], after: float | None, *, rule: str) -> Verdict:
         late = Later(why=f"the platform calls our time or nonce wrong (code {code})", hint=_TIME)
         lost = Later(why=f"the platform has forgotten the upload (code {code})")
-        refusal = "the platform does not accept the exam JSON" if kind == "fields" else "the platform refuses it"
+        refusal = f"the platform refuses it (code {code})"
+        if kind == "fields":
+            refusal = f"the platform does not accept the exam JSON (code {code})"
         meanings: dict[str, Verdict] = {
             "token": Renew(what="token", otherwise=_refused_account(code), rule=rule),
             "time": Renew(what="time", otherwise=late, rule=rule),
@@ -66,7 +68,7 @@ class Codes:
             "down": _refused_account(code, rule),
         }
         if kind in ("fields", "permanent"):
-            return Refused(why=f"{refusal} (code {code})", faults=self._faults(document), rule=rule)
+            return Refused(why=refusal, faults=self._faults(document), rule=rule)
         return meanings.get(kind, Later(why=f"the platform answers code {code}", after=after, rule=rule))
 
     def _faults(self, document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -186,10 +186,8 @@ def _checked(look: Callable[[], _Found]) -> _Found:
 
 
 def _faulty(source: Source, faults: Sequence[str], hint: str = "") -> ConfigurationError:
-    count = f"{len(faults)} fault" + ("" if len(faults) == 1 else "s")
-    return ConfigurationError(
-        f"profile {source.file.name} has {count}:", faults=tuple(faults), hint=hint, profile=source.file.name
-    )
+    name = source.file.name
+    return ConfigurationError(f"profile {name} has these faults:", faults=tuple(faults), hint=hint, profile=name)
 
 
 def _opening(destination: HttpDestination, sample: Message | None) -> Mapping[str, object]:
