@@ -1,6 +1,6 @@
 """A declared profile with its keys, spoken in this process: its functions called, and what they give back checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from router.forward.blocks.declaration import Declaration
 from router.forward.blocks.message import Keys, Message
 from router.forward.blocks.request import Form, FormPart, Request
 from router.forward.blocks.trace import Note, listening
-from router.forward.blocks.values import Document
+from router.forward.blocks.values import Document, Secret
 from router.forward.blocks.verdict import VERDICTS, Untrue, Verdict
 from router.forward.outline import Outline
 
@@ -40,7 +40,7 @@ class SpokenTurn:
         except (IntegrityError, InvalidData):
             return Untrue(why="the answer does not decrypt, or is not in the form that it should have")
         if self.notes is not None:
-            self.notes.extend(notes)
+            self.notes.extend(without_secrets(notes, self.message.keys))
         return checked_verdict(verdict)
 
 
@@ -80,7 +80,19 @@ class Spoken:
             return SpokenTurn(whole, self.declared, call, checked_request(self.declared.call(call).request(whole)))
         with listening() as notes:
             request = checked_request(self.declared.call(call).request(whole))
-        return SpokenTurn(whole, self.declared, call, request, notes)
+        return SpokenTurn(whole, self.declared, call, request, without_secrets(notes, self.keys))
+
+
+def without_secrets(notes: Iterable[Note], keys: Keys | None) -> list[Note]:
+    """The notes, in which a secret that is part of a signed text is its name."""
+    secrets = [] if keys is None else [*keys.secrets.values(), Secret("api_key_file", keys.api_key.hex().encode())]
+    return [replace(one, text=_hidden(one.text, secrets)) for one in notes]
+
+
+def _hidden(text: bytes, secrets: Iterable[Secret]) -> bytes:
+    for secret in secrets:
+        text = text.replace(secret.raw, f"<secret {secret.name}>".encode())
+    return text
 
 
 def checked_request(found: object) -> Request:
