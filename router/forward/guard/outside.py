@@ -174,7 +174,11 @@ class Outside:
 def load_file(destination: HttpDestination, file: Path) -> Outside:
     """The profile of a file with the destination's keys. ConfigurationError names every fault of either."""
     profile = Outside(read_source(file), variables=_variables(destination))
-    profile.open(destination)
+    try:
+        profile.open(destination)
+    except BaseException:
+        profile.close()
+        raise
     return profile
 
 
