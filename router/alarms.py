@@ -35,6 +35,7 @@ class Alarm(StrEnum):
     DEFECT = "defect"
     CRYPTO = "crypto"
     CERTIFICATE = "certificate"
+    PROFILE = "profile"
     UNPROVED = "unproved"
     LEDGER = "ledger"
     RETENTION = "retention"
@@ -95,6 +96,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",
     Alarm.CERTIFICATE: "renew the certificate and put it into the key file; `scripts/keys request` makes the request "
     "for our own key",
+    Alarm.PROFILE: "correct the file of the profile, try it with `scripts/profile check FILE`; nothing goes to that "
+    "destination until then",
     Alarm.UNPROVED: "see `queue explain` for what the answer says, and ask the platform's operator whether it is "
     "theirs; if so, `queue fail` the delivery; it is tried again every hour until then",
     Alarm.LEDGER: "see `queue list --state held`, compare with the platform, then release or cancel",
@@ -137,7 +140,7 @@ ENDS_BY: dict[Alarm, EndsBy] = {
             Alarm.DISK, Alarm.DROP_FOLDER, Alarm.DROPPED_FILE, Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT, Alarm.APPROVAL,
             Alarm.EXAM_JSON, Alarm.IMAGES_MISSING, Alarm.SHARED_STUDY, Alarm.REJECTED_AFTER_DELIVERY, Alarm.INTEGRITY,
             Alarm.CUT_OFF, Alarm.DAMAGED, Alarm.POISON, Alarm.SETTINGS, Alarm.DEFECT, Alarm.CRYPTO, Alarm.UNPROVED,
-            Alarm.CERTIFICATE,
+            Alarm.CERTIFICATE, Alarm.PROFILE,
             Alarm.LEDGER, Alarm.RETENTION, Alarm.CLOCK, Alarm.BACKUP, Alarm.DATABASE, Alarm.AUDIT, Alarm.HELD,
             Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.UNREPORTED, Alarm.REFUSED_SENDER,
             Alarm.REFUSED_IMAGES, Alarm.REJECTED_FILE, Alarm.UNCLAIMED_PDF, Alarm.PAUSED, Alarm.NODE_SILENT,

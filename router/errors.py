@@ -37,6 +37,7 @@ class Outage(StrEnum):
     ASSOCIATION = "association"
     SERVICE = "service"
     PROTOCOL = "protocol"
+    PROFILE = "profile"
 
 
 # Outages that may pass by themselves.

@@ -28,6 +28,7 @@ COMMANDS = {
     "quarantine": "What cannot be filed: list, show, delete.",
     "keys": "Key pairs and an API key for trying out; key ids.",
     "users": "The people at the console: add, list, role, password, disable, enable, unlock, remove.",
+    "profile": "A platform's wire format in a file of its own: checked, shown, tried at the platform, replayed.",
     "audit": "The audit trail and kept receipts, checked again.",
     "platform": "The reference platform: the receiving side.",
     "setup": "The first run: asks what must be known, checks it, installs, and ends with a test exam.",

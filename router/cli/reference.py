@@ -88,7 +88,7 @@ def _written(value: Any, *, size: bool) -> str:
         return _quantity(value, _SIZES)
     if isinstance(value, tuple):
         return f"[{', '.join(_written(each, size=size) for each in value)}]"
-    if value is None or isinstance(value, int):
+    if value is None or isinstance(value, int | dict):
         return "not set" if value is None else str(value).lower()
     return f'"{value.as_posix() if isinstance(value, Path) else value}"'
 

@@ -66,7 +66,7 @@ def _fault_of(config: Config) -> str:
 
 
 def stamps(config: Config) -> Stamps:
-    """Stamps of the files of each certificate, by the key of the configuration that names them."""
+    """Stamps of the files of each certificate and profile, by the key of the configuration that names them."""
     return {key: tuple(map(stamp_of, files)) for key, files in _tls_files(config)}
 
 
@@ -133,6 +133,8 @@ def _tls_files(config: Config) -> Iterator[tuple[str, tuple[Path, ...]]]:
         http = one.http
         files = (http.ca_file, http.client_certificate_file, http.client_key_file) if http else ()
         yield f"destination {one.name}.http", tuple(file for file in files if file is not None)
+        profile = http.profile_file if http else None
+        yield f"destination {one.name}.http profile", (profile,) if profile else ()
 
 
 def _of_tls(tls: Tls | None) -> tuple[Path, ...]:

@@ -1,20 +1,24 @@
 """Sections about a destination: its budgets, classes and bandwidth, DICOM for images, HTTP for reports."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from router.config.section import HttpPeer, Section, Tls, host_of, plain_only_on_loopback
 from router.config.sharing import Accept, Thin
 from router.config.types import AeTitle, Budget, ConfigPath, Duration, Name, Network, Size, TimeOfDay, is_loopback
+from router.errors import ConfigurationError
 from router.model import Channel, SeriesClass
 
 KEY_FILES = {
     "gm-envelope/1": ("signing_key_file", "platform_signing_key_file", "platform_encryption_key_file"),
     "gm-psk/1": ("psk_file",),
 }
+"""The key files that each built-in profile needs; one outside the package says so itself."""
+OUTSIDE = "file:"
 
 
 class DicomDestination(Section):
@@ -55,15 +59,29 @@ class DicomDestination(Section):
     _plain = model_validator(mode="after")(plain_only_on_loopback)
 
 
-def _profile(value: str) -> str:
+def _profile(value: str, info: ValidationInfo) -> str:
+    """The name of a built-in profile, or `file:` and the path of one outside the package, made absolute."""
+    if value.startswith(OUTSIDE) and value.endswith(".py"):
+        base: Path = (info.context or {}).get("base", Path.cwd())
+        return OUTSIDE + os.path.normpath(base / value.removeprefix(OUTSIDE))
     if value not in KEY_FILES:
-        raise ValueError(f"expected one of {', '.join(KEY_FILES)}")
+        raise ValueError(f'expected one of {", ".join(KEY_FILES)}, or "file:profiles/NAME.py"')
     return value
 
 
 class HttpDestination(HttpPeer):
     profile: Annotated[str, AfterValidator(_profile)] = Field(
-        "gm-envelope/1", description='or "gm-psk/1", which needs psk_file instead of the keys below api_key_file'
+        "gm-envelope/1",
+        description='or "gm-psk/1", which needs psk_file instead of the keys below api_key_file, or '
+        '"file:profiles/NAME.py" for a platform with a wire format of its own (router/docs/profiles.md)',
+    )
+    settings: dict[Name, str] = Field(
+        {}, description="names and numbers that a profile of its own file needs, by the name it gives them"
+    )
+    secrets: dict[Name, ConfigPath] = Field(
+        {},
+        description="files of the secrets that it needs, likewise: the first line of each; refused when readable by "
+        "group or others",
     )
     gateway: bool = Field(
         False, description="the loopback address is a TLCP gateway: its answers count as the platform's"
@@ -89,6 +107,11 @@ class HttpDestination(HttpPeer):
     psk_file: ConfigPath | None = Field(None, description="64 hex digits")
 
     @property
+    def profile_file(self) -> Path | None:
+        """The file of a profile outside the package, None for a built-in one."""
+        return Path(self.profile.removeprefix(OUTSIDE)) if self.profile.startswith(OUTSIDE) else None
+
+    @property
     def vouched(self) -> bool:
         """Whether the connection proves who answers: TLS to the configured ca_file, or a gateway on loopback."""
         return self.gateway or (self.ca_file is not None and self.url.startswith("https://"))
@@ -101,7 +124,7 @@ class HttpDestination(HttpPeer):
 
     @model_validator(mode="after")
     def _names_the_keys_of_its_profile(self) -> Self:
-        missing = [name for name in KEY_FILES[self.profile] if getattr(self, name) is None]
+        missing = [name for name in KEY_FILES.get(self.profile, ()) if getattr(self, name) is None]
         if missing:
             raise ValueError(f"{', '.join(missing)}: missing; profile {self.profile} has no default for it")
         sources = ("signing_key_passphrase_file", "signing_key_passphrase_env", "signing_key_passphrase_credential")
@@ -110,8 +133,10 @@ class HttpDestination(HttpPeer):
         return self
 
     def key_file(self, name: str) -> Path:
-        """The path under one of the keys that the profile needs."""
-        path: Path = getattr(self, name)
+        """The path under one of the keys that the profile needs; ConfigurationError where it is not set."""
+        path: Path | None = getattr(self, name)
+        if path is None:
+            raise ConfigurationError(f"{name}: missing; profile {self.profile} needs it")
         return path
 
 
@@ -124,6 +149,8 @@ class Account(Section):
     signing_key_passphrase_env: Name | None = Field(None, description="a variable of the environment")
     signing_key_passphrase_credential: Name | None = Field(None, description="systemd: LoadCredential=passphrase:FILE")
     psk_file: ConfigPath | None = Field(None, description="64 hex digits, of profile gm-psk/1")
+    settings: dict[Name, str] | None = Field(None, description="in the place of [destination.http.settings]")
+    secrets: dict[Name, ConfigPath] | None = Field(None, description="in the place of [destination.http.secrets]")
 
 
 class Bandwidth(Section):

@@ -25,6 +25,7 @@ from router.errors import (
     Crowded,
     DestinationDown,
     IntegrityError,
+    Outage,
     PermanentError,
     RouterError,
     TransientError,
@@ -34,7 +35,7 @@ from router.errors import (
 )
 from router.events import Event, EventBus, Kind
 from router.model import Channel
-from router.policy.account import answers_of, fields_of
+from router.policy.account import answers_of, fields_of, place_of
 from router.policy.breaker import CLOSED, width
 from router.policy.deadlines import slack
 from router.policy.fair_share import QUANTUM
@@ -127,6 +128,7 @@ class Dispatcher:
     def _clear_alarms(self, delivery: Delivery, route: Route, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:
             self._record_proof(Kind.CLEARED, route, "an answer is proved to be the platform's")
+            self._record_profile(Kind.CLEARED, route, "the profile has delivered")
         for one in self._catalogue.alarms.standing(delivery.exam):
             if one.delivery == delivery.id:
                 text = "it is delivered now"
@@ -181,6 +183,8 @@ class Dispatcher:
             return SendResult(State.READY, why, {"attempts": delivery.attempts - 1})
         except DestinationDown as error:
             self._gate.down(route, error)
+            if error.outage == Outage.PROFILE:
+                self._record_profile(Kind.ALARM, route, str(error))
             return SendResult(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             ending = self._troubled(delivery, route, error)
@@ -249,6 +253,12 @@ class Dispatcher:
         """Whether a platform's answers are its own concerns the account, not one exam."""
         fields, subject = fields_of(route.destination, route.account), answers_of(route.destination, route.account)
         event = Event(self._clock.now(), kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject)
+        self._bus.record(event)
+
+    def _record_profile(self, kind: Kind, route: Route, text: str) -> None:
+        """Whether a profile of a file does its work concerns the account likewise."""
+        fields, subject = fields_of(route.destination, route.account), place_of(*route.place)
+        event = Event(self._clock.now(), kind, text, fields=fields, alarm=Alarm.PROFILE, subject=subject)
         self._bus.record(event)
 
 

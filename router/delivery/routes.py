@@ -7,7 +7,7 @@ afterwards goes by the new one. Both claim from the same queue, so nothing is lo
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from router.alarms import Alarm
@@ -24,11 +24,13 @@ from router.dicom.scu.client import StorageClient
 from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
 from router.forward.credentials import Credentials, KeyFiles
+from router.forward.profiles import Profile
+from router.forward.recorded import Recorder
 from router.forward.report import ReportAgent
 from router.intake.exam_reader import ExamReader
 from router.loop import Loop
 from router.model import Channel
-from router.policy.account import fields_of, keys_of, place_of
+from router.policy.account import at, fields_of, keys_of, place_of, profile_of
 from router.policy.bandwidth import Window
 from router.storage import Storage
 from router.storage.pins import pin_arguments, strange
@@ -47,6 +49,7 @@ class RouteFactory:
     objection: Objection
     unwritten: Unwritten
     sharing: Sharing
+    digests: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def routes(self, config: Config, destination: Destination) -> list[Route]:
         """ConfigurationError when keys or certificates are not as they must be."""
@@ -67,7 +70,9 @@ class RouteFactory:
     ) -> Route:
         """One route for each account: what a platform refuses of one hospital stops no other one's."""
         keys = self._key_files(destination.name, account, http)
-        agent = ReportAgent(http, keys.current, self.clock, paced=paced)
+        file = self.storage.exchanges / f"{at(destination.name, account).replace(' for ', '~')}.json"
+        heard = Recorder(file, lambda: keys.current().profile.outline.upload[0].name)
+        agent = ReportAgent(http, keys.current, self.clock, paced=paced, heard=heard)
         sender = ReportSender(
             config=config, references=self.references, catalogue=self.catalogue, storage=self.storage, agent=agent,
             credentials=keys.current, bus=self.bus, clock=self.clock, objection=self.objection,
@@ -99,24 +104,37 @@ class RouteFactory:
         )  # fmt: skip
 
     def _key_files(self, name: str, account: str, http: HttpDestination) -> KeyFiles:
-        def told(kind: Kind, text: str) -> None:
-            fields, subject = fields_of(name, account), keys_of(name, account)
-            event = Event(self.clock.now(), kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject)
-            self.bus.record(event)
+        outside = http.profile_file is not None
+
+        def told(kind: Kind, text: str, alarm: Alarm = Alarm.CRYPTO, subject: str = "") -> None:
+            fields = fields_of(name, account)
+            subject = subject or (profile_of(name, account) if alarm == Alarm.PROFILE else keys_of(name, account))
+            self.bus.record(Event(self.clock.now(), kind, text, fields=fields, alarm=alarm, subject=subject))
 
         def accept(found: Credentials) -> None:
             self._require_pinned(name, account, found)
             told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
+            if outside:
+                for subject in ("", place_of(name, Channel.REPORT, account)):
+                    told(Kind.CLEARED, "the profile has no faults", Alarm.PROFILE, subject)
+                self._note_digest(name, account, found.profile)
 
-        def unusable(error: ConfigurationError) -> None:
-            """One hospital's key files are no reason to serve no other one."""
-            told(Kind.ALARM, f"nothing goes by these keys: {error}")
+        def faulty(begin: str, error: ConfigurationError) -> None:
+            told(Kind.ALARM, f"{begin}: {error}", Alarm.PROFILE if "profile" in error.fields else Alarm.CRYPTO)
 
+        # One hospital's key files, or one platform's profile, are no reason to serve no other one.
         return KeyFiles(
-            http, self.storage.pins.file, accept,
-            lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"),
-            unusable if account else None,
+            http, self.storage.pins.file, accept, lambda error: faulty("the former ones stay in use", error),
+            (lambda error: faulty("nothing goes there", error)) if account or outside else None,
         )  # fmt: skip
+
+    def _note_digest(self, name: str, account: str, profile: Profile) -> None:
+        """Which file speaks to a platform belongs into the audit trail, whenever it is another."""
+        if self.digests.get((name, account)) != profile.digest:
+            self.digests[name, account] = profile.digest
+            text = f"profile {profile.name} of {at(name, account)}: SHA-256 {profile.digest}"
+            event = Event(self.clock.now(), Kind.CONFIGURED, text, fields=fields_of(name, account))
+            self.bus.record(event)
 
     def _require_pinned(self, name: str, account: str, found: Credentials) -> None:
         """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""

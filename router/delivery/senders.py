@@ -190,6 +190,7 @@ class ReportSender:
         frozen = Upload(
             org=hospital.USCI, idem=upload.idem, revision=upload.n, exam_file=path(upload.exam_place),
             report_file=path(upload.pdf_place), exam_checksum=upload.exam_checksum, report_checksum=known,
+            progress=path(upload.exam_place).with_name("progress.json"),
         )  # fmt: skip
         try:
             receipt = self.agent.send(frozen)

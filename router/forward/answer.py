@@ -130,7 +130,7 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
     if status == 422:
         return PermanentError("the platform does not accept the exam JSON", faults=_faults(answer), status=status)
     if status in (408, 429) or status >= 500:
-        return TransientError(f"the platform answers {status}", retry_after=_retry_after(answer, now), status=status)
+        return TransientError(f"the platform answers {status}", retry_after=retry_after(answer, now), status=status)
     if status >= 400 and status not in (404, 405):
         error = _said(answer, "error")
         return PermanentError(
@@ -235,7 +235,7 @@ def _short(value: object) -> str:
     return str(value or "")[:_LONGEST_TEXT]
 
 
-def _retry_after(answer: Answer, now: datetime) -> float | None:
+def retry_after(answer: Answer, now: datetime) -> float | None:
     """Retry-After in seconds, given as seconds or as a date (RFC 9110 10.2.3); None when absent or unreadable."""
     value = answer.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", value):

@@ -73,8 +73,7 @@ class KeyFiles:
         except ConfigurationError as error:
             former, self._fault = self._fault, str(error)
             if self._current is None:
-                text = f"the key files cannot be used: {error.message}"
-                raise DestinationDown(text, outage=Outage.KEYS, hint=error.hint) from error
+                raise _unusable(error) from error
             if self._fault != former:
                 self._refused(error)
             return self._current
@@ -91,3 +90,9 @@ class KeyFiles:
         read = self._current.profile.files if self._current is not None else ()
         files = [self._beside, self._destination.api_key_file, *read]
         return [stamp_of(file) for file in (*files, *(other for other in others if other is not None))]
+
+
+def _unusable(error: ConfigurationError) -> DestinationDown:
+    if "profile" in error.fields:
+        return DestinationDown(f"the profile cannot be used: {error.message}", outage=Outage.PROFILE, hint=error.hint)
+    return DestinationDown(f"the key files cannot be used: {error.message}", outage=Outage.KEYS, hint=error.hint)

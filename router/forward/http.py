@@ -24,6 +24,7 @@ from router.config.types import is_within
 from router.crypto.keys import read_secret
 from router.errors import ConfigurationError, DestinationDown, Outage, TransientError
 from router.forward.answer import Answer
+from router.forward.blocks.values import Document
 from router.forward.route import resolve
 from router.policy.bandwidth import Paced, unbounded
 
@@ -47,42 +48,62 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body; a path is streamed while it is sent."""
+    """One part of a multipart body; a path or document is streamed while it is sent. Its file is named after it."""
 
     name: str
     content_type: str
-    content: bytes | Path
+    content: bytes | Path | Document
+    filename: str = ""
 
 
-class Multipart:
-    """A multipart/form-data body (RFC 7578) of known length, read from its files while it is sent."""
+class Stream:
+    """A body of known length, read from its files while it is sent."""
 
-    def __init__(self, parts: Sequence[Part], paced: Paced = unbounded) -> None:
+    def __init__(self, pieces: Sequence[bytes | Document], paced: Paced = unbounded) -> None:
         """`paced` waits before each piece of a file until the bandwidth allows it."""
-        boundary = secrets.token_hex(16)
-        self.content_type = f"multipart/form-data; boundary={boundary}"
         self._paced = paced
-        self._pieces: list[bytes | Path] = []
-        for part in parts:
-            # A file part names a file: otherwise form parsers take it for text.
-            filename = f'; filename="{part.name}"' if isinstance(part.content, Path) else ""
-            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name}"{filename}\r\n'
-            head += f"Content-Type: {part.content_type}\r\n\r\n"
-            self._pieces += [head.encode(), part.content, b"\r\n"]
-        self._pieces.append(f"--{boundary}--\r\n".encode())
+        self._pieces = pieces
 
     def __len__(self) -> int:
-        return sum(piece.stat().st_size if isinstance(piece, Path) else len(piece) for piece in self._pieces)
+        return sum(piece.size if isinstance(piece, Document) else len(piece) for piece in self._pieces)
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
-            if isinstance(piece, Path):
-                with piece.open("rb") as file:
-                    while chunk := file.read(_CHUNK):
-                        self._paced(len(chunk))
-                        yield chunk
+            if isinstance(piece, Document):
+                yield from self._read(piece)
             else:
                 yield piece
+
+    def _read(self, piece: Document) -> Iterator[bytes]:
+        left = piece.size
+        with piece.path.open("rb") as file:
+            file.seek(piece.offset)
+            while left and (chunk := file.read(min(_CHUNK, left))):
+                left -= len(chunk)
+                self._paced(len(chunk))
+                yield chunk
+
+
+class Multipart(Stream):
+    """A multipart/form-data body (RFC 7578) of known length."""
+
+    def __init__(self, parts: Sequence[Part], paced: Paced = unbounded) -> None:
+        """`paced` as for any stream."""
+        boundary = secrets.token_hex(16)
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        pieces: list[bytes | Document] = []
+        for part in parts:
+            content = Document.whole(part.content) if isinstance(part.content, Path) else part.content
+            # A file part names a file: otherwise form parsers take it for text.
+            name = part.filename or (part.name if isinstance(part.content, Path) else "")
+            filename = f'; filename="{name}"' if name else ""
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part.name}"{filename}\r\n'
+            head += f"Content-Type: {part.content_type}\r\n\r\n"
+            pieces += [head.encode(), content, b"\r\n"]
+        super().__init__([*pieces, f"--{boundary}--\r\n".encode()], paced)
+
+
+Body = bytes | Stream
 
 
 class Session:
@@ -108,13 +129,17 @@ class Session:
         """The path of a request to `endpoint`, which begins with "/"."""
         return self._prepare("POST", endpoint, {}, b"").path_url
 
-    def post(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> Answer:
+    def post(self, endpoint: str, headers: Mapping[str, str], body: Body) -> Answer:
         """Send and read the whole answer, whatever its status; a redirect is an answer like any other.
 
         DestinationDown when there is no connection (name, network, TLS). TransientError when it breaks later, is too
         slow, or the answer is longer than MAX_ANSWER bytes or cut short.
         """
-        with self._opened("POST", endpoint, headers, body) as response:
+        return self.ask("POST", endpoint, headers, body)
+
+    def ask(self, method: str, endpoint: str, headers: Mapping[str, str], body: Body = b"") -> Answer:
+        """Likewise by any method."""
+        with self._opened(method, endpoint, headers, body) as response:
             return Answer(response.status_code, response.headers, self._read(response))
 
     def status(self, method: str, headers: Mapping[str, str], body: bytes = b"") -> int:
@@ -124,7 +149,7 @@ class Session:
 
     @contextmanager
     def _opened(
-        self, method: str, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart
+        self, method: str, endpoint: str, headers: Mapping[str, str], body: Body
     ) -> Iterator[requests.Response]:
         request = self._prepare(method, endpoint, headers, body)
         url = urllib3.util.parse_url(self._proxy or request.url or "")
@@ -144,9 +169,7 @@ class Session:
         connections.mount("http://", adapter)
         return connections
 
-    def _prepare(
-        self, method: str, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart
-    ) -> requests.PreparedRequest:
+    def _prepare(self, method: str, endpoint: str, headers: Mapping[str, str], body: Body) -> requests.PreparedRequest:
         fixed = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": _USER_AGENT}
         return requests.Request(method, self._base + endpoint, headers={**fixed, **headers}, data=body).prepare()
 

@@ -1,35 +1,36 @@
 """The report agent, which sends exam JSON and PDF to a destination's HTTP interface, by any profile."""
 
 import hashlib
-import json
-import secrets
-import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from router.clock import Clock
 from router.config.sections import HttpDestination
-from router.crypto import envelope
-from router.errors import Damaged, TransientError
-from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal, unproved
+from router.errors import Damaged, TransientError, Unproven, WrongUse
+from router.forward import progress
+from router.forward.answer import Answer, Proof, Receipt, date_of
+from router.forward.blocks.message import Message
+from router.forward.blocks.values import Document, Piece
+from router.forward.blocks.verdict import Accepted, Renew
+from router.forward.conversation import Conversation, Said
 from router.forward.credentials import Credentials
-from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
-from router.forward.profiles import Exchange
+from router.forward.http import DEFAULT_LIMITS, Limits, Session
+from router.forward.outline import Step
+from router.forward.profiles import Profile
+from router.forward.progress import Progress
 from router.policy.bandwidth import Paced, unbounded
 
 __all__ = ["Receipt", "ReportAgent", "Upload"]
-
-_EXPIRY_MARGIN = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One revision of one exam for one destination; `org` is the USCI (统一社会信用代码) of the exam's hospital.
 
-    Checksums are SHA-256 of files as they came, "" where unknown.
+    Checksums are SHA-256 of files as they came, "" where unknown. `progress` is a file beside what is sent, in which a
+    profile of several calls notes how far it has come; without one it begins anew after a restart.
     """
 
     org: str
@@ -39,142 +40,139 @@ class Upload:
     report_file: Path
     exam_checksum: str = ""
     report_checksum: str = ""
+    progress: Path | None = None
 
 
 class ReportAgent:
     """Sends uploads to one destination by one account; safe to share between threads, which share one token.
 
     `credentials` is called for each message, since keys may change while the node runs. Ciphertext, never plaintext, is
-    spooled in `spool`, by default the system's temporary folder.
+    spooled in `spool`, by default the system's temporary folder. `heard` is called with each call and its answer.
     """
 
     def __init__(
         self, destination: HttpDestination, credentials: Callable[[], Credentials], clock: Clock, *,
         spool: Path | None = None, limits: Limits = DEFAULT_LIMITS, paced: Paced = unbounded,
+        heard: Callable[[Said], None] | None = None,
     ) -> None:  # fmt: skip
-        self._paced = paced
-        self._app = destination.app
-        self._vouched = destination.vouched
+        self._account = f"{destination.url} {destination.app}"
         self._credentials = credentials
         self._clock = clock
-        self._spool = spool
-        self._session = Session(destination, clock, limits)
-        self._token = _Token(self._session, destination.app, credentials, clock)
+        session = Session(destination, clock, limits)
+        self._talk = Conversation(
+            destination, lambda: credentials().profile, clock, session, spool=spool, paced=paced, heard=heard
+        )
 
     def probe(self) -> datetime | None:
-        """Request a new token; the platform's time by the Date header, None without one. Raises as `send` does."""
-        return date_of(self._token.renew())
+        """Request a new token; the platform's time by the Date header, None without one. Raises as `send` does.
+
+        Of a profile without tokens any answer of the platform is enough.
+        """
+        profile = self._credentials().profile
+        if profile.outline.token is None:
+            self._talk.reach()
+            return None
+        return date_of(self._talk.renew(profile, profile.outline.token))
+
+    def token(self) -> str:
+        """The token in use, asked for where there is none; "" of a profile without tokens. Raises as `send` does."""
+        return self._talk.token(self._credentials().profile)
 
     def send(self, upload: Upload) -> Receipt:
         """Deliver and return the verified receipt.
 
-        DestinationDown: no connection, redirected, or our keys are refused. TransientError: try again later.
-        PermanentError: the platform refuses this upload; `faults` holds its words, which may name the patient.
-        UnprovedRefusal: so does an answer that nothing proves to be the platform's.
+        DestinationDown: no connection, redirected, our keys are refused, or the profile fails. TransientError: try
+        again later. PermanentError: the platform refuses this upload; `faults` holds its words, which may name the
+        patient. UnprovedRefusal: so does an answer that nothing proves to be the platform's.
         Unproven: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
         Damaged: a file of the upload is gone or has changed since it came; nothing is sent.
-        A refused token, and a refused time or nonce, are each renewed once.
+        A refused token, a refused time or nonce, and an upload that the platform has forgotten, are each renewed once.
         """
-        renewable = {"token", "stale"}
+        _check(upload.exam_file, upload.exam_checksum, "exam", upload.idem)
+        _check(upload.report_file, upload.report_checksum, "report", upload.idem)
+        profile, renewable = self._credentials().profile, {"token", "time", "upload"}
+        at = progress.read(upload.progress, self._name(upload, profile))
         while True:
-            token = self._token.current()
-            exchange, answer = self._exchange(upload, token)
-            proved = exchange.proved(answer) is not None or self._vouched
-            demand = challenge(answer)
-            if demand not in renewable:
-                break
-            renewable.remove(demand)
-            if demand == "token":
-                self._token.forget(token)
-        if answer.status != 200:
-            meaning = refusal(answer, self._clock.now())
-            raise meaning if proved else unproved(meaning)
-        return exchange.verified(answer)
+            left = [step for step in profile.outline.upload if step.name not in at.done] or profile.outline.upload
+            answer, verdict, message, at = self._take(upload, profile, left[0], at, renewable)
+            if isinstance(verdict, Accepted) and len(left) == 1:
+                return self._receipt(profile, answer, verdict, message, at)
+            progress.keep(upload.progress, at)
 
-    def _exchange(self, upload: Upload, token: str) -> tuple[Exchange, Answer]:
-        profile = self._credentials().profile
-        exchange = profile.exchange(
-            envelope.Message(
-                profile=profile.name, org=upload.org, app=self._app, ts=_milliseconds(self._clock), nonce=_new_nonce(),
-                idem=upload.idem, revision=upload.revision,
-            )
+    def withdraw(self, upload: Upload, notice: Mapping[str, str]) -> Receipt:
+        """Take an exam back by the calls of a profile that has some; raises as `send` does.
+
+        `upload` names the withdrawal by an idem of its own; `notice` is as Message has it. WrongUse when the profile,
+        or the platform by its answer, does not take withdrawals.
+        """
+        profile, renewable = self._credentials().profile, {"token", "time"}
+        at = progress.read(upload.progress, self._name(upload, profile))
+        for step in profile.outline.withdraw:
+            facts = {"org": upload.org, "idem": upload.idem, "revision": upload.revision, "notice": notice}
+            answer, verdict, message = self._talk.accepted(profile, step, {**facts, "kept": at.kept}, renewable)
+            assert isinstance(verdict, Accepted)  # the upload is none of what may be renewed
+            at = at.after(step.name, verdict.keep, verdict.receipt)
+            if step is profile.outline.withdraw[-1]:
+                return self._receipt(profile, answer, verdict, message, at)
+        raise WrongUse(f"profile {profile.name} has no calls to withdraw")
+
+    def _take(
+        self, upload: Upload, profile: Profile, step: Step, at: Progress, renewable: set[str]
+    ) -> tuple[Answer, Accepted | Renew, Message, Progress]:
+        """One call, or all that is left of its pieces; no progress where the upload begins anew."""
+        count = _count(upload, step)
+        while True:
+            facts = self._facts(upload, step, at, count)
+            answer, verdict, message = self._talk.accepted(profile, step, facts, renewable)
+            if isinstance(verdict, Renew):
+                return answer, verdict, message, Progress(of=at.of)
+            if at.pieces + 1 >= count:
+                return answer, verdict, message, at.after(step.name, verdict.keep, verdict.receipt)
+            at = at.after_piece(verdict.keep)
+            progress.keep(upload.progress, at)
+
+    def _facts(self, upload: Upload, step: Step, at: Progress, count: int) -> Mapping[str, object]:
+        report = Document.whole(upload.report_file)
+        piece = None
+        if step.size:
+            begin = at.pieces * step.size
+            data = report.piece(begin, step.size)
+            piece = Piece(number=at.pieces + 1, count=count, offset=begin, data=data)
+        return {
+            "org": upload.org, "idem": upload.idem, "revision": upload.revision, "report": report, "piece": piece,
+            "exam": Document.whole(upload.exam_file), "kept": at.kept,
+        }  # fmt: skip
+
+    def _name(self, upload: Upload, profile: Profile) -> str:
+        return progress.identity(profile.name, profile.digest, self._account, upload.idem)
+
+    def _receipt(
+        self, profile: Profile, answer: Answer, verdict: Accepted, message: Message, at: Progress
+    ) -> Receipt:  # fmt: skip
+        proof = verdict.proof
+        if proof is None:
+            if not self._talk.vouched:
+                hint = "neither ca_file nor gateway vouches for who answers"
+                raise Unproven("the receipt is not signed", hint=hint, idem=message.idem)
+            proof = Proof(profile=profile.name, key_id="", signature=b"", text=b"", request_keys={})
+        return Receipt(
+            receipt=at.receipt or message.idem, idem=message.idem, at=verdict.at or self._clock.now(),
+            nonce=message.nonce, status=answer.status, body=answer.body, proof=proof,
         )  # fmt: skip
-        with tempfile.TemporaryDirectory(prefix="upload-", dir=self._spool) as folder:
-            meta, body = _pack(exchange, upload, Path(folder), self._paced)
-            proof = exchange.headers(self._session.path("/v1/exams"), meta)
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": body.content_type, **proof}
-            return exchange, self._session.post("/v1/exams", headers, body)
 
 
-class _Token:
-    """The platform's token, requested when there is none or it is about to expire; one thread asks, others wait."""
-
-    def __init__(self, session: Session, app: str, credentials: Callable[[], Credentials], clock: Clock) -> None:
-        self._session = session
-        self._app = app
-        self._credentials = credentials
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._value = ""
-        self._until = 0.0
-
-    def current(self) -> str:
-        with self._lock:
-            if not self._value or self._clock.monotonic() >= self._until:
-                self._fetch()
-            return self._value
-
-    def renew(self) -> Answer:
-        with self._lock:
-            return self._fetch()
-
-    def forget(self, value: str) -> None:
-        """Drop a refused token, unless another thread has already renewed it."""
-        with self._lock:
-            if self._value == value:
-                self._value = ""
-
-    def _fetch(self) -> Answer:
-        self._value = ""
-        ts, nonce = _milliseconds(self._clock), _new_nonce()
-        mac = envelope.token_mac(self._credentials().api_key, self._app, ts, nonce)
-        request = json.dumps({"app": self._app, "ts": ts, "nonce": nonce, "mac": mac}).encode()
-        asked = self._clock.monotonic()
-        answer = self._session.post("/v1/token", {"Content-Type": "application/json"}, request)
-        value, lifetime = granted(answer, self._clock.now())
-        self._value = value
-        self._until = asked + max(lifetime - _EXPIRY_MARGIN, lifetime / 2)
-        return answer
+def _count(upload: Upload, step: Step) -> int:
+    """The number of pieces; 1 for a call that is made once, and for an empty file."""
+    return max(-(-upload.report_file.stat().st_size // step.size), 1) if step.size else 1
 
 
-def _pack(exchange: Exchange, upload: Upload, folder: Path, paced: Paced) -> tuple[bytes, Multipart]:
-    sources = {
-        "exam": (upload.exam_file, upload.exam_checksum), "report": (upload.report_file, upload.report_checksum)
-    }  # fmt: skip
-    sealed = tuple(_seal(exchange, upload.idem, name, *source, folder / name) for name, source in sources.items())
-    meta = exchange.meta(sealed)
-    parts = [Part(name, "application/octet-stream", folder / name) for name in sources]
-    return meta, Multipart([Part("meta", "application/json", meta), *parts], paced)
-
-
-def _seal(
-    exchange: Exchange, idem: str, name: str, source: Path, checksum: str, sink: Path
-) -> envelope.SealedPart:  # fmt: skip
+def _check(file: Path, checksum: str, name: str, idem: str) -> None:
+    """Damaged unless the file is there, and is what came."""
     try:
-        with source.open("rb") as plain, sink.open("wb") as encrypted:
+        with file.open("rb") as plain:
             if checksum and hashlib.file_digest(plain, "sha256").hexdigest() != checksum:
                 raise Damaged(f"the {name} file of the upload is not what came", idem=idem, part=name)
-            plain.seek(0)
-            return exchange.seal(name, plain, encrypted)
     except FileNotFoundError as error:
         raise Damaged(f"the {name} file of the upload is gone", idem=idem, part=name) from error
     except OSError as error:
-        raise TransientError(f"cannot encrypt the {name}: {error.strerror}", hint="check the disk") from error
-
-
-def _milliseconds(clock: Clock) -> int:
-    return int(clock.now().timestamp() * 1000)
-
-
-def _new_nonce() -> str:
-    return envelope.new_nonce(secrets.token_bytes(16))
+        raise TransientError(f"cannot read the {name}: {error.strerror}", hint="check the disk") from error

@@ -24,6 +24,11 @@ def keys_of(destination: str, account: str = "") -> str:
     return f"keys of {at(destination, account)}"
 
 
+def profile_of(destination: str, account: str = "") -> str:
+    """The subject of the alarm about a profile of a file, and the name of the check of it."""
+    return f"profile of {at(destination, account)}"
+
+
 def token_of(destination: str, account: str = "") -> str:
     """The name of the check that the platform grants a token."""
     return f"token of {at(destination, account)}"

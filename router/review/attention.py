@@ -37,6 +37,7 @@ _COMMANDS: Mapping[Alarm, str] = {
     Alarm.SETTINGS: "scripts/doctor",
     Alarm.CRYPTO: "scripts/doctor",
     Alarm.CERTIFICATE: "scripts/doctor",
+    Alarm.PROFILE: "scripts/doctor",
     Alarm.CLOCK: "scripts/doctor",
     Alarm.DEFECT: "scripts/doctor",
     Alarm.DATABASE: "scripts/backup list",

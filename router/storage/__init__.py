@@ -26,6 +26,7 @@ class Storage:
     dailies: Dailies
     scrubbed: Scrubbed
     unwritten: UnwrittenFiles
+    exchanges: Path
 
 
 def open_storage(data: Path, owner: str) -> Storage:
@@ -40,4 +41,5 @@ def open_storage(data: Path, owner: str) -> Storage:
         dailies=Dailies(data),
         scrubbed=Scrubbed(data),
         unwritten=UnwrittenFiles(data / "unwritten", owner),
+        exchanges=data / "exchanges",
     )

@@ -9,10 +9,11 @@ from collections.abc import Collection, Iterable, Iterator
 from router.alarms import Alarm
 from router.catalogue.node.alarms import Standing
 from router.model import Channel
-from router.policy.account import answers_of, keys_of, place_of
+from router.policy.account import answers_of, keys_of, place_of, profile_of
 
-MAY_BE_GONE = (Alarm.BREAKER, Alarm.CRYPTO, Alarm.DEFECT, Alarm.POISON)
+MAY_BE_GONE = (Alarm.BREAKER, Alarm.CRYPTO, Alarm.PROFILE, Alarm.DEFECT, Alarm.POISON)
 """The kinds that `gone` looks at."""
+_OF_AN_ACCOUNT = (Alarm.CRYPTO, Alarm.PROFILE)
 _WORK, _QUARANTINE = "work ", "quarantine "  # the beginnings of subjects
 _REMOVED = "the destination is not configured any more"
 
@@ -27,10 +28,10 @@ def gone(
     """
     served = {place_of(*place) for place in places}
     reports = [(name, account) for name, channel, account in places if channel == Channel.REPORT]
-    crypto = {of(*one) for one in reports for of in (answers_of, keys_of)}
+    theirs = {of(*one) for one in reports for of in (answers_of, keys_of, profile_of)} | served
     for one in active:
         to_nowhere = one.alarm == Alarm.BREAKER and one.subject not in served
-        if to_nowhere or (one.alarm == Alarm.CRYPTO and one.destination and one.subject not in crypto):
+        if to_nowhere or (one.alarm in _OF_AN_ACCOUNT and one.destination and one.subject not in theirs):
             yield one, _REMOVED
         if one.alarm == Alarm.DEFECT and _is_gone(one.subject, _WORK, works):
             yield one, "this part of the node does not run any more"

@@ -14,7 +14,8 @@ from router.crypto.keys import key_id, load_private, load_public, read_secret
 from router.forward.certified import endings
 from router.forward.credentials import load_credentials
 from router.forward.passphrase import signing_key_passphrase
-from router.policy.account import keys_of
+from router.forward.profiles import Profile
+from router.policy.account import keys_of, profile_of
 from router.storage.mount import is_encrypted, mount_of, not_mounted
 from router.storage.pins import Pins, pin_arguments, strange
 
@@ -86,6 +87,8 @@ def keys(config: Config, destination: Destination, http: HttpDestination, accoun
         own = key_id(load_private(http.signing_key_file, signing_key_passphrase(http)).public)
         yield from _pair(subject, http.signing_key_file, own)
     ids = found.profile.pinned
+    if found.profile.digest:
+        yield from _outside(profile_of(destination.name, account), found.profile)
     shown = "; ".join(f"platform {purpose} {', '.join(each)}" for purpose, each in ids.items())
     pinned = Pins(config.node.data).of(destination.name, account)
     if pinned is not None and (unknown := strange(ids, pinned)):
@@ -96,6 +99,14 @@ def keys(config: Config, destination: Destination, http: HttpDestination, accoun
         return
     when = "pinned" if pinned else "pinned at the first start: compare the ids with the platform's operator before"
     yield good(subject, f"profile {http.profile}; {shown} ({when})" if shown else f"profile {http.profile}")
+
+
+def _outside(subject: str, profile: Profile) -> Iterator[CheckResult]:
+    """A profile of a file: what it is, and that it uses what is weak."""
+    yield good(subject, f"{profile.name}, {profile.files[0]}, SHA-256 {profile.digest}")
+    if why := profile.outline.allow_weak:
+        text = f"{profile.name} uses weak cryptography (ECB or MD5): allow_weak = {why!r}"
+        yield CheckResult(subject, Verdict.WARN, text, "ask the platform for SM4-GCM or SM4-CBC, and for SM3")
 
 
 def _pair(subject: str, private: Path, own: str) -> Iterator[CheckResult]:

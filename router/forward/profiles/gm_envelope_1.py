@@ -4,19 +4,18 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
-from router.config.sections import HttpDestination
+from router.config.sections import KEY_FILES, HttpDestination
 from router.crypto import envelope, symmetric
-from router.crypto.keys import key_id, load_private, load_public
-from router.crypto.ring import Entry, Ring, load_ring
+from router.crypto.ring import Entry, Ring
 from router.crypto.sm2 import PrivateKey, PublicKey
 from router.errors import Unproven
+from router.forward.account_keys import load_keys
 from router.forward.answer import Answer, Proof, Receipt, proof_of, receipt_in
-from router.forward.certified import PURPOSES, validity
-from router.forward.passphrase import signing_key_passphrase
+from router.forward.blocks.message import Keys
+from router.forward.profiles.contract import declared
+from router.forward.spoken import Spoken
 
 NAME = "gm-envelope/1"
 
@@ -31,41 +30,13 @@ def signed_response(status: int, nonce: str, body_sm3: bytes) -> bytes:
     return f"GM1-RESP\n{status}\n{nonce}\n{body_sm3.hex()}\n".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class GmEnvelope:
-    """The hospital's signing keys, the platform's signing and encryption keys."""
-
-    signing: Ring[PrivateKey]
-    platform_signing: Ring[PublicKey]
-    platform_encryption: Ring[PublicKey]
-    name: str = NAME
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All key files that were read."""
-        return (*self.signing.files, *self.platform_signing.files, *self.platform_encryption.files)
-
-    @property
-    def pinned(self) -> Mapping[str, tuple[str, ...]]:
-        """Ids of the platform's keys."""
-        return {"signing": self.platform_signing.ids(), "encryption": self.platform_encryption.ids()}
-
-    def exchange(self, message: envelope.Message) -> "_Exchange":
-        """Begin a message: a session key, and the keys in force at its time."""
-        at = datetime.fromtimestamp(message.ts / 1000, UTC)
-        return _Exchange(
-            message=message, signing=self.signing.active(at), encryption=self.platform_encryption.active(at),
-            platform_signing=self.platform_signing,
-        )  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Exchange:
     message: envelope.Message
     signing: Entry[PrivateKey]
     encryption: Entry[PublicKey]
     platform_signing: Ring[PublicKey]
-    key: bytes = field(default_factory=partial(secrets.token_bytes, symmetric.KEY_BYTES), repr=False)
+    key: bytes = field(repr=False)
 
     def seal(self, part: str, source: BinaryIO, sink: BinaryIO) -> envelope.SealedPart:
         iv = secrets.token_bytes(symmetric.IV_BYTES)
@@ -104,22 +75,29 @@ class _Exchange:
         return receipt_in(answer, self.message, self.proved(answer))
 
 
+def begin(keys: Keys, message: envelope.Message, random: bytes) -> _Exchange:
+    """Begin a message: a session key, and the keys in force at its time."""
+    assert keys.signing  # the declaration names all three
+    assert keys.platform_signing
+    assert keys.platform_encryption
+    at = datetime.fromtimestamp(message.ts / 1000, UTC)
+    return _Exchange(
+        message=message, signing=keys.signing.active(at), encryption=keys.platform_encryption.active(at),
+        platform_signing=keys.platform_signing, key=random[: symmetric.KEY_BYTES],
+    )  # fmt: skip
+
+
+PROFILE = declared(NAME, KEY_FILES[NAME], begin)
+
+
+class GmEnvelope(Spoken):
+    """The profile with the hospital's signing keys, the platform's signing and encryption keys."""
+
+    def exchange(self, message: envelope.Message) -> _Exchange:
+        """Begin a message by hand."""
+        return begin(self.keys, message, secrets.token_bytes(32))
+
+
 def load(destination: HttpDestination) -> GmEnvelope:
-    """Read the key files; the platform's may be rings of keys, and so may ours."""
-    signing, ours = destination.key_file("signing_key_file"), signing_key_passphrase(destination)
-    return GmEnvelope(
-        load_ring(
-            signing,
-            "signing key",
-            lambda path: load_private(path, ours),
-            lambda key: key_id(key.public),
-            validity(destination, "signing_key_file"),
-        ),
-        _platforms(destination, "platform_signing_key_file"),
-        _platforms(destination, "platform_encryption_key_file"),
-    )
-
-
-def _platforms(destination: HttpDestination, setting: str) -> Ring[PublicKey]:
-    purpose, _ = PURPOSES[setting]
-    return load_ring(destination.key_file(setting), purpose, load_public, key_id, validity(destination, setting))
+    """Read the key files; ConfigurationError names a fault."""
+    return GmEnvelope(PROFILE, load_keys(destination, PROFILE.keys))

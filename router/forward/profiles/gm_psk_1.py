@@ -6,51 +6,29 @@ The wire format is written down in router/docs/gm-psk-1.md.
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
-from router.config.sections import HttpDestination
+from router.config.sections import KEY_FILES, HttpDestination
 from router.crypto import envelope, symmetric
-from router.crypto.keys import load_psk, psk_id
-from router.crypto.ring import Entry, Ring, load_ring
+from router.crypto.ring import Entry
 from router.errors import Unproven
+from router.forward.account_keys import load_keys
 from router.forward.answer import Answer, Proof, Receipt, proof_of, receipt_in
+from router.forward.blocks.message import Keys
+from router.forward.profiles.contract import declared
+from router.forward.spoken import Spoken
 
 NAME = "gm-psk/1"
-_SALT_BYTES = 32
 _LENGTHS = {"encrypt": symmetric.KEY_BYTES, "mac": 32, "request": 32, "answer": 32}
-
-
-@dataclass(frozen=True, slots=True)
-class GmPsk:
-    """The pre-shared keys."""
-
-    shared: Ring[bytes]
-    name: str = NAME
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All key files that were read."""
-        return self.shared.files
-
-    @property
-    def pinned(self) -> Mapping[str, tuple[str, ...]]:
-        """No ids: a shared secret is no key of the platform's."""
-        return {}
-
-    def exchange(self, message: envelope.Message) -> "_Exchange":
-        """Begin a message: a salt, and the key in force at its time."""
-        return _Exchange(message, self.shared.active(datetime.fromtimestamp(message.ts / 1000, UTC)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
     message: envelope.Message
     shared: Entry[bytes]
-    salt: bytes = field(default_factory=partial(secrets.token_bytes, _SALT_BYTES))
+    salt: bytes
 
     def seal(self, part: str, source: BinaryIO, sink: BinaryIO) -> envelope.SealedPart:
         iv = secrets.token_bytes(symmetric.CBC_IV_BYTES)
@@ -89,6 +67,23 @@ class _Exchange:
         return symmetric.hkdf_sm3(self.shared.key, self.salt, self.message.bound(purpose), _LENGTHS[purpose])
 
 
+def begin(keys: Keys, message: envelope.Message, random: bytes) -> _Exchange:
+    """Begin a message: a salt, and the key in force at its time."""
+    assert keys.shared  # it declares it
+    return _Exchange(message, keys.shared.active(datetime.fromtimestamp(message.ts / 1000, UTC)), random)
+
+
+PROFILE = declared(NAME, KEY_FILES["gm-psk/1"], begin)
+
+
+class GmPsk(Spoken):
+    """The profile with the pre-shared keys."""
+
+    def exchange(self, message: envelope.Message) -> _Exchange:
+        """Begin a message by hand."""
+        return begin(self.keys, message, secrets.token_bytes(32))
+
+
 def load(destination: HttpDestination) -> GmPsk:
-    """Read the pre-shared key, or a ring of them."""
-    return GmPsk(load_ring(destination.key_file("psk_file"), "pre-shared key", load_psk, psk_id))
+    """Read the pre-shared key, or a ring of them; ConfigurationError names a fault."""
+    return GmPsk(PROFILE, load_keys(destination, PROFILE.keys))

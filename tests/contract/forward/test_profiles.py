@@ -127,7 +127,7 @@ def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str], token: st
             *((name, "application/octet-stream", data) for name, data in parts.items()),
         )
     )
-    token = token or site.agent()._token.current()
+    token = token or site.agent().token()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=x", **proof}
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
     connection.request("POST", "/v1/exams", body + b"--x--\r\n", headers)

@@ -23,7 +23,7 @@ CASES = Path(__file__).parents[2] / "cases"
 # `setup` speaks the terminal's language, before there is a configuration: tests/unit/test_questions.py
 ENGLISH = {
     "demo", "run", "platform", "setup", "install", "bundle", "reference", "completion", "audit export",
-    "audit incident",
+    "audit incident", "profile check", "profile show", "profile try", "profile replay", "profile last",
 }  # fmt: skip
 # What is typed, or is a name: commands, keys, paths, UIDs, options.
 TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]|\S*[/\\=_]\S*|--\S+|scripts/.*|Order\.\w+|Reported|\b(?:queue|audit|keys) \S+")

@@ -2,27 +2,17 @@
 
 import json
 import re
-import secrets
 import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from router.clock import FakeClock
 from router.config import sections
 from router.config.file import load, parse
-from router.config.sections import HttpDestination
-from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
-from router.forward import profiles
-from router.forward.credentials import load_credentials
-from router.forward.report import ReportAgent, Upload
 from router.reports.folder.watch import scan
 from router.trial.demo.studies import derived_uid, make_ct_study
-from router.trial.platform.keyring import read_keyring
-from router.trial.platform.profiles import GmPsk
-from router.trial.platform.service import ReferencePlatform
 from support.harness import command_here
 from support.sample_exam import exam_document
 
@@ -107,35 +97,6 @@ def test_the_table_makes_known_what_was_unknown(tmp_path: Path, encoding: str) -
     assert (mine["file"], mine["own"] > 0, mine["complete"]) == (
         str(tmp_path / "codes" / "departments.csv"), True, True
     )  # fmt: skip
-
-
-def test_a_copied_profile_under_a_name_of_its_own_is_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = (Path(profiles.__file__).parent / "gm_psk_1.py").read_text(encoding="utf-8")
-    (tmp_path / "city_psk_1.py").write_text(source.replace('NAME = "gm-psk/1"', 'NAME = "city-psk/1"'))
-    monkeypatch.setattr(profiles, "__path__", [*profiles.__path__, str(tmp_path)])
-    monkeypatch.setitem(sections.KEY_FILES, "city-psk/1", ("psk_file",))
-    monkeypatch.setattr(GmPsk, "_SHAPE", GmPsk._SHAPE.__class__("city-psk/1", "SM4-CBC-HMAC-SM3", iv=16, tag=32))
-    keys, clock = tmp_path / "keys", FakeClock(NOW)
-    new_folder(keys, psk=True)
-    platform = ReferencePlatform(tmp_path / "platform", read_keyring(keys), clock, app=APP)
-    try:
-        url = f"http://127.0.0.1:{platform.start().http}"
-        destination = HttpDestination(
-            url=url, profile="city-psk/1", api_key_file=keys / "api.key", psk_file=keys / "psk.key"
-        )
-        found = load_credentials(destination)
-        (tmp_path / "exam.json").write_text(json.dumps(exam_document()), encoding="utf-8")
-        (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n")
-        upload = Upload(
-            org=ORG,
-            idem=secrets.token_hex(8),
-            revision=1,
-            exam_file=tmp_path / "exam.json",
-            report_file=tmp_path / "report.pdf",
-        )
-        assert ReportAgent(destination, lambda: found, clock).send(upload).receipt
-    finally:
-        platform.stop()
 
 
 @pytest.mark.parametrize("folder", ["\\\\ris\\export", "//ris/export", "D:\\export", "d:/export", "smb://ris/export"])

@@ -16,7 +16,7 @@ from router.delivery.senders import SendResult
 from router.dicom.scu.client import StorageClient
 from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.ul.commitment import Reference, Report
-from router.errors import DestinationDown, IntegrityError, UnprovedRefusal, Unproven
+from router.errors import DestinationDown, IntegrityError, Outage, UnprovedRefusal, Unproven
 from router.model import Channel
 from router.policy.states import PENDING, State
 from router.review.decisions import OperatorReason
@@ -86,6 +86,18 @@ class AnswersUnproved(Sending):
 
 @of(Alarm.CRYPTO)
 class AnswersUnprovedAndRemoved(AnswersUnproved):
+    def mend(self) -> None:
+        self.go(ELSEWHERE)
+        self.look = super(Sending, self).look  # type: ignore[method-assign]  # nothing is sent there
+
+
+@of(Alarm.PROFILE)
+class ProfileFails(Sending):
+    fails = DestinationDown("the profile raises KeyError at line 5", outage=Outage.PROFILE)
+
+
+@of(Alarm.PROFILE)
+class ProfileFailsAndIsRemoved(ProfileFails):
     def mend(self) -> None:
         self.go(ELSEWHERE)
         self.look = super(Sending, self).look  # type: ignore[method-assign]  # nothing is sent there

@@ -201,6 +201,5 @@ def test_the_example_of_an_exam_json_is_valid_and_nothing_in_it_is_worth_a_warni
 @pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda path: path.name)
 def test_a_document_names_only_files_that_are_there(path: Path) -> None:
     named = set(re.findall(r"`((?:conf|router|tests|scripts)/[\w./-]+?)/?`", path.read_text(encoding="utf-8")))
-    # howto.md has the reader make the third.
     missing = {name for name in named if not (ROOT / name).exists()}
-    assert missing <= {"conf/keys", "router/forward/profiles/city_psk_1.py"}
+    assert missing <= {"conf/keys"}

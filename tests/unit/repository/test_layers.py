@@ -165,6 +165,14 @@ def test_each_library_has_one_door(path: Path) -> None:
         )
 
 
+def test_profiles_and_their_blocks_compute_by_the_door_of_cryptography_alone() -> None:
+    forbidden = {"hashlib", "hmac", "secrets", "random", "os", "socket", "subprocess", "ssl"}
+    blocks = [*(PACKAGE / "forward" / "blocks").glob("*.py"), *(ROOT / "conf" / "profiles").glob("*.py")]
+    assert len(blocks) > 10
+    for path in blocks:
+        assert not forbidden & {name.split(".")[0] for name in imported(path)}, path
+
+
 def test_core_is_pure() -> None:
     forbidden = {"os", "time", "random", "socket", "threading", "subprocess", "pathlib", "logging"}
     for path in modules():
