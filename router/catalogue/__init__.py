@@ -39,6 +39,7 @@ from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
+from router.catalogue.queue.outcomes import Outcomes
 from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.prospects import Prospects
 from router.catalogue.queue.queue import Queue
@@ -93,6 +94,7 @@ class Catalogue:
     renaming: Renaming
     late: LateResults
     association_leases: AssociationLeases
+    outcomes: Outcomes
 
 
 def open_catalogue(
@@ -133,5 +135,5 @@ def open_catalogue(
         withheld=Withheld(engine), audit_heads=AuditHeads(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
-        association_leases=AssociationLeases(engine),
+        association_leases=AssociationLeases(engine), outcomes=Outcomes(engine),
     )  # fmt: skip

@@ -156,7 +156,7 @@ def outcome(one: Examined, now: datetime) -> Outcome:
     if one.approved_at is None and (causes := _causes(live)):
         state, reason = Completeness.PERSON, causes[0]
     over = any(now >= _legal(course, approved_at) for course in late)
-    missed = bool(late) and (over or state == Completeness.PERSON)
+    missed = bool(late) and (over or state in (Completeness.LATE, Completeness.PERSON))
     took = [None if at is None or at < approved_at else at - approved_at for at in done]
     return Outcome(
         state=state, reason=reason, due=True, uploaded=uploaded,
