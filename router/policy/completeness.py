@@ -57,6 +57,7 @@ _WAITS: dict[Needs, str] = {
 # Of a delivery that waits for a person: others' mistakes, or their part that is missing. The rest is ours.
 _OF_OTHERS = frozenset({Cause.EXAM_JSON, Cause.PDF_MISSING, Cause.IMAGES_MISSING, Cause.OTHERS, Cause.LATE,
                         Cause.VERSIONS, Cause.CUT_OFF})  # fmt: skip
+_ABSENT = frozenset({Cause.IMAGES_MISSING, Cause.PDF_MISSING})
 _HELD: dict[str, Cause] = {by.value: Cause[by.name] for by in HeldBy} | {HeldBy.APPROVAL.value: Cause.WITHDRAWN}
 
 
@@ -227,9 +228,11 @@ def _state(
         return (Completeness.ON_TIME if met else Completeness.LATE), ""
     over = any(now >= _legal(course, approved_at) for course in undone)
     images = [course for course in undone if course.channel == Channel.IMAGES]
-    if not images_came and images and all(now >= _legal(course, approved_at) for course in images):
+    causes = _causes(undone)
+    absent = not images_came and bool(images) and all(now >= _legal(course, approved_at) for course in images)
+    if absent and _ABSENT.issuperset(causes):  # what is held for a doubt is that first
         return Completeness.NEVER_CAME, NO_IMAGES
-    if causes := _causes(undone):
+    if causes:
         return Completeness.PERSON, causes[0]
     if any(each.until is None for course in undone for each in course.pauses):
         return Completeness.PAUSED, ""
