@@ -20,6 +20,7 @@ from router.catalogue.images.ledger import Ledger
 from router.catalogue.images.purge import Purge
 from router.catalogue.images.references import References
 from router.catalogue.images.series_members import SeriesMembers
+from router.catalogue.images.sources import Sources
 from router.catalogue.images.unreported import Unreported
 from router.catalogue.images.versions import Versions
 from router.catalogue.images.withheld import Withheld
@@ -95,6 +96,7 @@ class Catalogue:
     late: LateResults
     association_leases: AssociationLeases
     outcomes: Outcomes
+    sources: Sources
 
 
 def open_catalogue(
@@ -135,5 +137,5 @@ def open_catalogue(
         withheld=Withheld(engine), audit_heads=AuditHeads(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
-        association_leases=AssociationLeases(engine), outcomes=Outcomes(engine),
+        association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
     )  # fmt: skip

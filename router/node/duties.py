@@ -24,14 +24,19 @@ from router.loop import LONGEST_PAUSE, Loop, Untried
 from router.node.build import CODE_TABLES, Parts, takes_encapsulated
 from router.node.folders import Folder, OwnFolders
 from router.policy.states import PENDING, State
+from router.review.outcomes import OutcomeCounter
+from router.review.pacs_days import ask_pacs
 from router.review.reconcile import Reconciliation
 from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
+from router.upkeep.counting import EVERY as COUNTED_EVERY
+from router.upkeep.counting import Counting
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
 from router.upkeep.scrub import Scrub
 from router.upkeep.silence import SilenceWatch
+from router.upkeep.sources import SourceWatch
 
 IDLE_SECONDS = 1.0
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
@@ -87,11 +92,15 @@ class Duties:
             *known, works=lambda: [*(loop.name for loop in self.loops()), *parts.notifier.works]
         )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
-        self._certificates = CertificateWatch(*known)
+        self._certificates, self._sources = CertificateWatch(*known), SourceWatch(*known)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),
             dailies=parts.storage.dailies,
+        )  # fmt: skip
+        self._counting = Counting(
+            parts.config, OutcomeCounter(parts.config, parts.catalogue, parts.exam_reader, parts.storage.reports.read),
+            lambda config, day: ask_pacs(config, day, parts.stopping.is_set), parts.bus, parts.clock,
         )  # fmt: skip
         self._backfill = BackfillAdmission(parts.catalogue, parts.clock)
         self._absence = AbsenceWatch(parts.catalogue, parts.config.node.lease, parts.bus, parts.clock)
@@ -123,7 +132,11 @@ class Duties:
             Duty(name="retention", held_as=RETENTION, step=self._patient(self._retention().step), share=_BACKGROUND),
             Duty(name="lookout", held_as=LOOKOUT, step=self._monitor.step, patience=_LONG_STEP),
             Duty(name="images without a report", held_as=LOOKOUT, step=self._look_for_silence, share=_BACKGROUND),
+            Duty(name="silent sources", held_as=LOOKOUT, step=lambda: self._caught_up(self._sources.step),
+                 share=_BACKGROUND),
             Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
+                 share=_BACKGROUND),
+            Duty(name="statistics", held_as=DAILY, every=COUNTED_EVERY, step=self._patient(self._counting.step),
                  share=_BACKGROUND),
             Duty(name="certificates", held_as=LOOKOUT, every=60.0, step=self._certificates.step),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),
@@ -193,7 +206,9 @@ class Duties:
     def reconfigure(self, config: Config) -> None:
         """Work by this configuration from the next steps on."""
         parts = self._parts
-        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
+        watches = (
+            self._monitor, self._refusals, self._daily, self._counting, self._silence, self._sources, self._certificates,
+        )  # fmt: skip
         for part in (parts.correlator, parts.intake, *watches):
             part.reconfigure(config)
         parts.selection.reconfigure(config)
@@ -371,12 +386,15 @@ class Duties:
         )  # fmt: skip
 
     def _look_for_silence(self) -> float:
-        """Not before what came while the node was down is taken: its reports may lie in the drop folder."""
+        return self._caught_up(self._silence.step)
+
+    def _caught_up(self, step: Callable[[], float]) -> float:
+        """A step, not before what came while the node was down is taken: reports may lie in the drop folder."""
         clock = self._parts.clock
         following = self._parts.catalogue.exams.next_check()
         caught_up = all(pickup.idle for pickup in self.pickups()) and (following is None or following > clock.now())
         if caught_up or clock.monotonic() - self._began > _CATCHING_UP_SECONDS:
-            return self._silence.step()
+            return step()
         return IDLE_SECONDS
 
     def _live(self) -> None:
