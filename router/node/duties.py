@@ -206,10 +206,8 @@ class Duties:
     def reconfigure(self, config: Config) -> None:
         """Work by this configuration from the next steps on."""
         parts = self._parts
-        watches = (
-            self._monitor, self._refusals, self._daily, self._counting, self._silence, self._sources, self._certificates,
-        )  # fmt: skip
-        for part in (parts.correlator, parts.intake, *watches):
+        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
+        for part in (parts.correlator, parts.intake, self._counting, self._sources, *watches):
             part.reconfigure(config)
         parts.selection.reconfigure(config)
         parts.cataloguer.reconfigure(config.hospital)

@@ -19,7 +19,7 @@ FAST = 3.0
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SATURDAY = 5
 _PARTS = (range(7), range(7, 12), range(12, 18), range(18, 24))  # of a day: night, morning, afternoon, evening
-_DIFFERS = 2.5  # standard deviations of a count
+_DIFFERS, _DIFFERS_BY_WEEKDAY = 2.5, 2.0  # standard deviations of a count
 _KNOWN_DAYS = 5  # worked days since its first arrival, from which on a source is known
 _FAST_AS_COUNTED = 0.85 * FAST  # a rate is only estimated: by 60 arrivals where it is three an hour
 _WITHIN, _WITHIN_WORKED = timedelta(hours=2, minutes=45), timedelta(days=2) - timedelta(minutes=30)
@@ -171,29 +171,32 @@ def _level(totals: Mapping[date, int], weekday: int, mean: float, *, worked: boo
     """
     same = sorted(total for day, total in totals.items() if day.weekday() == weekday)
     level = mean
-    if same and abs(sum(same) - mean * len(same)) > _DIFFERS * (mean * len(same)) ** 0.5:
+    if same and abs(sum(same) - mean * len(same)) > _DIFFERS_BY_WEEKDAY * (mean * len(same)) ** 0.5:
         level = sum(same) / len(same)
     low = min(totals.values()) if not worked else same[min(1, len(same) - 1)] if same else level
+    if not worked and not low:
+        return 0.0
     return level if low >= level - _DIFFERS * level**0.5 else float(low)
 
 
 def silent(sources: Sequence[Source], clock: WorkClock, since: datetime) -> list[SilentSource]:
-    """The sources that fell silent by now; `since` is when the node began to listen: nothing is missed before.
-
-    On a day on which others send less than usual less is expected of each; where nobody sends anything at all, that is
-    a silence of all.
-    """
+    """The sources that fell silent by now; `since` is when the node began to listen: nothing is missed before."""
     habits = [Habit(source=one, days=clock.days, zone=clock.zone, until=clock.now) for one in sources]
     return [
         SilentSource(name=one.source.name, last=one.source.last, expected=expected)
         for one in habits
-        if (expected := missed(one, [other for other in habits if other is not one], clock, since)) is not None
+        for others in [[other for other in habits if other is not one]]
+        if (expected := missed(one, max(one.source.last, since), others, clock)) is not None
     ]
 
 
-def missed(one: Habit, others: Sequence[Habit], clock: WorkClock, since: datetime) -> float | None:
-    """The number of arrivals that were missed; None where it is no silence."""
-    start, now = max(one.source.last, since), clock.now
+def missed(one: Habit, start: datetime, others: Sequence[Habit], clock: WorkClock) -> float | None:
+    """The number of arrivals that were missed since `start`, when nothing came any more; None where it is no silence.
+
+    On a day on which `others` send less than usual less is expected of each; where nobody sends anything at all, that
+    is a silence of all.
+    """
+    now = clock.now
     if not one.known or now - start < _SHORTEST:
         return None
     hours = list(one.between(start, now))

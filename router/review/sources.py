@@ -65,7 +65,7 @@ def silent_of(
         start = max(one.last, since)
         if not any(habit.came(start + timedelta(hours=1), now) for habit in images):
             continue
-        expected = missed(Habit(source=one, days=days, zone=clock.zone, until=now), images, clock, since)
+        expected = missed(Habit(source=one, days=days, zone=clock.zone, until=now), start, images, clock)
         if expected is not None:
             quiet.append(SilentSource(name=one.name, last=one.last, expected=expected))
     return quiet

@@ -3,7 +3,7 @@
 It ends when the source sends again, or when a person says that it is not to be waited for.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -11,10 +11,11 @@ from router.clock import Clock
 from router.config.sections import Config
 from router.correlator.holidays import Holidays
 from router.events import Event, EventBus, Kind
-from router.policy.sources import SilentSource
+from router.policy.sources import HISTORY, SilentSource
 from router.review.sources import Sources, silent_of, sources_of
 
 _EVERY, _SHARE = 600.0, 100.0
+_MOMENT = timedelta(minutes=30)
 
 
 class SourceWatch:
@@ -25,7 +26,8 @@ class SourceWatch:
         self._catalogue = catalogue
         self._bus = bus
         self._clock = clock
-        self._since = clock.now()
+        self._began = clock.now()
+        self._since: datetime | None = None
         self._holidays = Holidays(config.study.holidays)
 
     def reconfigure(self, config: Config) -> None:
@@ -42,6 +44,7 @@ class SourceWatch:
     def _look(self, now: datetime) -> None:
         found = sources_of(self._catalogue, now)
         dismissed = self._end_dismissals(found, now)
+        self._since = self._since or self._listening_since(found)
         for one in silent_of(found, self._config, self._holidays.reading().days, now, self._since):
             if one.name not in dismissed:
                 self._record(Kind.ALARM, one.name, self._text(one), now)
@@ -50,6 +53,11 @@ class SourceWatch:
             # A source of which nothing has come stays silent, also once its four weeks are over.
             if alarm.subject in last and last[alarm.subject] > alarm.since:
                 self._record(Kind.CLEARED, alarm.subject, f"{alarm.subject} sends again", now)
+
+    def _listening_since(self, found: Sources) -> datetime:
+        """The node's start; longer ago where something came shortly before: it was down for a moment alone."""
+        heard = max((one.last for one in found.all if one.last <= self._began), default=self._began)
+        return self._began if self._began - heard > _MOMENT else self._began - HISTORY
 
     def _text(self, one: SilentSource) -> str:
         last = one.last.astimezone(self._config.node.timezone)

@@ -40,7 +40,8 @@ MACHINES = (
     Machine(name="CT3", slot=9, emergencies=1.5, batch=12), Machine(name="DR1", slot=3),
     Machine(name="DR2", slot=4, full=0.7), Machine(name="DR3", slot=5, saturday=0.9),
     Machine(name="DRER", slot=30, full=0.3, emergencies=2.2), Machine(name="MR1", slot=17, full=0.95,
-    sessions=((8, 12), (13, 20.5)), saturday=1.0), Machine(name="MR2", slot=15, full=0.95, sessions=((8, 12), (13, 18))),
+    sessions=((8, 12), (13, 20.5)), saturday=1.0),
+    Machine(name="MR2", slot=15, full=0.95, sessions=((8, 12), (13, 18))),
     Machine(name="US1", slot=8, batch=30), Machine(name="US2", slot=7), Machine(name="US3", slot=9, full=0.8),
     Machine(name="US4", slot=12, batch=45), Machine(name="MG1", slot=20, full=0.7, saturday=0),
     Machine(name="DSA1", slot=75, full=0.6, saturday=0.2), Machine(name="NM1", slot=35, full=0.8, saturday=0),
@@ -52,6 +53,7 @@ MACHINES = (
 
 def calendar(year: int = 2026) -> Workdays:
     """Public holidays and the weekend days that are worked in exchange, as they fall."""
+
     def days(*spans: tuple[int, int, int]) -> frozenset[date]:
         return frozenset(date(year, month, day + n) for month, day, count in spans for n in range(count))
 
