@@ -50,7 +50,7 @@ def sources_of(catalogue: Catalogue, now: datetime) -> Sources:
     reports = catalogue.sources.reports(now - _WINDOW)
     return Sources(
         senders=[replace(one, name=subject_of(one.name)) for one in senders],
-        reports=[replace(one, name=f"{_REPORTS} of {one.name}" if one.name else _REPORTS) for one in reports],
+        reports=[replace(one, name=f"reports of {one.name}" if one.name else _REPORTS) for one in reports],
     )  # fmt: skip
 
 

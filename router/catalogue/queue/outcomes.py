@@ -49,8 +49,9 @@ _OF_JSONS = Among(
 _UNREAD = Among("SELECT exam_id FROM unread_approval WHERE exam_id IN (?)", Exam.id)
 # of all hospitals: the devices of studies by UID
 _DEVICES = Among("SELECT uid, station_name, model FROM study WHERE uid IN (?)", OutcomeRow.key)
-# of all hospitals: a study that is here, or that any exam names, has come
+# of all hospitals: a study that is here has come
 _HERE = Among("SELECT uid FROM study WHERE uid IN (?)", OutcomeRow.key)
+# of all hospitals: and so has one that any exam names
 _NAMED = Among("SELECT study_uid FROM exam_study WHERE study_uid IN (?)", OutcomeRow.key)
 # Exams to whose deliveries time alone may bring another state.
 _OPEN = Statement(

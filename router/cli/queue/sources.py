@@ -14,7 +14,7 @@ from router.review.decisions import OperatorReason
 from router.review.sources import SourceLine, dismiss_source, lines
 from router.text.language import N_
 
-_COLUMNS = ("Source", "A day", "Last", "Missed", "")
+_COLUMNS = ("Source", "A day", "Last", "Expected since", "")
 _SILENT, _DISMISSED = N_("silent"), N_("dismissed")
 
 

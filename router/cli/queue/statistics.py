@@ -26,7 +26,7 @@ from router.upkeep.daily import table_of
 
 _DAY = timedelta(days=1)
 _DAYS = 30  # that are shown where nothing is asked for
-_COLUMNS = ("", "Due", "Uploaded", "Rate", "Both in time", "In time", "First try", "Accepted", "Unreported")
+_COLUMNS = ("", "Exams due", "Uploaded", "Rate", "Both in time", "In time", "First try", "Accepted", "Unreported")
 _HEADINGS = {
     By.DAY: "日期", By.WEEK: "周", By.MONTH: "月份", By.HOSPITAL: "医院", By.BRANCH: "院区", By.DEPARTMENT: "科室",
     By.MODALITY: "检查类型", By.DEVICE: "设备",
