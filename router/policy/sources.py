@@ -21,12 +21,12 @@ _SATURDAY = 5
 _PARTS = (range(7), range(7, 12), range(12, 18), range(18, 24))  # of a day: night, morning, afternoon, evening
 _DIFFERS, _DIFFERS_BY_WEEKDAY = 2.5, 2.0  # standard deviations of a count
 _KNOWN_DAYS = 5  # worked days since its first arrival, from which on a source is known
-_FAST_AS_COUNTED = 0.85 * FAST  # a rate is only estimated: by 60 arrivals where it is three an hour
+_FAST_AS_COUNTED = 0.8 * FAST  # a rate is only estimated: by 60 arrivals where it is three an hour
 _WITHIN, _WITHIN_WORKED = timedelta(hours=2, minutes=45), timedelta(days=2) - timedelta(minutes=30)
 _SHORTEST = timedelta(hours=1)  # whatever was expected: senders have their pauses
 # Expected arrivals that did not come: at once; after three hours of a fast source; of a slow one at once, and after two
 # working days.
-_CERTAIN, _LIKELY, _CERTAIN_SLOW, _LIKELY_SLOW = 14.0, 8.0, 10.5, 6.5
+_CERTAIN, _LIKELY, _CERTAIN_SLOW, _LIKELY_SLOW = 13.0, 7.2, 9.0, 5.0
 _OF_GAP = 1.25  # of the third longest gap of the four weeks: the two longest may have been silences
 _MOST = 25.0
 # Of an ordinary free day's on a public holiday, and of a worked day's on a weekend that is worked in exchange.
