@@ -24,13 +24,10 @@ from router.loop import LONGEST_PAUSE, Loop, Untried
 from router.node.build import CODE_TABLES, Parts, takes_encapsulated
 from router.node.folders import Folder, OwnFolders
 from router.policy.states import PENDING, State
-from router.review.outcomes import OutcomeCounter
-from router.review.pacs_days import ask_pacs
 from router.review.reconcile import Reconciliation
+from router.upkeep import counting
 from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
-from router.upkeep.counting import EVERY as COUNTED_EVERY
-from router.upkeep.counting import Counting
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
@@ -98,10 +95,8 @@ class Duties:
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),
             dailies=parts.storage.dailies,
         )  # fmt: skip
-        self._counting = Counting(
-            parts.config, OutcomeCounter(parts.config, parts.catalogue, parts.exam_reader, parts.storage.reports.read),
-            lambda config, day: ask_pacs(config, day, parts.stopping.is_set), parts.bus, parts.clock,
-        )  # fmt: skip
+        read, stop = parts.storage.reports.read, parts.stopping.is_set
+        self._counting = counting.build(*known, reader=parts.exam_reader, read=read, stop=stop)
         self._backfill = BackfillAdmission(parts.catalogue, parts.clock)
         self._absence = AbsenceWatch(parts.catalogue, parts.config.node.lease, parts.bus, parts.clock)
         self.jumps = JumpWatch(parts.catalogue, parts.bus, parts.clock)
@@ -136,7 +131,7 @@ class Duties:
                  share=_BACKGROUND),
             Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
                  share=_BACKGROUND),
-            Duty(name="statistics", held_as=DAILY, every=COUNTED_EVERY, step=self._patient(self._counting.step),
+            Duty(name="statistics", held_as=DAILY, every=counting.EVERY, step=self._patient(self._counting.step),
                  share=_BACKGROUND),
             Duty(name="certificates", held_as=LOOKOUT, every=60.0, step=self._certificates.step),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from router.catalogue.queue.outcomes import DaySum
+from router.catalogue import Catalogue
+from router.catalogue.queue.outcomes import GroupSum
 from router.policy.completeness import Completeness
 
 PERCENTILES = (50, 90, 95, 99)
@@ -90,12 +91,18 @@ class Statistics:
     kept_back: Sequence[Reason]
 
 
-def statistics(sums: Sequence[DaySum], by: By) -> Statistics:
-    """Sum up."""
-    groups: dict[str, list[DaySum]] = defaultdict(list)
-    name = _NAMES[by]
+def statistics_of(catalogue: Catalogue, first: date, last: date, by: By) -> Statistics:
+    """The statistics of these days, as far as they are counted."""
+    column = By.DAY if by in (By.WEEK, By.MONTH) else by
+    return statistics(catalogue.outcomes.grouped(first.isoformat(), last.isoformat(), column), by)
+
+
+def statistics(sums: Sequence[GroupSum], by: By) -> Statistics:
+    """Sum up; by week and by month the sums are those of days."""
+    groups: dict[str, list[GroupSum]] = defaultdict(list)
+    name = _NAMES.get(by, str)
     for one in sums:
-        groups[name(one)].append(one)
+        groups[name(one.group)].append(one)
     return Statistics(
         rows=[_rates(group, some) for group, some in sorted(groups.items())], total=_rates("", sums),
         critical=_rates("", [one for one in sums if one.critical]),
@@ -120,38 +127,34 @@ def _week(day: str) -> str:
     return f"{year}-W{week:02}"
 
 
-_NAMES: Mapping[By, Callable[[DaySum], str]] = {
-    By.DAY: lambda one: one.day,
-    By.WEEK: lambda one: _week(one.day),
-    By.MONTH: lambda one: one.day[:7],
-    By.HOSPITAL: lambda one: one.hospital,
-    By.BRANCH: lambda one: one.branch,
-    By.DEPARTMENT: lambda one: one.department,
-    By.MODALITY: lambda one: one.modality,
-    By.DEVICE: lambda one: one.device,
-}
+_NAMES: Mapping[By, Callable[[str], str]] = {By.WEEK: _week, By.MONTH: lambda day: day[:7]}
 
 
-def _rates(group: str, sums: Sequence[DaySum]) -> Rates:
+def _rates(group: str, sums: Sequence[GroupSum]) -> Rates:
     states = dict.fromkeys(map(str, Completeness), 0)
-    report, images = Counter[int](), Counter[int]()
     for one in sums:
         states[one.state] += one.exams
-        _add(report, one.report_took)
-        _add(images, one.images_took)
     return Rates(
         group=group, exams=sum(one.exams for one in sums), due=sum(one.due for one in sums),
         uploaded=sum(one.uploaded for one in sums), report_on_time=sum(one.report_on_time for one in sums),
         images_on_time=sum(one.images_on_time for one in sums), on_time=sum(one.on_time for one in sums),
         accepted_first_time=sum(one.first_time for one in sums), unreported=states[Completeness.UNREPORTED],
-        states=states, report_took=report, images_took=images,
+        states=states, report_took=_times(one.report_took for one in sums),
+        images_took=_times(one.images_took for one in sums),
     )  # fmt: skip
 
 
-def _add(counts: Counter[int], took: str) -> None:
-    for entry in took.split():
+def _times(took: Iterable[str]) -> Mapping[int, int]:
+    """How many exams took how many minutes. Equal entries, of which a year has millions, are counted before they are
+    read."""
+    entries = Counter[str]()
+    for text in took:
+        entries.update(text.split())
+    counts = Counter[int]()
+    for entry, times in entries.items():
         minutes, _, exams = entry.partition(":")
-        counts[int(minutes)] += int(exams)
+        counts[int(minutes)] += int(exams) * times
+    return counts
 
 
 def _ranked(found: Iterable[tuple[str, str, int]]) -> list[Reason]:

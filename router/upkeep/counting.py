@@ -3,12 +3,15 @@
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 
+from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
 from router.errors import TransientError
 from router.events import Event, EventBus, Kind
+from router.intake.exam_reader import ExamReader
 from router.policy.backfill import is_night
-from router.review.outcomes import OutcomeCounter, PacsStudy
+from router.review.outcomes import OutcomeCounter, PacsStudy, ReadReport
+from router.review.pacs_days import ask_pacs
 
 EVERY = 300.0
 _RETRY = 1800.0
@@ -59,3 +62,12 @@ class Counting:
         self._asked = night
         text = f"the PACS was asked which studies of the last {_DAYS} days it has: {lacking} never came here"
         self._bus.record(Event(now, Kind.ASKED, text))
+
+
+def build(
+    config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, *, reader: ExamReader, read: ReadReport,
+    stop: Callable[[], bool],
+) -> Counting:  # fmt: skip
+    """The duty of a node, which asks its PACS until `stop` says true. `read` gives a report file."""
+    counter = OutcomeCounter(config, catalogue, reader, read)
+    return Counting(config, counter, lambda by, day: ask_pacs(by, day, stop), bus, clock)

@@ -121,6 +121,30 @@ class DaySum:
     images_took: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSum:
+    """Sums of a group of exams that agree in state and reasons, added up by the database; the times as in DaySum.
+
+    A time may be there several times.
+    """
+
+    group: str
+    critical: int
+    state: str
+    reason: str
+    miss: str
+    whose: str
+    exams: int
+    due: int
+    uploaded: int
+    report_on_time: int
+    images_on_time: int
+    on_time: int
+    first_time: int
+    report_took: str
+    images_took: str
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
     """A delivery as it is judged, with its times and its moves in order."""
@@ -162,6 +186,7 @@ _SUMS = Statement(
     OutcomeSum.day, OutcomeSum.day,
 )  # fmt: skip
 _ENTER_SUM = InsertMany(OutcomeSum)
+_SUMMED_UP = tuple(field.name for field in fields(GroupSum))
 _NUMBERS = ("due", "uploaded", "report_on_time", "images_on_time", "on_time", "first_time")
 
 
@@ -296,6 +321,19 @@ class Outcomes(Rows):
     def sums(self, first: str, last: str) -> list[DaySum]:
         """The sums of the days from `first` to `last`, in order."""
         return [DaySum(**dict(zip(_SUMMED, row, strict=True))) for row in _SUMS.run(self._engine, first, last)]
+
+    def grouped(self, first: str, last: str, by: str) -> list[GroupSum]:
+        """The sums of the days from `first` to `last` by a column of DaySum, in order."""
+        assert by in _GROUPS
+        joined = "STRING_AGG({}, ' ')" if self._engine.is_shared else "GROUP_CONCAT({}, ' ')"
+        counts = [f"CAST(SUM({name}) AS INTEGER)" for name in ("exams", *_NUMBERS)]
+        times = [joined.format(f"NULLIF({name}, '')") for name in ("report_took", "images_took")]
+        keys = ", ".join((by, "critical", "state", "reason", "miss", "whose"))
+        param = self._engine.database.param
+        sql = f"SELECT {keys}, {', '.join([*counts, *times])} FROM outcome_sum WHERE day >= {param} AND day <= {param}"  # noqa: S608 our own names
+        rows = self._engine.execute(f"{sql} GROUP BY {keys} ORDER BY {keys}", [first, last])
+        filled = (["" if value is None else value for value in row] for row in rows)
+        return [GroupSum(**dict[str, Any](zip(_SUMMED_UP, row, strict=True))) for row in filled]
 
     def all(self, first: str, last: str) -> list[ExamCount]:
         """Every row of these days: the full count, for a test of the sums."""

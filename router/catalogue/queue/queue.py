@@ -246,8 +246,7 @@ class Queue(RecordedRows):
         are under way or sending there is paused: once a pause is written, no node claims anything.
 
         Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
-        one time a critical value's first, then the longest waiting; a backfill's, not due, last: one in `undated`, none
-        where that is None.
+        one time critical values, then the longest waiting; a backfill's, not due, last: one in `undated`, None: none.
         Of several hospitals `turns` says whose comes first.
         """
         place = destination, channel

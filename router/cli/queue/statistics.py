@@ -19,7 +19,7 @@ from router.policy.attention import SAYS, Cause
 from router.policy.completeness import Completeness
 from router.review.outcomes import OutcomeCounter
 from router.review.pacs_days import ask_pacs
-from router.review.statistics import PERCENTILES, By, Rates, Reason, Statistics, percentile, statistics
+from router.review.statistics import PERCENTILES, By, Rates, Reason, Statistics, percentile, statistics_of
 from router.storage import open_storage
 from router.text.language import N_
 from router.upkeep.daily import table_of
@@ -74,7 +74,7 @@ def show_statistics(
         if pacs:
             _ask(config, counter, first, last)
         counter.catch_up(now)
-        found = statistics(catalogue.outcomes.sums(first.isoformat(), last.isoformat()), By(by))
+        found = statistics_of(catalogue, first, last, By(by))
     if csv_file is not None:
         csv_file.write_bytes(csv_of(found, By(by)))
     if as_json:

@@ -19,7 +19,7 @@ from router.model import Channel
 from router.policy.completeness import Completeness
 from router.policy.states import MOVES, State
 from router.review.outcomes import OutcomeCounter, PacsStudy, step_of
-from router.review.statistics import By, statistics
+from router.review.statistics import By, statistics_of
 from support.catalogue_rows import CLOUD, NOW, document, driver, instance
 
 HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
@@ -240,14 +240,18 @@ def test_through_generated_days_the_sums_equal_a_full_count_and_the_states_sum_u
             )
     hospital.counter.catch_up(now)
     assert hospital.rows() == incremental
-    found = statistics(hospital.catalogue.outcomes.sums(FIRST, LAST), By.DEPARTMENT)
+    span = date.fromisoformat(FIRST), date.fromisoformat(LAST)
+    found = statistics_of(hospital.catalogue, *span, By.DEPARTMENT)
     assert sum(found.total.states.values()) == found.total.exams == len(exams) + loose
     by_hand = Counter(one.state for one in incremental.values())
     assert {state: n for state, n in found.total.states.items() if n} == by_hand
     for by in By:
-        parts = statistics(sums, by)
+        parts = statistics_of(hospital.catalogue, *span, by)
         assert sum(one.due for one in parts.rows) == found.total.due == sum(one.due for one in incremental.values())
         assert sum(one.on_time for one in parts.rows) == found.total.on_time
+        assert parts.total.report_took == Counter(
+            one.report_took for one in incremental.values() if one.report_took is not None
+        )
 
 
 _WAYS = {state: [end for start, end in MOVES if start == state] for state in State}

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -114,11 +114,10 @@ def test_days_the_wrong_way_round_and_a_pacs_that_is_not_configured_are_said(cli
 
 
 def test_sources_are_listed_with_what_is_usual_and_one_is_dismissed(clinic: Clinic, tmp_path: Path) -> None:
-    now = SystemClock().now()
-    start = datetime.combine(now.date(), datetime.min.time(), now.tzinfo) - timedelta(days=20)
-    studies_at(
-        clinic.catalogue, "CT7", [start + timedelta(days=d, minutes=30 * n) for d in range(19) for n in range(48)]
-    )
+    today = SystemClock().now().astimezone(clinic.config.node.timezone)
+    start = today.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=20)
+    times = [start + timedelta(days=day, minutes=30 * n) for day in range(20) for n in range(48)]
+    studies_at(clinic.catalogue, "CT7", times)
     rows = {one["name"]: one for one in json.loads(answered(clinic, tmp_path, "sources", "--json"))}
     assert rows["sender CT7"]["usual"] == 48
     assert not rows["sender CT7"]["dismissed"]

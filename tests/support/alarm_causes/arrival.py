@@ -151,7 +151,7 @@ class SenderWithoutReports(Trouble):
 
     def open(self) -> None:
         house = self.house
-        self.watch = SilenceWatch(house.config, house.catalogue, house.bus, house.clock)
+        self.watch: SilenceWatch | SourceWatch = SilenceWatch(house.config, house.catalogue, house.bus, house.clock)
 
     def cause(self) -> None:
         for n in range(3):

@@ -42,7 +42,8 @@ def sent(channel: Channel, minutes: float, ready: float = 1) -> Course:
 
 
 def exam(*courses: Course, **other: Any) -> Examined:
-    return Examined(**{"approved_at": APPROVED, "images": True, "courses": courses} | other)
+    given: dict[str, Any] = {"approved_at": APPROVED, "images": True, "courses": courses}
+    return Examined(**given | other)
 
 
 REPORT, IMAGES = Channel.REPORT, Channel.IMAGES
