@@ -21,6 +21,7 @@ class Alarm(StrEnum):
     EXAM_JSON = "exam-json"
     IMAGES_MISSING = "images-missing"
     UNREPORTED = "unreported"
+    SILENT_SOURCE = "silent-source"
     SHARED_STUDY = "shared-study"
     REJECTED_AFTER_DELIVERY = "rejected-after-delivery"
     COMMITMENT = "commitment"
@@ -77,6 +78,8 @@ REMEDY: dict[Alarm, str] = {
     "the PACS send the study again",
     Alarm.UNREPORTED: "see `scripts/queue unreported`, and have the RIS export what is missing; of a sender whose "
     "studies get no report: `scripts/queue unreported --dismiss AE --why ...`",
+    Alarm.SILENT_SOURCE: "see `scripts/queue sources`; call the room, and look at the device's or the RIS's sending; "
+    "what is not to be waited for: `scripts/queue sources --dismiss SOURCE --why ...`",
     Alarm.SHARED_STUDY: "have the other exam approved, or cancel its deliveries with the command that is named",
     Alarm.REJECTED_AFTER_DELIVERY: "`scripts/queue explain` says which instances were rejected: tell the platform's "
     "operator, then end the alarm: `scripts/queue dismiss EXAM --why ...`",
@@ -143,6 +146,7 @@ ENDS_BY: dict[Alarm, EndsBy] = {
             Alarm.CERTIFICATE, Alarm.PROFILE,
             Alarm.LEDGER, Alarm.RETENTION, Alarm.CLOCK, Alarm.BACKUP, Alarm.DATABASE, Alarm.AUDIT, Alarm.HELD,
             Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.UNREPORTED, Alarm.REFUSED_SENDER,
+            Alarm.SILENT_SOURCE,
             Alarm.REFUSED_IMAGES, Alarm.REJECTED_FILE, Alarm.UNCLAIMED_PDF, Alarm.PAUSED, Alarm.NODE_SILENT,
         ),
         EndsBy.PERSON,

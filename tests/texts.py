@@ -35,7 +35,8 @@ REASONS = (
     "cli/queue/backfill.py", "cli/queue/background.py", "cli/queue/compare.py",
     "cli/queue/corrected.py", "cli/queue/decide.py", "cli/queue/files.py", "cli/queue/many.py",
     "cli/queue/nodes.py", "cli/queue/pause.py", "cli/queue/recheck.py", "cli/queue/reconcile.py",
-    "cli/queue/refused.py", "cli/queue/rename.py", "cli/queue/report.py", "cli/queue/unreported.py", "cluster/*.py",
+    "cli/queue/refused.py", "cli/queue/rename.py", "cli/queue/report.py", "cli/queue/sources.py",
+    "cli/queue/statistics.py", "cli/queue/unreported.py", "cluster/*.py",
     "correlator/*.py", "crypto/certificates.py", "crypto/keys.py", "crypto/pkcs8.py", "crypto/ring.py",
     "crypto/sm2_certificates.py", "crypto/spki.py",
     "delivery/*.py", "dicom/dataset/cut.py", "dicom/dataset/dataset.py", "dicom/dataset/encapsulated.py",
@@ -48,7 +49,7 @@ REASONS = (
     "exam/*.py", "forward/*.py", "forward/blocks/codes.py", "forward/guard/outside.py", "forward/guard/process.py",
     "images/*.py", "intake/*.py", "matching/exam/*.py", "matching/images/*.py",
     "matching/patient/*.py", "matching/report_pdf/*.py", "policy/account.py", "policy/answer.py",
-    "policy/attention.py",
+    "policy/attention.py", "policy/completeness.py",
     "policy/breaker.py", "policy/deadlines.py", "policy/folding.py", "policy/pause.py", "policy/states.py",
     "reports/folder/*.py", "reports/hl7/*.py", "reports/pdf/*.py", "review/*.py", "series/select.py",
     "storage/lock.py", "storage/pins.py", "storage/trail.py", "text/spelling.py", "upkeep/*.py",
@@ -71,7 +72,7 @@ TABLES = ("REMEDY",)
 NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about
 WORDS = (
     "State", "Needs", "Channel", "Kind", "Age", "Fate", "SeriesClass", "Verdict", "Position", "Actor", "Punctuality",
-    "Why", "FileKind", "HeldBy", "Right",
+    "Why", "FileKind", "HeldBy", "Right", "Completeness", "Whose",
 )  # fmt: skip
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")

@@ -20,6 +20,7 @@ from router.catalogue.images.ledger import Ledger
 from router.catalogue.images.purge import Purge
 from router.catalogue.images.references import References
 from router.catalogue.images.series_members import SeriesMembers
+from router.catalogue.images.sources import Sources
 from router.catalogue.images.unreported import Unreported
 from router.catalogue.images.versions import Versions
 from router.catalogue.images.withheld import Withheld
@@ -40,6 +41,7 @@ from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
+from router.catalogue.queue.outcomes import Outcomes
 from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.prospects import Prospects
 from router.catalogue.queue.queue import Queue
@@ -95,6 +97,8 @@ class Catalogue:
     renaming: Renaming
     late: LateResults
     association_leases: AssociationLeases
+    outcomes: Outcomes
+    sources: Sources
 
 
 def open_catalogue(
@@ -135,5 +139,5 @@ def open_catalogue(
         withheld=Withheld(engine), audit_heads=AuditHeads(engine), users=Users(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
-        association_leases=AssociationLeases(engine),
+        association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
     )  # fmt: skip

@@ -55,6 +55,7 @@ def _columns(to: State, made: Plan) -> dict[str, object]:
         "held_by": made.hold.split(":")[0] if held else "",
         "error": made.hold if held else made.error if to == State.WAITING else "",
         "wanted": made.wanted,
+        "critical": int(made.critical),
     }
 
 

@@ -11,6 +11,7 @@ from router.config.sections import Destination, HospitalConfig
 from router.correlator.assess import Assessment, without
 from router.correlator.document import fill_for, json_faults, keep_apart, listed
 from router.exam.codes import Tables
+from router.exam.labels import is_critical
 from router.exam.write import dump
 from router.matching.exam.readiness import Readiness, images_readiness, looking_again, report_readiness
 from router.matching.exam.recount import Ending, corrected, count_alone
@@ -53,6 +54,7 @@ class Plan:
     """A delivery as it should be: its needs, its due time, and the sources of what is to be delivered (`wanted`).
 
     `news`: there is something that the destination does not have. `hold` is why it may not go, `error` why it waits.
+    `critical`: the report says a critical value.
     """
 
     readiness: Readiness
@@ -61,6 +63,7 @@ class Plan:
     news: bool
     hold: str
     error: str = ""
+    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,7 @@ def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts
         made = _plan_images(found, delivery, facts, config)
     else:
         made = _plan_report(found, delivery, facts, config)
+    made = replace(made, critical=is_critical(found.document))
     if (unread := found.unread_approval) is not None:
         made = replace(made, error="; ".join(filter(None, (f"{HeldBy.APPROVAL}: {unread.says}", made.error))))
     return replace(made, hold="") if found.closed else made

@@ -26,6 +26,7 @@ from router.node.build import CODE_TABLES, Parts, takes_encapsulated
 from router.node.folders import Folder, OwnFolders
 from router.policy.states import PENDING, State
 from router.review.reconcile import Reconciliation
+from router.upkeep import counting
 from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
@@ -33,6 +34,7 @@ from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
 from router.upkeep.scrub import Scrub
 from router.upkeep.silence import SilenceWatch
+from router.upkeep.sources import SourceWatch
 
 IDLE_SECONDS = 1.0
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
@@ -88,12 +90,14 @@ class Duties:
             *known, works=lambda: [*(loop.name for loop in self.loops()), *parts.notifier.works]
         )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
-        self._certificates = CertificateWatch(*known)
+        self._certificates, self._sources = CertificateWatch(*known), SourceWatch(*known)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),
             dailies=parts.storage.dailies,
         )  # fmt: skip
+        read, stop = parts.storage.reports.read, parts.stopping.is_set
+        self._counting = counting.build(*known, reader=parts.exam_reader, read=read, stop=stop)
         self._backfill = BackfillAdmission(parts.catalogue, parts.clock)
         self._absence = AbsenceWatch(parts.catalogue, parts.config.node.lease, parts.bus, parts.clock)
         self.jumps = JumpWatch(parts.catalogue, parts.bus, parts.clock)
@@ -124,7 +128,11 @@ class Duties:
             Duty(name="retention", held_as=RETENTION, step=self._patient(self._retention().step), share=_BACKGROUND),
             Duty(name="lookout", held_as=LOOKOUT, step=self._monitor.step, patience=_LONG_STEP),
             Duty(name="images without a report", held_as=LOOKOUT, step=self._look_for_silence, share=_BACKGROUND),
+            Duty(name="silent sources", held_as=LOOKOUT, step=lambda: self._caught_up(self._sources.step),
+                 share=_BACKGROUND),
             Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
+                 share=_BACKGROUND),
+            Duty(name="statistics", held_as=DAILY, every=counting.EVERY, step=self._patient(self._counting.step),
                  share=_BACKGROUND),
             Duty(name="certificates", held_as=LOOKOUT, every=60.0, step=self._certificates.step),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),
@@ -196,7 +204,7 @@ class Duties:
         """Work by this configuration from the next steps on."""
         parts = self._parts
         watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
-        for part in (parts.correlator, parts.intake, *watches):
+        for part in (parts.correlator, parts.intake, self._counting, self._sources, *watches):
             part.reconfigure(config)
         parts.selection.reconfigure(config)
         parts.cataloguer.reconfigure(config.hospital)
@@ -373,12 +381,15 @@ class Duties:
         )  # fmt: skip
 
     def _look_for_silence(self) -> float:
-        """Not before what came while the node was down is taken: its reports may lie in the drop folder."""
+        return self._caught_up(self._silence.step)
+
+    def _caught_up(self, step: Callable[[], float]) -> float:
+        """A step, not before what came while the node was down is taken: reports may lie in the drop folder."""
         clock = self._parts.clock
         following = self._parts.catalogue.exams.next_check()
         caught_up = all(pickup.idle for pickup in self.pickups()) and (following is None or following > clock.now())
         if caught_up or clock.monotonic() - self._began > _CATCHING_UP_SECONDS:
-            return self._silence.step()
+            return step()
         return IDLE_SECONDS
 
     def _live(self) -> None:

@@ -35,6 +35,7 @@ def adopt_former(config: Config, catalogue: Catalogue, bus: EventBus, now: datet
     with exams.transaction():
         count = exams.adopt_former(name)
         catalogue.queue.rename_hospital(SOLE, name)
+        catalogue.outcomes.rename_hospital(SOLE, name)
         exams.calibrations.adopt(prefix_of(name))
     bus.record(Event(now, Kind.CONFIGURED, f"{count} exam(s) of before are of hospital {name}"))
 

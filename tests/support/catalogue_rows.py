@@ -1,6 +1,7 @@
 """A database under test, and the rows that the contract of the catalogue is tried with."""
 
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.db.engine import portions
+from router.catalogue.db.tables.images import Study
 from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.exams.exam_rows import description
 from router.catalogue.exams.filing import Binding, Filed, Filing
@@ -167,3 +170,19 @@ def bind(catalogue: Catalogue, pdf: int, exam: int, *, owner: int | None = None)
 def restore(catalogue: Catalogue, lost: LostCopy, checksum: str = "") -> Filed:
     """Give a document a copy again."""
     return catalogue.exams.filings.write(Filing(restores=lost, checksum=checksum), place_of, NOW)
+
+
+def studies_at(catalogue: Catalogue, sender: str, times: Iterable[datetime]) -> None:
+    """Rows of studies that came from a sender at these times, without any instance."""
+    rows = [
+        {"uid": f"2.25.{zlib.crc32(sender.encode())}.{int(at.timestamp() * 1e6)}", "sending_ae": sender,
+         "first_received": at, "last_received": at, "device_modality": "CT", **dict.fromkeys(_TEXTS, "")}
+        for at in times
+    ]  # fmt: skip
+    with catalogue.engine.write():
+        for some in portions(rows):
+            catalogue.engine.run(Study.insert_many(some))
+
+
+_TEXTS = ("accession_number", "study_date", "study_time", "description", "manufacturer", "model", "station_name",
+          "serial_number")  # fmt: skip

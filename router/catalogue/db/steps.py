@@ -313,11 +313,30 @@ def _pauses_of_hospitals(engine: Engine) -> None:
         engine.execute(f"INSERT INTO pause ({', '.join(names)}, hospital) VALUES ({marks}, '')", row)  # noqa: S608 our own text
 
 
+def _statistics(engine: Engine) -> None:
+    """Statistics, counted from the rows by the node; critical values go first among what is due at the same time."""
+    engine.execute("ALTER TABLE delivery ADD COLUMN critical INTEGER NOT NULL DEFAULT 0")
+    names = ("hospital", "branch", "department", "modality", "device")
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in names)
+    words = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("state", "reason", "miss", "whose"))
+    counted = ("due", "uploaded", "report_on_time", "images_on_time", "on_time", "first_time")
+    numbers = ", ".join(f'"{name}" INTEGER NOT NULL' for name in counted)
+    common = f'"day" TEXT NOT NULL, {texts}, "critical" INTEGER NOT NULL, {words}'
+    took = '"report_took" INTEGER, "images_took" INTEGER, "document" INTEGER'
+    engine.execute(f'CREATE TABLE "outcome" ("key" TEXT NOT NULL PRIMARY KEY, {common}, {numbers}, {took})')
+    engine.execute('CREATE INDEX "outcomerow_day" ON "outcome" ("day")')
+    took = '"report_took" TEXT NOT NULL, "images_took" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "outcome_sum" ({common}, "exams" INTEGER NOT NULL, {numbers}, {took})')
+    engine.execute('CREATE INDEX "outcomesum_day" ON "outcome_sum" ("day")')
+    texts = '"source" TEXT NOT NULL PRIMARY KEY, "why" TEXT NOT NULL, "who" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "silent_source" ({texts}, "at" {engine.whole} NOT NULL)')
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
-    _hospitals_of_alarms, _users, _pauses_of_hospitals,
+    _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics,
 )  # fmt: skip

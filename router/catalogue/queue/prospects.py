@@ -18,8 +18,8 @@ from router.model import Channel
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot
 _PLACE = (Delivery.destination, Delivery.channel)
 _READY = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
-_FIRST = f"SELECT due, changed, id {_READY} AND hospital = ? AND due"
-_IN_ORDER = f"ORDER BY due, changed, id LIMIT {_MOST}"
+_FIRST = f"SELECT due, -critical, changed, id {_READY} AND hospital = ? AND due"
+_IN_ORDER = f"ORDER BY due, critical DESC, changed, id LIMIT {_MOST}"
 # How many deliveries of a place are ready, by hospital.
 _COUNT = Statement(f"SELECT hospital, COUNT(*) {_READY} GROUP BY hospital", *_PLACE)
 # The first of a hospital's that can still make it, and the first that cannot, each in the order of the claims.
@@ -58,7 +58,7 @@ class Prospects(Rows):
         self, statement: Statement, place: tuple[str, Channel], hospitals: Iterable[str], now: datetime
     ) -> list[int]:
         rows = (statement.run(self._engine, *place, one, now) for one in hospitals)
-        return [int(number) for _, _, number in islice(merge(*rows), _MOST)]
+        return [int(row[-1]) for row in islice(merge(*rows), _MOST)]
 
     def last_images(self, exams: Sequence[int]) -> dict[int, datetime]:
         """When the last image of any study of each exam came; exams without images are left out."""

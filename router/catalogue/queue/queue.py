@@ -32,7 +32,8 @@ class Delivery:
 
     `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination has confirmed
     last, and `delivered_at` when. `held_by`: "person", or a cause that the flow clears by itself. `lease` is the number
-    of the claim: a worker whose number is no longer the row's has lost it. `hospital` is the exam's.
+    of the claim: a worker whose number is no longer the row's has lost it. `hospital` is the exam's. `critical` is 1
+    where its report says a critical value, else 0.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Delivery:
     delivered_at: datetime | None = None
     expected: datetime | None = None
     hospital: str = ""
+    critical: int = 0
 
 
 # Why a delivery is given back, where nobody knows what of it was sent.
@@ -91,8 +93,8 @@ SOLE: Sequence[str] = ("",)
 _NO_TURNS = Turns()
 
 
-# Without null in it, the order begins with the index's own on both engines.
-_URGENCY = (Row.due, Row.changed, Row.id)
+# Without null in it, the order begins with the index's own on both engines: rows of one due time alone are sorted.
+_URGENCY = (Row.due, Row.critical.desc(), Row.changed, Row.id)
 
 
 def _by_due(condition: Expression) -> Select:
@@ -247,7 +249,7 @@ class Queue(RecordedRows):
         are under way or sending there is paused: once a pause is written, no node claims anything that it concerns.
 
         Those over their due time come after all that can still make it, or before by `missed_first`; of several due at
-        one time the longest waiting first; a backfill's, not due, last: one in `undated`, none where that is None.
+        one time critical values, then the longest waiting; a backfill's, not due, last: one in `undated`, None: none.
         Of several hospitals `turns` says whose comes first.
         """
         place = destination, channel

@@ -39,6 +39,8 @@ from router.cli.queue.reconcile import reconcile
 from router.cli.queue.refused import refused
 from router.cli.queue.rename import rename_destination
 from router.cli.queue.report import report
+from router.cli.queue.sources import sources
+from router.cli.queue.statistics import show_statistics
 from router.cli.queue.story import named_json
 from router.cli.queue.unreported import unreported
 from router.cli.speech import echo, say, tongue
@@ -341,7 +343,7 @@ _action(
 )  # fmt: skip
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 for _command in (
-    report, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume, rename_destination,
-    node, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
+    report, show_statistics, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume,
+    rename_destination, node, sources, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
 ):  # fmt: skip
     command.add_command(_command)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from io import BytesIO
 
 from pydicom import dcmwrite
@@ -11,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from router.config.sections import DicomDestination
 from router.dicom import libraries
-from router.dicom.dataset.dataset import read_elements
+from router.dicom.dataset.dataset import Elements, read_elements
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.dataset.tags import ACCESSION_NUMBER, STUDY
@@ -28,9 +29,10 @@ from router.errors import DestinationDown, InvalidData, Outage, TransientError
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 MOST = 100  # studies in one answer: a PACS that names more did not understand the question
+MOST_OF_DAY = 10_000  # likewise of a day and a modality
 
 _SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-_INSTANCES = 0x00201208
+_INSTANCES, _STUDY_DATE, _MODALITIES = 0x00201208, 0x00080020, 0x00080061
 _LARGEST = 2**16  # bytes of an identifier
 _LOOK_SECONDS = 0.2
 _CANCEL_SECONDS = 3.0
@@ -89,6 +91,22 @@ class QueryClient:
         """The studies with this accession number, which holds no wildcard. Raises as `study` does."""
         return self._find("", number, stop)
 
+    def of_day(self, day: date, modality: str, stop: Callable[[], bool]) -> Found:
+        """The studies of a day that have images of the modality, also where the PACS does not match it.
+
+        Raises as `study` does. A study for which the PACS gives another date, or other modalities alone, is left out.
+        """
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", ""
+        identifier.StudyDate, identifier.ModalitiesInStudy = f"{day:%Y%m%d}", modality
+        identifier.NumberOfStudyRelatedInstances = None
+
+        def fits(found: Elements) -> bool:
+            dates, kinds = found.text(_STUDY_DATE), found.text(_MODALITIES)
+            return dates in ("", f"{day:%Y%m%d}") and (not kinds or modality in map(str.strip, kinds.split("\\")))
+
+        return self._ask(identifier, fits, MOST_OF_DAY, stop)
+
     def move(self, uid: str, to: str, seconds: float, stop: Callable[[], bool]) -> Moved:
         """Have a study sent to the AE `to` within so many seconds; cancel when `stop()` is true. Raises as `study`."""
         identifier = Dataset()
@@ -108,16 +126,23 @@ class QueryClient:
         identifier.QueryRetrieveLevel = "STUDY"
         identifier.StudyInstanceUID, identifier.AccessionNumber = uid, accession
         identifier.NumberOfStudyRelatedInstances = None
+        return self._ask(
+            identifier, lambda found: not accession or found.text(ACCESSION_NUMBER) == accession, MOST, stop
+        )
+
+    def _ask(
+        self, identifier: Dataset, fits: Callable[[Elements], bool], most: int, stop: Callable[[], bool]
+    ) -> Found:  # fmt: skip
         studies: dict[str, Held] = {}
         with self._associated(FIND) as (association, context):
             command = dimse.composite_rq(Operation.C_FIND, association.next_message(), FIND)
             association.send(association.accepted[context], command, _encoded(identifier, context))
             for response, data in _responses(association, Operation.C_FIND, self._waits.response, stop):
                 if response.status in PENDING:
-                    held = _held(association, data, context, accession)
+                    held = _held(association, data, context, fits)
                     studies |= {held.study_uid: held} if held else {}
-                if len(studies) > MOST:
-                    raise association.broken(f"it names more than {MOST} studies")
+                if len(studies) > most:
+                    raise association.broken(f"it names more than {most} studies")
         return Found(response.status, tuple(studies.values()) if response.status == 0 else ())
 
     @contextmanager
@@ -168,16 +193,18 @@ def _responses(
             return
 
 
-def _held(association: Requestor, data: bytes, context: Context, accession: str) -> Held | None:
-    """The study in a pending response; None when it has another accession number than the one asked for."""
+def _held(
+    association: Requestor, data: bytes, context: Context, fits: Callable[[Elements], bool]
+) -> Held | None:  # fmt: skip
+    """The study in a pending response; None when it is not what was asked for."""
     try:
         found = read_elements(BytesIO(preamble_and_meta(FIND, "", context[1], "", "") + data))
-        named, uid = found.text(ACCESSION_NUMBER), valid(found.text(STUDY))
+        fitting, uid = fits(found), valid(found.text(STUDY))
         count = found.text(_INSTANCES)
         instances = int(count) if count else None
     except (InvalidData, ValueError) as error:
         raise association.broken("an identifier that cannot be read") from error
-    if accession and named != accession:
+    if not fitting:
         return None
     return Held(uid, instances if instances is None or 0 <= instances <= _MOST_COUNTED else None)
 

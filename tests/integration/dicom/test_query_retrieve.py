@@ -4,11 +4,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 
 from router.alarms import Alarm
@@ -54,6 +55,22 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]
 def test_the_pacs_says_how_many_instances_a_study_has(real: tuple[int, Path]) -> None:
     found = client(real[0]).study("1.2.3", never)
     assert (found.status, [one.study_uid for one in found.studies]) == (0, ["1.2.3"])
+
+
+def test_a_real_pacs_names_the_studies_of_a_day_and_modality(tmp_path: Path) -> None:
+    for number, (day, modality) in enumerate([("20260301", "CT"), ("20260301", "MR"), ("20260302", "CT")]):
+        path = made(tmp_path, number)
+        dataset = dcmread(path)
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"1.2.{number}", f"1.2.{number}.1"
+        dataset.StudyDate, dataset.Modality, dataset.PatientID = day, modality, f"P{number}"
+        dataset.save_as(path)
+    with pacs(tmp_path, free_port()) as port:
+        archive(port, [stored(tmp_path / f"{number}.dcm", number) for number in range(3)])
+        found = client(port).of_day(date(2026, 3, 1), "CT", never)
+    # DCMTK does not match ModalitiesInStudy and does not give it: such a PACS names all of the day.
+    assert found.status == 0
+    assert "1.2.0" in {one.study_uid for one in found.studies}
+    assert "1.2.2" not in {one.study_uid for one in found.studies}
 
 
 def test_a_study_that_the_pacs_does_not_have_is_not_found(real: tuple[int, Path]) -> None:
@@ -110,6 +127,29 @@ def test_another_study_than_the_one_asked_for_is_left_out() -> None:
     answers = [pending(FIND_RSP, OTHER), pending(FIND_RSP, STUDY, 0xFF01), pdata(1, 3, command_of(1, field=FIND_RSP))]
     with acceptor(answering(*answers)) as port:
         assert client(port).study("1.2.3", never) == Found(0, (Held("1.2.3", 7),))
+
+
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [
+        ({"StudyDate": "20260301", "ModalitiesInStudy": ["CT", "SR"]}, True),
+        ({"StudyDate": "20260301"}, True),
+        ({}, True),
+        ({"StudyDate": "20260302", "ModalitiesInStudy": "CT"}, False),
+        ({"StudyDate": "20260301", "ModalitiesInStudy": ["MR", "CTA"]}, False),
+    ],
+)
+def test_what_a_pacs_names_beside_the_day_and_modality_is_left_out(given: dict[str, object], fits: bool) -> None:
+    named = identifier(StudyInstanceUID="1.2.3", NumberOfStudyRelatedInstances=7, **given)
+    with acceptor(answering(pending(FIND_RSP, named), pdata(1, 3, command_of(1, field=FIND_RSP)))) as port:
+        found = client(port).of_day(date(2026, 3, 1), "CT", never)
+    assert found == Found(0, (Held("1.2.3", 7),) if fits else ())
+
+
+def test_a_day_has_more_studies_than_one_exam_may_have() -> None:
+    many = b"".join(pending(FIND_RSP, identifier(StudyInstanceUID=f"1.{n}")) for n in range(1, 301))
+    with acceptor(answering(many, pdata(1, 3, command_of(1, field=FIND_RSP)))) as port:
+        assert len(client(port).of_day(date(2026, 3, 1), "CT", never).studies) == 300
 
 
 def test_a_study_of_another_accession_number_is_left_out() -> None:

@@ -1,7 +1,7 @@
 """Troubles of what comes: the drop folder, senders, studies without a report."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,8 +13,9 @@ from router.reports.folder.settle import Seen
 from router.reports.pdf.reader import Readers
 from router.upkeep.refusals import RefusalRecorder, RefusalWatch
 from router.upkeep.silence import SilenceWatch
+from router.upkeep.sources import SourceWatch
 from support.alarm_causes.causes import House, Trouble, of
-from support.catalogue_rows import instance
+from support.catalogue_rows import instance, studies_at
 from support.intake_folder import E1, another, exam, printed
 
 GIB = 2**30
@@ -150,7 +151,7 @@ class SenderWithoutReports(Trouble):
 
     def open(self) -> None:
         house = self.house
-        self.watch = SilenceWatch(house.config, house.catalogue, house.bus, house.clock)
+        self.watch: SilenceWatch | SourceWatch = SilenceWatch(house.config, house.catalogue, house.bus, house.clock)
 
     def cause(self) -> None:
         for n in range(3):
@@ -176,3 +177,24 @@ class SenderWithoutReports(Trouble):
 
     def mend(self) -> None:
         self.is_named("1.2.1")
+
+
+@of(Alarm.SILENT_SOURCE)
+class SilentScanner(SenderWithoutReports):
+    """CT1 and CT2 send every ten minutes by day for ten days; then CT1 does not."""
+
+    def open(self) -> None:
+        house = self.house
+        self.watch = SourceWatch(house.config, house.catalogue, house.bus, house.clock)
+
+    def cause(self) -> None:
+        start = self.now
+        usual = [start + timedelta(days=day, minutes=10 * n) for day in range(10) for n in range(54)]
+        today = [start + timedelta(days=10, minutes=10 * n) for n in range(24)]
+        studies_at(self.house.catalogue, "CT1", usual)
+        studies_at(self.house.catalogue, "CT2", usual + today)
+        self.house.clock.advance(timedelta(days=10, hours=4).total_seconds())
+
+    def mend(self) -> None:
+        self.house.clock.advance(60)
+        studies_at(self.house.catalogue, "CT1", [self.now])

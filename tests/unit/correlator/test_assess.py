@@ -250,3 +250,19 @@ def test_a_report_waits_for_its_json_with_the_faults_in_words(config: HospitalCo
 def test_the_same_facts_give_the_same_assessment(config: HospitalConfig) -> None:
     known = facts(studies=(study(),))
     assert assess(known, config) == assess(known, config)
+
+
+@pytest.mark.parametrize("said", [True, "true", "1", 1])
+def test_a_delivery_of_a_critical_value_is_marked_also_while_it_is_ready_already(
+    config: HospitalConfig, said: object
+) -> None:
+    critical = assess(facts(document={"Report": {"IsCritical": said}}, studies=[study()]), config)
+    plain = assess(facts(document={"Report": {"IsCritical": False}}, studies=[study()]), config)
+    tally = Tally(selected=1)
+    waits, goes = delivery(Channel.IMAGES), delivery(Channel.IMAGES, State.READY)
+    for found, expected in ((critical, 1), (plain, 0)):
+        made = planned(config, found, waits, tally)
+        move = move_of(found, waits, made)
+        assert move is not None
+        assert move.columns["critical"] == expected
+        assert outdated(goes, planned(config, found, goes, tally))["critical"] == expected

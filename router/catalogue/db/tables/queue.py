@@ -1,6 +1,7 @@
 """Tables of the queue: deliveries, uploads, storage commitment, breakers, pauses, backfills."""
 
 from peewee import (
+    SQL,
     AutoField,
     BigAutoField,
     BooleanField,
@@ -19,7 +20,8 @@ from router.catalogue.db.tables.images import LedgerRow
 class Delivery(Model):
     """An exam to a destination by a channel. `due` orders the queue; `legal_due`: the standard's; `expected`: ours.
 
-    `hospital` is the exam's, so that a claim of some hospitals' deliveries reads the index only.
+    `hospital` is the exam's, so that a claim of some hospitals' deliveries reads the index only. `critical`: the report
+    says a critical value (危急值), so that it goes before others that are due at the same time.
     """
 
     id = AutoField()
@@ -42,6 +44,7 @@ class Delivery(Model):
     delivered = CleanTextField(default="")
     delivered_at = InstantField(null=True)
     expected = InstantField(null=True)
+    critical = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     created = InstantField()
     changed = InstantField()
 
