@@ -111,7 +111,8 @@ class OutcomeCounter:
         approved = one.approved_at or one.withdrawn
         examined = Examined(
             approved_at=one.approved_at, images=bool(one.devices), unread=one.unread, withdrawn=one.withdrawn,
-            courses=[self._course(row, pauses, now) for row in one.deliveries],
+            courses=[self._course(row, [each for each in pauses if each.concerns(row.stuck.destination, one.hospital)], now)
+                     for row in one.deliveries],
             history=start is not None and approved is not None and approved < start,
         )  # fmt: skip
         found = outcome(examined, now)
@@ -125,17 +126,17 @@ class OutcomeCounter:
         ))  # fmt: skip
 
     def _course(self, row: DeliveryRow, pauses: Sequence[Pause], now: datetime) -> Course:
+        """`pauses` are those that concern it."""
         one = row.stuck
         destination = self._config.destination_named(one.destination)
         budget = None
         if destination is not None and one.channel in destination.channels:
             budget = destination.report_within if one.channel == Channel.REPORT else destination.images_within
         judged = judge(one, budget, now)
-        mine = [each for each in pauses if each.concerns(one.destination)]
         return Course(
             destination=one.destination, channel=one.channel, state=one.state, needs=one.needs,
             cause=judged if isinstance(judged, Cause) else None, legal_due=row.legal_due,
-            budget=budget or timedelta(0), delivered_at=row.delivered_at, moves=row.moves, pauses=mine,
+            budget=budget or timedelta(0), delivered_at=row.delivered_at, moves=row.moves, pauses=pauses,
         )  # fmt: skip
 
     def _labels(self, one: ExamRows, known: ExamCount | None) -> tuple[Labels, int | None]:
