@@ -5,7 +5,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from router.events import EventBus
 from router.policy.states import HeldBy, State
 from router.review.deliveries import Review
 from router.series.classify import Rulebook
+from simulation.facts import HOUR, KEPT, MINUTE, SECOND
 from simulation.far_ends import FarEnd, Weather
 from simulation.hospital import Hospital
 from simulation.node import LEASE, Crash, SimClock, SimNode, hook
-from simulation.steps import NODES, Step
+from simulation.steps import NODES, SENDING, Step
 from simulation.watch import Breach, Watch
 
-SECOND, MINUTE, HOUR, DAY = 10**6, 60 * 10**6, 3600 * 10**6, 86400 * 10**6
 ROOM, SHORT = 2**40, 2**30
 BATCH = 2  # results in a ledger write, so that few images make several
 _BEAT = int(LEASE.total_seconds() * SECOND) // 4
@@ -109,7 +109,7 @@ class World:
         bus = EventBus()
         self.desk = open_catalogue(url, self.data, bus)  # of commands and of those who watch
         self.watch = Watch(self)
-        bus.subscribe(partial(self.watch.heard, None))
+        bus.subscribe(partial(self.watch.sending.heard, None))
         self.review = Review(self.desk, self.clock)
         self.hospital = Hospital(self)
         self.nodes = [SimNode(self, f"n{number + 1}") for number in range(NODES)]
@@ -128,7 +128,7 @@ class World:
         for step in steps:
             if self.watch.found is None:
                 self.take(step)
-                self.watch.check()
+                self._check()
         if self.watch.found is None:
             self._end_well()
         return self.watch.found
@@ -136,6 +136,8 @@ class World:
     def take(self, step: Step) -> None:
         """One step, at the top or within a call."""
         self.count += 1
+        if not self.stack and step.kind in SENDING and step.pick % 4 and step.kind not in self.watch.facts.work():
+            step = self._instead(step)
         if step.kind in self._around:
             self._around[step.kind](step)
             return
@@ -143,6 +145,15 @@ class World:
         width = 2 if step.kind in ("images", "region") else 1
         if node.well and node.busy.get(step.kind, 0) < width:
             self._call(node, step.kind, node.calls[step.kind], step.meanwhile)
+
+    def _instead(self, step: Step) -> Step:
+        """In place of a call that would find nothing to send: what brings forth something to be sent."""
+        brings = ("correlate",) if "correlate" in self.watch.facts.work() else ("drop", "receive", "clock")
+        return replace(step, kind=brings[step.pick // 4 % len(brings)], meanwhile=(), pick=step.pick // 12)
+
+    def _check(self) -> None:
+        self.watch.standing.check()
+        self.watch.sending.check()
 
     @functools.cached_property
     def _around(self) -> Mapping[str, Callable[[Step], None]]:
@@ -179,7 +190,7 @@ class World:
             self.stack.pop()
             node.busy[kind] -= 1
             node.no_writes = had
-        self.watch.ended(frame, crashed=crashed)
+        self.watch.sending.ended(frame, crashed=crashed)
         if node.dead and not any(node.busy.values()):
             node.close()
 
@@ -217,6 +228,9 @@ class World:
             for _, inner in step.meanwhile:
                 self.take(inner)
             frame.node.frozen = False
+        elif step.kind == "news":
+            for _, inner in step.meanwhile:
+                self.take(inner)
         else:
             self.take(step)
 
@@ -243,12 +257,12 @@ class World:
                 continue
             for frame in self.stack:
                 frame.excused |= frame.node is node
-        self.watch.ticked()
+        self.watch.standing.ticked()
 
     def _clock(self, step: Step) -> None:
         within, pick = bool(self.stack), step.pick
         most = 150 * SECOND if within else 12 * HOUR
-        instants = [at for at in self.watch.instants() if 0 < at - self.clock.stamp <= most]
+        instants = [at for at in self.watch.facts.instants() if 0 < at - self.clock.stamp <= most]
         if pick % 10 < 5 and instants:
             self.advance(sorted(instants)[pick // 10 % len(instants)] - self.clock.stamp)
         elif pick % 10 < 8:
@@ -306,19 +320,33 @@ class World:
     def _end_well(self) -> None:
         for number in range(NODES):
             self._start(Step("start", number))
-        for end in self.ends.values():
-            end.weather = Weather.FAIR
         self.free = ROOM
         self._resume(Step("resume"))
         self.hospital.complete()
+        self._leave_alone()
+        for end in self.ends.values():
+            end.weather = Weather.FAIR
         for _ in range(_ROUNDS):
             self._put_right()
             self._settle()
             if self.watch.found is not None or self.watch.all_delivered():
                 break
-            instants = [at - self.clock.stamp for at in self.watch.instants() if at > self.clock.stamp]
+            instants = [at - self.clock.stamp for at in self.watch.facts.instants() if at > self.clock.stamp]
             self.advance(min([*instants, 10 * MINUTE]))
         self.watch.at_end()
+        self._retain()
+
+    def _leave_alone(self) -> None:
+        """Destinations refuse, and nobody puts it right until what is done with may go."""
+        for end in self.ends.values():
+            end.weather = Weather.REFUSING
+        self._settle()
+        self.advance(KEPT + HOUR)
+        self._retain()
+
+    def _retain(self) -> None:
+        for number in range(NODES):
+            self.take(Step("retention", number))
 
     def _put_right(self) -> None:
         """Persons work off what waits for them."""
@@ -332,15 +360,15 @@ class World:
     def _settle(self) -> None:
         """Evaluate and send until nothing more happens at this instant; each node in its turn."""
         for turn in range(200):
-            kinds = self.watch.work()
+            kinds = self.watch.facts.work()
             if self.watch.found or not kinds:
                 break
-            before = self.watch.seen, len(self.trace)
+            before = self.watch.standing.seen, len(self.trace)
             for number in (turn % NODES, (turn + 1) % NODES):
                 for kind in kinds:
                     self.take(Step(kind, number))
-            self.watch.check()
-            if (self.watch.seen, len(self.trace)) == before:
+            self._check()
+            if (self.watch.standing.seen, len(self.trace)) == before:
                 break
         for number in range(NODES):
             self.take(Step("lookout", number))

@@ -61,13 +61,14 @@ STOPPED, UNWRITTEN = "lease of a node that stopped", "how it ended could not be 
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
 _LAST = datetime.max.replace(tzinfo=UTC)
+_NEEDS, _WORDS = frozenset(Needs), (Row.channel, Row.state, Row.held_by)
 _COLUMNS: Sequence[Any] = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
 def _record(row: Mapping[str, Any]) -> Delivery:
-    waiting_for = tuple(Needs(word) for word in row["waiting_for"].split())
-    read = {"channel": Channel(row["channel"]), "state": State(row["state"]), "waiting_for": waiting_for}
-    return Delivery(**{**row, **read})
+    waiting_for = tuple(Needs(word) for word in row["waiting_for"].split() if word in _NEEDS)
+    read = {field.name: field.word(row[field.name], row["id"]) for field in _WORDS}
+    return Delivery(**{**row, **read, "waiting_for": waiting_for})
 
 
 def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
