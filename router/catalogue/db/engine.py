@@ -211,7 +211,8 @@ class SqliteEngine(Engine):
         except (sqlite3.OperationalError, peewee.OperationalError) as error:  # of a query: it may be repeated
             if "decode to UTF-8" not in str(error):
                 raise
-        connection: Any = self.database.connection()
+        database: Any = self.database
+        connection = database.connection()
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         try:
             return run()

@@ -64,7 +64,7 @@ class WordField(CleanTextField, Generic[_Word]):
         super().__init__(**options)
         self.words = words
 
-    def word(self, value: str, row: int) -> _Word | str:
+    def word(self, value: str, row: int) -> Any:
         """The member that `value`, of the row of that number, stands for; raises UnknownWord."""
         if value == "" == self.default:
             return value

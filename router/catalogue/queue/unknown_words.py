@@ -3,9 +3,12 @@
 A row is put right as far as others vouch for it; the deliveries that it decides about wait for a person.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
+
+from peewee import Expression, fn
 
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, RecordedRows
@@ -33,14 +36,23 @@ class UnknownWords(RecordedRows):
         self._queue = queue
 
     def look(self, now: datetime) -> None:
-        """Hold the deliveries in a state that there is not: no query by states finds them."""
-        # Between two words that follow each other there is none: ranges of the index (state, due).
-        words = sorted(Row.state.known())
-        gaps = [Row.state < words[0], Row.state > words[-1]]
-        gaps += [(Row.state > one) & (Row.state < after) for one, after in pairwise(words)]
-        for gap in gaps:
-            for number in self._engine.column(Row.select(Row.id).where(gap).limit(_MOST)):
-                self.hold(Row.state.unknown(number), now)
+        """Hold the deliveries that no query finds by state or channel, and those held by nobody that there is.
+
+        It reads few rows besides.
+        """
+        looks: list[tuple[Any, Any]] = [(Row.state, gap) for gap in _gaps(Row.state)]
+        looks.append((Row.held_by, (Row.state == State.HELD) & Row.held_by.not_in(Row.held_by.known())))
+        for destination in self._destinations():
+            looks += [(Row.channel, (Row.destination == destination) & gap) for gap in _gaps(Row.channel)]
+        for field, where in looks:
+            for number in self._engine.column(Row.select(Row.id).where(where).limit(_MOST)):
+                self.hold(field.unknown(number), now)
+
+    def _destinations(self) -> Iterator[str]:
+        name = self._engine.value(Row.select(fn.MIN(Row.destination)))
+        while name is not None:
+            yield name
+            name = self._engine.value(Row.select(fn.MIN(Row.destination)).where(Row.destination > name))
 
     def hold(self, found: UnknownWord, now: datetime) -> bool:
         """Hold what the row is about that was `found`; whether there was anything to put right."""
@@ -144,8 +156,15 @@ class UnknownWords(RecordedRows):
         self._bus.record(Event(now, Kind.ALARM, text, alarm=Alarm.LEDGER, subject="ledger"))
 
 
-def _reads(field: object, value: str) -> bool:
-    return value in field.known()  # type: ignore[attr-defined]  # peewee's fields have no types
+def _gaps(field: Any) -> list[Expression]:
+    """Conditions that no row meets whose word is known: ranges of an index, between words that follow each other."""
+    words = sorted(field.known())
+    between = [(field > one) & (field < after) for one, after in pairwise(words)]
+    return [field < words[0], *between, field > words[-1]]
+
+
+def _reads(field: Any, value: str) -> bool:
+    return value in field.known()
 
 
 def _lost(found: UnknownWord) -> str:

@@ -82,14 +82,17 @@ def test_a_hold_by_nobody_known_is_a_persons(catalogue: Catalogue) -> None:
     assert now_of(catalogue, one).held_by == HeldBy.PERSON
 
 
-def test_one_that_stops_every_claim_is_held_and_the_next_one_goes(catalogue: Catalogue) -> None:
-    first, second = exam(catalogue, "E1", "1.2"), exam(catalogue, "E2", "1.3")
-    one = delivery(catalogue, first, *READY, due=NOW + MINUTE)
-    other = delivery(catalogue, second, *READY, due=NOW + 2 * MINUTE)
-    rot(catalogue, "delivery", "held_by", one.id, "\x7f")
+@pytest.mark.fires("ledger")
+def test_one_that_stops_every_take_over_is_held_and_the_next_one_goes(catalogue: Catalogue) -> None:
+    one = delivery(catalogue, exam(catalogue, "E1", "1.2"), State.READY, State.SENDING)
+    catalogue.engine.execute("UPDATE delivery SET lease_owner = 'n1'")
+    other = delivery(catalogue, exam(catalogue, "E2", "1.3"), State.READY, State.SENDING)
+    catalogue.engine.execute("UPDATE delivery SET lease_owner = 'n1', lease_until = 1")
+    rot(catalogue, "delivery", "channel", one.id, "\x7f")
     with pytest.raises(UnknownWord) as caught:
-        claimed(catalogue)
+        catalogue.queue.take_back("n1", NOW)
     catalogue.unknown_words.hold(caught.value, NOW)
+    assert catalogue.queue.take_back("n1", NOW) == 1
     going = claimed(catalogue)
     assert going is not None
     assert going.id == other.id
@@ -102,6 +105,29 @@ def test_the_channel_is_the_one_that_the_exam_lacks_at_the_destination(catalogue
         rot(catalogue, "delivery", "channel", one.id, "rmages")
         catalogue.unknown_words.hold(found(catalogue, number), NOW)
         assert now_of(catalogue, one).channel == one.channel
+
+
+def test_a_list_shows_one_that_does_not_read_as_held(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E1", "1.2")
+    one = delivery(catalogue, number, *SENT)
+    rot(catalogue, "delivery", "channel", one.id, "imagds")
+    for listed in (
+        catalogue.queue.in_state(list(State)), catalogue.queue.in_state(list(State), limit=9),
+        catalogue.queue.these([one.id]), catalogue.queue.find("E1"),
+    ):  # fmt: skip
+        assert [(each.id, each.state, each.held_by) for each in listed] == [(one.id, State.HELD, HeldBy.PERSON)]
+
+
+@pytest.mark.parametrize(("column", "value"), [("channel", "imagds"), ("channel", ""), ("held_by", "pdg")])
+def test_what_is_done_with_is_found_too(catalogue: Catalogue, column: str, value: str) -> None:
+    way = SENT if column == "channel" else (State.HELD,)
+    one = delivery(catalogue, exam(catalogue, "E1", "1.2"), *way)
+    other = delivery(catalogue, exam(catalogue, "E2", "1.3"), *way)
+    catalogue.queue.update(other, held_by=HeldBy.PDF)
+    rot(catalogue, "delivery", column, one.id, value)
+    catalogue.unknown_words.look(NOW)
+    assert (now_of(catalogue, one).state, now_of(catalogue, one).held_by) == (State.HELD, HeldBy.PERSON)
+    assert now_of(catalogue, other).held_by == HeldBy.PDF
 
 
 def test_deliveries_in_no_state_are_found_though_no_query_names_their_state(catalogue: Catalogue) -> None:
