@@ -370,7 +370,7 @@ class ImagesSender:
         if tally.stored:
             why = f"{tally.stored} of {tally.selected} stored, not committed"
             return SendResult(State.WAITING, why, {"attempts": 0})
-        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"))
+        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"), (tally.gone, "removed before they were sent"))
         if failed := [f"{n} of {tally.selected} {what}" for n, what in kinds if n]:
             unanswered = self.catalogue.ledger.unanswered(delivery.exam, delivery.destination).items()
             why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])

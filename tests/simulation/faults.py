@@ -12,6 +12,7 @@ from peewee import JOIN, SQL, fn
 from router.alarms import Alarm
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Study
+from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.images import purge
 from router.catalogue.queue import queue as queues
@@ -30,6 +31,8 @@ from router.policy import breaker, deadlines, retry
 from router.policy.bandwidth import Window
 from router.policy.breaker import Position
 from router.policy.states import CLOSED, State, require_move
+from router.storage import durable
+from router.storage.reports import Reports
 from simulation.node import hook
 
 
@@ -166,6 +169,26 @@ def _always(self: Any, route: Any) -> bool:
 _add = ledger_writer.ResultBatches.add
 
 
+_stop_of = Dispatcher._stop_of
+
+
+def _looks_later(self: Any, delivery: Delivery, route: Any, began: float) -> Callable[[], bool]:
+    return _stop_of(self, delivery, route, self._clock.monotonic())
+
+
+_interrupted = Queue.interrupted
+
+
+def _given_back_only(self: Any, delivery: Delivery) -> datetime | None:
+    taken = (EventRow.delivery == delivery.id) & EventRow.text.startswith("sending -> ready: ")
+    return _interrupted(self, delivery) if self._engine.has(EventRow.select(EventRow.id).where(taken)) else None
+
+
+def _write_over(self: Any, place: str, data: bytes, claim: int = 0) -> str:
+    durable.write(self.path(place), data)
+    return place
+
+
 def _add_as_sent(self: Any, result: Any) -> None:
     _add(self, replace(result, verdict=Verdict.STORED))
 
@@ -228,6 +251,10 @@ FAULTS = (
     Fault("a limit is never released", _replaced((Window, "holds", _holds)), 5),
     Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage)), 1),
     Fault("due times count from the arrival", _replaced((assess, "approval_of", _from_arrival)), 1),
+    Fault("a node that was frozen writes over what another one froze", _replaced((Reports, "write", _write_over))),
+    Fault("a node that was frozen after its claim sends without a look",
+          _replaced((Dispatcher, "_stop_of", _looks_later))),
+    Fault("what a person took from its sender was not sent", _replaced((Queue, "interrupted", _given_back_only))),
     Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation))),
     Fault("retention takes what has failed", _replaced((purge, "CLOSED", CLOSED | {State.FAILED}))),
     Fault("an ended delivery is not evaluated", _moving(evaluated=False)),

@@ -115,6 +115,13 @@ class SimNode:
         catalogue, clock, name = self.catalogue, self.world.clock, self.name
         self.config, self.bus = config, bus
         self.storage = storage = open_storage(config.node.data, name)
+        write = storage.reports.write
+
+        def written(place: str, data: bytes, claim: int = 0) -> str:
+            self.point("before a file")
+            return write(place, data, claim)
+
+        setattr(storage.reports, "write", written)  # noqa: B010  # mypy lets no method be assigned
         self.unwritten = Unwritten(storage.unwritten)
         references = ExamReader(config)
         takeover = Takeover(config.node.data / "incoming", name)

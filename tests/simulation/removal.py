@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from router.model import Channel
 from router.policy.states import CLOSED, State
 from simulation.facts import HOUR, KEPT, SECOND, UNMATCHED
 from simulation.hospital import SimExam
@@ -17,6 +18,7 @@ class RemovalWatch:
     def __init__(self, watch: "Watch") -> None:
         self._breach, self._watch, self._world, self._facts = watch.breach, watch, watch.world, watch.facts
         self._purged: set[str] = set()
+        self.unsent: dict[int, set[str]] = {}  # by delivery: removed while it was cancelled, say
 
     def retained(self) -> None:
         """Files have been removed, perhaps."""
@@ -49,6 +51,8 @@ class RemovalWatch:
                 for e in self._world.ends.values()
                 if e.name == one["destination"] and e is not self._world.ends["reports"]
             )
+            if one["channel"] == Channel.IMAGES and one["state"] != State.DELIVERED:
+                self.unsent.setdefault(one["id"], set()).update(gone - has.names)
             if one["state"] not in CLOSED or (one["state"] == State.DELIVERED and gone - has.names):
                 self._breach(
                     "nothing is removed that is not confirmed", f"{exam.study}, d{one['id']} is {one['state']}"

@@ -48,6 +48,7 @@ class SendingWatch:
         frame, run = self._world.stack[-1], node.catalogue.engine.execute
         assert event.delivery is not None
         self._holders[event.delivery] = frame
+        frame.claimed = frame.points
         place, channel = event.fields["destination"], event.fields["channel"]
         if run(f"SELECT since FROM pause WHERE until IS NULL AND destination IN ('', '{place}')", []):
             self._breach("a paused route sends nothing", f"{node.name} claims d{event.delivery}: {event.text}")

@@ -1,5 +1,6 @@
 """What must hold between two steps, and whenever time has gone by: rows, events, due times, alarms."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class StandingWatch:
         """What holds between two steps."""
         rows = self._facts.deliveries()
         self._agree(rows)
+        self._frozen()
         for one in rows:
             self._goes_on(one)
         self._due_times(rows)
@@ -58,6 +60,12 @@ class StandingWatch:
             stands = probe_at is None if position == "open" else width < 1
             if stands or (probe_at is not None and probe_at > self._world.clock.stamp + MINUTE):
                 self._breach("a breaker asks again", f"{position} {width} {probe_at}")
+
+    def _frozen(self) -> None:
+        for place, checksum in self._facts.rows("SELECT exam_place, exam_checksum FROM upload"):
+            file = self._world.data / place
+            if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() != checksum:
+                self._breach("what was frozen stays as it was", place)
 
     def _agree(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Events and rows."""

@@ -1,7 +1,8 @@
 """What must hold in a world: while things happen, after each step, and at the end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from router.policy.states import State
 from simulation.facts import Facts
@@ -41,18 +42,23 @@ class Watch:
 
     def all_delivered(self) -> bool:
         rows = self.facts.deliveries()
-        return all(one["state"] == State.DELIVERED for one in rows) and len(rows) == 3 * len(self.world.hospital.exams)
+        return all(self._has_ended(one) for one in rows) and len(rows) == 3 * len(self.world.hospital.exams)
+
+    def _has_ended(self, one: Mapping[str, Any]) -> bool:
+        removed = one["state"] == State.FAILED and bool(self.removal.unsent.get(one["id"]))
+        return removed or one["state"] == State.DELIVERED
 
     def at_end(self) -> None:
         """Everything was well for long enough."""
         if not self.all_delivered():
             left = [f"d{one['id']} {one['state']} {one['waiting_for']}" for one in self.facts.deliveries()
-                    if one["state"] != State.DELIVERED]  # fmt: skip
+                    if not self._has_ended(one)]  # fmt: skip
             self.breach("each exam is delivered when the faults stop", "; ".join(left))
         for exam in self.world.hospital.exams:
             last = [one.version for one in self.world.ends["reports"].taken if one.exam == exam.exam_id]
             if max(last, default=0) != exam.version:
                 self.breach("the last version is delivered", f"{exam.exam_id}: {last} of {exam.version}")
+            removed = set().union(*self.removal.unsent.values())
             for kind in ("images", "region"):
-                if lacks := exam.names() - self.world.ends[kind].names:
+                if lacks := exam.names() - self.world.ends[kind].names - removed:
                     self.breach("every image is delivered", f"{sorted(lacks)} to {kind}")

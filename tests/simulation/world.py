@@ -76,15 +76,19 @@ def small_batches() -> Iterator[None]:
 
 @dataclass
 class Frame:
-    """A call under way. `disturbed`: something has happened within it. `taken` and `answered` by far ends, in it."""
+    """A call under way, at so many `points` by now. `disturbed`: something has happened within it.
+
+    `taken` and `answered` by far ends, in it.
+    """
 
     node: SimNode
     kind: str
     meanwhile: Sequence[tuple[int, Step]]
     began: int
     points: int = 0
+    claimed: int = -1  # the point before it claimed a delivery
     lose: bool = False
-    excused: bool = False  # its node was frozen, or had no database, while time went by
+    excused: bool = False  # its node was frozen, or had no database, while time went by; or it had only just claimed
     disturbed: bool = False
     taken: list[tuple[FarEnd, str]] = field(default_factory=list)
     answered: list[tuple[FarEnd, str]] = field(default_factory=list)
@@ -251,6 +255,8 @@ class World:
             node.set_clock()
         self.desk.engine.now = str(self.clock.stamp)
         beats = before // _BEAT != self.clock.micros // _BEAT
+        for frame in self.stack:
+            frame.excused |= frame.points == frame.claimed + 1  # its node does not know yet what it has
         for node in self.nodes:
             if node.well:
                 self.quietly(node, partial(node.tick, beats=beats))
@@ -278,6 +284,7 @@ class World:
 
     def _pause(self, step: Step) -> None:
         place = ("cloud", "region", "cloud", "")[step.pick % 4]
+        self.advance(1)  # no two at one instant
         self.desk.pauses.begin(place, "wang", "works on the line", self.clock.now())
 
     def _resume(self, _: Step) -> None:

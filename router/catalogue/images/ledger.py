@@ -25,7 +25,7 @@ _COUNTED = Prepared(
         LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*_PLACE)
     )
 )
-_FATES = frozenset(Fate)
+_FATES, _GONE = frozenset(Fate), "gone"
 _IN_STATE = Prepared(
     lambda study, state: (
         LedgerRow.select(LedgerRow.id).where((LedgerRow.study == study) & (LedgerRow.state == state)).limit(1)
@@ -84,7 +84,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Counts of an exam's instances at a destination; `selected`: all chosen but the `late`, `cut` and `withheld`."""
+    """Counts of an exam's instances at a destination; `selected`: all chosen but the `late`, `cut` and `withheld`.
+
+    `gone` are selected, and their files were removed before they were sent: while the delivery was cancelled, say.
+    """
 
     selected: int = 0
     sent: int = 0
@@ -96,11 +99,12 @@ class Tally:
     cut: int = 0
     damaged: int = 0
     withheld: int = 0
+    gone: int = 0
 
     @property
     def unsent(self) -> int:
         """Still to be sent, at once or once a person has released it."""
-        return self.selected - self.sent - self.refused - self.stored - self.damaged
+        return self.selected - self.sent - self.refused - self.stored - self.damaged - self.gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +278,9 @@ class Ledger(Rows):
             less = LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id) * -1).join(Instance)
             less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*_PLACE)
             rows += self._engine.rows(less)
-        rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
+        for one in summaries(self._engine, studies):
+            packed = ((to, _GONE if state == Fate.SELECTED else state, n) for (to, state), n in one.fates.items())
+            rows += [(one.study, *place) for place in packed]
         return rows
 
     def entries(self, exam: int, destination: str) -> list[Entry]:
@@ -375,9 +381,9 @@ def outdone() -> Select:
 
 
 def _tally(of: Counter[str]) -> Tally:
-    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED)
+    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED, _GONE)
     return Tally(
         selected=sum(of[fate] for fate in chosen), sent=of[Fate.SENT], refused=of[Fate.REFUSED],
         filtered=of[Fate.FILTERED], held=of[Fate.HELD], stored=of[Fate.STORED], late=of[Fate.LATE], cut=of[Fate.CUT],
-        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD],
+        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD], gone=of[_GONE],
     )  # fmt: skip

@@ -306,9 +306,12 @@ class Queue(RecordedRows):
         return [record(row) for row in self._engine.run(_by_due(condition))]
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
-        """When the delivery was last given back without knowing what was sent; None if it never was."""
-        lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
-        mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
+        """When the delivery was last given back, or taken from its sender, without knowing what was sent; None if it
+        never was: whoever holds or cancels it does not wait for the sender, which may not come to its end."""
+        lost = EventRow.text.in_([f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)])
+        for taken in (State.HELD, State.CANCELLED):
+            lost |= EventRow.text.startswith(f"{State.SENDING} -> {taken}: ")
+        mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & lost
         query = EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1)
         at: datetime | None = self._engine.value(query)
         return at
