@@ -211,7 +211,8 @@ class World:
             return set()
         frame.points += 1
         for at, step in frame.meanwhile:
-            if at == frame.points and not node.dead:
+            together = where == "probe" and step.kind == frame.kind and self.nodes[step.node] is not node
+            if (at == frame.points or together) and not node.dead:
                 frame.disturbed = True
                 self._within(frame, step)
         if where not in ("asked", "took") or not frame.lose:
