@@ -342,6 +342,7 @@ class World:
             instants = [at - self.clock.stamp for at in self.watch.facts.instants() if at > self.clock.stamp]
             self.advance(min([*instants, 10 * MINUTE]))
         self.watch.at_end()
+        self.advance(2 * HOUR)
         self._retain()
 
     def _leave_alone(self) -> None:
@@ -353,6 +354,8 @@ class World:
         self._retain()
 
     def _retain(self) -> None:
+        """Remove what may go, of what is evaluated; the last look was an hour ago at least."""
+        self._settle()
         for number in range(NODES):
             self.take(Step("retention", number))
 
