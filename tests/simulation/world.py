@@ -211,7 +211,7 @@ class World:
             return set()
         frame.points += 1
         for at, step in frame.meanwhile:
-            together = where == "probe" and step.kind == frame.kind and self.nodes[step.node] is not node
+            together = step.kind == frame.kind and self.nodes[step.node] is not node and self._counts(where)
             if (at == frame.points or together) and not node.dead:
                 frame.disturbed = True
                 self._within(frame, step)
@@ -219,6 +219,11 @@ class World:
             return set()
         frame.lose = False
         return {"lose"}
+
+    def _counts(self, where: str) -> bool:
+        """Whether it matters there that two nodes do the same: they ask a destination, or have just found it again."""
+        half = "SELECT since FROM breaker WHERE position <> 'open'"
+        return where == "probe" or (where == "asked" and bool(self.watch.facts.rows(half)))
 
     def _within(self, frame: Frame, step: Step) -> None:
         self.trace.append(f"within {frame.kind} of {frame.node.name}, at {frame.points}: {step}")
@@ -332,8 +337,11 @@ class World:
         self._resume(Step("resume"))
         self.hospital.complete()
         self._leave_alone()
-        for end in self.ends.values():
-            end.weather = Weather.FAIR
+        for weather in (Weather.DOWN, Weather.FAIR):
+            for end in self.ends.values():
+                end.weather = weather
+            self._put_right()
+            self._settle()
         for _ in range(_ROUNDS):
             self._put_right()
             self._settle()
@@ -369,7 +377,7 @@ class World:
             act(one, "put right", "wang")
 
     def _settle(self) -> None:
-        """Evaluate and send until nothing more happens at this instant; each node in its turn."""
+        """Evaluate and send until nothing more happens at this instant; each node in its turn, both where it counts."""
         for turn in range(200):
             kinds = self.watch.facts.work()
             if self.watch.found or not kinds:
@@ -377,7 +385,7 @@ class World:
             before = self.watch.standing.seen, len(self.trace)
             for number in (turn % NODES, (turn + 1) % NODES):
                 for kind in kinds:
-                    self.take(Step(kind, number))
+                    self.take(Step(kind, number, meanwhile=((0, Step(kind, (number + 1) % NODES)),)))
             self._check()
             if (self.watch.standing.seen, len(self.trace)) == before:
                 break
