@@ -27,7 +27,7 @@ def test_two_nodes_keep_every_promise_in_runs_by_chance(tmp_path: Path, seed: in
 
 
 def test_two_nodes_keep_every_promise_on_postgresql(tmp_path: Path, server: Server) -> None:
-    outcome = Runs(tmp_path, url=server.emptied).run(1, drawn(1, 40))
+    outcome = Runs(tmp_path, url=server.emptied).run(1, drawn(1, 25))
     assert outcome.found is None, outcome
 
 
