@@ -2,7 +2,6 @@
 
 import functools
 import random
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -391,19 +390,3 @@ class World:
                 break
         for number in range(NODES):
             self.take(Step("lookout", number))
-
-
-def template(folder: Path) -> Path:
-    """A folder with an empty database, to be copied for each run."""
-    world = World(folder, 0)
-    for node in world.nodes:
-        node.close()
-    world.close()
-    return folder
-
-
-def copied(source: Path, to: Path) -> Path:
-    """A new folder with the empty database."""
-    (to / "data").mkdir(parents=True)
-    shutil.copyfile(source / "data" / "router.db", to / "data" / "router.db")
-    return to
