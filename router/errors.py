@@ -11,6 +11,7 @@
     +-- PermanentError       a peer refused this item for good: failed until a person or new data corrects it
     +-- IntegrityError       stored or received data do not match their digest or signature
     |   +-- Damaged          a stored report document has changed since it came: the report is held
+    |   +-- UnknownWord      a row of the database has a word that nothing writes there: its exam is held
     |   +-- Unproven         an answer is not proved to be the platform's, for this message
 
 Messages and fields hold UIDs and the node's own ids only, never patient data.
@@ -129,6 +130,10 @@ class IntegrityError(RouterError):
 
 class Damaged(IntegrityError):
     """A stored report document is gone or has changed since it came; the field `part` is exam or report."""
+
+
+class UnknownWord(IntegrityError):
+    """A row has a word that is none of its column's closed set: a bit has flipped. Fields: table, column and row."""
 
 
 class Unproven(IntegrityError):

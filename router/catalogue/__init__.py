@@ -48,6 +48,7 @@ from router.catalogue.queue.queue import Queue
 from router.catalogue.queue.renaming import Renaming
 from router.catalogue.queue.survey import Survey
 from router.catalogue.queue.throughput import Throughputs
+from router.catalogue.queue.unknown_words import UnknownWords
 from router.catalogue.queue.uploads import Uploads
 from router.events import EventBus
 
@@ -96,6 +97,7 @@ class Catalogue:
     open_deliveries: OpenDeliveries
     renaming: Renaming
     late: LateResults
+    unknown_words: UnknownWords
     association_leases: AssociationLeases
     outcomes: Outcomes
     sources: Sources
@@ -125,11 +127,11 @@ def open_catalogue(
     history, alarms = History(engine), Alarms(engine)
     bus.guard(alarms.is_news)
     bus.subscribe(history.keep)
-    refusals = Refusals(engine)
+    refusals, queue = Refusals(engine), Queue(engine, bus)
     bus.subscribe(refusals.keep)
     return Catalogue(
         engine=engine, instances=Instances(engine), series_members=SeriesMembers(engine), references=References(engine),
-        exams=Exams(engine), queue=Queue(engine, bus), breakers=Breakers(engine, bus), pauses=Pauses(engine, bus),
+        exams=Exams(engine), queue=queue, breakers=Breakers(engine, bus), pauses=Pauses(engine, bus),
         backfills=Backfills(engine, bus), prospects=Prospects(engine), throughputs=Throughputs(engine),
         ledger=Ledger(engine), versions=Versions(engine), commitments=Commitments(engine), uploads=Uploads(engine),
         history=history, alarms=alarms, purge=Purge(engine, bus), expiry=Expiry(engine, bus),
@@ -140,4 +142,5 @@ def open_catalogue(
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
         association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
+        unknown_words=UnknownWords(engine, bus, queue),
     )  # fmt: skip

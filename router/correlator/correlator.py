@@ -25,7 +25,7 @@ from router.correlator.joining import Joining
 from router.correlator.move import move_of, outdated
 from router.correlator.notices import GIVEN_UP, Evaluation, Notices
 from router.correlator.plan import ImagesFacts, Plan, ReportFacts, apart_of, plan
-from router.errors import Damaged, TransientError, traceback_of
+from router.errors import Damaged, TransientError, UnknownWord, traceback_of
 from router.events import EventBus
 from router.images.retrieval import plan as plan_retrieval
 from router.images.selection import Selection
@@ -92,7 +92,7 @@ class Correlator:
         for exam in due:
             try:
                 self.evaluate(exam)
-            except TransientError:
+            except (TransientError, UnknownWord):
                 raise
             except Damaged as damaged:
                 self._hold_unknown(exam, damaged)

@@ -69,6 +69,7 @@ class DeadlineMonitor:
     def step(self) -> float:
         """Look at everything that is due some time; the seconds to rest."""
         began, now = self._clock.monotonic(), self._clock.now()
+        self._catalogue.unknown_words.look(now)
         deliveries = self._catalogue.queue.with_due()
         pauses = remind(self._catalogue, self._bus, now)
         free = [one for one in deliveries if pause_of(pauses, one.destination, one.hospital) is None]

@@ -89,13 +89,13 @@ class Dispatcher:
         if self._stopping.is_set() or not hospitals:
             return False
         self._write_down()
-        start = self._meter.start(route)
+        start, began = self._meter.start(route), self._clock.monotonic()
         delivery = self._claim(route, start, hospitals)
         if delivery is None:
             return False
         self._in_flight.add(delivery.id)
         try:
-            ending = self._carry_out(delivery, route)
+            ending = self._carry_out(delivery, route, began)
             self._settle(delivery, ending, route)
             self._meter.stop(route, delivery, start, ending.units)
         except RouterError:
@@ -175,9 +175,9 @@ class Dispatcher:
             gate.went(route)
         return delivery
 
-    def _carry_out(self, delivery: Delivery, route: Route) -> SendResult:
+    def _carry_out(self, delivery: Delivery, route: Route, began: float) -> SendResult:
         try:
-            ending = route.sender.send(delivery, self._stop_of(delivery, route))
+            ending = route.sender.send(delivery, self._stop_of(delivery, route, began))
         except Crowded:
             why = "other nodes have every association that the destination takes"
             return SendResult(State.READY, why, {"attempts": delivery.attempts - 1})
@@ -222,11 +222,12 @@ class Dispatcher:
         changes = {"next_try": self._clock.now() + UNPROVED, "error": _in_full(error)}
         return SendResult(State.DEFERRED, error.message, changes)
 
-    def _stop_of(self, delivery: Delivery, route: Route) -> Callable[[], bool]:
+    def _stop_of(self, delivery: Delivery, route: Route, began: float) -> Callable[[], bool]:
         """Whether to stop: the node is stopping, sending there is paused, the delivery was taken from us, or others are
         as urgent, or of other hospitals, and it has had its time. Asked often, so it looks rarely.
+
+        It `began` before it was claimed: a node that was frozen after its claim looks before it sends anything.
         """
-        began = self._clock.monotonic()
         state = {"looked": began, "stop": False}
 
         def stop() -> bool:

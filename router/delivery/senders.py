@@ -144,7 +144,7 @@ class ReportSender:
         self._warn(delivery, filled, own)
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
-        self.storage.reports.write(place, exam)
+        place = self.storage.reports.write(place, exam, delivery.lease)
         content = (self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
         name = self._name(delivery, content, n)
         self.catalogue.uploads.freeze(
@@ -224,7 +224,8 @@ class ReportSender:
             "purpose": destination.purpose if destination else "",
         }
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
-        self.storage.reports.write(place, json.dumps(document, ensure_ascii=False, indent=2).encode())
+        text = json.dumps(document, ensure_ascii=False, indent=2)
+        place = self.storage.reports.write(place, text.encode(), delivery.lease)
         try:
             self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, now)
         except RouterError:
@@ -370,7 +371,7 @@ class ImagesSender:
         if tally.stored:
             why = f"{tally.stored} of {tally.selected} stored, not committed"
             return SendResult(State.WAITING, why, {"attempts": 0})
-        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"))
+        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"), (tally.gone, "removed before they were sent"))
         if failed := [f"{n} of {tally.selected} {what}" for n, what in kinds if n]:
             unanswered = self.catalogue.ledger.unanswered(delivery.exam, delivery.destination).items()
             why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])

@@ -37,7 +37,7 @@ from router.delivery.dispatcher import Dispatcher
 from router.delivery.routes import RouteFactory
 from router.delivery.sharing import Sharing
 from router.delivery.unwritten import Unwritten
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, UnknownWord
 from router.events import Event, EventBus, Kind, log_event
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import SeriesRules
@@ -202,9 +202,21 @@ class Parts:
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
         longest: float = LONGEST_PAUSE, recovered: Callable[[], object] | None = None,
     ) -> Loop:  # fmt: skip
-        """A loop as Loop says, whose thread closes its connection to the database at its end."""
+        """A loop as Loop says, whose thread closes its connection to the database at its end.
+
+        A step that finds a row with a word that nothing writes there is taken again once what it is about is held.
+        """
+
+        def sound() -> float:
+            try:
+                return step()
+            except UnknownWord as found:
+                if not self.catalogue.unknown_words.hold(found, self.clock.now()):
+                    raise
+                return 0.0
+
         return Loop(
-            name, step, self.bus, self.clock,
+            name, sound, self.bus, self.clock,
             wait=wait, wake=wake, close=self.catalogue.engine.close_thread, share=share, patience=patience,
             longest=longest, recovered=recovered,
         )  # fmt: skip

@@ -111,8 +111,7 @@ class OutcomeCounter:
         approved = one.approved_at or one.withdrawn
         examined = Examined(
             approved_at=one.approved_at, images=bool(one.devices), unread=one.unread, withdrawn=one.withdrawn,
-            courses=[self._course(row, [each for each in pauses if each.concerns(row.stuck.destination, one.hospital)], now)
-                     for row in one.deliveries],
+            courses=[self._course(row, one.hospital, pauses, now) for row in one.deliveries],
             history=start is not None and approved is not None and approved < start,
         )  # fmt: skip
         found = outcome(examined, now)
@@ -125,9 +124,9 @@ class OutcomeCounter:
             critical=int(labels.critical), state=found.state, document=document,
         ))  # fmt: skip
 
-    def _course(self, row: DeliveryRow, pauses: Sequence[Pause], now: datetime) -> Course:
-        """`pauses` are those that concern it."""
+    def _course(self, row: DeliveryRow, hospital: str, pauses: Sequence[Pause], now: datetime) -> Course:
         one = row.stuck
+        mine = [each for each in pauses if each.concerns(one.destination, hospital)]
         destination = self._config.destination_named(one.destination)
         budget = None
         if destination is not None and one.channel in destination.channels:
@@ -136,7 +135,7 @@ class OutcomeCounter:
         return Course(
             destination=one.destination, channel=one.channel, state=one.state, needs=one.needs,
             cause=judged if isinstance(judged, Cause) else None, legal_due=row.legal_due,
-            budget=budget or timedelta(0), delivered_at=row.delivered_at, moves=row.moves, pauses=pauses,
+            budget=budget or timedelta(0), delivered_at=row.delivered_at, moves=row.moves, pauses=mine,
         )  # fmt: skip
 
     def _labels(self, one: ExamRows, known: ExamCount | None) -> tuple[Labels, int | None]:

@@ -57,6 +57,23 @@ def write(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_beside(path: Path, data: bytes, own: Path) -> Path:
+    """Write a whole file at `path`, or at `own`, a name that no other writer has, where another content is there.
+
+    Nothing is written over, whoever else writes at the same time or was frozen while it wrote. Returns its place; as
+    durable as `write`.
+    """
+    make_folder(path.parent)
+    part, found = _write_part(own, data), path
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        found = path if path.read_bytes() == data else part.replace(own)
+    part.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return found
+
+
 def try_write(folder: Path, *, durable: bool = False) -> None:
     """Write a few bytes to a file without a name, `durable` through to the disk; OSError when they are not taken."""
     with tempfile.TemporaryFile(dir=folder) as file:

@@ -3,7 +3,8 @@
 `reports/<exam number>/<revision>/exam.json`, `exam.xml`, `exam.hl7` or `report.pdf`, each with `source.json` (where it
 came from, and of a PDF what its text says);
 `reports/unpaired/<document number>/report.pdf` while no exam is known for it;
-`reports/<exam number>/sent/<destination>/<n>/exam.json`, `receipt.json`.
+`reports/<exam number>/sent/<destination>/<n>/exam.json`, `receipt.json`; `exam~<claim>.json` where another node's is
+there already.
 """
 
 import base64
@@ -16,7 +17,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from router.storage.durable import link, make_folder, make_tree, sync_folder, sync_tree, write, write_all
+from router.storage.durable import (
+    link,
+    make_folder,
+    make_tree,
+    sync_folder,
+    sync_tree,
+    write,
+    write_all,
+    write_beside,
+)
 
 NAMES = {"json": "exam.json", "xml": "exam.xml", "hl7": "exam.hl7", "pdf": "report.pdf"}
 _SOURCE = "source.json"
@@ -94,9 +104,15 @@ class Reports:
         """The place of `exam.json` or `receipt.json` of the n-th upload of an exam to a destination."""
         return f"reports/{exam}/sent/{destination}/{n}/{name}"
 
-    def write(self, place: str, data: bytes) -> None:
-        """Keep a file that the node made itself, durably."""
-        write(self._data / place, data)
+    def write(self, place: str, data: bytes, claim: int = 0) -> str:
+        """Keep a file that the node made itself, durably; its place, which is another one where the place is taken.
+
+        A node that was frozen and has lost its `claim` may still write: it leaves alone what the next one wrote, and
+        sent. The claim's number is in the name then: `exam~3.json`.
+        """
+        path = self._data / place
+        own = path.with_name(f"{path.stem}~{claim}{path.suffix}")
+        return write_beside(path, data, own).relative_to(self._data).as_posix()
 
     def remove(self, places: Iterable[str]) -> None:
         """Remove folders of documents that no row needs, durably; what is gone already is skipped."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -58,19 +58,26 @@ def make(image: Path, fs: str) -> None:
 
 
 @contextmanager
-def mounted(image: Path, folder: Path, fs: str) -> Iterator[str]:
-    """The image as the file system at `folder`; the loop device's name."""
+def mounted(image: Path, folder: Path, fs: str) -> Iterator[None]:
+    """The image as the file system at `folder`.
+
+    One program attaches the loop device and mounts it, and the last user's end detaches it. Between two programs
+    another run may have detached the device, by its name, and attached it to an image of its own.
+    """
     folder.mkdir(exist_ok=True)
-    device = call("losetup", "-f", "--show", image).strip()
+    call("mount", "-t", fs, "-o", f"loop,{_OPTIONS[fs]}", image, folder)
     try:
-        call("mount", "-t", fs, "-o", _OPTIONS[fs], device, folder)
-        try:
-            yield device
-        finally:
-            _unmount(folder)
+        _require_mounted(image, folder)
+        yield
     finally:
-        with suppress(Call):  # it is gone already
-            call("losetup", "-d", device)
+        _unmount(folder)
+
+
+def _require_mounted(image: Path, folder: Path) -> None:
+    device = call("findmnt", "--noheadings", "--output", "SOURCE", "--mountpoint", folder).strip()
+    there = Path("/sys/block", Path(device).name, "loop", "backing_file").read_text(encoding="utf-8").strip()
+    if there != str(image.resolve()):
+        raise Call(f"{folder} shows {there} in place of {image}")
 
 
 def faults(image: Path, folder: Path, fs: str) -> str:

@@ -51,8 +51,8 @@ PLACES: Mapping[str, Place] = {
     "new folders": _at("fsync of a new folder's parent", "storage.durable", FOLDER, "make_folder"),
     "report copies": _at("fsync of the copies of documents", "storage.reports", "write_all", "close"),
     "report names": _at("fsync of their folders", "storage.reports", "sync_tree", "close"),
-    "report sent": _at("fsync of exam.json as sent and of receipts", "storage.reports", "write", "write"),
-    "report sent name": _at("fsync of their folders", "storage.reports", "write name", "write"),
+    "report sent": _at("fsync of exam.json as sent and of receipts", "storage.reports", "write_beside", "write"),
+    "report sent name": _at("fsync of their folders", "storage.reports", "write_beside name", "write"),
     "report removed": _at("fsync of folders after a purge", "storage.reports", FOLDER, "remove"),
     "database": _at("PRAGMA synchronous", "catalogue.db.engine", "pragma"),
     "trail": _at("fsync of the audit trail", "storage.trail", FSYNC, "_write"),
@@ -99,9 +99,7 @@ def take_out(name: str) -> None:
 
 def _unless(place: Place, real: Callable[..., Any]) -> Callable[..., Any]:
     """The function for other callers, what is left without its sync for these."""
-    left: Callable[..., None] | None = None
-    if place.what in ("write", "write name", "write_all"):
-        left = {"write": _write_unsynced, "write name": _write_unnamed}.get(place.what, _write_all_unsynced)
+    left = _LEFT.get(place.what)
 
     def instead(*arguments: Any) -> Any:
         if place.callers and sys._getframe(1).f_code.co_name not in place.callers:
@@ -133,6 +131,24 @@ def _write_all_unsynced(files: Mapping[Path, bytes]) -> None:
     for path, data in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+
+
+def _write_beside_unsynced(path: Path, data: bytes, own: Path) -> Path:
+    place = path if not path.exists() else own
+    _write_unsynced(place, data)
+    return place
+
+
+def _write_beside_unnamed(path: Path, data: bytes, own: Path) -> Path:
+    place = path if not path.exists() else own
+    _write_unnamed(place, data)
+    return place
+
+
+_LEFT: Mapping[str, Callable[..., Any]] = {
+    "write": _write_unsynced, "write name": _write_unnamed, "write_all": _write_all_unsynced,
+    "write_beside": _write_beside_unsynced, "write_beside name": _write_beside_unnamed,
+}  # fmt: skip
 
 
 def _relax(database: Any) -> None:

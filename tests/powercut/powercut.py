@@ -5,7 +5,6 @@ sent again beyond the batch in flight. It takes root, /dev/fuse and loop devices
 """
 
 import argparse
-import json
 import multiprocessing
 import random
 import shutil
@@ -16,7 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def _live(disk: RecordedDisk, site: Path, fs: str, length: str, without: str) ->
     program: Sequence[str] = OURS
     if without:
         take_out(without)
-        program = ("nursery", _WITHOUT.format(folder=str(places.HERE.parent)), without)
+        program = ("forked", _WITHOUT.format(folder=str(places.HERE.parent)), without)
     with disk.started(fs):
         Life(site, disk, length=length, program=program).run()
 
@@ -193,15 +192,11 @@ def revive_all(run: Run, states: Sequence[State], folder: Path) -> list[Found]:
 
 
 def clean(folder: Path) -> None:
-    """Unmount what a process that was ended has left at `folder`, and give back its loop device."""
+    """Unmount what a process that was ended has left at `folder`; its loop device goes with it."""
     for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
         _, where, *_ = line.split()
         if where == str(folder):
             call("umount", "--lazy", folder)
-    for one in json.loads(call("losetup", "--json", "--list") or '{"loopdevices": []}')["loopdevices"]:
-        if str(folder.parent) in str(one["back-file"]):
-            with suppress(Call):  # its own process was first
-                call("losetup", "-d", one["name"])
 
 
 def chosen(states: Sequence[State], number: int, seed: int) -> list[State]:

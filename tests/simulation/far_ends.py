@@ -73,7 +73,7 @@ class Line:
     def probe(self) -> None:
         """Whether it is there; of several nodes and routes one asks."""
         self.end.probing += 1
-        self.node.watch.probed(self.end)
+        self.node.watch.sending.probed(self.end)
         try:
             self.node.point("probe")
             self._require_up()
@@ -95,13 +95,13 @@ class StorageLine(Line):
 
     def send(self, items: Sequence[Outgoing], stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
         """As `Session.send`: one after the other, over one association."""
-        self.node.watch.begins(self.node, self.end)
+        self.node.watch.sending.begins(self.node, self.end)
         self._require_up()
         for item in items:
             if stop():
                 return
             name = "/".join(item.path.parts[-3:])
-            self.node.watch.sends_image(self.node, self.end, name, item.path)
+            self.node.watch.sending.sends_image(self.node, self.end, name, item.path)
             self.paced(SIZE)
             asked = self.node.point("asked")
             if self.end.weather is Weather.DOWN:
@@ -116,7 +116,7 @@ class StorageLine(Line):
                 yield _lost(item)
                 continue
             verdict = classify(status, again=item.tried and item.sole)
-            self.node.watch.answered(self.node, self.end, name, verdict is Verdict.STORED)
+            self.node.watch.sending.answered(self.node, self.end, name, verdict is Verdict.STORED)
             yield Result(key=item.key, status=status, verdict=verdict, association="a1")
 
     def _status(self, item: Outgoing, name: str) -> int:
@@ -128,7 +128,7 @@ class StorageLine(Line):
         if self.end.choosy and name in self.end.names:
             return DUPLICATE
         self.end.take(Taken(name, self.node.name, self.node.sending[-1].id))
-        self.node.watch.took(self.node, self.end)
+        self.node.watch.sending.took(self.node, self.end)
         return 0
 
 
@@ -139,17 +139,17 @@ class ReportLine(Line):
         """As the agent's: the receipt, or the error that the answer stands for."""
         document = json.loads(upload.exam_file.read_bytes())
         exam, version = document["ExamId"], version_of(document)
-        self.node.watch.sends_report(self.node, self.end, upload.idem, exam, version)
+        self.node.watch.sending.sends_report(self.node, self.end, upload.idem, exam, version)
         self.paced(SIZE)
         asked = self.node.point("asked")
         self._answer(exam)
         if "lose" in asked:
             raise TransientError("the connection was lost")
         self.end.take(Taken(upload.idem, self.node.name, self.node.sending[-1].id, version, exam))
-        self.node.watch.took(self.node, self.end)
+        self.node.watch.sending.took(self.node, self.end)
         if "lose" in self.node.point("took"):
             raise TransientError("no answer came")
-        self.node.watch.answered(self.node, self.end, upload.idem, stored=True)
+        self.node.watch.sending.answered(self.node, self.end, upload.idem, stored=True)
         return _receipt(upload.idem)
 
     def _answer(self, exam: str) -> None:

@@ -12,6 +12,7 @@ from peewee import JOIN, SQL, fn
 from router.alarms import Alarm
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Study
+from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.images import purge
 from router.catalogue.queue import queue as queues
@@ -148,10 +149,10 @@ def _whole_though_stopped(self: Any, delivery: Delivery, stop: Callable[[], bool
     return found
 
 
-def _frozen_once(self: Any, delivery: Delivery) -> Any:
+def _frozen_once(self: Any, delivery: Delivery, own: Any) -> Any:
     for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
         return upload
-    self._freeze(delivery, 1)
+    self._freeze(delivery, 1, own)
     return self.catalogue.uploads.of(delivery.id)[-1]
 
 
@@ -164,6 +165,21 @@ def _always(self: Any, route: Any) -> bool:
 
 
 _add = ledger_writer.ResultBatches.add
+
+
+_stop_of = Dispatcher._stop_of
+
+
+def _looks_later(self: Any, delivery: Delivery, route: Any, began: float) -> Callable[[], bool]:
+    return _stop_of(self, delivery, route, self._clock.monotonic())
+
+
+_interrupted = Queue.interrupted
+
+
+def _given_back_only(self: Any, delivery: Delivery) -> datetime | None:
+    taken = (EventRow.delivery == delivery.id) & EventRow.text.startswith("sending -> ready: ")
+    return _interrupted(self, delivery) if self._engine.has(EventRow.select(EventRow.id).where(taken)) else None
 
 
 def _add_as_sent(self: Any, result: Any) -> None:
@@ -202,33 +218,36 @@ def _done_by_creation(before: datetime, now: datetime) -> Any:
 
 
 FAULTS = (
-    Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing)), 4),
-    Fault("the event of a move is written after its commit", _moving(told=False), 14),
-    Fault("a move does not ask whose claim it is", _moving(fenced=False), 9),
-    Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote)), 1),
-    Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 16),
-    Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back)), 3),
+    Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing)), 1),
+    Fault("the event of a move is written after its commit", _moving(told=False), 2),
+    Fault("a move does not ask whose claim it is", _moving(fenced=False), 1),
+    Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote)), 4),
+    Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 5),
+    Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back)), 1),
     Fault("a claim takes the first number, not what is due first",
-          _replaced((queues, "_URGENCY", (Row.id,))), 3),
+          _replaced((queues, "_URGENCY", (Row.id,))), 1),
     Fault("a pause is forgotten on takeover",
-          _replaced((queues, "_claimable", _paused_unless_taken_over), (Pausing, "of", _nothing)), 5),
-    Fault("after a crash nobody asks what went", _replaced((Queue, "interrupted", _nothing)), 41),
-    Fault("a retry is lost: no next time", _replaced((Dispatcher, "_troubled", _never_again)), 1),
-    Fault("pauses between tries have no limit", _replaced((retry, "backoff", _backoff)), 1),
-    Fault("what was given back counts as delivered", _replaced((ImagesSender, "send", _whole_though_stopped)), 6),
+          _replaced((queues, "_claimable", _paused_unless_taken_over), (Pausing, "of", _nothing)), 1),
+    Fault("after a crash nobody asks what went", _replaced((Queue, "interrupted", _nothing)), 4),
+    Fault("a retry is lost: no next time", _replaced((Dispatcher, "_troubled", _never_again)), 2),
+    Fault("pauses between tries have no limit", _replaced((retry, "backoff", _backoff)), 2),
+    Fault("what was given back counts as delivered", _replaced((ImagesSender, "send", _whole_though_stopped)), 9),
     Fault("a revision goes with the documents of the former one",
           _replaced((ReportSender, "_frozen", _frozen_once)), 1),
-    Fault("what came since the evaluation is not judged", _replaced((correlator, "objection", lambda *_: "")), 5),
-    Fault("a refusal counts as sent", _replaced((ledger_writer.ResultBatches, "add", _add_as_sent)), 2),
-    Fault("answers are lost while the database takes nothing", _replaced((Unwritten, "keep", _nothing))),
-    Fault("answers are not written down before the next try", _replaced((Unwritten, "write_down", _nothing))),
+    Fault("what came since the evaluation is not judged", _replaced((correlator, "objection", lambda *_: "")), 2),
+    Fault("a refusal counts as sent", _replaced((ledger_writer.ResultBatches, "add", _add_as_sent)), 1),
+    Fault("answers are lost while the database takes nothing", _replaced((Unwritten, "keep", _nothing)), 1),
+    Fault("answers are not written down before the next try", _replaced((Unwritten, "write_down", _nothing)), 5),
     Fault("a breaker never becomes half-open", _replaced((breaker, "answered", lambda found: found)), 1),
     Fault("a half-open breaker lets everything through", _replaced((dispatcher, "width", _width)), 2),
-    Fault("every node asks a destination that is down", _replaced((BreakerGate, "_may_probe", _always))),
-    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 5),
-    Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage)), 1),
+    Fault("every node asks a destination that is down", _replaced((BreakerGate, "_may_probe", _always)), 9),
+    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 4),
+    Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage)), 3),
     Fault("due times count from the arrival", _replaced((assess, "approval_of", _from_arrival)), 1),
-    Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation))),
-    Fault("retention takes what has failed", _replaced((purge, "CLOSED", CLOSED | {State.FAILED}))),
-    Fault("an ended delivery is not evaluated", _moving(evaluated=False)),
+    Fault("a node that was frozen after its claim sends without a look",
+          _replaced((Dispatcher, "_stop_of", _looks_later)), 7),
+    Fault("what a person took from its sender was not sent", _replaced((Queue, "interrupted", _given_back_only)), 9),
+    Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation)), 1),
+    Fault("retention takes what has failed", _replaced((purge, "CLOSED", CLOSED | {State.FAILED})), 1),
+    Fault("an ended delivery is not evaluated", _moving(evaluated=False), 1),
 )  # fmt: skip

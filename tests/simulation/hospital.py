@@ -133,7 +133,7 @@ class Hospital:
 
     def drop_again(self, number: int) -> None:
         """The RIS exports the exam of that number once more."""
-        self._drop(self._world.watch.exam_of(number), approved=True)
+        self._drop(self._world.watch.facts.exam_of(number), approved=True)
 
     def complete(self) -> None:
         """Everything that is still to come comes, and what is not approved is approved."""
@@ -146,7 +146,7 @@ class Hospital:
 
     def _is_known(self, exam: SimExam, number: int) -> bool:
         """Whether a node has it, or had it for an exam: what went before an exam named it is not known any more."""
-        rows = self._world.watch.rows
+        rows = self._world.watch.facts.rows
         return bool(
             rows(f"SELECT id FROM instance WHERE sop_uid = '{exam.study}.1.{number}'")
             or rows(f"SELECT id FROM study WHERE uid = '{exam.study}' AND purged IS NOT NULL")

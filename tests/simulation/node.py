@@ -106,7 +106,7 @@ class SimNode:
         self._locked = lock(_made(world.data / "incoming" / name), name)
         bus, config = EventBus(), world.config
         self.catalogue = open_catalogue(world.url, world.data, bus)
-        bus.subscribe(partial(self.watch.heard, self))
+        bus.subscribe(partial(self.watch.sending.heard, self))
         self._take_engine(self.catalogue)
         self._build(bus, resolved(config, self.catalogue.settings))
 
@@ -115,6 +115,13 @@ class SimNode:
         catalogue, clock, name = self.catalogue, self.world.clock, self.name
         self.config, self.bus = config, bus
         self.storage = storage = open_storage(config.node.data, name)
+        write = storage.reports.write
+
+        def written(place: str, data: bytes, claim: int = 0) -> str:
+            self.point("before a file")
+            return write(place, data, claim)
+
+        setattr(storage.reports, "write", written)  # noqa: B010  # mypy lets no method be assigned
         self.unwritten = Unwritten(storage.unwritten)
         references = ExamReader(config)
         takeover = Takeover(config.node.data / "incoming", name)
@@ -144,7 +151,7 @@ class SimNode:
         assert destination is not None
         windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
         paced = Throttle(
-            windows, self.config.node.timezone, self.world.clock, sleep=partial(self.watch.sleeps, self),
+            windows, self.config.node.timezone, self.world.clock, sleep=partial(self.watch.sending.sleeps, self),
             senders=partial(self.sharing.senders, end.name),
         )  # fmt: skip
         known = Credentials(b"k", cast(Profile, None))
@@ -169,7 +176,7 @@ class SimNode:
     def _objection(self, delivery: Delivery) -> str:
         why = self.correlator.objection(delivery)
         if not why:
-            self.watch.judges(self, delivery)
+            self.watch.sending.judges(self, delivery)
         return why
 
     # -- its engine: each transaction is a point where others may come between, or where it ends
@@ -289,7 +296,7 @@ class SimNode:
         route = self.routes[kind]
         before = self.world.ends[kind].answered
         went = self.dispatcher.run_one(route)
-        self.watch.ran(self, self.world.ends[kind], route, before)
+        self.watch.sending.ran(self, self.world.ends[kind], route, before)
         return went
 
     def _held(self, duty: str, step: Callable[[], object]) -> None:
@@ -298,13 +305,13 @@ class SimNode:
 
     def _look_out(self) -> None:
         self.monitor.step()
-        self.watch.looked_out(self)
+        self.watch.standing.looked_out(self)
 
     def _retain(self) -> None:
         for _ in range(20):
             if self.retention.step():
                 break
-        self.watch.retained()
+        self.watch.removal.retained()
 
 
 def _made(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simulation.steps import Step, drawn, shrunk
 from simulation.watch import Breach
-from simulation.world import World, copied, small_batches, template
+from simulation.world import World, small_batches
 
 STEPS = 150
 Fault = Callable[[], AbstractContextManager[object]]
@@ -67,3 +67,19 @@ def told(outcome: Outcome, steps: Sequence[Step]) -> str:
     assert outcome.found is not None
     lines = [f"seed {outcome.seed}: {outcome.found.name} ({outcome.found.about})", *(f"  {step}" for step in steps)]
     return "\n".join(lines)
+
+
+def template(folder: Path) -> Path:
+    """A folder with an empty database, to be copied for each run."""
+    world = World(folder, 0)
+    for node in world.nodes:
+        node.close()
+    world.close()
+    return folder
+
+
+def copied(source: Path, to: Path) -> Path:
+    """A new folder with the empty database."""
+    (to / "data").mkdir(parents=True)
+    shutil.copyfile(source / "data" / "router.db", to / "data" / "router.db")
+    return to

@@ -31,18 +31,19 @@ class Step:
 
 
 # How often each kind comes. Calls of a node's parts, then what happens around the nodes.
-_CALLS = {"reports": 10, "images": 12, "region": 10, "correlate": 14, "lookout": 5, "retention": 4, "start": 3}
+_CALLS = {"reports": 12, "images": 14, "region": 12, "correlate": 14, "lookout": 5, "retention": 4, "start": 3}
 _AROUND = {
-    "drop": 5, "receive": 7, "clock": 12, "pause": 2, "resume": 3, "person": 4, "weather": 4, "disk": 1, "crash": 1,
+    "drop": 6, "receive": 7, "clock": 12, "pause": 2, "resume": 3, "person": 4, "weather": 5, "disk": 1, "crash": 1,
 }  # fmt: skip
-_SENDING = ("reports", "images", "region")
+SENDING = ("reports", "images", "region")
 _WITHIN = {
-    "crash": 6, "lose": 6, "no database": 5, "freeze": 6, "clock": 6, "lapse": 5, "reports": 3, "images": 4,
-    "region": 4, "correlate": 4, "drop": 4, "receive": 2, "pause": 3, "resume": 3, "person": 5, "weather": 3,
-    "lookout": 1, "retention": 1,
+    "crash": 6, "lose": 6, "no database": 9, "freeze": 6, "clock": 6, "lapse": 5, "same": 8, "news": 5, "reports": 3,
+    "images": 4, "region": 4, "correlate": 4, "drop": 4, "receive": 2, "pause": 3, "resume": 3, "person": 5,
+    "weather": 4, "lookout": 1, "retention": 1,
 }  # fmt: skip
-_ASLEEP = {kind: weight for kind, weight in _WITHIN.items() if kind not in ("crash", "lose", "no database", "freeze")}
-_POINTS = 24
+_SCENES = ("freeze", "same", "news")
+_ASLEEP = {k: weight for k, weight in _WITHIN.items() if k not in ("crash", "lose", "no database", *_SCENES)}
+_POINTS = 20
 
 
 def drawn(seed: int, number: int) -> list[Step]:
@@ -54,18 +55,22 @@ def drawn(seed: int, number: int) -> list[Step]:
 def _step(dice: random.Random, weights: dict[str, int], depth: int) -> Step:
     (kind,) = dice.choices(list(weights), list(weights.values()))
     found = Step(kind, dice.randrange(NODES), dice.randrange(1 << 20))
-    interrupted = kind in _SENDING or (kind in ("correlate", "retention") and dice.random() < 0.3)
-    if not depth or not interrupted or dice.random() < 0.4:
+    interrupted = kind in SENDING or (kind in ("correlate", "retention") and dice.random() < 0.3)
+    if not depth or not interrupted or dice.random() < 0.25:
         return found
     inner = sorted((dice.randrange(1, _POINTS), _within(dice, found)) for _ in range(dice.choice((1, 1, 2, 3))))
     return replace(found, meanwhile=tuple(inner))
 
 
 def _within(dice: random.Random, outer: Step) -> Step:
-    found = _step(dice, _WITHIN, 0)
+    found, other = _step(dice, _WITHIN, 0), (outer.node + 1) % NODES
+    if found.kind == "same":  # of several nodes, at the same time
+        return replace(found, kind=outer.kind, node=other)
+    if found.kind == "news":  # it is evaluated, too
+        news = Step(dice.choice(("drop", "drop", "receive")), other, found.pick), Step("correlate", other)
+        return replace(found, meanwhile=tuple(enumerate(news)))
     if found.kind != "freeze":
         return found
-    other = (outer.node + 1) % NODES
     asleep = [Step("lapse", other, dice.randrange(90)), _taken_over(dice, Step(outer.kind, other))]
     asleep += [replace(_step(dice, _ASLEEP, 0), node=other) for _ in range(2)]
     return replace(found, meanwhile=tuple(enumerate(asleep)))

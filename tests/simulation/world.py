@@ -2,10 +2,9 @@
 
 import functools
 import random
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,13 +17,13 @@ from router.events import EventBus
 from router.policy.states import HeldBy, State
 from router.review.deliveries import Review
 from router.series.classify import Rulebook
+from simulation.facts import HOUR, KEPT, MINUTE, SECOND
 from simulation.far_ends import FarEnd, Weather
 from simulation.hospital import Hospital
 from simulation.node import LEASE, Crash, SimClock, SimNode, hook
-from simulation.steps import NODES, Step
+from simulation.steps import NODES, SENDING, Step
 from simulation.watch import Breach, Watch
 
-SECOND, MINUTE, HOUR, DAY = 10**6, 60 * 10**6, 3600 * 10**6, 86400 * 10**6
 ROOM, SHORT = 2**40, 2**30
 BATCH = 2  # results in a ledger write, so that few images make several
 _BEAT = int(LEASE.total_seconds() * SECOND) // 4
@@ -76,15 +75,19 @@ def small_batches() -> Iterator[None]:
 
 @dataclass
 class Frame:
-    """A call under way. `disturbed`: something has happened within it. `taken` and `answered` by far ends, in it."""
+    """A call under way, at so many `points` by now. `disturbed`: something has happened within it.
+
+    `taken` and `answered` by far ends, in it.
+    """
 
     node: SimNode
     kind: str
     meanwhile: Sequence[tuple[int, Step]]
     began: int
     points: int = 0
+    claimed: int = -1  # the point before it claimed a delivery
     lose: bool = False
-    excused: bool = False  # its node was frozen, or had no database, while time went by
+    excused: bool = False  # its node was frozen, or had no database, while time went by; or it had only just claimed
     disturbed: bool = False
     taken: list[tuple[FarEnd, str]] = field(default_factory=list)
     answered: list[tuple[FarEnd, str]] = field(default_factory=list)
@@ -109,7 +112,7 @@ class World:
         bus = EventBus()
         self.desk = open_catalogue(url, self.data, bus)  # of commands and of those who watch
         self.watch = Watch(self)
-        bus.subscribe(partial(self.watch.heard, None))
+        bus.subscribe(partial(self.watch.sending.heard, None))
         self.review = Review(self.desk, self.clock)
         self.hospital = Hospital(self)
         self.nodes = [SimNode(self, f"n{number + 1}") for number in range(NODES)]
@@ -128,7 +131,7 @@ class World:
         for step in steps:
             if self.watch.found is None:
                 self.take(step)
-                self.watch.check()
+                self._check()
         if self.watch.found is None:
             self._end_well()
         return self.watch.found
@@ -136,6 +139,8 @@ class World:
     def take(self, step: Step) -> None:
         """One step, at the top or within a call."""
         self.count += 1
+        if not self.stack and step.kind in SENDING and step.pick % 4 and step.kind not in self.watch.facts.work():
+            step = self._instead(step)
         if step.kind in self._around:
             self._around[step.kind](step)
             return
@@ -143,6 +148,15 @@ class World:
         width = 2 if step.kind in ("images", "region") else 1
         if node.well and node.busy.get(step.kind, 0) < width:
             self._call(node, step.kind, node.calls[step.kind], step.meanwhile)
+
+    def _instead(self, step: Step) -> Step:
+        """In place of a call that would find nothing to send: what brings forth something to be sent."""
+        brings = ("correlate",) if "correlate" in self.watch.facts.work() else ("drop", "receive", "clock")
+        return replace(step, kind=brings[step.pick // 4 % len(brings)], meanwhile=(), pick=step.pick // 12)
+
+    def _check(self) -> None:
+        self.watch.standing.check()
+        self.watch.sending.check()
 
     @functools.cached_property
     def _around(self) -> Mapping[str, Callable[[Step], None]]:
@@ -179,7 +193,7 @@ class World:
             self.stack.pop()
             node.busy[kind] -= 1
             node.no_writes = had
-        self.watch.ended(frame, crashed=crashed)
+        self.watch.sending.ended(frame, crashed=crashed)
         if node.dead and not any(node.busy.values()):
             node.close()
 
@@ -196,13 +210,19 @@ class World:
             return set()
         frame.points += 1
         for at, step in frame.meanwhile:
-            if at == frame.points and not node.dead:
+            together = step.kind == frame.kind and self.nodes[step.node] is not node and self._counts(where)
+            if (at == frame.points or together) and not node.dead:
                 frame.disturbed = True
                 self._within(frame, step)
         if where not in ("asked", "took") or not frame.lose:
             return set()
         frame.lose = False
         return {"lose"}
+
+    def _counts(self, where: str) -> bool:
+        """Whether it matters there that two nodes do the same: they ask a destination, or have just found it again."""
+        half = "SELECT since FROM breaker WHERE position <> 'open'"
+        return where == "probe" or (where == "asked" and bool(self.watch.facts.rows(half)))
 
     def _within(self, frame: Frame, step: Step) -> None:
         self.trace.append(f"within {frame.kind} of {frame.node.name}, at {frame.points}: {step}")
@@ -217,6 +237,9 @@ class World:
             for _, inner in step.meanwhile:
                 self.take(inner)
             frame.node.frozen = False
+        elif step.kind == "news":
+            for _, inner in step.meanwhile:
+                self.take(inner)
         else:
             self.take(step)
 
@@ -237,18 +260,20 @@ class World:
             node.set_clock()
         self.desk.engine.now = str(self.clock.stamp)
         beats = before // _BEAT != self.clock.micros // _BEAT
+        for frame in self.stack:
+            frame.excused |= frame.points == frame.claimed + 1  # its node does not know yet what it has
         for node in self.nodes:
             if node.well:
                 self.quietly(node, partial(node.tick, beats=beats))
                 continue
             for frame in self.stack:
                 frame.excused |= frame.node is node
-        self.watch.ticked()
+        self.watch.standing.ticked()
 
     def _clock(self, step: Step) -> None:
         within, pick = bool(self.stack), step.pick
         most = 150 * SECOND if within else 12 * HOUR
-        instants = [at for at in self.watch.instants() if 0 < at - self.clock.stamp <= most]
+        instants = [at for at in self.watch.facts.instants() if 0 < at - self.clock.stamp <= most]
         if pick % 10 < 5 and instants:
             self.advance(sorted(instants)[pick // 10 % len(instants)] - self.clock.stamp)
         elif pick % 10 < 8:
@@ -264,6 +289,7 @@ class World:
 
     def _pause(self, step: Step) -> None:
         place = ("cloud", "region", "cloud", "")[step.pick % 4]
+        self.advance(1)  # no two at one instant
         self.desk.pauses.begin(place, "wang", "works on the line", self.clock.now())
 
     def _resume(self, _: Step) -> None:
@@ -306,19 +332,39 @@ class World:
     def _end_well(self) -> None:
         for number in range(NODES):
             self._start(Step("start", number))
-        for end in self.ends.values():
-            end.weather = Weather.FAIR
         self.free = ROOM
         self._resume(Step("resume"))
         self.hospital.complete()
+        self._leave_alone()
+        for weather in (Weather.DOWN, Weather.FAIR):
+            for end in self.ends.values():
+                end.weather = weather
+            self._put_right()
+            self._settle()
         for _ in range(_ROUNDS):
             self._put_right()
             self._settle()
             if self.watch.found is not None or self.watch.all_delivered():
                 break
-            instants = [at - self.clock.stamp for at in self.watch.instants() if at > self.clock.stamp]
+            instants = [at - self.clock.stamp for at in self.watch.facts.instants() if at > self.clock.stamp]
             self.advance(min([*instants, 10 * MINUTE]))
         self.watch.at_end()
+        self.advance(2 * HOUR)
+        self._retain()
+
+    def _leave_alone(self) -> None:
+        """Destinations refuse, and nobody puts it right until what is done with may go."""
+        for end in self.ends.values():
+            end.weather = Weather.REFUSING
+        self._settle()
+        self.advance(KEPT + HOUR)
+        self._retain()
+
+    def _retain(self) -> None:
+        """Remove what may go, of what is evaluated; the last look was an hour ago at least."""
+        self._settle()
+        for number in range(NODES):
+            self.take(Step("retention", number))
 
     def _put_right(self) -> None:
         """Persons work off what waits for them."""
@@ -330,33 +376,17 @@ class World:
             act(one, "put right", "wang")
 
     def _settle(self) -> None:
-        """Evaluate and send until nothing more happens at this instant; each node in its turn."""
+        """Evaluate and send until nothing more happens at this instant; each node in its turn, both where it counts."""
         for turn in range(200):
-            kinds = self.watch.work()
+            kinds = self.watch.facts.work()
             if self.watch.found or not kinds:
                 break
-            before = self.watch.seen, len(self.trace)
+            before = self.watch.standing.seen, len(self.trace)
             for number in (turn % NODES, (turn + 1) % NODES):
                 for kind in kinds:
-                    self.take(Step(kind, number))
-            self.watch.check()
-            if (self.watch.seen, len(self.trace)) == before:
+                    self.take(Step(kind, number, meanwhile=((0, Step(kind, (number + 1) % NODES)),)))
+            self._check()
+            if (self.watch.standing.seen, len(self.trace)) == before:
                 break
         for number in range(NODES):
             self.take(Step("lookout", number))
-
-
-def template(folder: Path) -> Path:
-    """A folder with an empty database, to be copied for each run."""
-    world = World(folder, 0)
-    for node in world.nodes:
-        node.close()
-    world.close()
-    return folder
-
-
-def copied(source: Path, to: Path) -> Path:
-    """A new folder with the empty database."""
-    (to / "data").mkdir(parents=True)
-    shutil.copyfile(source / "data" / "router.db", to / "data" / "router.db")
-    return to

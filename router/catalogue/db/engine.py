@@ -4,12 +4,14 @@ SQLite: WAL, synchronous FULL, one writer at a time (a lock in the process, BEGI
 processes). PostgreSQL: any number of writers, rows claimed with FOR UPDATE SKIP LOCKED.
 """
 
+import sqlite3
 import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -85,9 +87,17 @@ class Engine(ABC):
 
     def run(self, query: Any) -> Any:
         """Execute one query. Rows are all fetched: a half-read cursor would hold SQLite's log back."""
-        with self.connected():
+
+        def run() -> Any:
             result = query.execute(self.database)
             return list(result) if isinstance(result, peewee.CursorWrapper) else result
+
+        with self.connected():
+            return self._legible(run)
+
+    def _legible(self, run: Callable[[], _T]) -> _T:
+        """The result of a query; text in which bits have flipped has U+FFFD for what is none."""
+        return run()
 
     def rows(self, query: peewee.BaseQuery | Filled) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -109,9 +119,13 @@ class Engine(ABC):
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Execute a statement that is written out; the rows, if it gives any."""
         database: Any = self.database
-        with self.connected():
+
+        def run() -> list[tuple[Any, ...]]:
             cursor = database.execute_sql(sql, values)
             return list(cursor.fetchall()) if cursor.description else []
+
+        with self.connected():
+            return self._legible(run)
 
     @contextmanager
     def patient(self) -> Iterator[None]:
@@ -190,6 +204,20 @@ class SqliteEngine(Engine):
 
     def unclaimed(self, query: Any) -> Any:
         return query
+
+    def _legible(self, run: Callable[[], _T]) -> _T:
+        try:
+            return run()
+        except (sqlite3.OperationalError, peewee.OperationalError) as error:  # of a query: it may be repeated
+            if "decode to UTF-8" not in str(error):
+                raise
+        database: Any = self.database
+        connection = database.connection()
+        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+        try:
+            return run()
+        finally:
+            connection.text_factory = str
 
     def numbered(self, table: type[peewee.Model]) -> None:
         """SQLite looks at the largest number itself."""

@@ -5,11 +5,15 @@ Instants are stored as microseconds since 1970 in UTC, so that both engines orde
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from peewee import BigIntegerField, TextField
 
 from router.clock import require_aware
+from router.errors import UnknownWord
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Instants that every zone can show. Others are stored as the nearest of these: one that cannot be read back would stop
@@ -49,6 +53,35 @@ class CleanTextField(TextField):
         if not isinstance(value, str):
             return value
         return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+class WordField(CleanTextField, Generic[_Word]):
+    """A word of a closed set, or "" where it has a default of "". SQLite has no checksums of its pages: whoever reads
+    a row reads its words by `word`, so that none that has rotted decides anything.
+    """
+
+    def __init__(self, words: type[_Word], **options: Any) -> None:
+        super().__init__(**options)
+        self.words = words
+
+    def word(self, value: str, row: int) -> Any:
+        """The member that `value`, of the row of that number, stands for; raises UnknownWord."""
+        if value == "" == self.default:
+            return value
+        try:
+            return self.words(value)
+        except ValueError:
+            raise self.unknown(row) from None
+
+    def unknown(self, row: int) -> UnknownWord:
+        """The error about a row whose value is none of the words; it does not say what stands there instead."""
+        table = self.model._meta.table_name
+        text = f"the database is damaged: {table}.{self.column_name} of row {row} has no word that belongs there"
+        return UnknownWord(text, table=table, column=self.column_name, row=row)
+
+    def known(self) -> list[str]:
+        """Every word, as it is stored."""
+        return [*map(str, self.words), *([""] if self.default == "" else [])]
 
 
 class KeyField(CleanTextField):

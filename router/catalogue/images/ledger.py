@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from peewee import Select, fn
@@ -14,6 +13,7 @@ from router.catalogue.db.fields import instant
 from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
+from router.catalogue.images.fate import Fate as Fate  # noqa: PLC0414  # a word of the ledger, to others
 from router.catalogue.images.tombstones import packed, summaries
 from router.model import InstanceUids, SeriesClass
 
@@ -25,6 +25,12 @@ _COUNTED = Prepared(
         LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*_PLACE)
     )
 )
+_FATES, _GONE = frozenset(Fate), "gone"
+_IN_STATE = Prepared(
+    lambda study, state: (
+        LedgerRow.select(LedgerRow.id).where((LedgerRow.study == study) & (LedgerRow.state == state)).limit(1)
+    )
+)
 _OLDER = Prepared(lambda studies: Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest))
 _LINKED = Prepared(
     lambda exams: (
@@ -33,27 +39,6 @@ _LINKED = Prepared(
         .where(ExamStudy.exam.in_(exams))
     )
 )
-
-
-class Fate(StrEnum):
-    """State of an instance version at a destination.
-
-    `selected` is still to be sent, `held` once a person has released it. `stored` was taken and is not committed yet.
-    `damaged` waits for a sound file. `late` came too long after the delivery, and `cut` is not whole: both count once
-    a person has released them. `withheld` names only another exam, which is not approved: it is decided again when
-    that is. The others are final.
-    """
-
-    SELECTED = "selected"
-    HELD = "held"
-    LATE = "late"
-    CUT = "cut"
-    WITHHELD = "withheld"
-    FILTERED = "filtered"
-    STORED = "stored"
-    SENT = "sent"
-    REFUSED = "refused"
-    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +84,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Counts of an exam's instances at a destination; `selected`: all chosen but the `late`, `cut` and `withheld`."""
+    """Counts of an exam's instances at a destination; `selected`: all chosen but the `late`, `cut` and `withheld`.
+
+    `gone` are selected, and their files were removed before they were sent: while the delivery was cancelled, say.
+    """
 
     selected: int = 0
     sent: int = 0
@@ -111,11 +99,12 @@ class Tally:
     cut: int = 0
     damaged: int = 0
     withheld: int = 0
+    gone: int = 0
 
     @property
     def unsent(self) -> int:
         """Still to be sent, at once or once a person has released it."""
-        return self.selected - self.sent - self.refused - self.stored - self.damaged
+        return self.selected - self.sent - self.refused - self.stored - self.damaged - self.gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,26 +270,32 @@ class Ledger(Rows):
     def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
         """Counts by study, destination and state; a row with a negative count takes off instances that do not count."""
         rows: list[Any] = self._engine.rows(_COUNTED(studies))
+        for study, _, state, _ in rows:
+            if state not in _FATES:
+                LedgerRow.state.word(state, self._engine.value(_IN_STATE(study, state)))
         # Few instances come twice: those are looked at one by one, and not every row.
         for some in portions(self._engine.column(_OLDER(studies))):
             less = LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id) * -1).join(Instance)
             less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*_PLACE)
             rows += self._engine.rows(less)
-        rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
+        for one in summaries(self._engine, studies):
+            packed = ((to, _GONE if state == Fate.SELECTED else state, n) for (to, state), n in one.fates.items())
+            rows += [(one.study, *place) for place in packed]
         return rows
 
     def entries(self, exam: int, destination: str) -> list[Entry]:
         """The exam's ledger at a destination."""
         query = (
-            _of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
-                     Instance.rule, LedgerRow.state, LedgerRow.reason, LedgerRow.rule, LedgerRow.status, LedgerRow.at)
+            _of(exam, LedgerRow.id, Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
+                Instance.series_class, Instance.rule, LedgerRow.state, LedgerRow.reason, LedgerRow.rule,
+                LedgerRow.status, LedgerRow.at)
             .where(LedgerRow.destination == destination)
             .order_by(Instance.series_uid, Instance.id)
         )  # fmt: skip
         found = [
-            Entry(uids=InstanceUids(st, se, so), version=v, series_class=SeriesClass(c), class_rule=cr, fate=Fate(f),
-                  rule=reason or rule, status=s, at=at)
-            for st, se, so, v, c, cr, f, reason, rule, s, at in self._engine.rows(query)
+            Entry(uids=InstanceUids(st, se, so), version=v, series_class=Instance.series_class.word(c, i),
+                  class_rule=cr, fate=LedgerRow.state.word(f, n), rule=reason or rule, status=s, at=at)
+            for n, i, st, se, so, v, c, cr, f, reason, rule, s, at in self._engine.rows(query)
         ]  # fmt: skip
         for number, uid in self._numbers(exam).items():
             found += _packed(self._engine, number, uid, destination)
@@ -386,9 +381,9 @@ def outdone() -> Select:
 
 
 def _tally(of: Counter[str]) -> Tally:
-    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED)
+    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED, _GONE)
     return Tally(
         selected=sum(of[fate] for fate in chosen), sent=of[Fate.SENT], refused=of[Fate.REFUSED],
         filtered=of[Fate.FILTERED], held=of[Fate.HELD], stored=of[Fate.STORED], late=of[Fate.LATE], cut=of[Fate.CUT],
-        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD],
+        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD], gone=of[_GONE],
     )  # fmt: skip

@@ -36,7 +36,7 @@ class SeriesMembers(Rows):
         return [
             Classified(
                 Member(key=key, series_uid=series, sop_uid=sop, facts=facts, position=position),
-                SeriesClass(found),
+                Instance.series_class.word(found, key),
                 rule,
             )
             for key, series, sop, facts, position, found, rule in self._engine.rows(query.order_by(Instance.id))

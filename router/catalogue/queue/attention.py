@@ -17,8 +17,9 @@ from router.clock import require_aware
 from router.matching.exam.approval import Part, UnreadApproval
 from router.model import Channel
 from router.policy.attention import Stuck
-from router.policy.states import PENDING, Needs, State
+from router.policy.states import PENDING, Needs
 
+_NEEDS = frozenset(Needs)
 _ERROR, _FAILURE = 60, 1000  # characters of a reason that is judged, and of one that is shown
 # of all hospitals: each is shown with its own
 _COLUMNS = (
@@ -109,7 +110,8 @@ def _stuck(row: tuple[Any, ...]) -> Stuck:
     number, exam, destination, channel, state, changed, needs, held_by, error, *instants = row
     due, next_try, lease_until, approved_at, check_at = map(Delivery.due.python_value, instants)
     return Stuck(
-        id=number, exam=exam, destination=destination, channel=Channel(channel), state=State(state),
-        changed=instant(changed), needs=tuple(map(Needs, needs.split())), held_by=held_by, error=error, due=due,
+        id=number, exam=exam, destination=destination, channel=Delivery.channel.word(channel, number),
+        state=Delivery.state.word(state, number), changed=instant(changed),
+        needs=tuple(Needs(one) for one in needs.split() if one in _NEEDS), held_by=held_by, error=error, due=due,
         next_try=next_try, lease_until=lease_until, approved_at=approved_at, check_at=check_at,
     )  # fmt: skip

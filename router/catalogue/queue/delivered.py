@@ -28,7 +28,7 @@ class Delivered(Rows):
         query = Delivery.select(*columns).where((Delivery.state == State.DELIVERED) & (Delivery.delivered_at >= at))
         found: dict[int, dict[int, Channel]] = defaultdict(dict)
         for exam, number, channel in self._engine.rows(query.order_by(Delivery.delivered_at.desc())):
-            found[exam][number] = Channel(channel)
+            found[exam][number] = Delivery.channel.word(channel, number)
         return found
 
     def settled(self, exam: int) -> frozenset[str]:

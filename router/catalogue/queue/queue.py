@@ -1,7 +1,6 @@
 """Deliveries: the queue ordered by due time, claimed under leases, moved only by the table of states."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -17,6 +16,8 @@ from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.db.tables.queue import PauseRow
 from router.catalogue.queue.backfills import take_turn
+from router.catalogue.queue.delivery import COLUMNS, record, shown
+from router.catalogue.queue.delivery import Delivery as Delivery  # noqa: PLC0414  # what the queue is made of, to others
 from router.catalogue.queue.heads import heads
 from router.events import Event, EventBus, Kind
 from router.model import Channel
@@ -25,57 +26,16 @@ from router.policy.retry import UNPROVED
 from router.policy.states import PENDING, Needs, State, require_move
 from router.policy.turns import Turns
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One exam to one destination by one channel.
-
-    `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination has confirmed
-    last, and `delivered_at` when. `held_by`: "person", or a cause that the flow clears by itself. `lease` is the number
-    of the claim: a worker whose number is no longer the row's has lost it. `hospital` is the exam's. `critical` is 1
-    where its report says a critical value, else 0.
-    """
-
-    id: int
-    exam: int
-    destination: str
-    channel: Channel
-    state: State
-    waiting_for: tuple[Needs, ...]
-    legal_due: datetime | None
-    due: datetime | None
-    next_try: datetime | None
-    attempts: int
-    error: str
-    held_by: str
-    lease: int
-    lease_owner: str
-    wanted: str
-    delivered: str
-    changed: datetime
-    delivered_at: datetime | None = None
-    expected: datetime | None = None
-    hospital: str = ""
-    critical: int = 0
-
-
 # Why a delivery is given back, where nobody knows what of it was sent.
 STOPPED, UNWRITTEN = "lease of a node that stopped", "how it ended could not be written down"
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
 _LAST = datetime.max.replace(tzinfo=UTC)
-_COLUMNS: Sequence[Any] = [getattr(Row, f.name) for f in fields(Delivery)]
-
-
-def _record(row: Mapping[str, Any]) -> Delivery:
-    waiting_for = tuple(Needs(word) for word in row["waiting_for"].split())
-    read = {"channel": Channel(row["channel"]), "state": State(row["state"]), "waiting_for": waiting_for}
-    return Delivery(**{**row, **read})
 
 
 def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     """With a due time, then without: the order of the index (state, due) either way."""
-    columns = ", ".join(f'"{column.column_name}"' for column in _COLUMNS)
+    columns = ", ".join(f'"{column.column_name}"' for column in COLUMNS)
     texts = (f"SELECT {columns} FROM delivery WHERE {where} AND due {null} ORDER BY due, id LIMIT ?"  # noqa: S608 our own text
              for null in ("IS NOT NULL", "IS NULL"))  # fmt: skip
     first, then = (Statement(text, *given, Row.attempts) for text in texts)
@@ -98,7 +58,7 @@ _URGENCY = (Row.due, Row.critical.desc(), Row.changed, Row.id)
 
 
 def _by_due(condition: Expression) -> Select:
-    return Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
+    return Row.select(*COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
 
 
 _BY_NUMBER = Prepared(lambda number: _by_due(Row.id == number))
@@ -117,7 +77,7 @@ class Queue(RecordedRows):
         super().__init__(engine, bus)
 
         def first(condition: Expression, *order: object) -> Select:
-            query: Select = engine.unclaimed(Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts())
+            query: Select = engine.unclaimed(Row.select(*COLUMNS).where(condition).order_by(*order).limit(1).dicts())
             return query
 
         self._late = Prepared(lambda to, by, of, now: first(_claimable(to, by, of) & (Row.due <= now), *_URGENCY))
@@ -128,11 +88,11 @@ class Queue(RecordedRows):
 
     def get(self, delivery: int) -> Delivery | None:
         """One delivery."""
-        return next(map(_record, self._engine.run(_BY_NUMBER(delivery))), None) if delivery <= _LARGEST else None
+        return next(map(record, self._engine.run(_BY_NUMBER(delivery))), None) if delivery <= _LARGEST else None
 
     def of_exam(self, exam: int) -> list[Delivery]:
         """All deliveries of an exam."""
-        return [_record(row) for row in self._engine.run(_OF_EXAM(exam))]
+        return [record(row) for row in self._engine.run(_OF_EXAM(exam))]
 
     def in_state(
         self, states: Collection[State], destination: str | None = None, limit: int | None = None,
@@ -174,12 +134,12 @@ class Queue(RecordedRows):
         for statement in _FIRST[bool(destination), hospital is not None]:
             if len(found) < limit:
                 rows = statement.run(self._engine, state, *given, limit - len(found))
-                read = [zip(_COLUMNS, row, strict=True) for row in rows]
-                found += [_record({column.name: column.python_value(value) for column, value in row}) for row in read]
+                read = [zip(COLUMNS, row, strict=True) for row in rows]
+                found += [shown({column.name: column.python_value(value) for column, value in row}) for row in read]
         return found
 
     def _select(self, condition: Expression, limit: int | None = None) -> list[Delivery]:
-        return [_record(row) for row in self._engine.run(_by_due(condition).limit(limit))]
+        return [shown(row) for row in self._engine.run(_by_due(condition).limit(limit))]
 
     # -- making and moving
 
@@ -300,11 +260,11 @@ class Queue(RecordedRows):
         return self._engine.has(Row.select(Row.id).where(waits))
 
     def _first(self, queries: Iterable[Filled]) -> Delivery | None:
-        return next((_record(row) for query in queries for row in self._engine.run(query)), None)
+        return next((record(row) for query in queries for row in self._engine.run(query)), None)
 
     def promote(self, now: datetime) -> int:
         """Make ready the deliveries that were deferred until now; return how many."""
-        due = self._select((Row.state == State.DEFERRED) & (Row.next_try <= now))
+        due = self._these((Row.state == State.DEFERRED) & (Row.next_try <= now))
         return self._make_ready(due, now, "time of the next try", {"next_try": None})
 
     def put_off_no_longer(self, now: datetime) -> None:
@@ -343,12 +303,18 @@ class Queue(RecordedRows):
     def _lost(self, owner: str | None) -> list[Delivery]:
         stale = Row.lease_until < self._in(timedelta(0))
         stale = stale if owner is None else stale | (Row.lease_owner == owner)
-        return self._select((Row.state == State.SENDING) & stale)
+        return self._these((Row.state == State.SENDING) & stale)
+
+    def _these(self, condition: Expression) -> list[Delivery]:
+        return [record(row) for row in self._engine.run(_by_due(condition))]
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
-        """When the delivery was last given back without knowing what was sent; None if it never was."""
-        lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
-        mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
+        """When the delivery was last given back, or taken from its sender, without knowing what was sent; None if it
+        never was: whoever holds or cancels it does not wait for the sender, which may not come to its end."""
+        lost = EventRow.text.in_([f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)])
+        for taken in (State.HELD, State.CANCELLED):
+            lost |= EventRow.text.startswith(f"{State.SENDING} -> {taken}: ")
+        mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & lost
         query = EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1)
         at: datetime | None = self._engine.value(query)
         return at

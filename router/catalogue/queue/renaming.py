@@ -34,7 +34,8 @@ class Renaming(Rows):
     def counts(self, destination: str) -> Counter[State]:
         """How many deliveries go there, by state."""
         query = Delivery.select(Delivery.state, fn.COUNT(Delivery.id)).where(Delivery.destination == destination)
-        return Counter({State(state): int(count) for state, count in self._engine.rows(query.group_by(Delivery.state))})
+        rows = self._engine.rows(query.group_by(Delivery.state))
+        return Counter({State(state): int(count) for state, count in rows if state in Delivery.state.known()})
 
     def rename(self, old: str, new: str, now: datetime) -> Renamed:
         """Rename the deliveries and ledger rows of `old`, some exams a transaction.

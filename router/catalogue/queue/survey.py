@@ -145,7 +145,8 @@ class Survey(Rows):
         states: dict[tuple[str, str], dict[State, int]] = {}
         rows = _STATES.run(self._engine) if hospital is None else _STATES_OF.run(self._engine, hospital)
         for destination, channel, state, count in rows:
-            states.setdefault((destination, channel), {})[State(state)] = int(count)
+            if state in Delivery.state.known() and channel in Delivery.channel.known():
+                states.setdefault((destination, channel), {})[State(state)] = int(count)
         bounds = [now - age for age in AGES]
         of = () if hospital is None else (hospital,)
         counted = (_BY_AGE_OF if of else _BY_AGE).run(self._engine, now, *bounds, *of)
@@ -181,7 +182,8 @@ class Survey(Rows):
             pressing = _PRESSING_OF.run(self._engine, until, hospital)
             count, rows = len(pressing), pressing[:most]
         return count, [
-            DueSoon(id=r[0], exam_id=r[1], destination=r[2], channel=Channel(r[3]), state=State(r[4]),
+            DueSoon(id=r[0], exam_id=r[1], destination=r[2], channel=Delivery.channel.word(r[3], r[0]),
+                    state=Delivery.state.word(r[4], r[0]),
                     due=instant(r[5]), trouble=r[6] or ", ".join(r[7].split()))
             for r in rows
         ]  # fmt: skip

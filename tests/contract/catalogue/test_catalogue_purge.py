@@ -9,7 +9,7 @@ import pytest
 
 from router.catalogue import Catalogue
 from router.catalogue.images.instances import NewInstance
-from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.catalogue.images.purge import BATCH, Files, Old
 from router.policy.states import State
 from support.catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
@@ -63,6 +63,22 @@ def test_a_delivered_study_goes_when_its_time_is_over(catalogue: Catalogue) -> N
     settled(catalogue, "E1", "1.2")
     assert ready(catalogue, NOW) == []
     assert ready(catalogue) == ["1.2"]
+
+
+def test_what_goes_without_having_been_sent_is_gone_and_not_still_to_be_sent(catalogue: Catalogue) -> None:
+    """A person cancelled it, and takes that back when its files are gone."""
+    catalogue.instances.add([instance(1), instance(2), instance(3)])
+    number = exam(catalogue, "E1", "1.2")
+    delivery(catalogue, number, State.CANCELLED)
+    one, two, three = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.decide(CLOUD, [(one.key, True, "a"), (two.key, True, "a"), (three.key, False, "b")], NOW)
+    first, _ = catalogue.ledger.to_send(number, CLOUD, 9)
+    catalogue.ledger.record([Outcome(key=first.key, fate=Fate.SENT, status=0, association="a")], NOW)
+    evaluated(catalogue)
+    (old,) = catalogue.purge.delivered(BEFORE, LATER, 10)
+    assert len(purge(catalogue, old)) == 3
+    assert catalogue.ledger.tallies([number]) == {(number, CLOUD): Tally(selected=2, sent=1, filtered=1, gone=1)}
+    assert catalogue.ledger.tally_of(["1.2"], CLOUD).unsent == 0
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,20 @@ def test_a_delivery_is_interrupted_when_its_lease_is_taken_back_while_it_is_sent
     assert catalogue.queue.interrupted(first) == NOW + 2 * MINUTE
 
 
+@pytest.mark.parametrize("to", [State.HELD, State.CANCELLED])
+def test_a_delivery_is_interrupted_when_a_person_takes_it_from_its_sender(catalogue: Catalogue, to: State) -> None:
+    """The sender may not come to writing down what it has sent."""
+    number = exam(catalogue)
+    delivery(catalogue, number, READY)
+    going = claimed(catalogue)
+    assert catalogue.queue.move(going, to, NOW, "held: asked the ward", who="wang")
+    assert catalogue.queue.interrupted(going) == NOW
+    (one,) = catalogue.queue.of_exam(number)
+    other = delivery(catalogue, exam(catalogue, "E2"), State.HELD)
+    assert catalogue.queue.interrupted(other) is None, "nobody was sending it"
+    assert one.state == to
+
+
 @pytest.mark.parametrize("ahead", [-1, 1])
 def test_a_node_whose_clock_is_wrong_takes_back_only_what_has_lapsed(catalogue: Catalogue, ahead: int) -> None:
     delivery(catalogue, exam(catalogue), READY)

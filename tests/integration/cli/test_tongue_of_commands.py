@@ -113,6 +113,8 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
     "queue retry": [("e1", *WHY)],
     "queue show": [("d1",)],
     "queue unlink": [("e1", "1.2.9", *WHY, "--yes")],
+    "queue sources": [(), ("--dismiss", "CT9", *WHY)],
+    "queue statistics": [(), ("--by", "hospital"), ("--pacs",)],
     "queue unreported": [(), ("--older", "long"), ("--dismiss", "CT1", *WHY)],
     "validate": [(f"{CASES}/exam/bad-age-without-unit.json",), ("--fields",), (), ("{home}/none",)],
     "classify": [(f"{CASES}/dicom",), (), ("--what-if", "{home}/router.toml")],

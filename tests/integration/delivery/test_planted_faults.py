@@ -19,7 +19,7 @@ def failure(folder: Path, outcome: Outcome) -> str:
     return told(outcome, Runs(folder / "again").shortened(outcome.seed, outcome.found))
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(1, 3))
 def test_two_nodes_keep_every_promise_in_runs_by_chance(tmp_path: Path, seed: int) -> None:
     outcome = Runs(tmp_path / "first").run(seed)
     assert outcome.found is None, failure(tmp_path, outcome)
@@ -27,7 +27,7 @@ def test_two_nodes_keep_every_promise_in_runs_by_chance(tmp_path: Path, seed: in
 
 
 def test_two_nodes_keep_every_promise_on_postgresql(tmp_path: Path, server: Server) -> None:
-    outcome = Runs(tmp_path, url=server.emptied).run(1, drawn(1, 40))
+    outcome = Runs(tmp_path, url=server.emptied).run(1, drawn(1, 25))
     assert outcome.found is None, outcome
 
 

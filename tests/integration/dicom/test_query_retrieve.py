@@ -4,7 +4,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from router.events import Kind
 from router.images.retrieval import Retrieval
 from router.model import InstanceUids
 from router.reports.pdf.reader import Readers
+from router.upkeep.scrub import LOOK_SECONDS, Scrub
 from support.dcmtk_pacs import archive, pacs
 from support.dicom_peers import free_port, made, stored, storescp
 from support.exam_workflow import Clinic
@@ -491,6 +492,29 @@ def test_a_damaged_image_is_asked_for_at_once_though_as_many_are_here(asking: Ca
         assert "told to send it to ROUTER" in told
     standing = [alarm.alarm for alarm in one.clinic.catalogue.alarms.standing()]
     assert Alarm.IMAGES_MISSING not in standing, "nothing is missing"
+
+
+def test_what_the_scrub_finds_unreadable_is_asked_for_at_once(asking: Callable[[int], Asking]) -> None:
+    """Nothing of it was sent yet: the files of this clinic's images are nowhere."""
+    whole = identifier(StudyInstanceUID="1.2.3", NumberOfStudyRelatedInstances=2)
+    found = answering(pending(FIND_RSP, whole), pdata(1, 3, command_of(1, field=FIND_RSP)))
+    moved = answering(pdata(1, 3, command_of(1, 0, MOVE_RSP) + element(0x1021, 2)))
+    with acceptor(scripted(found, moved)) as port:
+        one = asking(port)
+        clinic = one.clinic
+        complete(clinic)
+        clinic.later(hours=25)
+        assert one.asks() == []
+        scrub = Scrub(
+            every=timedelta(days=1), catalogue=clinic.catalogue, storage=clinic.storage, bus=clinic.bus,
+            clock=clinic.clock, busy=lambda: False, wait=lambda seconds: False,
+        )  # fmt: skip
+        while scrub.step() != LOOK_SECONDS:
+            pass
+        clinic.settle()
+        (told,) = one.asks()
+    assert "it has 2 instances, 0 are here" in told
+    assert "told to send it to ROUTER" in told
 
 
 def test_it_is_asked_for_also_where_the_pacs_was_asked_often_enough_for_what_is_missing(

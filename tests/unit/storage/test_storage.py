@@ -424,6 +424,47 @@ def test_every_taken_document_is_walked_and_nothing_that_was_sent(tmp_path: Path
     assert {path.relative_to(tmp_path).as_posix() for path in reports.walk()} == set(taken)
 
 
+def test_what_another_claim_wrote_is_never_written_over(tmp_path: Path) -> None:
+    reports = Reports(tmp_path)
+    place = reports.sent_place(7, "beijing", 1, "exam.json")
+    assert reports.write(place, b"first", 1) == place
+    assert reports.write(place, b"first", 2) == place
+    other = reports.write(place, b"other", 3)
+    assert other == "reports/7/sent/beijing/1/exam~3.json"
+    assert (reports.read(place), reports.read(other)) == (b"first", b"other")
+    assert names(reports.path(place).parent) == {"exam.json", "exam~3.json"}
+
+
+def test_two_claims_that_write_at_once_share_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one is frozen with its bytes half written."""
+    reports = Reports(tmp_path)
+    place, fsync, wrote = reports.sent_place(7, "beijing", 1, "receipt.json"), os.fsync, list[str]()
+    reports.path(place).parent.mkdir(parents=True)
+
+    def frozen(handle: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        wrote.append(reports.write(place, b"the second one's", 2))
+        os.write(handle, b" and more")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", frozen)
+    late = reports.write(place, b"the first one's", 1)
+    assert wrote == [place]
+    assert (reports.read(place), reports.read(late)) == (b"the second one's", b"the first one's and more")
+
+
+def test_a_file_that_was_sent_is_durable_before_its_place_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = Reports(tmp_path)
+    reports.path("reports/7/sent/beijing/1").mkdir(parents=True)
+    disk = Disk(monkeypatch)
+    reports.write("reports/7/sent/beijing/1/exam.json", b"sent", 4)
+    assert disk.told == [
+        ("fsync", "exam~4.json.part"), ("link", "exam.json"), ("unlink", "exam~4.json.part"), ("fsync", "1"),
+    ]  # fmt: skip
+
+
 # -- lock
 
 

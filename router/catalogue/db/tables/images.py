@@ -14,7 +14,9 @@ from peewee import (
     Model,
 )
 
-from router.catalogue.db.fields import CleanTextField, InstantField, KeyField
+from router.catalogue.db.fields import CleanTextField, InstantField, KeyField, WordField
+from router.catalogue.images.fate import Fate
+from router.model import SeriesClass
 
 
 class Study(Model):
@@ -134,7 +136,7 @@ class Instance(Model):
     modality = CleanTextField()
     facts = ForeignKeyField(Facts, index=False)
     position = DoubleField(null=True)
-    series_class = CleanTextField()
+    series_class = WordField(SeriesClass)
     rule = CleanTextField()
     cut = CleanTextField(default="")
     sending_ae = CleanTextField()
@@ -200,7 +202,7 @@ class LedgerRow(Model):
     destination = CleanTextField()
     instance = ForeignKeyField(Instance, index=False)
     study = IntegerField()
-    state = CleanTextField()
+    state = WordField(Fate)
     rule = CleanTextField()
     status = IntegerField(null=True)
     association = CleanTextField(default="")

@@ -12,9 +12,11 @@ from peewee import (
     Model,
 )
 
-from router.catalogue.db.fields import CleanTextField, InstantField, KeyField
+from router.catalogue.db.fields import CleanTextField, InstantField, KeyField, WordField
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import LedgerRow
+from router.model import Channel
+from router.policy.states import HeldBy, State
 
 
 class Delivery(Model):
@@ -28,15 +30,15 @@ class Delivery(Model):
     exam = ForeignKeyField(Exam, index=False)
     hospital = CleanTextField(default="")
     destination = CleanTextField()
-    channel = CleanTextField()
-    state = CleanTextField()
+    channel = WordField(Channel)
+    state = WordField(State)
     waiting_for = CleanTextField(default="")
     legal_due = InstantField(null=True)
     due = InstantField(null=True)
     next_try = InstantField(null=True)
     attempts = IntegerField(default=0)
     error = CleanTextField(default="")
-    held_by = CleanTextField(default="")
+    held_by = WordField(HeldBy, default="")
     lease = IntegerField(default=0)
     lease_owner = CleanTextField(default="")
     lease_until = InstantField(null=True)
