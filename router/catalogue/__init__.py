@@ -31,6 +31,7 @@ from router.catalogue.node.nodes import Nodes
 from router.catalogue.node.notifications import Notifications
 from router.catalogue.node.refusals import Refusals
 from router.catalogue.node.settings import Settings
+from router.catalogue.node.traffic import Traffic
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.catalogue.queue.attention import OpenDeliveries
 from router.catalogue.queue.backfills import Backfills
@@ -39,6 +40,7 @@ from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
+from router.catalogue.queue.outlook import Outlooks
 from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.prospects import Prospects
 from router.catalogue.queue.queue import Queue
@@ -93,6 +95,8 @@ class Catalogue:
     renaming: Renaming
     late: LateResults
     association_leases: AssociationLeases
+    traffic: Traffic
+    outlooks: Outlooks
 
 
 def open_catalogue(
@@ -133,5 +137,5 @@ def open_catalogue(
         withheld=Withheld(engine), audit_heads=AuditHeads(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
-        association_leases=AssociationLeases(engine),
+        association_leases=AssociationLeases(engine), traffic=Traffic(engine), outlooks=Outlooks(engine),
     )  # fmt: skip

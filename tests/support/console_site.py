@@ -48,8 +48,10 @@ class Site:
             rules=lambda _: rulebook(config.series), queues=places, free=lambda: 2**33,
             token_file=Path("console-token"), seal=self.seal,
             attention=lambda: look(clinic.catalogue, places, quarantine, clinic.clock.now()),
+            report=lambda: self.report,
         )  # fmt: skip
         self.sealing: Exception | None = None
+        self.report: Mapping[str, object] = {"receiving": True, "degraded": []}
         routes, close = Console(console, TOKEN).routes(), clinic.catalogue.engine.close_thread
         routes["/health"] = lambda _: Answer(200, b"well")
         self.server = AdminServer(routes, close, context, names_of(admin))

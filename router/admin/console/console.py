@@ -1,4 +1,4 @@
-"""The console: a small, read-mostly site for administrators, without scripts and without anything from outside.
+"""The console: a small site for administrators, with one script of its own and without anything from outside.
 
 On loopback anyone may look, with patient data masked; acting and seeing patient data need a login, as does everything
 beyond loopback. What a person does is an event with that person's name.
@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 from router.admin.console.lists import Lists
 from router.admin.console.marks import story_mark
-from router.admin.console.pages import DELIVERIES, ExamPage, LoginPage, OverviewPage, QueuePage, Sending
+from router.admin.console.overview import Sending, Sources, overview
+from router.admin.console.pages import DELIVERIES, ExamPage, LoginPage, QueuePage
 from router.admin.console.view import View, reason_of, render
-from router.admin.http.server import Answer, Handle, Request, html, see_other
+from router.admin.http.server import Answer, Handle, Request, html, see_other, unchanged
 from router.admin.http.session import COOKIE, Sessions, is_genuine
 from router.catalogue import Catalogue
 from router.catalogue.queue.backlog import Place
@@ -28,7 +29,6 @@ from router.policy.attention import Attention
 from router.policy.pause import EVERY
 from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
-from router.review.attention import active
 from router.review.comparison import IdentityComparison
 from router.review.decisions import Decisions, Differences, OperatorReason
 from router.review.deliveries import Line, Review, Story
@@ -38,8 +38,6 @@ from router.text.language import LANGUAGES, N_, Tongue, chosen_language
 
 _LAST_PAGE = 19
 _FOUND = 200
-_ALARMS = 20
-_DUE = 12
 _LINKED = ("/", "/queue", "/login", "/unreported", "/refused", "/files")
 _SAID = N_({
     "0": "That could not be done: it has moved on.", "1": "Done.",
@@ -47,9 +45,10 @@ _SAID = N_({
     "changed": "Nothing was settled: what differs is not what was shown. Compare both sides again.",
     "none": "Nothing was settled: no identity doubt stands any more.",
 })  # fmt: skip
+_FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
 _POLICY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
 }
 _Act = Callable[[View, Request], Answer]
@@ -60,7 +59,7 @@ class ConsoleContext:
     """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
 
     `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
-    is what waits for a person.
+    is what waits for a person, `report` the body of /health.
     """
 
     config: Config
@@ -73,6 +72,7 @@ class ConsoleContext:
     token_file: Path
     seal: Callable[[], None]
     attention: Callable[[], Sequence[Attention]]
+    report: Callable[[], Mapping[str, object]] = dict
 
 
 class Console:
@@ -88,7 +88,7 @@ class Console:
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
         )
         self._local = is_loopback(context.config.admin.host)
-        self._style = (Path(__file__).parent / "console.css").read_bytes()
+        self._files = {name: (Path(__file__).parent / name).read_bytes() for name in _FILES}
 
     def reconfigure(self, config: Config, queues: Sequence[Place]) -> None:
         """Show what this configuration says, with the same sessions."""
@@ -114,12 +114,15 @@ class Console:
             "/logout": self._log_out,
         }
         return {
-            "/console.css": lambda _: Answer(200, self._style, "text/css; charset=utf-8"),
+            **{f"/{name}": self._file(name) for name in _FILES},
             "/queue": self._guarded(self._queue, self._may_search),
             "/login": self._guarded(self._log_in, lambda _, __: None),
             **{path: self._guarded(page, self._may_look) for path, page in looks.items()},
             **{path: self._guarded(page, self._may_act) for path, page in acts.items()},
         }
+
+    def _file(self, name: str) -> Handle:
+        return lambda request: unchanged(Answer(200, self._files[name], _FILES[name]), request)
 
     # -- who may
 
@@ -130,7 +133,7 @@ class Console:
             asked, chosen = request.query.get("lang", ""), {}
             if asked in LANGUAGES:
                 chosen = {"Set-Cookie": f"lang={asked}; Path=/; SameSite=Strict; HttpOnly"}
-            return replace(answer, headers={**_POLICY, **chosen, **answer.headers})
+            return unchanged(replace(answer, headers={**_POLICY, **chosen, **answer.headers}), request)
 
         return handle
 
@@ -155,8 +158,12 @@ class Console:
         path = place if place in _LINKED else "/"
         path = f"/exam?id={number}" if place == "/exam" and number.isdecimal() else path
         tongue = self._tongues[language]
-        session = self._sessions.of(request.cookies.get(COOKIE, ""))
-        return View(node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path)
+        looks_again = "X-Live" in request.headers  # a page that refreshes itself: nobody is known to sit before it
+        session = self._sessions.of(request.cookies.get(COOKIE, ""), renew=not looks_again)
+        return View(
+            node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path,
+            now=self._context.clock.now(), live=request.method != "POST",
+        )  # fmt: skip
 
     def _cookie(self, value: str, rest: str = "") -> Mapping[str, str]:
         secure = "; Secure" if self._context.config.admin.tls is not None else ""
@@ -182,13 +189,12 @@ class Console:
     # -- pages
 
     def _overview(self, view: View, _: Request) -> Answer:
-        context, entries = self._context, self._context.attention()
-        shown = OverviewPage(
-            backlog=context.catalogue.backlog.counts(context.queues, context.clock.now()), queues=context.queues,
-            attention=entries, alarms=active(context.catalogue.alarms.standing(), entries), most=_ALARMS,
-            due=self._explained(self._review.listed(PENDING, None, None, _DUE)),
-            free=context.free(), sending=self._sending(),
+        context = self._context
+        sources = Sources(
+            catalogue=context.catalogue, clock=context.clock, free=context.free, attention=context.attention,
+            report=context.report,
         )  # fmt: skip
+        shown = overview(sources, context.config, context.queues, self._review, self._answers)
         return html(render(view, "overview.html", shown))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:

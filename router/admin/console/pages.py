@@ -3,23 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from router.admin.console import marks
-from router.admin.console.backlog import Bar, bars
+from router.admin.console.overview import Sending
 from router.admin.console.view import masked_name
-from router.alarms import Alarm
 from router.catalogue.exams.files import FileKind, FolderFile
 from router.catalogue.images.ledger import Entry
-from router.catalogue.node.alarms import ActiveAlarm
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, RefusedSender
-from router.catalogue.queue.backlog import Age, BacklogCount, Place
 from router.correlator.refused import RefusalSum
 from router.images.series_report import Line as SeriesLine
 from router.intake.folder_files import WHERE
 from router.intake.folder_files import reason as listed_for
-from router.policy.attention import Attention
-from router.policy.pause import Pause
 from router.policy.states import State
 from router.refusals import meaning
 from router.review.answers import Explained
@@ -41,56 +36,6 @@ class LoginPage:
 
     token_file: str
     wrong: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """The pauses that stand, and the destinations that there are."""
-
-    pauses: Sequence[Pause]
-    destinations: Sequence[str]
-
-    @property
-    def places(self) -> Sequence[str]:
-        """Destinations that can be paused or resumed, also those that the configuration no longer has."""
-        return list(dict.fromkeys([*self.destinations, *(one.destination for one in self.pauses if one.destination)]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverviewPage:
-    """Risks, what waits for a person, alarms (not more than `most`), backlog, what is due next; `free` in bytes."""
-
-    backlog: Sequence[BacklogCount]
-    queues: Sequence[Place]
-    attention: Sequence[Attention]
-    alarms: Sequence[ActiveAlarm]
-    most: int
-    due: Sequence[Explained]
-    free: int
-    sending: Sending
-
-    ages = tuple(Age)
-    lists: ClassVar[Mapping[str, str]] = {
-        Alarm.UNREPORTED: "/unreported",
-        Alarm.REFUSED_SENDER: "/refused",
-        Alarm.REFUSED_IMAGES: "/refused",
-        Alarm.REJECTED_FILE: "/files",
-        Alarm.UNCLAIMED_PDF: "/files",
-    }
-
-    def count(self, *ages: Age) -> int:
-        """Deliveries of these ages."""
-        return sum(one.deliveries for one in self.backlog if one.age in ages)
-
-    @property
-    def waiting(self) -> int:
-        """How much waits for a person."""
-        return sum(one.count for one in self.attention)
-
-    @property
-    def bars(self) -> list[Bar]:
-        """The picture of the backlog."""
-        return bars(self.backlog, self.queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,13 +19,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The reader's language, clock and session. `node` is the node's name, `path` where the page is."""
+    """The reader's language, clock and session. `node` is the node's name, `path` where the page is.
+
+    A `live` page refreshes itself: one that a form has asked for does not, since its address shows something else.
+    """
 
     node: str
     tongue: Tongue
     zone: ZoneInfo
     session: Session | None
     path: str
+    now: datetime
+    live: bool = False
 
     @property
     def tag(self) -> str:
@@ -46,6 +51,10 @@ class View:
         """A text in this language, with `values` at its places or with its values already in it."""
         return self.tongue.say(text, **values) if values else self.tongue.told(text)
 
+    def told(self, text: str, values: Mapping[str, object]) -> str:
+        """A text of ours with these values at its places, of which those that are texts are said, too."""
+        return self.tongue.say(text, **{n: self.say(v) if isinstance(v, str) else v for n, v in values.items()})
+
     def listed(self, texts: Iterable[str]) -> str:
         """Texts in this language, one after the other; "-" for none."""
         return ", ".join(map(self.say, texts)) or "-"
@@ -53,6 +62,11 @@ class View:
     def at(self, instant: datetime) -> str:
         """An instant as the hospital's clock shows it."""
         return f"{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
+
+    def brief(self, instant: datetime) -> str:
+        """The same in few characters: without the day where it is today, without the seconds."""
+        local, today = instant.astimezone(self.zone), self.now.astimezone(self.zone).date()
+        return f"{local:%H:%M}" if local.date() == today else f"{local:%m-%d %H:%M}"
 
     def left(self, seconds: float) -> str:
         """Time left, or how late it is, in words."""

@@ -87,15 +87,15 @@ class Sessions:
         while len(self._failures) > _MOST_ADDRESSES:
             del self._failures[next(iter(self._failures))]
 
-    def of(self, key: str) -> Session | None:
-        """The session of a cookie, if it still lasts."""
+    def of(self, key: str, *, renew: bool = True) -> Session | None:
+        """The session of a cookie, if it still lasts; a request that no person made does not `renew` it."""
         now = self._clock.monotonic()
         with self._lock:
             session, seen = self._open.get(key, (None, 0.0))
             if session is None or now - seen > _IDLE_SECONDS or now - session.began > _LONGEST_SECONDS:
                 self._open.pop(key, None)
                 return None
-            self._open[key] = session, now
+            self._open[key] = session, now if renew else seen
             return session
 
     def log_out(self, key: str) -> None:
