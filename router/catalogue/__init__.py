@@ -14,6 +14,7 @@ from router.catalogue.exams.expiry import Expiry
 from router.catalogue.exams.provenance import Arrivals
 from router.catalogue.exams.readings import Readings
 from router.catalogue.exams.retrievals import Retrievals
+from router.catalogue.exams.search import Search
 from router.catalogue.images.damages import Damages
 from router.catalogue.images.instances import Instances
 from router.catalogue.images.ledger import Ledger
@@ -97,6 +98,7 @@ class Catalogue:
     association_leases: AssociationLeases
     traffic: Traffic
     outlooks: Outlooks
+    search: Search
 
 
 def open_catalogue(
@@ -138,4 +140,5 @@ def open_catalogue(
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
         association_leases=AssociationLeases(engine), traffic=Traffic(engine), outlooks=Outlooks(engine),
+        search=Search(engine),
     )  # fmt: skip

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from router.admin.console.console import Console, ConsoleContext
+from router.admin.console.console import Console
+from router.admin.console.context import ConsoleContext
 from router.admin.http.health import health
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer

@@ -75,6 +75,12 @@ class Review:
         """The deliveries of these numbers, by due time."""
         return self._lines(self._catalogue.queue.these(numbers))
 
+    def of_exams(self, exams: Iterable[int]) -> list[Line]:
+        """All deliveries of these exams, in the order of the exams."""
+        numbers = list(dict.fromkeys(exams))
+        place = {number: n for n, number in enumerate(numbers)}
+        return self._lines(sorted(self._catalogue.queue.of_exams(numbers), key=lambda one: (place[one.exam], one.id)))
+
     def deliveries(
         self, states: Iterable[State], destination: str | None, hospital: str | None = None
     ) -> list[Delivery]:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
-from router.admin.console.console import Console, ConsoleContext
+from router.admin.console.console import Console
+from router.admin.console.context import ConsoleContext
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer, Answer
 from router.catalogue.queue.backlog import Place
@@ -52,7 +53,8 @@ class Site:
         )  # fmt: skip
         self.sealing: Exception | None = None
         self.report: Mapping[str, object] = {"receiving": True, "degraded": []}
-        routes, close = Console(console, TOKEN).routes(), clinic.catalogue.engine.close_thread
+        self.console, self.places = Console(console, TOKEN), places
+        routes, close = self.console.routes(), clinic.catalogue.engine.close_thread
         routes["/health"] = lambda _: Answer(200, b"well")
         self.server = AdminServer(routes, close, context, names_of(admin))
         self.port = self.server.start("127.0.0.1", 0)

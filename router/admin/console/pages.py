@@ -3,25 +3,28 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from router.admin.console import marks
 from router.admin.console.overview import Sending
+from router.admin.console.sides import SideRow, side_rows
 from router.admin.console.view import masked_name
 from router.catalogue.exams.files import FileKind, FolderFile
 from router.catalogue.images.ledger import Entry
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, RefusedSender
+from router.catalogue.queue.uploads import Frozen
 from router.correlator.refused import RefusalSum
 from router.images.series_report import Line as SeriesLine
 from router.intake.folder_files import WHERE
 from router.intake.folder_files import reason as listed_for
-from router.policy.states import State
+from router.policy.states import HeldBy, State
 from router.refusals import meaning
 from router.review.answers import Explained
 from router.review.comparison import Side
 from router.review.decisions import Differences
 from router.review.deliveries import Story
-from router.review.explain import Background
+from router.review.explain import Background, Stray
+from router.review.timeline import Moment
 from router.review.unreported import Page, SenderSum
 from router.text.language import N_
 
@@ -40,24 +43,33 @@ class LoginPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePage:
-    """A page of the queue: its lines, what was asked for, whether `more` follow or the list is `cut` here."""
+    """A page of the queue: its lines, what was asked for, whether `more` follow or the list is `cut` here.
+
+    `senders` may be chosen; `stray` is a study that was searched for and that no exam has.
+    """
 
     lines: Sequence[Explained]
     state: str
     destination: str
+    sender: str
+    day: str
     text: str
     page: int
     more: bool
     cut: bool
     sending: Sending
+    senders: Sequence[str]
+    stray: Stray | None
 
     states = tuple(State)
 
 
 class LedgerCount(NamedTuple):
-    """Instances of a series with one fate."""
+    """Instances of a series with one class and one fate, each with the rule that decided."""
 
     series: str
+    series_class: str
+    class_rule: str
     fate: str
     rule: str
     status: int | None
@@ -66,16 +78,32 @@ class LedgerCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamPage:
-    """An exam's story. Patient data is masked while there are no `sides`; `differences` are those unsettled."""
+    """An exam's story. Patient data is masked while there are no `sides`; `differences` are those unsettled.
+
+    `evidence` is each upload with its receipt as it was kept; `pacs` whether one can be asked.
+    """
 
     story: Story
     lines: Sequence[Explained]
     background: Background
+    moments: Sequence[Moment]
+    evidence: Sequence[tuple[Frozen, Mapping[str, Any]]]
+    pacs: bool
     series: Sequence[SeriesLine]
     entries: Mapping[str, Sequence[Entry]]
     sides: Sequence[Side]
     differences: Differences | None
     said: str
+
+    @property
+    def rows(self) -> Sequence[SideRow]:
+        """The sides by field, for a table that shows them beside each other."""
+        return side_rows(self.sides)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a report PDF waits to be confirmed."""
+        return any(line.delivery.held_by == HeldBy.PDF for line in self.story.lines)
 
     @property
     def mark(self) -> str:
@@ -86,12 +114,13 @@ class ExamPage:
     def ledgers(self) -> Mapping[str, Sequence[LedgerCount]]:
         """Images by series and fate, of each destination."""
         return {
-            destination: [
-                LedgerCount(*key, count)
-                for key, count in Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries).items()
-            ]
+            destination: [LedgerCount(*key, count) for key, count in Counter(_fate_of(e) for e in entries).items()]
             for destination, entries in self.entries.items()
         }
+
+
+def _fate_of(one: Entry) -> tuple[str, str, str, str, str, int | None]:
+    return one.uids.series, one.series_class, one.class_rule, one.fate, one.rule, one.status
 
 
 @dataclass(frozen=True, slots=True)
