@@ -55,6 +55,8 @@
   // -- refreshing: only the parts that changed, and nothing that a person is typing in
 
   function isBusy(part) {
+    const typed = "input:not([type=checkbox]):not([type=radio]):not([type=hidden])";
+    if ([...part.querySelectorAll(typed)].some((one) => one.value !== one.defaultValue)) return true;
     return part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
   }
 

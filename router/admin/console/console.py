@@ -15,6 +15,7 @@ from router.admin.console.overview import Sending, Sources, overview
 from router.admin.console.pages import LoginPage
 from router.admin.console.queue import QueuePages
 from router.admin.console.view import View, reason_of, render
+from router.admin.console.work import WorkPages
 from router.admin.http.server import Answer, Handle, Request, html, see_other, unchanged
 from router.admin.http.session import COOKIE, Sessions, is_genuine
 from router.catalogue.queue.backlog import Place
@@ -27,7 +28,7 @@ from router.review.answers import Answers
 from router.review.deliveries import Review
 from router.text.language import LANGUAGES, Tongue, chosen_language
 
-_LINKED = ("/", "/queue", "/login", "/unreported", "/refused", "/files")
+_LINKED = ("/", "/queue", "/work", "/login", "/unreported", "/refused", "/files")
 _FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
 _POLICY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -44,7 +45,7 @@ class Console:
         self._sessions = Sessions(token, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
         self._review = Review(context.catalogue, context.clock)
-        self._exams, self._queue = ExamPages(context), QueuePages(context)
+        self._exams, self._queue, self._work = ExamPages(context), QueuePages(context), WorkPages(context)
         self._lists = Lists(
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
         )
@@ -55,8 +56,8 @@ class Console:
         """Show what this configuration says, with the same sessions."""
         self._use(replace(self._context, config=config, queues=queues))
         self._lists.reconfigure(config)
-        self._exams.use(self._context)
-        self._queue.use(self._context)
+        for pages in (self._exams, self._queue, self._work):
+            pages.use(self._context)
 
     def _use(self, context: ConsoleContext) -> None:
         self._context = context
@@ -64,10 +65,11 @@ class Console:
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
-        looks: dict[str, Act] = {"/": self._overview, **self._exams.looks, **self._lists.looks}
+        looks: dict[str, Act] = {"/": self._overview, **self._exams.looks, **self._work.looks, **self._lists.looks}
         acts: dict[str, Act] = {
             **self._exams.acts,
             **self._lists.acts,
+            **self._work.acts,
             "/pause": self._pause,
             "/logout": self._log_out,
         }

@@ -16,6 +16,7 @@ from router.review.answers import Answers
 from router.review.comparison import IdentityComparison
 from router.review.decisions import Decisions, Differences, OperatorReason
 from router.review.deliveries import Review, Story
+from router.review.dismissals import Dismissals
 from router.review.evidence import evidence_of
 from router.review.explain import Provenance
 from router.review.timeline import Sources, timeline
@@ -30,6 +31,7 @@ _SAID = N_({
     "apart": "The study is kept apart from this exam, whatever names it, until it is joined again.",
     "joined": "The study is joined to this exam. Its patient is still checked.",
     "noted": "Noted: it waits for the RIS. It stays as it is until corrected data comes.",
+    "told": "The alarms about what destinations have of this exam are dismissed.",
     "asked": "The PACS is asked at once. Its answer is in the history.",
 })  # fmt: skip
 
@@ -40,6 +42,7 @@ class ExamPages:
     def __init__(self, context: ConsoleContext) -> None:
         self._review = Review(context.catalogue, context.clock)
         self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
+        self._dismissals = Dismissals(context.catalogue, context.bus, context.clock)
         self.use(context)
 
     def use(self, context: ConsoleContext) -> None:
@@ -66,6 +69,7 @@ class ExamPages:
             "/link": self._deciding("joined", self._join),
             "/wait": self._deciding("noted", self._note),
             "/ask": self._deciding("asked", self._ask),
+            "/told": self._deciding("told", self._told),
         }
 
     # -- pages
@@ -163,6 +167,9 @@ class ExamPages:
         if self._context.config.query is None:
             raise InvalidData("no PACS can be asked: [query] is not configured")
         self._decisions.ask_pacs(exam, reason)
+
+    def _told(self, exam: int, _: Mapping[str, str], reason: OperatorReason) -> None:
+        self._dismissals.dismiss_exam(f"e:{exam}", reason)
 
     # -- what is asked for
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
 from router.admin.console.backlog import Bar, bars
@@ -34,6 +34,22 @@ _LATE = (Age.MISSED, Age.MISSED_A_DAY)
 _PLOTS = N_(["Studies received", "Exams approved", "Deliveries confirmed"])
 _POSITIONS = N_({Position.CLOSED: "up", Position.OPEN: "no answer", Position.HALF_OPEN: "tried again"})
 _PAUSED = N_("paused")
+
+
+LISTS: Mapping[str, str] = {
+    Alarm.UNREPORTED: "/unreported",
+    Alarm.REFUSED_SENDER: "/refused",
+    Alarm.REFUSED_IMAGES: "/refused",
+    Alarm.REJECTED_FILE: "/files",
+    Alarm.UNCLAIMED_PDF: "/files",
+}
+"""Pages of what waits for a person and has no delivery."""
+
+
+def work_path(one: Attention) -> str:
+    """The address at which the work list shows this cause."""
+    chosen = {"what": one.what, "destination": one.destination}
+    return "/work?" + urlencode({key: word for key, word in chosen.items() if word})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +132,6 @@ class OverviewPage:
     sending: Sending
 
     ages = tuple(Age)
-    lists: ClassVar[Mapping[str, str]] = {
-        Alarm.UNREPORTED: "/unreported",
-        Alarm.REFUSED_SENDER: "/refused",
-        Alarm.REFUSED_IMAGES: "/refused",
-        Alarm.REJECTED_FILE: "/files",
-        Alarm.UNCLAIMED_PDF: "/files",
-    }
 
     def count(self, *ages: Age) -> int:
         """Deliveries of these ages."""
@@ -135,8 +144,7 @@ class OverviewPage:
 
     def where(self, one: Attention) -> str:
         """The page on which a person deals with it."""
-        chosen = {"what": one.what, "destination": one.destination}
-        return self.lists.get(one.what) or "/work?" + urlencode({key: word for key, word in chosen.items() if word})
+        return LISTS.get(one.what) or work_path(one)
 
     @property
     def bars(self) -> list[Bar]:

@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from router.admin.console import marks
-from router.admin.console.overview import Sending
+from router.admin.console.overview import LISTS, Sending, work_path
 from router.admin.console.sides import SideRow, side_rows
 from router.admin.console.view import masked_name
+from router.alarms import REMEDY, Alarm
 from router.catalogue.exams.files import FileKind, FolderFile
 from router.catalogue.images.ledger import Entry
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, RefusedSender
 from router.catalogue.queue.uploads import Frozen
 from router.correlator.refused import RefusalSum
+from router.events import Event
 from router.images.series_report import Line as SeriesLine
 from router.intake.folder_files import WHERE
 from router.intake.folder_files import reason as listed_for
+from router.policy.attention import ALARM_OF, Attention, Cause
 from router.policy.states import HeldBy, State
 from router.refusals import meaning
 from router.review.answers import Explained
 from router.review.comparison import Side
 from router.review.decisions import Differences
 from router.review.deliveries import Story
+from router.review.dismissals import TOLD
 from router.review.explain import Background, Stray
 from router.review.timeline import Moment
 from router.review.unreported import Page, SenderSum
@@ -30,6 +34,7 @@ from router.text.language import N_
 
 DELIVERIES = 50  # on a page of the queue
 ROWS = 200  # on a page of a list
+ACTS = N_({"hold": "Hold", "release": "Release", "retry": "Retry", "wait": "Note: it waits for the RIS"})
 _KINDS = N_({ASSOCIATIONS: "associations", IMAGES: "images"})
 
 
@@ -62,6 +67,49 @@ class QueuePage:
     stray: Stray | None
 
     states = tuple(State)
+    acts = ACTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkPage:
+    """What waits, by cause, and the deliveries of the cause that was chosen, of which `rest` more are not shown.
+
+    `decided` is the last decision about each exam; `counts` how many an act on many has changed, and how many not.
+    """
+
+    entries: Sequence[Attention]
+    chosen: Attention | None
+    lines: Sequence[Explained]
+    acts: Mapping[str, str]
+    decided: Mapping[int, Event]
+    counts: tuple[int, int] | None
+    rest: int
+
+    where = staticmethod(work_path)
+
+    def list_of(self, one: Attention) -> str:
+        """The page that lists it where it has no delivery; "" for none."""
+        return LISTS.get(one.what, "")
+
+    @property
+    def todo(self) -> str:
+        """What to do about the chosen one."""
+        what = self.chosen.what if self.chosen else ""
+        alarm = ALARM_OF[Cause(what)] if what in set(Cause) else Alarm(what)
+        return REMEDY[alarm] if alarm is not None else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkPage:
+    """An act on many, before it is done: to the deliveries that it `can` change."""
+
+    what: str
+    act: str
+    why: str
+    lines: Sequence[Explained]
+    can: frozenset[int]
+
+    mark = staticmethod(marks.delivery_mark)
 
 
 class LedgerCount(NamedTuple):
@@ -99,6 +147,11 @@ class ExamPage:
     def rows(self) -> Sequence[SideRow]:
         """The sides by field, for a table that shows them beside each other."""
         return side_rows(self.sides)
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether an alarm stands that ends once somebody outside has been told."""
+        return any(one.alarm in TOLD for one in self.background.alarms)
 
     @property
     def is_in_doubt(self) -> bool:
