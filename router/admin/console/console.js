@@ -38,6 +38,8 @@
 
   function sortable() {
     tables().forEach((table, n) => {
+      const wide = table.parentNode; // one that is wider than its window is scrolled by keys, too
+      if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
       if (table.rows.length < 3) return;
       [...table.rows[0].cells].forEach((cell, column) => {
         if (cell.tagName !== "TH" || cell.querySelector("button, input") || !cell.innerText.trim()) return;
