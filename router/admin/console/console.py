@@ -11,7 +11,7 @@ from pathlib import Path
 from router.admin.console.context import Act, ConsoleContext
 from router.admin.console.exams import ExamPages
 from router.admin.console.lists import Lists
-from router.admin.console.overview import Sending, Sources, overview
+from router.admin.console.overview import Sending, Shared, Sources, overview
 from router.admin.console.pages import LoginPage
 from router.admin.console.queue import QueuePages
 from router.admin.console.view import View, reason_of, render
@@ -44,7 +44,7 @@ class Console:
         self._use(context)
         self._sessions = Sessions(token, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
-        self._review = Review(context.catalogue, context.clock)
+        self._review, self._shared = Review(context.catalogue, context.clock), Shared(context.clock)
         self._exams, self._queue, self._work = ExamPages(context), QueuePages(context), WorkPages(context)
         self._lists = Lists(
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
@@ -150,13 +150,16 @@ class Console:
 
     # -- pages
 
-    def _overview(self, view: View, _: Request) -> Answer:
+    def _overview(self, view: View, request: Request) -> Answer:
         context = self._context
         sources = Sources(
             catalogue=context.catalogue, clock=context.clock, free=context.free, attention=context.attention,
             report=context.report,
         )  # fmt: skip
-        shown = overview(sources, context.config, context.queues, self._review, self._answers)
+        shown = self._shared.of(
+            lambda: overview(sources, context.config, context.queues, self._review, self._answers),
+            fresh="X-Live" not in request.headers,
+        )  # fmt: skip
         return html(render(view, "overview.html", shown))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:

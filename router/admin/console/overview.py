@@ -1,5 +1,6 @@
 """The first screen: whether all is well, who takes and sends what, and what waits for a person."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -30,6 +31,7 @@ from router.text.language import N_
 _ALARMS = 20
 _DUE = 12
 _SENDERS = 40
+_SHARED_SECONDS = 3.0
 _LATE = (Age.MISSED, Age.MISSED_A_DAY)
 _PLOTS = N_(["Studies received", "Exams approved", "Deliveries confirmed"])
 _POSITIONS = N_({Position.CLOSED: "up", Position.OPEN: "no answer", Position.HALF_OPEN: "tried again"})
@@ -161,6 +163,23 @@ class Sources:
     free: Callable[[], int]
     attention: Callable[[], Sequence[Attention]]
     report: Callable[[], Mapping[str, Any]]
+
+
+class Shared:
+    """The first screen as it was read last, for pages that refresh themselves: many browsers cost as much as one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._read: tuple[float, OverviewPage] | None = None
+
+    def of(self, read: Callable[[], OverviewPage], *, fresh: bool) -> OverviewPage:
+        """The last one, unless it is old or a `fresh` one is asked for."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if fresh or self._read is None or now - self._read[0] > _SHARED_SECONDS:
+                self._read = now, read()
+            return self._read[1]
 
 
 def overview(

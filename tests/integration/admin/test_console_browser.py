@@ -26,13 +26,14 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     for number, name in enumerate((E1, f"{E1}0", f"{E1}1")):
         accession = f"C{number}"
         clinic.ris(name, Study__StudyInstanceUIDs=[f"1.3.{number}"], Order__AccessionNumber=accession)
-        patient = {"patient_id": "P9", "name": "李^四"} if number < 2 else {}
-        clinic.pacs(f"1.3.{number}", accession=accession, **patient)
+        patient_id, patient = ("P9", "李^四") if number < 2 else ("P0001", "Zhang^San=张^三")
+        clinic.pacs(f"1.3.{number}", accession=accession, patient_id=patient_id, name=patient)
     clinic.pacs("1.2.840.113619.2.55.3.604688119.969.1268071029.320.12345678", accession="A9", ae="US7")
     clinic.put("readme.txt", b"x")
     site = Site(clinic, Admin())
 
     def change() -> None:
+        clinic.clock.advance(5)
         event = Event(clinic.clock.now(), Kind.ALARM, "a new alarm", alarm=Alarm.CLOCK, subject="clock")
         clinic.bus.record(event)
 

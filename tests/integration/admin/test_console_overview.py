@@ -133,3 +133,14 @@ def test_only_a_page_that_its_address_shows_refreshes_itself(site: Site) -> None
     site.log_in()
     assert 'data-every="5"' in site.ask(f"/exam?id={site.exam}").text
     assert "data-every" not in site.ask("/patient", {"csrf": site.csrf, "id": site.exam}).text
+
+
+def test_pages_that_refresh_themselves_share_one_reading_and_a_person_gets_a_fresh_one(site: Site) -> None:
+    live = {"X-Live": "1"}
+    before = site.ask("/", headers=live).text
+    site.report = {"receiving": False, "degraded": [{"text": "the disk does not answer", "stops_images": True}]}
+    assert site.ask("/", headers=live).text == before
+    site.clinic.clock.advance(4)
+    assert "No images can be taken" in site.ask("/", headers=live).text
+    site.report = {"receiving": True, "degraded": []}
+    assert "No images can be taken" not in site.ask("/").text
