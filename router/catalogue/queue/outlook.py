@@ -16,10 +16,12 @@ _OF_PLACE = Statement(
     f" WHERE destination = ? AND channel = ? AND state IN {listed(ON_THE_WAY)}",
     Delivery.destination, Delivery.channel,
 )  # fmt: skip
-_DELIVERED = Statement(
-    "SELECT MAX(delivered_at) FROM delivery WHERE destination = ? AND channel = ? AND delivered_at >= ?",
-    Delivery.destination, Delivery.channel, Delivery.delivered_at,
-)  # fmt: skip
+# Confirmations since an instant, in their order, by the index of their times alone: with the place in the condition the
+# index of places would be read, which is as long as the table.
+_CONFIRMED = Statement(
+    "SELECT destination, channel, delivered_at FROM delivery WHERE delivered_at >= ? ORDER BY delivered_at",
+    Delivery.delivered_at,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +44,13 @@ class Outlooks(Rows):
 
     def of(self, places: Iterable[Place], since: datetime) -> list[Outlook]:
         """The outlook of each place; confirmations are looked for from `since` on."""
-        return [self._of(place, since) for place in places]
+        last = {(to, by): Delivery.delivered_at.python_value(at) for to, by, at in _CONFIRMED.run(self._engine, since)}
+        return [self._of(place, last.get((place.destination, place.channel))) for place in places]
 
-    def _of(self, place: Place, since: datetime) -> Outlook:
-        where = (place.destination, place.channel)
-        count, due, expected = _OF_PLACE.run(self._engine, *where)[0]
-        ((last,),) = _DELIVERED.run(self._engine, *where, since)
+    def _of(self, place: Place, last: datetime | None) -> Outlook:
+        count, due, expected = _OF_PLACE.run(self._engine, place.destination, place.channel)[0]
         first = Delivery.legal_due.python_value(due)
         return Outlook(
             place=place, count=int(count), oldest=None if first is None else first - place.within,
-            expected=Delivery.expected.python_value(expected), last=Delivery.delivered_at.python_value(last),
+            expected=Delivery.expected.python_value(expected), last=last,
         )  # fmt: skip
