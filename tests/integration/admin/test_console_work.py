@@ -72,7 +72,7 @@ def test_what_waits_is_grouped_by_cause_and_lists_its_deliveries_without_patient
 def test_every_cause_has_its_page_and_one_that_is_gone_says_so(site: Site) -> None:
     for alarm in (Alarm.DISK, Alarm.UNREPORTED, Alarm.UNCLAIMED_PDF, Alarm.DELIVERED_IN_DOUBT):
         site.clinic.bus.record(Event(site.clinic.clock.now(), Kind.ALARM, "x", alarm=alarm, subject="x"))
-    for path in set(re.findall(r'<a href="(/work\?[^"]+)"', site.ask("/work").text)):
+    for path in set(re.findall(r'<a href="(/work\?what=[^"]+)"', site.ask("/work").text)):
         got = site.ask(path.replace("&amp;", "&"))
         assert got.status == 200
         assert "aria-current" in got.text
