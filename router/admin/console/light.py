@@ -64,7 +64,7 @@ def _worries(known: Known) -> Iterator[tuple[Colour, str, Mapping[str, object]]]
     if known.missed:
         yield Colour.RED, N_("Too late: {count} deliveries are over their time."), {"count": known.missed}
     if known.down:
-        yield Colour.RED, N_("No answer from {places}: what is for it waits here."), {"places": ", ".join(known.down)}
+        yield Colour.RED, N_("No answer from {places}: deliveries wait here."), {"places": ", ".join(known.down)}
     if known.receiving and what:
         yield Colour.AMBER, N_("A part of the node does not work: {what}"), {"what": what}
     if known.at_risk:

@@ -70,7 +70,7 @@ def test_a_card_of_a_destination_tells_a_pause_a_breaker_and_what_is_open(site: 
         one, position=Position.OPEN, failures=1, since=now, probe_at=now, why="no route to host"
     ))  # fmt: skip
     assert re.match("cloud images no answer .* no route to host; Since", card(site, "cloud im"))
-    assert light_of(site) == ("red", "No answer from cloud: what is for it waits here.")
+    assert light_of(site) == ("red", "No answer from cloud: deliveries wait here.")
     site.log_in()
     site.ask("/pause", {"csrf": site.csrf, "destination": "cloud", "what": "pause", "why": "their disk"})
     assert "paused by wang: their disk" in card(site, "cloud report")
