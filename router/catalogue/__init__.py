@@ -14,6 +14,7 @@ from router.catalogue.exams.expiry import Expiry
 from router.catalogue.exams.provenance import Arrivals
 from router.catalogue.exams.readings import Readings
 from router.catalogue.exams.retrievals import Retrievals
+from router.catalogue.exams.search import Search
 from router.catalogue.images.damages import Damages
 from router.catalogue.images.instances import Instances
 from router.catalogue.images.ledger import Ledger
@@ -31,6 +32,7 @@ from router.catalogue.node.nodes import Nodes
 from router.catalogue.node.notifications import Notifications
 from router.catalogue.node.refusals import Refusals
 from router.catalogue.node.settings import Settings
+from router.catalogue.node.traffic import Traffic
 from router.catalogue.node.users import Users
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.catalogue.queue.attention import OpenDeliveries
@@ -40,6 +42,7 @@ from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
+from router.catalogue.queue.outlook import Outlooks
 from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.prospects import Prospects
 from router.catalogue.queue.queue import Queue
@@ -95,6 +98,9 @@ class Catalogue:
     renaming: Renaming
     late: LateResults
     association_leases: AssociationLeases
+    traffic: Traffic
+    outlooks: Outlooks
+    search: Search
 
 
 def open_catalogue(
@@ -135,5 +141,6 @@ def open_catalogue(
         withheld=Withheld(engine), audit_heads=AuditHeads(engine), users=Users(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
-        association_leases=AssociationLeases(engine),
+        association_leases=AssociationLeases(engine), traffic=Traffic(engine), outlooks=Outlooks(engine),
+        search=Search(engine),
     )  # fmt: skip

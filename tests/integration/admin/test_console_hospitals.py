@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.admin.console.console import Console, ConsoleContext
+from router.admin.console.console import Console
+from router.admin.console.context import ConsoleContext
 from router.admin.http.metrics import Gauges, Metrics
 from router.admin.http.server import Request
 from router.admin.status.hospitals import HospitalCounts
