@@ -65,9 +65,10 @@ class Stray:
     refused: tuple[RefusalSum, ...] = ()
     hospitals: frozenset[str] = frozenset()
 
-    def is_of(self, hospitals: Collection[str]) -> bool:
-        """Whether it is known to be of these alone; where none is named, it is."""
-        return not hospitals or (bool(self.hospitals) and self.hospitals <= set(hospitals))
+
+def is_of(brought: Collection[str], hospitals: Collection[str]) -> bool:
+    """Whether a study that these hospitals brought is known to be of `hospitals` alone; of all where none is named."""
+    return not hospitals or (bool(brought) and set(brought) <= set(hospitals))
 
 
 class Provenance:

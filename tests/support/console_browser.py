@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from router.admin.http.server import AdminServer, Answer, Handle, Request, html
-from support.console_site import TOKEN, Site
+from support.console_site import PASSWORD, Site
 
-PAGES = ("/", "/work", "/exam?id={exam}", "/queue", "/unreported", "/refused", "/files", "/login")
+_PATHS = "/ /work /exam?id={exam} /queue /unreported /refused /files /login /users /password"
+PAGES = tuple(_PATHS.split())
 _AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 _FLOWS = Path(__file__).parent / "console_flows.js"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -69,7 +70,7 @@ class Walk:
 
     def _own(self) -> dict[str, Handle]:
         pages = " ".join(PAGES).format(exam=self.site.exam)
-        data = {"pages": pages, "exam": self.site.exam, "token": TOKEN, "axe": "yes" if has_axe() else "no"}
+        data = {"pages": pages, "exam": self.site.exam, "password": PASSWORD, "axe": "yes" if has_axe() else "no"}
         shown = " ".join(f'data-{name}="{value}"' for name, value in data.items())
         walk = f'<!doctype html><body {shown}><script src="/walk.js" defer></script>'
         script = "text/javascript; charset=utf-8"

@@ -168,7 +168,7 @@
     },
   };
 
-  const login = { who: "wang", token: document.body.dataset.token };
+  const login = { who: "wang", password: document.body.dataset.password };
   await fetch("/login", { method: "POST", body: new URLSearchParams(login), redirect: "manual" });
   for (const [name, step] of Object.entries(steps)) {
     await report(name, await step().catch((error) => ({ error: String(error) })));

@@ -19,7 +19,7 @@ from router.review.decisions import Decisions, Differences, OperatorReason
 from router.review.deliveries import Review, Story
 from router.review.dismissals import Dismissals
 from router.review.evidence import evidence_of
-from router.review.explain import Provenance
+from router.review.explain import Provenance, is_of
 from router.review.timeline import Sources, timeline
 from router.storage.reports import Reports
 from router.text.language import N_
@@ -67,7 +67,7 @@ class ExamPages:
             "/act": self._act,
             "/resolve": self._resolve,
             "/unlink": self._deciding("apart", self._part),
-            "/link": self._deciding("joined", self._join),
+            "/link": self._link,
             "/wait": self._deciding("noted", self._note),
             "/ask": self._deciding("asked", self._ask),
             "/told": self._deciding("told", self._told),
@@ -154,6 +154,16 @@ class ExamPages:
             return _exam_after(exam, said)
 
         return act
+
+    def _link(self, view: View, request: Request) -> Answer:
+        """Join a study; a reader for certain hospitals joins what the page offers, or what is of these alone."""
+        study, case = request.form.get("study", ""), self._story(view, request.form).case
+        if view.mine:
+            near = self._provenance.background(case.exam, list(case.links)).near
+            brought = self._context.catalogue.instances.hospitals_of(study)
+            if study not in {one.name for one in near} and not is_of(brought, view.mine):
+                raise InvalidData("no such study")
+        return self._deciding("joined", self._join)(view, request)
 
     def _part(self, exam: int, form: Mapping[str, str], reason: OperatorReason) -> None:
         self._decisions.unlink(f"e:{exam}", form.get("study", ""), reason)

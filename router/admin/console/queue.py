@@ -20,7 +20,7 @@ from router.policy.roles import sees
 from router.policy.states import State
 from router.review.answers import Answers
 from router.review.deliveries import Line, Review
-from router.review.explain import Provenance, Stray
+from router.review.explain import Provenance, Stray, is_of
 from router.review.lookup import Lookup, is_form
 
 _LAST_PAGE = 19
@@ -92,7 +92,7 @@ class QueuePages:
         if not text.replace(".", "").isdecimal():
             return None
         found = self._provenance.stray(text, self._context.clock.now())
-        return found if found is not None and found.is_of(view.mine) else None
+        return found if found is not None and is_of(found.hospitals, view.mine) else None
 
     def _senders(self, view: View) -> list[str]:
         return self._context.catalogue.search.senders(self._context.clock.now() - _SENDERS, view.scope)

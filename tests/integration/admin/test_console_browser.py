@@ -31,6 +31,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     clinic.pacs("1.2.840.113619.2.55.3.604688119.969.1268071029.320.12345678", accession="A9", ae="US7")
     clinic.put("readme.txt", b"x")
     site = Site(clinic, Admin())
+    site.log_in("wang")
 
     def change() -> None:
         clinic.clock.advance(5)
