@@ -80,3 +80,43 @@ def test_a_place_has_its_oldest_approval_and_the_time_by_which_all_will_be_there
     assert outlook.last == NOW - MINUTE
     (empty,) = catalogue.outlooks.of([Place("other", Channel.REPORT, HOUR)], MIDNIGHT)
     assert (empty.count, empty.oldest, empty.expected, empty.last) == (0, None, None, None)
+
+
+def test_the_counts_of_some_hospitals_are_of_their_studies_exams_and_deliveries_alone(catalogue: Catalogue) -> None:
+    for number, name in enumerate(("H1", "H2", "H3", "")):
+        new = instance(1, f"1.2.{number}", received=NOW - MINUTE)
+        header = replace(new.header, sending_ae=f"CT{number}" if name else "PACS")
+        catalogue.instances.add([replace(new, hospital=name, header=header)])
+        made = catalogue.exams.number_of(name, "01", "E1", NOW)
+        catalogue.exams.links.link(made, [f"1.2.{number}"], "listed", NOW)
+        microseconds = round((NOW - MINUTE).timestamp() * 1e6)
+        driver(catalogue).execute_sql(f"UPDATE exam SET approved_at = {microseconds} WHERE id = {made}")
+        if name == "H2":
+            confirmed(catalogue, made, NOW - MINUTE)
+        else:
+            one = delivery(catalogue, made, State.READY, due=NOW + HOUR)
+            catalogue.queue.update(one, legal_due=NOW + (number + 1) * HOUR)
+            catalogue.queue.expect({one.id: NOW + (number + 1) * MINUTE})
+    counts, senders, outlooks = {}, {}, {}
+    for hospitals in ((), ("H1",), ("H2", "H3")):
+        hours = catalogue.traffic.hours(MIDNIGHT, NOW, hospitals)
+        counts[hospitals] = sum(hours.received), sum(hours.approved), sum(hours.confirmed)
+        senders[hospitals] = {one.name for one in catalogue.traffic.senders(MIDNIGHT, NOW, hospitals)}
+        assert set(catalogue.search.senders(NOW - HOUR, hospitals)) == senders[hospitals]
+        (outlook,) = catalogue.outlooks.of([IMAGES], MIDNIGHT, hospitals)
+        outlooks[hospitals] = outlook.count, outlook.oldest, outlook.expected, outlook.last
+    assert counts == {(): (4, 4, 1), ("H1",): (1, 1, 0), ("H2", "H3"): (2, 2, 1)}
+    assert senders == {(): {"CT0", "CT1", "CT2", "PACS"}, ("H1",): {"CT0"}, ("H2", "H3"): {"CT1", "CT2"}}
+    assert outlooks == {
+        (): (3, NOW - 5 * HOUR, NOW + 4 * MINUTE, NOW - MINUTE),
+        ("H1",): (1, NOW - 5 * HOUR, NOW + MINUTE, None),
+        ("H2", "H3"): (1, NOW - 3 * HOUR, NOW + 3 * MINUTE, NOW - MINUTE),
+    }
+
+
+def test_a_sender_of_two_chosen_hospitals_is_one_card(catalogue: Catalogue) -> None:
+    for number, name in enumerate(("H1", "H2")):
+        new = instance(1, f"1.2.{number}", received=NOW - MINUTE)
+        catalogue.instances.add([replace(new, hospital=name, header=replace(new.header, sending_ae="PACS"))])
+    (flow,) = catalogue.traffic.senders(MIDNIGHT, NOW, ("H1", "H2"))
+    assert (flow.name, flow.today) == ("PACS", 2)
