@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LOG = ROOT / ".venv" / "set-up.log"
 POLICY = Path("/usr/sbin/policy-rc.d")
+AXE, AXE_HOME = "axe-core@4.14.1", ROOT / ".venv" / "axe"  # by which the browser test checks WCAG AA
 HELP = "Usage: scripts/test [PYTEST ARGUMENTS]\n\nInstall what the tests need, then run all or those named.\n"
 # Debian package: a program of it, where that may be besides PATH, what cannot be tested without it.
 PACKAGES: Mapping[str, tuple[str, str, str]] = {
@@ -34,6 +35,8 @@ def main(arguments: list[str]) -> None:
         install(missing())
     for package in missing():
         say(f"will be skipped: {PACKAGES[package][2]}. Missing: as root, apt-get install {package}")
+    if not has_axe() and not install_axe():
+        say("will be skipped: whether the console is accessible by WCAG AA. Missing: npm, or its registry")
     os.chdir(ROOT)
     # Four processes on two processors: nearly half of the time is waiting.
     os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadfile", *arguments])
@@ -69,6 +72,22 @@ def apt_get(*arguments: str) -> bool:
         done = subprocess.run(["apt-get", *arguments], check=False, env=quiet, stdin=subprocess.DEVNULL, stdout=log,
                               stderr=log)  # fmt: skip
     return done.returncode == 0
+
+
+def has_axe() -> bool:
+    """Whether axe-core is there."""
+    return (AXE_HOME / "node_modules" / "axe-core" / "axe.min.js").exists()
+
+
+def install_axe() -> bool:
+    """Install it without scripts of its own; true when it is there."""
+    if shutil.which("npm") is None:
+        return False
+    say(f"installing {AXE}")
+    arguments = ("install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(AXE_HOME), AXE)
+    with LOG.open("ab") as log:
+        subprocess.run(["npm", *arguments], check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    return has_axe()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from router.catalogue.exams.expiry import Expiry
 from router.catalogue.exams.provenance import Arrivals
 from router.catalogue.exams.readings import Readings
 from router.catalogue.exams.retrievals import Retrievals
+from router.catalogue.exams.search import Search
 from router.catalogue.images.damages import Damages
 from router.catalogue.images.instances import Instances
 from router.catalogue.images.ledger import Ledger
@@ -32,6 +33,7 @@ from router.catalogue.node.nodes import Nodes
 from router.catalogue.node.notifications import Notifications
 from router.catalogue.node.refusals import Refusals
 from router.catalogue.node.settings import Settings
+from router.catalogue.node.traffic import Traffic
 from router.catalogue.node.users import Users
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.catalogue.queue.attention import OpenDeliveries
@@ -42,6 +44,7 @@ from router.catalogue.queue.commitments import Commitments
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
 from router.catalogue.queue.outcomes import Outcomes
+from router.catalogue.queue.outlook import Outlooks
 from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.prospects import Prospects
 from router.catalogue.queue.queue import Queue
@@ -101,6 +104,9 @@ class Catalogue:
     association_leases: AssociationLeases
     outcomes: Outcomes
     sources: Sources
+    traffic: Traffic
+    outlooks: Outlooks
+    search: Search
 
 
 def open_catalogue(
@@ -142,5 +148,6 @@ def open_catalogue(
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
         association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
-        unknown_words=UnknownWords(engine, bus, queue),
+        unknown_words=UnknownWords(engine, bus, queue), traffic=Traffic(engine), outlooks=Outlooks(engine),
+        search=Search(engine),
     )  # fmt: skip

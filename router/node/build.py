@@ -225,9 +225,9 @@ class Parts:
         """Every destination and channel of the configuration in use."""
         return places_of(self.config)
 
-    def attention(self, hospital: str | None = None) -> Sequence[Attention]:
-        """Everything that waits for a person, of the hospital or in all."""
-        return look(self.catalogue, self.places(), self.config.node.data / "quarantine", self.clock.now(), hospital)
+    def attention(self, hospitals: tuple[str, ...] = ()) -> Sequence[Attention]:
+        """Everything that waits for a person, of these hospitals; where none is named, in all."""
+        return look(self.catalogue, self.places(), self.config.node.data / "quarantine", self.clock.now(), hospitals)
 
     def _attention_by_hospital(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
         quarantine = self.config.node.data / "quarantine"

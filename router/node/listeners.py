@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from router.admin.console.console import Console, ConsoleContext
+from router.admin.console.console import Console
+from router.admin.console.context import ConsoleContext
 from router.admin.http.health import health
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer
@@ -195,6 +196,7 @@ class Listeners:
         context = ConsoleContext(
             config=config, catalogue=parts.catalogue, bus=parts.bus, clock=parts.clock, rules=parts.rulebook,
             queues=parts.places(), free=parts.free, token_file=file, seal=parts.audit.seal, attention=parts.attention,
+            report=parts.vitals.report,
         )  # fmt: skip
         return Console(context, token_in(file))
 

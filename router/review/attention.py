@@ -76,16 +76,16 @@ class _Group:
 
 
 def look(
-    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime, hospital: str | None = None
+    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime, hospitals: tuple[str, ...] = ()
 ) -> list[Attention]:
-    """The list as it is now, of one hospital's exams or of all that there is.
+    """The list as it is now, of these hospitals' exams; where none is named, of all that there is.
 
     `places` are the configured ones, `quarantine` the node's own folder.
     """
     with catalogue.engine.read():
         facts = _facts(catalogue, places, quarantine)
-        if hospital is not None:
-            facts = _only(facts, _whose(facts, catalogue), hospital)
+        if hospitals:
+            facts = _only(facts, _whose(facts, catalogue), hospitals)
     return listed(facts, now)
 
 
@@ -109,16 +109,16 @@ def tallied_by_hospital(
         of = _whose(facts, catalogue)
         names = dict.fromkeys(["", *of.values(), *(one.hospital for one in facts.alarms)])
         names |= dict.fromkeys(one.account for one in facts.tripped)
-    return {name: tallied(listed(_only(facts, of, name), now)) for name in names}
+    return {name: tallied(listed(_only(facts, of, (name,)), now)) for name in names}
 
 
-def of_hospital(catalogue: Catalogue, hospital: str | None) -> Sequence[Standing]:
-    """Alarms that concern the hospital alone, or all."""
+def of_hospitals(catalogue: Catalogue, hospitals: tuple[str, ...]) -> Sequence[Standing]:
+    """Alarms that concern one of these hospitals alone; where none is named, all."""
     standing = catalogue.alarms.standing()
-    if hospital is None:
+    if not hospitals:
         return standing
     of = catalogue.exams.hospitals({one.exam for one in standing if one.exam is not None})
-    return [one for one in standing if _is_of(one, of, hospital)]
+    return [one for one in standing if _is_of(one, of, hospitals)]
 
 
 def _whose(facts: Facts, catalogue: Catalogue) -> Mapping[int, str]:
@@ -127,21 +127,21 @@ def _whose(facts: Facts, catalogue: Catalogue) -> Mapping[int, str]:
     return catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
 
 
-def _only(facts: Facts, of: Mapping[int, str], hospital: str) -> Facts:
-    """The facts that are of the hospital alone; of "" those that are of none alone. `of` gives that of each exam."""
+def _only(facts: Facts, of: Mapping[int, str], hospitals: tuple[str, ...]) -> Facts:
+    """The facts that are of one of the hospitals; of "" those that are of none alone. `of` gives that of each exam."""
     return replace(
-        facts, deliveries=[one for one in facts.deliveries if of.get(one.exam, "") == hospital],
-        unread=[one for one in facts.unread if of.get(one.exam, "") == hospital],
-        alarms=[one for one in facts.alarms if _is_of(one, of, hospital)],
-        tripped=[one for one in facts.tripped if one.account == hospital],
-        quarantined=() if hospital else facts.quarantined,
+        facts, deliveries=[one for one in facts.deliveries if of.get(one.exam, "") in hospitals],
+        unread=[one for one in facts.unread if of.get(one.exam, "") in hospitals],
+        alarms=[one for one in facts.alarms if _is_of(one, of, hospitals)],
+        tripped=[one for one in facts.tripped if one.account in hospitals],
+        quarantined=facts.quarantined if "" in hospitals else (),
     )  # fmt: skip
 
 
-def _is_of(one: Standing, of: Mapping[int, str], hospital: str) -> bool:
-    """Whether the alarm concerns the hospital, or ("") none alone; those of before several have only their exam."""
+def _is_of(one: Standing, of: Mapping[int, str], hospitals: tuple[str, ...]) -> bool:
+    """Whether it concerns one of the hospitals, or ("") none alone; those of before several have only their exam."""
     whose = one.hospital or ("" if one.exam is None else of.get(one.exam, ""))
-    return whose == hospital
+    return whose in hospitals
 
 
 def places_of(config: Config) -> list[Place]:

@@ -16,7 +16,7 @@ from router.policy.attention import Attention
 from router.policy.pause import Pause
 from router.policy.states import State
 from router.review.attention import look as attention_of
-from router.review.attention import of_hospital, places_of, quarantined
+from router.review.attention import of_hospitals, places_of, quarantined
 from router.review.unreported import Counted, counted
 
 _LISTED = 10
@@ -56,15 +56,16 @@ def look(config: Config, catalogue: Catalogue, now: datetime, hospital: str | No
         places, nodes = catalogue.survey.places(now, hospital), catalogue.survey.nodes()
         count, pressing = catalogue.survey.due_soon(now + SOON, _LISTED, hospital)
         tripped = [one for one in catalogue.breakers.tripped() if hospital is None or one.account in ("", hospital)]
+        only = () if hospital is None else (hospital,)
         counts = catalogue.survey.hospitals(now, [one.name for one in config.hospital])
         return DatabaseStatus(
             at=now, places=places, tripped=tripped, pressing=pressing, pressing_count=count,
             held=_counted(places, State.HELD), failed=_counted(places, State.FAILED),
-            quarantined=len(quarantined(quarantine)), alarms=of_hospital(catalogue, hospital), nodes=nodes,
+            quarantined=len(quarantined(quarantine)), alarms=of_hospitals(catalogue, only), nodes=nodes,
             reloads=catalogue.survey.reloads([one.node for one in nodes]),
             undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now, hospital),
             files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
-            attention=attention_of(catalogue, places_of(config), quarantine, now, hospital),
+            attention=attention_of(catalogue, places_of(config), quarantine, now, only),
             absent=catalogue.nodes.absent(), hospitals=[one for one in counts if hospital in (None, one.hospital)],
         )  # fmt: skip
 

@@ -153,6 +153,20 @@ class Decisions:
             self._tell(touched, f"kept apart: {reason.why}", reason, exam=exam, study_uid=study_uid)
         return exam
 
+    def wait_for_ris(self, exam: int, reason: OperatorReason) -> None:
+        """Note that the RIS has been asked to correct its data; nothing is decided, and nothing moves."""
+        now = self._clock.now()
+        self._bus.record(Event(now, Kind.DECIDED, f"waits for the RIS: {reason.why}", who=reason.who, exam=exam))
+
+    def ask_pacs(self, exam: int, reason: OperatorReason) -> None:
+        """Have the PACS asked at once for the exam's images, however often it was asked already."""
+        known, now = self._catalogue.retrievals.of(exam), self._clock.now()
+        with self._catalogue.engine.write():
+            missing = known.missing if known and known.missing else "a person asks for its images"
+            self._catalogue.retrievals.plan(exam, missing, now)
+            text = f"the PACS is to be asked: {reason.why}"
+            self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who, exam=exam))
+
     def _reconsider(self, hospital: str, old: str, new: str, text: str, reason: OperatorReason) -> int:
         classes = self._catalogue.decisions.classes(hospital)
         patients = {classes.get(number, number) for number in (old, new)}

@@ -71,9 +71,25 @@ class Review:
         found = [one for one in self._catalogue.queue.find(text, hospital) if one.state in wanted]
         return self._lines([one for one in found if destination in (None, one.destination)][:limit])
 
+    def first(
+        self, states: Iterable[State], destination: str | None, most: int, hospitals: tuple[str, ...]
+    ) -> list[Line]:
+        """The `most` deliveries that are due first, of these hospitals; where none is named, of all."""
+        wanted = list(states)
+        if len(hospitals) < 2:
+            return self.listed(wanted, destination, None, most, *hospitals)
+        found = [line for one in hospitals for line in self.listed(wanted, destination, None, most, one)]
+        return sorted(found, key=lambda line: (line.delivery.due is None, line.delivery.due, line.delivery.id))[:most]
+
     def lines_of(self, numbers: Iterable[int]) -> list[Line]:
         """The deliveries of these numbers, by due time."""
         return self._lines(self._catalogue.queue.these(numbers))
+
+    def of_exams(self, exams: Iterable[int]) -> list[Line]:
+        """All deliveries of these exams, in the order of the exams."""
+        numbers = list(dict.fromkeys(exams))
+        place = {number: n for n, number in enumerate(numbers)}
+        return self._lines(sorted(self._catalogue.queue.of_exams(numbers), key=lambda one: (place[one.exam], one.id)))
 
     def deliveries(
         self, states: Iterable[State], destination: str | None, hospital: str | None = None

@@ -1,7 +1,7 @@
 """Explanations of an exam or a study: what came of it, what nearly fits it, and what was refused."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,6 +63,12 @@ class Stray:
     events: tuple[Event, ...]
     unreported: Listed | None = None
     refused: tuple[RefusalSum, ...] = ()
+    hospitals: frozenset[str] = frozenset()
+
+
+def is_of(brought: Collection[str], hospitals: Collection[str]) -> bool:
+    """Whether a study that these hospitals brought is known to be of `hospitals` alone; of all where none is named."""
+    return not hospitals or (bool(brought) and set(brought) <= set(hospitals))
 
 
 class Provenance:
@@ -96,6 +102,7 @@ class Provenance:
             near=self._near(own, arrivals.exams_about(own.came - _ABOUT, own.came + _ABOUT)),
             events=tuple(event for _, event in self._catalogue.history.of([], [study_uid])),
             unreported=listed_study(self._config, self._catalogue, study_uid, now), refused=self.refused([study_uid]),
+            hospitals=own.hospitals,
         )  # fmt: skip
 
     def refused(self, studies: list[str]) -> tuple[RefusalSum, ...]:

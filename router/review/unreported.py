@@ -134,14 +134,15 @@ def listed(
 
 
 def page(
-    config: Config, catalogue: Catalogue, now: datetime, start: int, most: int, hospital: str | None = None
+    config: Config, catalogue: Catalogue, now: datetime, start: int, most: int, hospitals: tuple[str, ...] = ()
 ) -> Page:  # fmt: skip
-    """The studies, of the hospital or of all, from the `start`-th oldest on, `most` at most.
+    """The studies of these hospitals, where none is named of all, from the `start`-th oldest on, `most` at most.
 
     Only these are counted by their instances.
     """
     clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
-    waiting, scope = _waiting(catalogue, hospital), scopes_of(config, catalogue)
+    waiting, scope = _waiting(catalogue, None), scopes_of(config, catalogue)
+    waiting = [one for one in waiting if not hospitals or one.hospital in hospitals]
     senders: dict[str, list[Waiting]] = defaultdict(list)
     for one in waiting:
         senders[one.sender].append(one)

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from argon2 import PasswordHasher
 
-from router.admin.console.console import Console, ConsoleContext
+from router.admin.console.console import Console
+from router.admin.console.context import ConsoleContext
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer, Answer
 from router.catalogue.node.users import User
@@ -54,9 +55,12 @@ class Site:
             rules=lambda _: rulebook(config.series), queues=places, free=lambda: 2**33,
             token_file=Path("console-token"), seal=self.seal,
             attention=lambda of: look(clinic.catalogue, places, quarantine, clinic.clock.now(), of),
+            report=lambda: self.report,
         )  # fmt: skip
         self.sealing: Exception | None = None
-        routes, close = Console(console, TOKEN).routes(), clinic.catalogue.engine.close_thread
+        self.report: Mapping[str, object] = {"receiving": True, "degraded": []}
+        self.console, self.places = Console(console, TOKEN), places
+        routes, close = self.console.routes(), clinic.catalogue.engine.close_thread
         routes["/health"] = lambda _: Answer(200, b"well")
         self.routes = frozenset(routes)
         self.server = AdminServer(routes, close, context, names_of(admin))

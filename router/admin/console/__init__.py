@@ -1,1 +1,1 @@
-"""The console: pages for people, without scripts."""
+"""The console: pages for people, with one script of their own."""

@@ -1,84 +1,44 @@
-"""The console: a small, read-mostly site for administrators, without scripts and without anything from outside.
+"""The console: a small site for administrators, with one script of its own and without anything from outside.
 
 On loopback anyone may look, with patient data masked; acting and seeing patient data need a login, as does everything
 beyond loopback. What a person does is an event with that person's name.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlencode
 
+from router.admin.console.context import Act, ConsoleContext
+from router.admin.console.exams import ExamPages
 from router.admin.console.lists import Lists
-from router.admin.console.marks import story_mark
-from router.admin.console.pages import DELIVERIES, ExamPage, LoginPage, OverviewPage, QueuePage, Sending
+from router.admin.console.overview import OverviewPage, Scope, Shared, Sources, overview, scope_of, sending_of
+from router.admin.console.pages import LoginPage
 from router.admin.console.people import People
+from router.admin.console.queue import QueuePages
 from router.admin.console.rights import right_of
 from router.admin.console.view import View, reason_of, render
-from router.admin.http.server import Answer, Handle, Request, html, see_other
+from router.admin.console.work import WorkPages
+from router.admin.http.server import Answer, Handle, Request, html, see_other, unchanged
 from router.admin.http.session import COOKIE, is_genuine
 from router.admin.people.logins import Logins
-from router.catalogue import Catalogue
-from router.catalogue.queue.backlog import BacklogCount, Place
-from router.clock import Clock
+from router.catalogue.queue.backlog import Place
 from router.config.hospitals import UNREGISTERED, several_of
 from router.config.sections import Config
 from router.config.types import is_loopback
 from router.errors import InvalidData
-from router.events import Event, EventBus, Kind
-from router.images.rulebook import BookOf
-from router.model import Channel
-from router.policy.attention import Attention
-from router.policy.pause import EVERY
+from router.policy.pause import ALL, EVERY
 from router.policy.roles import Right, sees
-from router.policy.states import PENDING, State
-from router.review.answers import Answers, Explained
-from router.review.attention import active, of_hospital
-from router.review.comparison import IdentityComparison
-from router.review.decisions import Decisions, Differences, OperatorReason
-from router.review.deliveries import Line, Review, Story
-from router.review.explain import Provenance
-from router.storage.reports import Reports
-from router.text.language import LANGUAGES, N_, Tongue, chosen_language
+from router.review.answers import Answers
+from router.review.deliveries import Review
+from router.text.language import LANGUAGES, Tongue, chosen_language
 
-_LAST_PAGE = 19
-_FOUND = 200
-_ALARMS = 20
-_DUE = 12
-_LINKED = ("/", "/queue", "/login", "/unreported", "/refused", "/files", "/users", "/password")
-_SAID = N_({
-    "0": "That could not be done: it has moved on.", "1": "Done.",
-    "settled": "The doubt is settled: both are of one patient. The exam is evaluated again.",
-    "changed": "Nothing was settled: what differs is not what was shown. Compare both sides again.",
-    "none": "Nothing was settled: no identity doubt stands any more.",
-})  # fmt: skip
+_LINKED = ("/", "/queue", "/work", "/login", "/unreported", "/refused", "/files", "/users", "/password")
+_FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
 _POLICY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
 }
-_Act = Callable[[View, Request], Answer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleContext:
-    """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
-
-    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
-    is what waits for a person, of one hospital or in all.
-    """
-
-    config: Config
-    catalogue: Catalogue
-    bus: EventBus
-    clock: Clock
-    rules: BookOf
-    queues: Sequence[Place]
-    free: Callable[[], int]
-    token_file: Path
-    seal: Callable[[], None]
-    attention: Callable[[str | None], Sequence[Attention]]
 
 
 class Console:
@@ -88,8 +48,8 @@ class Console:
         self._use(context)
         self._logins = Logins(token, context.catalogue.users, context.bus, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
-        self._review = Review(context.catalogue, context.clock)
-        self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
+        self._review, self._shared = Review(context.catalogue, context.clock), Shared(context.clock)
+        self._exams, self._queue, self._work = ExamPages(context), QueuePages(context), WorkPages(context)
         self._lists = Lists(
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
         )
@@ -98,52 +58,59 @@ class Console:
             logins=self._logins, cookie=self._cookie,
         )  # fmt: skip
         self._local = is_loopback(context.config.admin.host)
-        self._style = (Path(__file__).parent / "console.css").read_bytes()
+        self._files = {name: (Path(__file__).parent / name).read_bytes() for name in _FILES}
 
     def reconfigure(self, config: Config, queues: Sequence[Place]) -> None:
         """Show what this configuration says, with the same sessions."""
         self._use(replace(self._context, config=config, queues=queues))
         self._lists.reconfigure(config)
         self._people.reconfigure(config)
+        for pages in (self._exams, self._queue, self._work):
+            pages.use(self._context)
 
     def _use(self, context: ConsoleContext) -> None:
-        config, catalogue, reports = context.config, context.catalogue, Reports(context.config.node.data)
         self._context = context
-        self._provenance = Provenance(catalogue, config)
-        self._answers = Answers(catalogue, config, context.clock)
-        self._comparison = IdentityComparison(config, reports.read, catalogue.decisions.classes)
+        self._answers = Answers(context.catalogue, context.config, context.clock)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
-        looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam, **self._lists.looks, **self._people.looks}
-        acts: dict[str, _Act] = {
+        looks: dict[str, Act] = {
+            "/": self._overview,
+            **self._exams.looks,
+            **self._work.looks,
+            **self._lists.looks,
+            **self._people.looks,
+        }
+        acts: dict[str, Act] = {
+            **self._exams.acts,
             **self._lists.acts,
+            **self._work.acts,
             **self._people.acts,
-            "/act": self._act,
-            "/resolve": self._resolve,
-            "/patient": self._patient,
             "/pause": self._pause,
             "/logout": self._log_out,
         }
         return {
-            "/console.css": lambda _: Answer(200, self._style, "text/css; charset=utf-8"),
-            "/queue": self._guarded(self._queue, self._may_ask),
+            **{f"/{name}": self._file(name) for name in _FILES},
+            "/queue": self._guarded(self._queue.show, self._may_ask),
             "/password": self._guarded(self._people.password, self._may_ask),
             "/login": self._guarded(self._log_in, lambda _, __: None),
             **{path: self._guarded(page, self._may_look) for path, page in looks.items()},
             **{path: self._guarded(page, self._may_act) for path, page in acts.items()},
         }
 
+    def _file(self, name: str) -> Handle:
+        return lambda request: unchanged(Answer(200, self._files[name], _FILES[name]), request)
+
     # -- who may
 
-    def _guarded(self, page: _Act, refusal: Callable[[View, Request], Answer | None]) -> Handle:
+    def _guarded(self, page: Act, refusal: Callable[[View, Request], Answer | None]) -> Handle:
         def handle(request: Request) -> Answer:
             view = self._view(request)
             answer = refusal(view, request) or page(view, request)
             asked, chosen = request.query.get("lang", ""), {}
             if asked in LANGUAGES:
                 chosen = {"Set-Cookie": f"lang={asked}; Path=/; SameSite=Strict; HttpOnly"}
-            return replace(answer, headers={**_POLICY, **chosen, **answer.headers})
+            return unchanged(replace(answer, headers={**_POLICY, **chosen, **answer.headers}), request)
 
         return handle
 
@@ -184,14 +151,15 @@ class Console:
         path = place if place in _LINKED else "/"
         path = f"/exam?id={number}" if place == "/exam" and number.isdecimal() else path
         tongue = self._tongues[language]
-        alone = "refresh" in request.query or "X-Refresh" in request.headers  # the page asks, no person
-        session = self._logins.of(request.cookies.get(COOKIE, ""), prolong=not alone)
+        looks_again = "X-Live" in request.headers  # a page that refreshes itself: nobody is known to sit before it
+        session = self._logins.of(request.cookies.get(COOKIE, ""), prolong=not looks_again)
         mine = session.person.hospitals if session else ()
         hospitals = [one for one in several_of(self._context.config) if sees(mine, one)]
         chosen = request.query.get("hospital", "") or request.form.get("hospital", "")
         known = chosen in hospitals or (chosen == UNREGISTERED and bool(hospitals) and not mine)
         return View(
-            node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path, hospitals=hospitals,
+            node=node.owner, tongue=tongue, zone=node.timezone, session=session, path=path,
+            now=self._context.clock.now(), live=request.method != "POST", hospitals=hospitals,
             hospital=chosen if known else None,
         )  # fmt: skip
 
@@ -219,152 +187,34 @@ class Console:
 
     # -- pages
 
-    def _overview(self, view: View, _: Request) -> Answer:
-        context, hospital, catalogue = self._context, view.hospital, self._context.catalogue
-        entries, now = context.attention(hospital), context.clock.now()
-        shown = OverviewPage(
-            backlog=_backlog(catalogue, context.queues, now, hospital), queues=context.queues,
-            attention=entries, alarms=active(of_hospital(catalogue, hospital), entries), most=_ALARMS,
-            due=self._explained(self._listed(view, PENDING, None, None, _DUE)),
-            free=context.free(), sending=self._sending(),
-            hospitals=catalogue.survey.hospitals(now, view.hospitals) if view.hospitals and hospital is None else (),
+    def _overview(self, view: View, request: Request) -> Answer:
+        context = self._context
+        sources = Sources(
+            catalogue=context.catalogue, clock=context.clock, free=context.free, attention=context.attention,
+            report=context.report,
         )  # fmt: skip
+
+        def read(scope: Scope) -> OverviewPage:
+            return overview(sources, context.config, context.queues, self._review, self._answers, scope)
+
+        shown = self._shared.of(scope_of(view), read, fresh="X-Live" not in request.headers)
         return html(render(view, "overview.html", shown))
 
-    def _queue(self, view: View, request: Request) -> Answer:
-        query = request.query
-        state, destination = query.get("state", ""), query.get("destination", "")
-        if state and state not in list(State):
-            raise InvalidData("no such state")
-        page = int(query["page"]) if query.get("page", "").isdecimal() and len(query["page"]) < 4 else 0
-        page = min(page, _LAST_PAGE)
-        text = request.form.get("text", "").strip()
-        if text:
-            self._record(Kind.VIEWED, "the queue searched at the console", view.who)
-            self._context.seal()
-        last = (page + 1) * DELIVERIES
-        states = [State(state)] if state else list(State)
-        lines = self._listed(view, states, destination or None, text or None, _FOUND if text else last + 1)
-        shown = self._explained(lines if text else lines[last - DELIVERIES : last])
-        more = not text and len(lines) > last
-        listed = QueuePage(
-            lines=shown, state=state, destination=destination, text=text, page=page, sending=self._sending(),
-            more=more and page < _LAST_PAGE, cut=more and page == _LAST_PAGE,
-        )  # fmt: skip
-        return html(render(view, "queue.html", listed))
-
-    def _listed(
-        self, view: View, states: Iterable[State], destination: str | None, text: str | None, most: int
-    ) -> list[Line]:
-        """Deliveries by due time, of the hospitals that the reader is for."""
-        if view.hospital is not None or not view.mine:
-            return self._review.listed(states, destination, text, most, view.hospital)
-        found = [line for one in view.mine for line in self._review.listed(states, destination, text, most, one)]
-        return sorted(found, key=lambda line: (line.delivery.due is None, line.delivery.due, line.delivery.id))[:most]
-
-    def _sending(self) -> Sending:
-        names = [one.name for one in self._context.config.destination]
-        return Sending(self._context.catalogue.pauses.standing(), names)
-
-    def _explained(self, lines: Sequence[Line]) -> list[Explained]:
-        """For a page on which patient data is masked."""
-        return self._answers.of(lines, plain=True)
-
-    def _exam(self, view: View, request: Request) -> Answer:
-        said, differences = _SAID.get(request.query.get("done", ""), ""), self._differences(request.query)
-        return self._shown(view, self._story(view, request.query), said, differences, open_=False)
-
-    def _patient(self, view: View, request: Request) -> Answer:
-        """Patient data unmasked, once, for the person who asks; recorded before it is shown."""
-        differences, story = self._differences(request.form), self._story(view, request.form)
-        self._record(Kind.VIEWED, "patient data shown at the console", view.who, exam=story.case.exam)
-        self._context.seal()
-        return self._shown(view, story, "", differences, open_=True)
-
-    def _act(self, view: View, request: Request) -> Answer:
-        story, form = self._story(view, request.form), request.form
-        line = next((one for one in story.lines if str(one.delivery.id) == form.get("delivery")), None)
-        acts = {"hold": self._review.hold, "release": self._review.confirm, "retry": self._review.retry}
-        act, why = acts.get(form.get("what", "")), reason_of(form)
-        if line is None or act is None or not why:
-            raise InvalidData("expected a delivery of this exam, what to do with it, and why")
-        seen = form.get("seen") == story_mark(story)
-        movable = form["what"] != "hold" or line.delivery.state in PENDING
-        with self._context.catalogue.engine.write():
-            done = seen and movable and act(line.delivery, why, view.who)
-            self._context.seal()
-        return _exam_after(story.case.exam, str(int(done)))
-
-    def _resolve(self, view: View, request: Request) -> Answer:
-        """Settle exactly the differences that the page showed; where there are others by now nothing is settled."""
-        exam, why = self._story(view, request.form).case.exam, reason_of(request.form)
-        if not why:
-            raise InvalidData("expected why both are of one patient")
-        with self._context.catalogue.engine.write():
-            found = self._decisions.unsettled(exam)
-            if found is None or found.mark != request.form.get("seen"):
-                return _exam_after(exam, "none" if found is None else "changed")
-            self._decisions.settle(found, OperatorReason(view.who, why))
-            self._context.seal()
-        return _exam_after(exam, "settled")
-
     def _pause(self, view: View, request: Request) -> Answer:
-        """Stop or start all sending, by the same rules as a hold; where it is so already, the page shows that."""
-        form, pauses, sending = request.form, self._context.catalogue.pauses, self._sending()
+        """Stop or start sending, of the chosen hospital's exams or of all, by the same rules as a hold.
+
+        Where it is so already, the page shows that.
+        """
+        form, pauses = request.form, self._context.catalogue.pauses
+        sending = sending_of(self._context.catalogue, self._context.config, view.mine)
         place, why = form.get("destination", ""), reason_of(form)
         act = {"pause": pauses.begin, "resume": pauses.end}.get(form.get("what", ""))
         known = {EVERY, *sending.destinations, *(one.destination for one in sending.pauses)}
         if act is None or not why or place not in known:
             raise InvalidData("expected a destination or all of them, whether to pause or to resume, and why")
+        if form.get("hospital", "") != (view.hospital or ""):
+            raise InvalidData("no such hospital")
         with self._context.catalogue.engine.write():
-            act(place, view.who, why, self._context.clock.now())
+            act(place, view.who, why, self._context.clock.now(), view.hospital or ALL)
             self._context.seal()
-        return see_other("/")
-
-    def _shown(self, view: View, story: Story, said: str, differences: Differences | None, *, open_: bool) -> Answer:
-        case, rules = story.case, self._context.rules
-        images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
-        shown = ExamPage(
-            story=story, lines=self._answers.of(story.lines, plain=not open_), said=said, differences=differences,
-            background=self._provenance.background(case.exam, list(case.links)),
-            series=[
-                line for uid, one in case.studies.items() for line in self._review.series(uid, rules(one.hospitals))
-            ],
-            entries={one.destination: self._review.ledger(one) for one in images},
-            sides=self._comparison.of(case) if open_ else [],
-        )  # fmt: skip
-        return html(render(view, "exam.html", shown))
-
-    def _differences(self, fields: Mapping[str, str]) -> Differences | None:
-        """Unsettled differences of an exam, read before its sides: what comes in between is not settled by them."""
-        number = _number(fields)
-        return None if number is None else self._decisions.unsettled(number)
-
-    def _story(self, view: View, fields: Mapping[str, str]) -> Story:
-        number = _number(fields)
-        story = None if number is None else self._review.story(number)
-        if story is None or not sees(view.mine, story.case.hospital):
-            raise InvalidData("no such exam")
-        return story
-
-    def _record(self, kind: Kind, text: str, who: str, **about: object) -> None:
-        self._context.bus.record(Event(self._context.clock.now(), kind, text, who=who, **about))  # type: ignore[arg-type]  # names and types are this class's own
-
-
-def _number(fields: Mapping[str, str]) -> int | None:
-    """The exam that is asked for."""
-    number = fields.get("id", "")
-    return int(number) if number.isdecimal() and len(number) < 10 else None
-
-
-def _exam_after(exam: int, done: str) -> Answer:
-    """The exam's page, which says what was done (_SAID)."""
-    return see_other("/exam?" + urlencode({"id": exam, "done": done}))
-
-
-def _backlog(
-    catalogue: Catalogue, places: Sequence[Place], now: datetime, hospital: str | None
-) -> Sequence[BacklogCount]:
-    if hospital is None:
-        return catalogue.backlog.counts(places, now)
-    return [one for one in catalogue.backlog.counts_by_hospital(places, now) if one.hospital == hospital]
+        return see_other(view.here("/"))

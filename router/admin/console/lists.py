@@ -16,6 +16,7 @@ from router.config.sections import Config
 from router.correlator import refused
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
+from router.policy.roles import sees
 from router.review import dismissals, unreported
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
@@ -63,7 +64,7 @@ class Lists:
 
     def _unreported(self, view: View, request: Request) -> Answer:
         page = _page(request.query)
-        found = unreported.page(self._config, self._catalogue, self._clock.now(), page * ROWS, ROWS, view.hospital)
+        found = unreported.page(self._config, self._catalogue, self._clock.now(), page * ROWS, ROWS, view.scope)
         return html(render(view, "unreported.html", UnreportedPage(found, Rows(page, found.count), _note(request))))
 
     def _refused(self, view: View, request: Request) -> Answer:
@@ -77,8 +78,8 @@ class Lists:
     def _folder(self, view: View, request: Request, *, named: bool = False) -> Answer:
         found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
         owners = hospitals_of_files(self._catalogue, found)
-        if view.hospital is not None:
-            found = [one for one in found if owners[one.id] == view.hospital]
+        if view.scope:
+            found = [one for one in found if sees(view.scope, owners[one.id])]
             counts = Counter(one.found.kind for one in found)
         rows = Rows(_page(request.form if named else request.query), len(found))
         said = "" if named else _note(request)
@@ -102,7 +103,7 @@ class Lists:
             with self._catalogue.engine.write():
                 done = dismiss(chosen, OperatorReason(view.who, why))
                 self._seal()
-            return see_other(f"{view.path}?" + urlencode({"done": int(done)}))
+            return see_other(view.here(f"{view.path}?" + urlencode({"done": int(done)})))
 
         return act
 

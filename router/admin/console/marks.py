@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from router.catalogue.exams.files import FileKind, FolderFile
 from router.catalogue.node.refusals import IMAGES, RefusedSender
-from router.review.deliveries import Story
+from router.review.deliveries import Line, Story
 
 
 def story_mark(story: Story) -> str:
@@ -13,6 +13,12 @@ def story_mark(story: Story) -> str:
     lines = [(one.delivery.id, one.delivery.state, one.delivery.held_by, one.delivery.error) for one in story.lines]
     papers = [one.document for one in story.case.jsons] + [one.document for one in story.case.pdfs]
     return _mark((lines, papers, sorted(story.case.links)))
+
+
+def delivery_mark(line: Line) -> str:
+    """Mark of a delivery as a list shows it."""
+    one = line.delivery
+    return _mark((one.id, one.state, one.held_by, one.error, one.changed, line.selected, line.sent))
 
 
 def sender_mark(sender: str) -> str:

@@ -3,36 +3,38 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from router.admin.console import marks
-from router.admin.console.backlog import Bar, bars
+from router.admin.console.overview import LISTS, Sending, work_path
+from router.admin.console.sides import SideRow, side_rows
 from router.admin.console.view import masked_name
-from router.alarms import Alarm
+from router.alarms import REMEDY, Alarm
 from router.catalogue.exams.files import FileKind, FolderFile
 from router.catalogue.images.ledger import Entry
-from router.catalogue.node.alarms import ActiveAlarm
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, RefusedSender
-from router.catalogue.queue.backlog import Age, BacklogCount, Place
-from router.catalogue.queue.survey import HospitalCount
+from router.catalogue.queue.uploads import Frozen
 from router.correlator.refused import RefusalSum
+from router.events import Event
 from router.images.series_report import Line as SeriesLine
 from router.intake.folder_files import WHERE
 from router.intake.folder_files import reason as listed_for
-from router.policy.attention import Attention
-from router.policy.pause import Pause
-from router.policy.states import State
+from router.policy.attention import ALARM_OF, Attention, Cause
+from router.policy.states import HeldBy, State
 from router.refusals import meaning
 from router.review.answers import Explained
 from router.review.comparison import Side
 from router.review.decisions import Differences
 from router.review.deliveries import Story
-from router.review.explain import Background
+from router.review.dismissals import TOLD
+from router.review.explain import Background, Stray
+from router.review.timeline import Moment
 from router.review.unreported import Page, SenderSum
 from router.text.language import N_
 
 DELIVERIES = 50  # on a page of the queue
 ROWS = 200  # on a page of a list
+ACTS = N_({"hold": "Hold", "release": "Release", "retry": "Retry", "wait": "Note: it waits for the RIS"})
 _KINDS = N_({ASSOCIATIONS: "associations", IMAGES: "images"})
 
 
@@ -44,80 +46,78 @@ class LoginPage:
     wrong: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """The pauses that stand, and the destinations that there are."""
-
-    pauses: Sequence[Pause]
-    destinations: Sequence[str]
-
-    @property
-    def places(self) -> Sequence[str]:
-        """Destinations that can be paused or resumed, also those that the configuration no longer has."""
-        return list(dict.fromkeys([*self.destinations, *(one.destination for one in self.pauses if one.destination)]))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverviewPage:
-    """Risks, what waits for a person, alarms (not more than `most`), backlog, what is due next; `free` in bytes.
-
-    `hospitals` are the counts of each, the worst first, where there are several and none is chosen.
-    """
-
-    backlog: Sequence[BacklogCount]
-    queues: Sequence[Place]
-    attention: Sequence[Attention]
-    alarms: Sequence[ActiveAlarm]
-    most: int
-    due: Sequence[Explained]
-    free: int
-    sending: Sending
-    hospitals: Sequence[HospitalCount] = ()
-
-    ages = tuple(Age)
-    lists: ClassVar[Mapping[str, str]] = {
-        Alarm.UNREPORTED: "/unreported",
-        Alarm.REFUSED_SENDER: "/refused",
-        Alarm.REFUSED_IMAGES: "/refused",
-        Alarm.REJECTED_FILE: "/files",
-        Alarm.UNCLAIMED_PDF: "/files",
-    }
-
-    def count(self, *ages: Age) -> int:
-        """Deliveries of these ages."""
-        return sum(one.deliveries for one in self.backlog if one.age in ages)
-
-    @property
-    def waiting(self) -> int:
-        """How much waits for a person."""
-        return sum(one.count for one in self.attention)
-
-    @property
-    def bars(self) -> list[Bar]:
-        """The picture of the backlog."""
-        return bars(self.backlog, self.queues)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePage:
-    """A page of the queue: its lines, what was asked for, whether `more` follow or the list is `cut` here."""
+    """A page of the queue: its lines, what was asked for, whether `more` follow or the list is `cut` here.
+
+    `senders` may be chosen; `stray` is a study that was searched for and that no exam has.
+    """
 
     lines: Sequence[Explained]
     state: str
     destination: str
+    sender: str
+    day: str
     text: str
     page: int
     more: bool
     cut: bool
     sending: Sending
+    senders: Sequence[str]
+    stray: Stray | None
 
     states = tuple(State)
+    acts = ACTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkPage:
+    """What waits, by cause, and the deliveries of the cause that was chosen, of which `rest` more are not shown.
+
+    `decided` is the last decision about each exam; `counts` how many an act on many has changed, and how many not.
+    """
+
+    entries: Sequence[Attention]
+    chosen: Attention | None
+    lines: Sequence[Explained]
+    acts: Mapping[str, str]
+    decided: Mapping[int, Event]
+    counts: tuple[int, int] | None
+    rest: int
+
+    where = staticmethod(work_path)
+
+    def list_of(self, one: Attention) -> str:
+        """The page that lists it where it has no delivery; "" for none."""
+        return LISTS.get(one.what, "")
+
+    @property
+    def todo(self) -> str:
+        """What to do about the chosen one."""
+        what = self.chosen.what if self.chosen else ""
+        alarm = ALARM_OF[Cause(what)] if what in set(Cause) else Alarm(what)
+        return REMEDY[alarm] if alarm is not None else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkPage:
+    """An act on many, before it is done: to the deliveries that it `can` change."""
+
+    what: str
+    act: str
+    why: str
+    lines: Sequence[Explained]
+    can: frozenset[int]
+
+    mark = staticmethod(marks.delivery_mark)
 
 
 class LedgerCount(NamedTuple):
-    """Instances of a series with one fate."""
+    """Instances of a series with one class and one fate, each with the rule that decided."""
 
     series: str
+    series_class: str
+    class_rule: str
     fate: str
     rule: str
     status: int | None
@@ -126,16 +126,37 @@ class LedgerCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamPage:
-    """An exam's story. Patient data is masked while there are no `sides`; `differences` are those unsettled."""
+    """An exam's story. Patient data is masked while there are no `sides`; `differences` are those unsettled.
+
+    `evidence` is each upload with its receipt as it was kept; `pacs` whether one can be asked.
+    """
 
     story: Story
     lines: Sequence[Explained]
     background: Background
+    moments: Sequence[Moment]
+    evidence: Sequence[tuple[Frozen, Mapping[str, Any]]]
+    pacs: bool
     series: Sequence[SeriesLine]
     entries: Mapping[str, Sequence[Entry]]
     sides: Sequence[Side]
     differences: Differences | None
     said: str
+
+    @property
+    def rows(self) -> Sequence[SideRow]:
+        """The sides by field, for a table that shows them beside each other."""
+        return side_rows(self.sides)
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether an alarm stands that ends once somebody outside has been told."""
+        return any(one.alarm in TOLD for one in self.background.alarms)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether a report PDF waits to be confirmed."""
+        return any(line.delivery.held_by == HeldBy.PDF for line in self.story.lines)
 
     @property
     def mark(self) -> str:
@@ -146,12 +167,13 @@ class ExamPage:
     def ledgers(self) -> Mapping[str, Sequence[LedgerCount]]:
         """Images by series and fate, of each destination."""
         return {
-            destination: [
-                LedgerCount(*key, count)
-                for key, count in Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries).items()
-            ]
+            destination: [LedgerCount(*key, count) for key, count in Counter(_fate_of(e) for e in entries).items()]
             for destination, entries in self.entries.items()
         }
+
+
+def _fate_of(one: Entry) -> tuple[str, str, str, str, str, int | None]:
+    return one.uids.series, one.series_class, one.class_rule, one.fate, one.rule, one.status
 
 
 @dataclass(frozen=True, slots=True)

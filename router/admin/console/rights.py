@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from router.policy.roles import Right
 
+OPEN = frozenset({"/login", "/console.css", "/console.js"})
+"""Paths for everybody."""
 LOOKS: Mapping[str, Right] = {
     "/": Right.LOOK,
+    "/work": Right.LOOK,
     "/queue": Right.LOOK,
     "/exam": Right.LOOK,
     "/unreported": Right.LOOK,
@@ -19,6 +22,13 @@ ACTS: Mapping[str, Right] = {
     "/patient": Right.PATIENT,
     "/act": Right.DECIDE,
     "/resolve": Right.DECIDE,
+    "/unlink": Right.DECIDE,
+    "/link": Right.DECIDE,
+    "/wait": Right.DECIDE,
+    "/ask": Right.DECIDE,
+    "/told": Right.DECIDE,
+    "/bulk": Right.DECIDE,
+    "/bulk/do": Right.DECIDE,
     "/pause": Right.OPERATE,
     "/unreported/dismiss": Right.OPERATE,
     "/refused/dismiss": Right.OPERATE,

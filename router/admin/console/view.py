@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from router.admin.console.rights import right_of
 from router.admin.http.session import Session
 from router.policy.roles import Right
 from router.policy.states import CLOSED
@@ -25,6 +26,8 @@ class View:
 
     `hospitals` are the names of several that the reader may see, none where the node serves one alone; `hospital` is
     the one that was chosen.
+
+    A `live` page refreshes itself: one that a form has asked for does not, since its address shows something else.
     """
 
     node: str
@@ -32,13 +35,16 @@ class View:
     zone: ZoneInfo
     session: Session | None
     path: str
+    now: datetime
+    live: bool = False
     hospitals: Sequence[str] = ()
     hospital: str | None = None
 
-    @property
-    def of(self) -> str:
-        """The chosen hospital as further text of an address; "" for all."""
-        return "" if self.hospital is None else "&" + urlencode({"hospital": self.hospital})
+    def here(self, path: str) -> str:
+        """The address with the chosen hospital in it, so that the next page shows the same one."""
+        if self.hospital is None:
+            return path
+        return path + ("&" if "?" in path else "?") + urlencode({"hospital": self.hospital})
 
     @property
     def tag(self) -> str:
@@ -55,9 +61,18 @@ class View:
         """The hospitals whose exams are shown to the person who has logged in; none: those of all."""
         return self.session.person.hospitals if self.session else ()
 
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The hospitals whose exams are shown: the one that was chosen, else the reader's; none: those of all."""
+        return self.mine if self.hospital is None else (self.hospital,)
+
     def may(self, right: str) -> bool:
         """Whether the person who has logged in has this right, by the name of a member of Right: `decide`."""
         return self.session is not None and self.session.person.may(Right[right.upper()])
+
+    def can(self, act: str) -> bool:
+        """Whether the person who has logged in may do what a form at this path does."""
+        return self.session is not None and self.session.person.may(right_of("POST", act))
 
     @property
     def csrf(self) -> str:
@@ -68,6 +83,10 @@ class View:
         """A text in this language, with `values` at its places or with its values already in it."""
         return self.tongue.say(text, **values) if values else self.tongue.told(text)
 
+    def told(self, text: str, values: Mapping[str, object]) -> str:
+        """A text of ours with these values at its places, of which those that are texts are said, too."""
+        return self.tongue.say(text, **{n: self.say(v) if isinstance(v, str) else v for n, v in values.items()})
+
     def listed(self, texts: Iterable[str]) -> str:
         """Texts in this language, one after the other; "-" for none."""
         return ", ".join(map(self.say, texts)) or "-"
@@ -75,6 +94,11 @@ class View:
     def at(self, instant: datetime) -> str:
         """An instant as the hospital's clock shows it."""
         return f"{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
+
+    def brief(self, instant: datetime) -> str:
+        """The same in few characters: without the day where it is today, without the seconds."""
+        local, today = instant.astimezone(self.zone), self.now.astimezone(self.zone).date()
+        return f"{local:%H:%M}" if local.date() == today else f"{local:%m-%d %H:%M}"
 
     def left(self, seconds: float) -> str:
         """Time left, or how late it is, in words."""

@@ -1,11 +1,13 @@
 """The administrator's HTTP listener: bounded requests, routes by path, and only under names of this machine."""
 
+import hashlib
 import logging
 import ssl
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlsplit
 
@@ -56,6 +58,18 @@ def html(body: bytes) -> Answer:
 def see_other(path: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Another page to get, as after every form (RFC 9110 15.4.4)."""
     return Answer(303, b"", _HTML, {"Location": path, **(headers or {})})
+
+
+def unchanged(answer: Answer, request: Request) -> Answer:
+    """The answer with the mark of its body, or 304 where the browser has this very body (RFC 9110 15.4.5)."""
+    if request.method == "POST" or answer.status != HTTPStatus.OK:
+        return answer
+    mark = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    headers = {**answer.headers, "ETag": mark}
+    if request.headers.get("If-None-Match", "") == mark:
+        headers["Content-Length"] = str(len(answer.body))  # of the body that is not sent (RFC 9110 8.6)
+        return Answer(HTTPStatus.NOT_MODIFIED, b"", answer.content_type, headers)
+    return replace(answer, headers=headers)
 
 
 Handle = Callable[[Request], Answer]

@@ -332,11 +332,19 @@ def _statistics(engine: Engine) -> None:
     engine.execute(f'CREATE TABLE "silent_source" ({texts}, "at" {engine.whole} NOT NULL)')
 
 
+def _by_time(engine: Engine) -> None:
+    """Exams are found by the time of their approval, deliveries by that of their last confirmation."""
+    engine.execute('CREATE INDEX "exam_approved_at" ON "exam" ("approved_at")')
+    engine.execute(
+        'CREATE INDEX "delivery_delivered" ON "delivery" ("delivered_at") WHERE ("delivered_at" IS NOT NULL)'
+    )
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
-    _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics,
+    _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics, _by_time,
 )  # fmt: skip

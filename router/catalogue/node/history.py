@@ -1,10 +1,11 @@
 """The history that `explain` prints: a subscriber that keeps events as rows."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from router.alarms import Alarm
-from router.catalogue.db.engine import Rows
+from router.catalogue.db.engine import Rows, portions
 from router.catalogue.db.statement import Insert
 from router.catalogue.db.tables.node import EventRow
 from router.events import Event, Kind
@@ -37,3 +38,12 @@ class History(Rows):
                          alarm=Alarm(r.alarm) if r.alarm else None, subject=r.subject))
             for r in rows
         ]  # fmt: skip
+
+    def decided(self, exams: Iterable[int]) -> dict[int, Event]:
+        """The last decision of a person about each of these exams."""
+        found: dict[int, Event] = {}
+        for some in portions(list(dict.fromkeys(exams))):
+            query = EventRow.select().where(EventRow.exam.in_(some) & (EventRow.kind == Kind.DECIDED))
+            rows: Any = self._engine.run(query.order_by(EventRow.at, EventRow.id))
+            found |= {row.exam: Event(row.at, Kind.DECIDED, row.text, who=row.who, exam=row.exam) for row in rows}
+        return found

@@ -113,6 +113,10 @@ class Queue(RecordedRows):
         """Those of these numbers, by due time."""
         return sorted((one for some in portions(list(numbers)) for one in self._select(Row.id.in_(some))), key=_order)
 
+    def of_exams(self, exams: Iterable[int]) -> list[Delivery]:
+        """All deliveries of these exams."""
+        return [one for some in portions(list(exams)) for one in self._select(Row.exam.in_(some))]
+
     def with_due(self) -> list[Delivery]:
         """Open deliveries with a due time, in its order."""
         return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))

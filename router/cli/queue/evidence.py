@@ -1,6 +1,5 @@
 """Evidence that an upload arrived: the kept receipt with digests, key ids and times."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,9 +9,8 @@ from zoneinfo import ZoneInfo
 from router.catalogue.queue.uploads import Frozen
 from router.cli.speech import say
 from router.cli.tables import iso, local, show
+from router.review.evidence import KEPT, evidence_of
 from router.text.language import N_
-
-_KEPT = ("destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature")
 
 # Older receipts were kept without these.
 _SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"})
@@ -20,7 +18,7 @@ _SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement",
 
 def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
     """An upload with the contents of its receipt.json; `data` is the node's data folder."""
-    kept = _kept(upload, data)
+    kept = evidence_of(upload, data)
     return {
         "revision": upload.n,
         "idem": upload.idem,
@@ -28,7 +26,7 @@ def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
         "frozen": iso(upload.frozen),
         "confirmed": iso(upload.confirmed),
         "receipt_file": str(data / upload.receipt_place) if upload.receipt_place else None,
-        "evidence": {name: kept[name] for name in (*_KEPT, *_SHARED) if name in kept} if kept else None,
+        "evidence": {name: kept[name] for name in (*KEPT, *_SHARED) if name in kept} if kept else None,
     }
 
 
@@ -43,7 +41,7 @@ def tell_uploads(uploads: Sequence[Frozen], data: Path, zone: ZoneInfo) -> None:
 
 
 def _evidence(upload: Frozen, data: Path, zone: ZoneInfo) -> list[tuple[str, str]]:
-    kept = _kept(upload, data)
+    kept = evidence_of(upload, data)
     if not kept:
         return [(say("receipt"), say(f"{data / upload.receipt_place} is gone or does not read"))]
     used = kept["request_keys"].items()
@@ -58,14 +56,3 @@ def _evidence(upload: Frozen, data: Path, zone: ZoneInfo) -> list[tuple[str, str
         *((say(words), str(kept[name])) for name, words in _SHARED.items() if kept.get(name)),
         (say("check it again"), f"audit verify-receipt {data / upload.receipt_place} --key PLATFORM_SIGNING_KEY"),
     ]
-
-
-def _kept(upload: Frozen, data: Path) -> dict[str, Any]:
-    """Contents of receipt.json; empty if it is missing or unreadable."""
-    if not upload.receipt_place:
-        return {}
-    try:
-        kept = json.loads((data / upload.receipt_place).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) and {*_KEPT} <= {*kept} else {}

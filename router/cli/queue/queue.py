@@ -157,7 +157,8 @@ class _Chosen:
 
 def _waiting(catalogue: Catalogue, config: Config, hospital: str | None) -> list[Attention]:
     now = clock_of(catalogue).now()
-    return look(catalogue, places_of(config), config.node.data / "quarantine", now, hospital)
+    only = () if hospital is None else (hospital,)
+    return look(catalogue, places_of(config), config.node.data / "quarantine", now, only)
 
 
 def _tell_attention(

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -61,7 +62,9 @@ def test_a_fault_that_repeats_what_was_typed_is_shown(capsys: pytest.CaptureFixt
 
 
 def test_a_page_shows_what_a_browser_would_obey() -> None:
-    view = View(node="<n>", tongue=tongue_of("en"), zone=ZoneInfo("UTC"), session=None, path='/"<')
+    view = View(
+        node="<n>", tongue=tongue_of("en"), zone=ZoneInfo("UTC"), session=None, path='/"<', now=datetime.now(UTC)
+    )
     page = render(view, "login.html", LoginPage("a\u202eb\x1b<", wrong=False)).decode()
     assert "a\\u202eb\\x1b&lt;" in page
     assert "&lt;n&gt;" in page

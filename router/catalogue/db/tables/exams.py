@@ -24,7 +24,7 @@ class Exam(Model):
     touched = IntegerField(default=1)
     check_at = InstantField(null=True, index=True)
     revisions = IntegerField(default=0)
-    approved_at = InstantField(null=True)
+    approved_at = InstantField(null=True, index=True)
     doubt = CleanTextField(default="")
     evidence = CleanTextField(null=True)
     pdf = IntegerField(null=True)

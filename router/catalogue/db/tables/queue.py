@@ -58,6 +58,11 @@ class Delivery(Model):
         )
 
 
+Delivery.add_index(
+    Delivery.index(Delivery.delivered_at, name="delivery_delivered", where=Delivery.delivered_at.is_null(False))
+)
+
+
 class UnreadRow(Model):
     """An exam whose approval cannot be read: `part` of it, `word` for it, and where its JSON came from."""
 
