@@ -37,6 +37,7 @@ from router.catalogue.queue.backfills import Backfills
 from router.catalogue.queue.backlog import Backlog
 from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
+from router.catalogue.queue.comparisons import Comparisons
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
 from router.catalogue.queue.pauses import Pauses
@@ -46,6 +47,7 @@ from router.catalogue.queue.renaming import Renaming
 from router.catalogue.queue.survey import Survey
 from router.catalogue.queue.throughput import Throughputs
 from router.catalogue.queue.uploads import Uploads
+from router.catalogue.queue.withdrawals import Withdrawals
 from router.events import EventBus
 
 
@@ -93,6 +95,8 @@ class Catalogue:
     renaming: Renaming
     late: LateResults
     association_leases: AssociationLeases
+    comparisons: Comparisons
+    withdrawals: Withdrawals
 
 
 def open_catalogue(
@@ -133,5 +137,6 @@ def open_catalogue(
         withheld=Withheld(engine), audit_heads=AuditHeads(engine), alarm_news=NewsOfAlarms(engine),
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
-        association_leases=AssociationLeases(engine),
+        association_leases=AssociationLeases(engine), comparisons=Comparisons(engine, bus),
+        withdrawals=Withdrawals(engine, bus),
     )  # fmt: skip

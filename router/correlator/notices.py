@@ -152,11 +152,18 @@ class Notices:
         self._bus.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=exam))
         if done.wanted and doubt and not doubt.startswith(WITHDRAWN):  # which is in order, unless something went
             self.alarm(Alarm.DOUBT, exam, doubt, now)
+        by_itself = self._withdrawing() if done.found.taken_back else frozenset()
         deliveries = self._catalogue.queue.of_exam(exam)  # one may have ended since the evaluation began
-        given = any(one.delivered not in _NOTHING for one in deliveries if hold or one.channel == Channel.REPORT)
-        if doubt and (given or (hold and done.images_there)):
+        told = [one for one in deliveries if one.destination not in by_itself]
+        given = any(one.delivered not in _NOTHING for one in told if hold or one.channel == Channel.REPORT)
+        there = any(tally.sent + tally.stored for name, tally in done.tallies.items() if name not in by_itself)
+        if doubt and (given or (hold and there)):
             text = f"something of this exam was already delivered, and now: {doubt}"
             self.alarm(Alarm.DELIVERED_IN_DOUBT, exam, text, now)
+
+    def _withdrawing(self) -> frozenset[str]:
+        """The destinations that are told of a withdrawal by the node itself."""
+        return frozenset(one.name for one in self._config.destination if one.withdraws_after is not None)
 
     def _note_unread(self, done: Evaluation) -> None:
         """Record an unreadable approval, which has no due time to miss, while a delivery is still wanted."""

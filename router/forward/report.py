@@ -75,35 +75,55 @@ class ReportAgent:
         Damaged: a file of the upload is gone or has changed since it came; nothing is sent.
         A refused token, and a refused time or nonce, are each renewed once.
         """
+        exchange, answer, proved = self.ask(lambda token: self._exchange(upload, token))
+        self.require_taken(answer, proved=proved)
+        return exchange.verified(answer)
+
+    def ask(self, request: Callable[[str], tuple[Exchange, Answer]]) -> tuple[Exchange, Answer, bool]:
+        """Make a request by a token; the message, its answer, and whether that is proved to be the platform's.
+
+        A refused token, and a refused time or nonce, are each renewed once. Raises as `send`, but for refusals.
+        """
         renewable = {"token", "stale"}
         while True:
             token = self._token.current()
-            exchange, answer = self._exchange(upload, token)
+            exchange, answer = request(token)
             proved = exchange.proved(answer) is not None or self._vouched
             demand = challenge(answer)
             if demand not in renewable:
-                break
+                return exchange, answer, proved
             renewable.remove(demand)
             if demand == "token":
                 self._token.forget(token)
+
+    def require_taken(self, answer: Answer, *, proved: bool) -> None:
+        """Raise what an answer other than 200 means, as `send` does."""
         if answer.status != 200:
             meaning = refusal(answer, self._clock.now())
             raise meaning if proved else unproved(meaning)
-        return exchange.verified(answer)
+
+    def message(self, org: str, idem: str = "", revision: int = 0, operation: str = "") -> envelope.Message:
+        """A message of this account at this time, with a nonce of its own."""
+        return envelope.Message(
+            profile=self._credentials().profile.name, org=org, app=self._app, ts=_milliseconds(self._clock),
+            nonce=_new_nonce(), idem=idem, revision=revision, operation=operation,
+        )  # fmt: skip
+
+    def begin(self, message: envelope.Message) -> Exchange:
+        """Begin a message; DestinationDown when no key is in force at its time."""
+        return self._credentials().profile.exchange(message)
+
+    def post(self, exchange: Exchange, endpoint: str, signed: bytes, body: Multipart | bytes, token: str) -> Answer:
+        """Send `body`, authenticated by the bytes of it that are `signed`."""
+        proof = exchange.headers(self._session.path(endpoint), signed)
+        kind = body.content_type if isinstance(body, Multipart) else "application/json"
+        return self._session.post(endpoint, {"Authorization": f"Bearer {token}", "Content-Type": kind, **proof}, body)
 
     def _exchange(self, upload: Upload, token: str) -> tuple[Exchange, Answer]:
-        profile = self._credentials().profile
-        exchange = profile.exchange(
-            envelope.Message(
-                profile=profile.name, org=upload.org, app=self._app, ts=_milliseconds(self._clock), nonce=_new_nonce(),
-                idem=upload.idem, revision=upload.revision,
-            )
-        )  # fmt: skip
+        exchange = self.begin(self.message(upload.org, upload.idem, upload.revision))
         with tempfile.TemporaryDirectory(prefix="upload-", dir=self._spool) as folder:
             meta, body = _pack(exchange, upload, Path(folder), self._paced)
-            proof = exchange.headers(self._session.path("/v1/exams"), meta)
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": body.content_type, **proof}
-            return exchange, self._session.post("/v1/exams", headers, body)
+            return exchange, self.post(exchange, "/v1/exams", meta, body, token)
 
 
 class _Token:

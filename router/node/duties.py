@@ -27,6 +27,7 @@ from router.policy.states import PENDING, State
 from router.review.reconcile import Reconciliation
 from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
+from router.upkeep.comparison import ComparisonWatch
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
@@ -88,6 +89,7 @@ class Duties:
         )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
         self._certificates = CertificateWatch(*known)
+        self._comparison = ComparisonWatch(*known, pins=parts.storage.pins)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),
@@ -124,6 +126,8 @@ class Duties:
             Duty(name="lookout", held_as=LOOKOUT, step=self._monitor.step, patience=_LONG_STEP),
             Duty(name="images without a report", held_as=LOOKOUT, step=self._look_for_silence, share=_BACKGROUND),
             Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
+                 share=_BACKGROUND),
+            Duty(name="comparison", held_as=DAILY, every=60.0, step=self._patient(self._comparison.step),
                  share=_BACKGROUND),
             Duty(name="certificates", held_as=LOOKOUT, every=60.0, step=self._certificates.step),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),
@@ -193,7 +197,7 @@ class Duties:
     def reconfigure(self, config: Config) -> None:
         """Work by this configuration from the next steps on."""
         parts = self._parts
-        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
+        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates, self._comparison)
         for part in (parts.correlator, parts.intake, *watches):
             part.reconfigure(config)
         parts.selection.reconfigure(config)

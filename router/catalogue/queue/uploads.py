@@ -30,6 +30,11 @@ class Frozen:
     exam_checksum: str = ""
     pdf_checksum: str = ""
 
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the destination had it, and it is not to go again: what comes later is another revision."""
+        return self.refused and self.confirmed is not None
+
 
 class Uploads(Rows):
     """The uploads of report deliveries."""

@@ -37,6 +37,7 @@ from router.cli.queue.rename import rename_destination
 from router.cli.queue.report import report
 from router.cli.queue.story import named_json
 from router.cli.queue.unreported import unreported
+from router.cli.queue.withdraw import withdraw
 from router.cli.speech import echo, say, tongue
 from router.cli.status import attention_json, tell_attention
 from router.cli.tables import brief, is_narrow, iso, left, lines_here, shortened, show, watching
@@ -324,6 +325,6 @@ _action(
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 for _command in (
     report, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume, rename_destination,
-    node, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
+    withdraw, node, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
 ):  # fmt: skip
     command.add_command(_command)

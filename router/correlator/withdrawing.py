@@ -1,0 +1,102 @@
+"""Withdrawals of what was delivered: asked for by an explicit word, stopped when there are too many, ended."""
+
+from datetime import datetime
+from typing import TypedDict
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.catalogue.queue.queue import Delivery
+from router.catalogue.queue.withdrawals import Source
+from router.config.sections import Destination
+from router.correlator.assess import WITHDRAWN, Assessment
+from router.events import Event, EventBus, Kind
+from router.policy.states import State
+from router.policy.withdrawal import DAY, HOUR, SETTLED, Ended, Withdrawal, number_in, too_many
+
+SUBJECT = "withdrawals of {source} at {source.destination}"
+
+
+class Withdrawals(TypedDict, total=False):
+    """The facts of a report delivery about its withdrawal."""
+
+    withdrawal: Withdrawal | None
+    stopped: bool
+    withdrawn: Withdrawal | None
+
+
+class Withdrawing:
+    """Keeps the withdrawals of an exam in line with what is known of it."""
+
+    def __init__(self, catalogue: Catalogue, bus: EventBus) -> None:
+        self._catalogue = catalogue
+        self._bus = bus
+
+    def facts(self, found: Assessment, delivery: Delivery, destination: Destination) -> Withdrawals:
+        """The withdrawal that the delivery is to carry out, asked for where the word is new, and the last one."""
+        carries = number_in(delivery.wanted) is not None
+        if not found.taken_back and not carries and delivery.state != State.WITHDRAWN:
+            return {}
+        known = self._catalogue.withdrawals.of(delivery.id)
+        last = next((one for one in reversed(known) if one.ended in SETTLED), None)
+        if not found.taken_back:
+            self._void(known, found.now)
+            return {"withdrawn": last}
+        current = next((one for one in known if one.ended == Ended.OPEN), None)
+        if current is None and destination.withdraws_after is not None:
+            current = self._ask(found, delivery, known)
+        if current is None:
+            return {"withdrawn": last}
+        at = current.due_from(destination.withdraws_after)
+        return {"withdrawal": current if at is not None else None, "withdrawn": last,
+                "stopped": not current.who and self._stopped(found, destination)}  # fmt: skip
+
+    def end(self, found: Assessment) -> None:
+        """End the alarms that a platform is to be told of, once the exam is approved again."""
+        if found.taken_back:
+            return
+        for one in self._catalogue.alarms.standing(found.case.exam):
+            if one.alarm == Alarm.WITHDRAWAL:
+                fields = {"destination": one.destination} if one.destination else {}
+                text = "the exam is not withdrawn any more"
+                self._bus.record(Event(
+                    found.now, Kind.CLEARED, text, exam=one.exam, fields=fields, alarm=one.alarm, subject=one.subject
+                ))  # fmt: skip
+
+    def _void(self, known: list[Withdrawal], now: datetime) -> None:
+        for one in known:
+            if one.ended == Ended.OPEN:
+                self._catalogue.withdrawals.end(one, Ended.VOID, now)
+
+    def _ask(self, found: Assessment, delivery: Delivery, known: list[Withdrawal]) -> Withdrawal | None:
+        """Ask for what the destination has; None where it has nothing that counts, or takes none of this version."""
+        n = max((one.n for one in self._catalogue.uploads.of(delivery.id) if one.confirmed is not None), default=0)
+        done = any(one.n >= n and one.ended in SETTLED for one in known)
+        refused = any(one.document == found.version.document and one.ended == Ended.REFUSED for one in known)
+        if not n or done or refused or delivery.state in (State.SENDING, State.CANCELLED):
+            return None
+        why = found.hold.removeprefix(WITHDRAWN)
+        self._catalogue.withdrawals.ask(delivery.id, found.version.document, n, why, "", found.now)
+        return self._catalogue.withdrawals.of(delivery.id)[-1]
+
+    def _stopped(self, found: Assessment, destination: Destination) -> bool:
+        """Whether the source's withdrawals wait for a person; they do from the first one too many on."""
+        source = Source(destination=destination.name, hospital=found.case.hospital, branch=found.case.branch)
+        kept, now = self._catalogue.withdrawals, found.now
+        if kept.stopped(source):
+            return True
+        confirmed = kept.confirmed_at(source)
+        hour, day = (max(now - span, confirmed or now - span) for span in (HOUR, DAY))
+        in_hour = kept.asked_since(source, hour)
+        in_day = kept.asked_since(source, day)
+        delivered = kept.delivered_since(source, now - DAY)
+        if not too_many(hour=in_hour, day=in_day, delivered=delivered, at_most=destination.withdraw_at_most):
+            return False
+        kept.stop(source, now)
+        text = (
+            f"{in_hour} exam(s) of {source} were withdrawn within an hour, {in_day} within a day: nothing of it is "
+            "withdrawn at the destination until a person confirms it"
+        )
+        fields = {"destination": destination.name}
+        subject = SUBJECT.format(source=source)
+        self._bus.record(Event(now, Kind.ALARM, text, fields=fields, alarm=Alarm.WITHDRAWALS, subject=subject))
+        return True
