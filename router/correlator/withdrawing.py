@@ -1,6 +1,5 @@
 """Withdrawals of what was delivered: asked for by an explicit word, stopped when there are too many, ended."""
 
-from datetime import datetime
 from typing import TypedDict
 
 from router.alarms import Alarm
@@ -34,14 +33,18 @@ class Withdrawing:
     def facts(self, found: Assessment, delivery: Delivery, destination: Destination) -> Withdrawals:
         """The withdrawal that the delivery is to carry out, asked for where the word is new, and the last one."""
         carries = number_in(delivery.wanted) is not None
-        if not found.taken_back and not carries and delivery.state != State.WITHDRAWN:
+        was = found.case.doubt.startswith(WITHDRAWN)
+        if not (found.taken_back or carries or was or delivery.state == State.WITHDRAWN):
             return {}
         known = self._catalogue.withdrawals.of(delivery.id)
         last = next((one for one in reversed(known) if one.ended in SETTLED), None)
+        open_ = [one for one in known if one.ended == Ended.OPEN]
+        over = [one for one in open_ if not found.taken_back or _approved_since(found, one)]
+        for one in over:
+            self._catalogue.withdrawals.end(one, Ended.VOID, found.now)
         if not found.taken_back:
-            self._void(known, found.now)
             return {"withdrawn": last}
-        current = next((one for one in known if one.ended == Ended.OPEN), None)
+        current = next((one for one in open_ if one not in over), None)
         if current is None and destination.withdraws_after is not None:
             current = self._ask(found, delivery, known)
         if current is None:
@@ -61,11 +64,6 @@ class Withdrawing:
                 self._bus.record(Event(
                     found.now, Kind.CLEARED, text, exam=one.exam, fields=fields, alarm=one.alarm, subject=one.subject
                 ))  # fmt: skip
-
-    def _void(self, known: list[Withdrawal], now: datetime) -> None:
-        for one in known:
-            if one.ended == Ended.OPEN:
-                self._catalogue.withdrawals.end(one, Ended.VOID, now)
 
     def _ask(self, found: Assessment, delivery: Delivery, known: list[Withdrawal]) -> Withdrawal | None:
         """Ask for what the destination has; None where it has nothing that counts, or takes none of this version."""
@@ -100,3 +98,10 @@ class Withdrawing:
         subject = SUBJECT.format(source=source)
         self._bus.record(Event(now, Kind.ALARM, text, fields=fields, alarm=Alarm.WITHDRAWALS, subject=subject))
         return True
+
+
+def _approved_since(found: Assessment, one: Withdrawal) -> bool:
+    """Whether a version that counted was approved after the one that asked for the withdrawal."""
+    documents = [version.document for version in found.versions]
+    since = documents.index(one.document) + 1 if one.document in documents else len(documents)
+    return any(version.approved for version in found.versions[since:])

@@ -1,6 +1,6 @@
 """`queue withdraw`: an exam taken back at the platforms that have it, by hand; withdrawals confirmed that wait."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -41,19 +41,20 @@ def withdraw(
     Nothing more of it goes until the RIS approves a later version, which is the next revision.
     """
     config, reason = node_config(config_file), OperatorReason(who, reason_given(why))
+    answer: Mapping[str, object]
     with opened(config) as (catalogue, bus):
         by_hand = WithdrawalsByHand(catalogue, bus, clock_of(catalogue))
         if confirm:
             if exam or exam_ids:
                 raise click.UsageError("--confirm is for all that wait: name no exam")
             count = _confirm(by_hand, reason, yes=yes)
-            answer, text = {"exams": count}, f"{count} exam(s) are withdrawn at their destinations"
+            answer, text = {"confirmed": count}, f"{count} exam(s) are withdrawn at their destinations"
         else:
             given = by_hand.given(the_name(exam, exam_ids))
             agreed(f"withdraw e{given[0].delivery.exam}", _lines(given), yes=yes)
             by_hand.withdraw(given, reason)
-            names = ", ".join(f"d{one.delivery.id}" for one in given)
-            answer, text = {"deliveries": [f"d{one.delivery.id}" for one in given]}, f"withdrawn in a moment: {names}"
+            names = [f"d{one.delivery.id}" for one in given]
+            answer, text = {"withdrawn": names}, f"withdrawn in a moment: {', '.join(names)}"
     if as_json:
         print_json(answer)
     else:
