@@ -39,6 +39,11 @@ class DicomDestination(Section):
     allow_plain: bool = Field(False, description="beyond loopback without TLS")
     source_address: str = Field("", description="our own address on the way, such as the dedicated line's (5.1)")
     allowed_networks: tuple[Network, ...] = Field((), description="a destination that resolves elsewhere is refused")
+    rejection_notes: bool = Field(
+        False,
+        description="pass the PACS's rejection notes (113001, 113037, 113038) on about images that were sent, in place "
+        "of the alarm that a person tells the platform",
+    )
     decompress: bool = Field(
         False,
         description="where the destination refuses them so: compressed images are sent decoded, deflated ones "
