@@ -7,7 +7,7 @@ to each patient.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from router.text.language import N_
 
@@ -80,13 +80,21 @@ class Answered:
     held: int
 
 
-def windows(begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """The time in pieces of a day at most, in order."""
+def windows(begin: datetime, end: datetime, zone: tzinfo) -> list[tuple[datetime, datetime]]:
+    """The time in pieces of 24 hours at most, each of one day by the hospital's clock, in order."""
     found = []
     while begin < end:
-        found.append((begin, min(begin + _DAY, end)))
-        begin += _DAY
+        midnight = midnight_before(begin, zone) + _DAY
+        # A day of 25 hours has two pieces.
+        stop = min(midnight.astimezone(UTC), begin.astimezone(UTC) + _DAY, end.astimezone(UTC))
+        found.append((begin, stop))
+        begin = stop
     return found
+
+
+def midnight_before(at: datetime, zone: tzinfo) -> datetime:
+    """The beginning of the instant's day by the hospital's clock."""
+    return datetime.combine(at.astimezone(zone).date(), time(), zone)
 
 
 def compare(ours: Sequence[Ours], theirs: Sequence[Theirs], known: Collection[str]) -> Difference:

@@ -1,6 +1,6 @@
 """Comparison with what the destinations say that they have (对账), and sending again what they have lost."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -26,6 +26,7 @@ from router.policy.comparison import (
     by_day,
     compare,
     hindrance,
+    midnight_before,
     unexplained,
     windows,
 )
@@ -116,18 +117,20 @@ class RemoteComparison:
         self._ask = ask
 
     def compare(self, place: Place, begin: datetime, end: datetime) -> Found:
-        """Compare what was confirmed from `begin` on and before `end`; keep it by day, raise or end the alarms.
+        """Compare what was confirmed from the day of `begin` on and before `end`; keep it by day, raise or end the alarms.
 
-        Asked for is a day more on both sides: the destination's clock decides where it has an exam. Raises as
+        It is asked for a day more on both sides: the destination's clock decides where it has an exam. Raises as
         `forward.inventory`, but for NotOffered.
         """
         name, now, kept = place.destination.name, self._clock.now(), self._catalogue.comparisons
+        begin = midnight_before(begin, self._zone)
         first = kept.begin(name, place.hospital)
         ours = kept.ours(name, place.hospital, begin, min(end, now - _LATELY))
         if first is None or begin >= end:
             return Found(place=place, why_not=BASELINE)
         try:
-            asked = [(start, self._ask(place, start, stop)) for start, stop in _around(begin, min(end, now), now)]
+            around = windows(begin - DAY, min(midnight_before(end, self._zone) + 2 * DAY, now), self._zone)
+            asked = [(start, self._ask(place, start, stop)) for start, stop in around]
         except NotOffered:
             return Found(place=place, offered=False)
         there = [one for _, answer in asked for one in answer.exams]
@@ -235,9 +238,3 @@ def asking(pins: Pins, clock: Clock) -> Callable[[Place, datetime, datetime], In
         return inventory(agents[place.subject], place.org, begin, end, clock.now())
 
     return ask
-
-
-def _around(begin: datetime, end: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    yield from windows(begin - DAY, begin)
-    yield from windows(begin, end)
-    yield from windows(end, min(end + DAY, now))

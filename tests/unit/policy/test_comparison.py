@@ -101,9 +101,16 @@ def test_another_sender_explains_as_many_as_it_had_at_first() -> None:
     assert [unexplained(n, 5) for n in (0, 5, 8)] == [0, 0, 3]
 
 
-def test_a_time_is_asked_for_in_pieces_of_a_day() -> None:
-    begin = datetime(2026, 3, 1, tzinfo=UTC)
-    pieces = windows(begin, begin + timedelta(days=2, hours=1))
-    assert [stop - start for start, stop in pieces] == [timedelta(days=1)] * 2 + [timedelta(hours=1)]
-    assert (pieces[0][0], pieces[-1][1]) == (begin, begin + timedelta(days=2, hours=1))
-    assert windows(begin, begin) == []
+def test_a_time_is_asked_for_in_pieces_of_one_day_each() -> None:
+    begin, hour = datetime(2026, 3, 1, tzinfo=UTC), timedelta(hours=1)
+    pieces = windows(begin, begin + 49 * hour, ZoneInfo("Asia/Shanghai"))
+    assert [stop - start for start, stop in pieces] == [16 * hour, 24 * hour, 9 * hour]
+    assert (pieces[0][0], pieces[-1][1]) == (begin, begin + 49 * hour)
+    assert windows(begin, begin, UTC) == []
+
+
+def test_a_day_of_25_hours_has_two_pieces() -> None:
+    begin, zone = datetime(2026, 10, 24, 22, tzinfo=UTC), ZoneInfo("Europe/Berlin")
+    pieces = windows(begin, begin + timedelta(hours=25), zone)
+    assert [stop - start for start, stop in pieces] == [timedelta(hours=24), timedelta(hours=1)]
+    assert {start.astimezone(zone).date() for start, _ in pieces} == {date(2026, 10, 25)}
