@@ -10,6 +10,7 @@ from router.catalogue.node.alarms import Standing
 from router.catalogue.node.nodes import Absence
 from router.catalogue.node.notifications import Undelivered
 from router.catalogue.queue.breakers import OpenBreaker
+from router.catalogue.queue.comparisons import Compared
 from router.catalogue.queue.survey import DueSoon, Heartbeat, Place, Reload
 from router.config.sections import Config
 from router.policy.attention import Attention
@@ -44,6 +45,7 @@ class DatabaseStatus:
     pauses: Sequence[Pause] = ()
     attention: Sequence[Attention] = ()
     absent: Sequence[Absence] = ()
+    compared: Sequence[Compared] = ()
 
 
 def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
@@ -60,6 +62,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
             undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now),
             files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
             attention=attention_of(catalogue, places_of(config), quarantine, now), absent=catalogue.nodes.absent(),
+            compared=catalogue.comparisons.last(),
         )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ class RemoteComparison:
         self._ask = ask
 
     def compare(self, place: Place, begin: datetime, end: datetime) -> Found:
-        """Compare what was confirmed from the day of `begin` on and before `end`; keep it by day, raise or end the alarms.
+        """Compare what was confirmed from the day of `begin` on and before `end`; keep it by day, and its alarms.
 
         It is asked for a day more on both sides: the destination's clock decides where it has an exam. Raises as
         `forward.inventory`, but for NotOffered.

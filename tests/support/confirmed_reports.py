@@ -16,6 +16,7 @@ def confirm(catalogue: Catalogue, count: int, first: datetime, spacing: timedelt
     """So many reports were confirmed by CLOUD from then on, one after the other; idems are `i1`, `i2`, ..."""
     begin, step = (int(each * 1_000_000) for each in (first.timestamp(), spacing.total_seconds()))
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})"
+    no = "FALSE" if catalogue.engine.is_shared else "0"
     at = f"{begin} + (i - 1) * {step}"
     with catalogue.engine.write():
         sql = driver(catalogue).execute_sql
@@ -29,12 +30,7 @@ def confirm(catalogue: Catalogue, count: int, first: datetime, spacing: timedelt
             FROM exam WHERE hospital = '{hospital}'""")
         sql(f"""INSERT INTO upload (delivery_id, n, idem, wanted, pdf_place, exam_place, refused, receipt_place,
             receipt, frozen, confirmed)
-            SELECT id, 1, '{hospital}i' || exam_id, wanted, 'p', 'e', {driver_false(catalogue)}, 'r', 'r' || id, created,
-            created FROM delivery WHERE hospital = '{hospital}'""")
-
-
-def driver_false(catalogue: Catalogue) -> str:
-    return "FALSE" if catalogue.engine.is_shared else "0"
+            SELECT id, 1, '{hospital}i' || exam_id, wanted, 'p', 'e', {no}, 'r', 'r' || id, created, created FROM delivery WHERE hospital = '{hospital}'""")
 
 
 @dataclass

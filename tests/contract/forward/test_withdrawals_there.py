@@ -276,5 +276,3 @@ def _unsigned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(answer, headers=headers)  # type: ignore[type-var]
 
     monkeypatch.setattr(agent, "post", stripped)
-
-

@@ -56,7 +56,6 @@ def alarms(node: Node) -> set[str]:
     return {one.alarm for one in node.catalogue.alarms.standing()}
 
 
-
 def taken_back(node: Node, exam: str = E1, *, minute: int = 30, status: str = "Withdrawn") -> None:
     ris(exam, S1, minute=minute, status=status)(node)
 
@@ -254,7 +253,6 @@ def test_a_person_is_not_kept_waiting_by_the_word_of_the_ris(node: Node) -> None
     taken_back(node)
     assert queue(node, "withdraw", "e1", "--why", "at once", "--yes")[0] == 0
     assert (report(node).state, len(node.cloud.notices)) == (State.WITHDRAWN, 1)
-
 
     pacs("1.9.1", 1, accession="N")(node)
     ris("N", "1.9.1", accession="N", status="Submitted")(node)

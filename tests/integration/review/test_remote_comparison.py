@@ -28,7 +28,9 @@ KEYS = "".join(
     f'{name} = "k"\n'
     for name in ("api_key_file", "signing_key_file", "platform_signing_key_file", "platform_encryption_key_file")
 )
-HOSPITAL = '[hospital]\nUSCI = "121100004000000001"\nHospitalCode = "H"\nHospitalName = "H"\nHospitalBranchCode = "01"\n'
+HOSPITAL = (
+    '[hospital]\nUSCI = "121100004000000001"\nHospitalCode = "H"\nHospitalName = "H"\nHospitalBranchCode = "01"\n'
+)
 
 
 class Ward:
