@@ -29,8 +29,8 @@ def confirm(catalogue: Catalogue, count: int, first: datetime, spacing: timedelt
             'json=1 pdf=2 images=3 studies=x', 'json=1 pdf=2 images=3 studies=x', created, created, created
             FROM exam WHERE hospital = '{hospital}'""")
         sql(f"""INSERT INTO upload (delivery_id, n, idem, wanted, pdf_place, exam_place, refused, receipt_place,
-            receipt, frozen, confirmed)
-            SELECT id, 1, '{hospital}i' || exam_id, wanted, 'p', 'e', {no}, 'r', 'r' || id, created, created FROM delivery WHERE hospital = '{hospital}'""")
+            receipt, frozen, confirmed) SELECT id, 1, '{hospital}i' || exam_id, wanted, 'p', 'e', {no}, 'r', 'r' || id,
+            created, created FROM delivery WHERE hospital = '{hospital}'""")
 
 
 @dataclass

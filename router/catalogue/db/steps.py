@@ -282,7 +282,7 @@ def _hospitals_apart(engine: Engine) -> None:
 
 
 def _compared_with_destinations(engine: Engine) -> None:
-    """Withdrawals and their stops, and comparisons with destinations; the tables begin empty."""
+    """Withdrawals and their stops, comparisons with destinations, proposed aliases; the tables begin empty."""
     count, text, whole = "INTEGER NOT NULL", "TEXT NOT NULL", f"{engine.whole} NOT NULL"
     postgres = engine.database.param == "%s"
     number = "SERIAL PRIMARY KEY" if postgres else "INTEGER NOT NULL PRIMARY KEY"
@@ -307,6 +307,9 @@ def _compared_with_destinations(engine: Engine) -> None:
     counts = ", ".join(f'"{name}" {count}' for name in ("ours", "theirs", "missing", "strange", "usual"))
     key = 'PRIMARY KEY ("destination", "hospital", "day")'
     engine.execute(f'CREATE TABLE "comparison" ({texts}, "at" {whole}, {counts}, "whole" {truth}, {key})')
+    texts = ", ".join(f'"{name}" {text}' for name in ("hospital", "old", "new"))
+    key = 'PRIMARY KEY ("hospital", "old", "new")'
+    engine.execute(f'CREATE TABLE "proposed_alias" ({texts}, "at" {whole}, {key})')
 
 
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released

@@ -70,8 +70,8 @@ def resolve(
 @click.command("alias", short_help="Two patient numbers are of one patient.")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
-@click.option("--list", "listing", is_flag=True, help="Show what is known.")
-@click.option("--remove", is_flag=True, help="Take it back.")
+@click.option("--list", "listing", is_flag=True, help="Show what is known, and what HL7 messages propose.")
+@click.option("--remove", is_flag=True, help="Take it back, or refuse a proposal.")
 @why_option
 @_yes
 @who_option
@@ -90,7 +90,9 @@ def alias(
     with _decisions(config_file) as decisions:
         said = "are not of one patient any more" if remove else "are of one patient, in every exam"
         agreed(f"alias: {old} and {new} {said}", [], yes=yes)
-        exams = (decisions.unalias if remove else decisions.alias)(old, new, reason)
+        hospitals = {one.hospital for one in decisions.proposals((old, new))}
+        of = hospitals.pop() if len(hospitals) == 1 else ""
+        exams = (decisions.unalias if remove else decisions.alias)(old, new, reason, of)
     if as_json:
         print_json({"exams": exams})
         return
@@ -99,12 +101,18 @@ def alias(
 
 def _list(config_file: Path, as_json: bool) -> None:
     with _decisions(config_file) as decisions:
-        known = decisions.aliases()
+        known, proposed = decisions.aliases(), decisions.proposals()
     if as_json:
-        print_json([{"old": a.old, "new": a.new, "why": a.why, "who": a.who, "at": a.at.isoformat()} for a in known])
+        print_json([
+            *({"old": a.old, "new": a.new, "why": a.why, "who": a.who, "at": a.at.isoformat()} for a in known),
+            *({"old": p.old, "new": p.new, "proposed": True, "at": p.at.isoformat()} for p in proposed),
+        ])  # fmt: skip
         return
     zone = configured(config_file).node.timezone
     show("", ("Old", "New", "Why", "Who", "When"), [(a.old, a.new, a.why, a.who, local(a.at, zone)) for a in known])
+    if proposed:
+        rows = [(one.old, one.new, one.hospital or "-", local(one.at, zone)) for one in proposed]
+        show("Proposed by HL7 ADT^A40; `queue alias OLD NEW` accepts one", ("Old", "New", "Hospital", "When"), rows)
 
 
 @click.command("link", short_help="Join a study to an exam by hand.")
