@@ -12,8 +12,6 @@ from router.events import Event, EventBus, Kind
 from router.policy.states import State
 from router.policy.withdrawal import DAY, HOUR, SETTLED, Ended, Withdrawal, number_in, too_many
 
-SUBJECT = "withdrawals of {source} at {source.destination}"
-
 
 class Withdrawals(TypedDict, total=False):
     """The facts of a report delivery about its withdrawal."""
@@ -95,9 +93,14 @@ class Withdrawing:
             "withdrawn at the destination until a person confirms it"
         )
         fields = {"destination": destination.name}
-        subject = SUBJECT.format(source=source)
-        self._bus.record(Event(now, Kind.ALARM, text, fields=fields, alarm=Alarm.WITHDRAWALS, subject=subject))
+        event = Event(now, Kind.ALARM, text, fields=fields, alarm=Alarm.WITHDRAWALS, subject=subject_of(source))
+        self._bus.record(event)
         return True
+
+
+def subject_of(source: Source) -> str:
+    """The subject of the alarm that a source withdraws too many."""
+    return f"withdrawals of {source} at {source.destination}"
 
 
 def _approved_since(found: Assessment, one: Withdrawal) -> bool:

@@ -8,7 +8,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.withdrawals import Stop
 from router.clock import Clock
-from router.correlator.withdrawing import SUBJECT
+from router.correlator.withdrawing import subject_of
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.matching.exam.versions import successive
@@ -72,7 +72,7 @@ class WithdrawalsByHand:
                 self._catalogue.withdrawals.confirm(source, reason.who, reason.why, now)
                 self._bus.record(Event(
                     now, Kind.CLEARED, f"confirmed by {reason.who}", fields={"destination": source.destination},
-                    alarm=Alarm.WITHDRAWALS, subject=SUBJECT.format(source=source),
+                    alarm=Alarm.WITHDRAWALS, subject=subject_of(source),
                 ))  # fmt: skip
             self._catalogue.exams.request_evaluation(exams, now)
         return len(exams)

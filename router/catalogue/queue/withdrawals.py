@@ -33,8 +33,7 @@ class Source:
     branch: str
 
     def __str__(self) -> str:
-        of = f"{self.hospital}, " if self.hospital else ""
-        return f"{of}branch {self.branch}"
+        return f"{self.hospital}, branch {self.branch}" if self.hospital else f"branch {self.branch}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +90,14 @@ class Withdrawals(RecordedRows):
 
     def asked_since(self, source: Source, since: datetime) -> int:
         """The number of the source's exams whose withdrawal its RIS has asked for since then."""
+        # of all hospitals: the source names its own
         mine = (Row.asked > since) & (Row.who == "") & (Row.ended != Ended.VOID)
         count = Row.select(fn.COUNT(Delivery.exam.distinct())).join(Delivery).join(Exam)
         return int(self._engine.value(count.where(mine & _of(source))))
 
     def delivered_since(self, source: Source, since: datetime) -> int:
         """The number of the source's reports that were delivered since then."""
+        # of all hospitals: the source names its own
         mine = (Delivery.channel == Channel.REPORT) & (Delivery.delivered_at > since)
         return int(self._engine.value(Delivery.select(fn.COUNT(Delivery.id)).join(Exam).where(mine & _of(source))))
 
@@ -130,6 +131,7 @@ class Withdrawals(RecordedRows):
 
     def waiting(self, source: Source) -> Sequence[int]:
         """The numbers of the source's exams that have an open withdrawal of its RIS."""
+        # of all hospitals: the source names its own
         query = Row.select(Delivery.exam).distinct().join(Delivery).join(Exam)
         return self._engine.column(query.where((Row.ended == Ended.OPEN) & (Row.who == "") & _of(source)))
 
