@@ -143,7 +143,6 @@ class Correlator:
         ]
         done = self._evaluation(case, found, deliveries, tallies)
         looks += [self._notices.tell(done), found.weighed.choice.look_again]
-        self._withdrawing.end(found)
         looks.append(found.version.approve_time if found.approved_at is None else None)
         self._companions.reevaluate(found)
         if lesson := found.weighed.lesson:

@@ -187,9 +187,14 @@ class Notices:
             Alarm.DELIVERED_IN_DOUBT: bool(done.doubt),
             Alarm.DOUBT: bool(done.doubt) and bool(done.wanted),  # a person may have cancelled all that was left of it
             Alarm.DAMAGED: bool(done.damaged),
+            Alarm.WITHDRAWAL: done.found.taken_back,
         }
         exam, subject = done.case.exam, f"e{done.case.exam}"
         for one in self._catalogue.alarms.standing(exam):
-            if not stands.get(one.alarm, True) and one.subject == subject:
-                text = "the exam was evaluated, and the cause is gone"
-                self._bus.record(Event(done.found.now, Kind.CLEARED, text, exam=exam, alarm=one.alarm, subject=subject))
+            # One about a platform that takes no withdrawals names the platform, too.
+            if not stands.get(one.alarm, True) and (one.subject == subject or one.alarm == Alarm.WITHDRAWAL):
+                text, fields = "the exam was evaluated, and the cause is gone", {"destination": one.destination}
+                self._bus.record(Event(
+                    done.found.now, Kind.CLEARED, text, exam=exam, fields=fields if one.destination else {},
+                    alarm=one.alarm, subject=one.subject,
+                ))  # fmt: skip

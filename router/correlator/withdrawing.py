@@ -51,18 +51,6 @@ class Withdrawing:
         return {"withdrawal": current if at is not None else None, "withdrawn": last,
                 "stopped": not current.who and self._stopped(found, destination)}  # fmt: skip
 
-    def end(self, found: Assessment) -> None:
-        """End the alarms that a platform is to be told of, once the exam is approved again."""
-        if found.taken_back:
-            return
-        for one in self._catalogue.alarms.standing(found.case.exam):
-            if one.alarm == Alarm.WITHDRAWAL:
-                fields = {"destination": one.destination} if one.destination else {}
-                text = "the exam is not withdrawn any more"
-                self._bus.record(Event(
-                    found.now, Kind.CLEARED, text, exam=one.exam, fields=fields, alarm=one.alarm, subject=one.subject
-                ))  # fmt: skip
-
     def _ask(self, found: Assessment, delivery: Delivery, known: list[Withdrawal]) -> Withdrawal | None:
         """Ask for what the destination has; None where it has nothing that counts, or takes none of this version."""
         n = max((one.n for one in self._catalogue.uploads.of(delivery.id) if one.confirmed is not None), default=0)

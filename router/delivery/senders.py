@@ -107,9 +107,8 @@ class ReportSender:
             by = self._upload(delivery, upload, own.own) if units else {}
         except Damaged as damaged:
             return self._hold(delivery, damaged)
-        changes: dict[str, object] = {"delivered": upload.wanted}
-        if units and upload.receipt:  # it was delivered before, and lost there
-            changes["delivered_at"] = delivery.delivered_at
+        lost = {"delivered_at": delivery.delivered_at} if units and upload.receipt else {}  # it was delivered before
+        changes: dict[str, object] = {"delivered": upload.wanted, **lost}
         return SendResult(State.DELIVERED, f"receipt for revision {upload.n}", changes, units, by)
 
     def _hold(self, delivery: Delivery, damaged: Damaged) -> SendResult:
@@ -224,7 +223,7 @@ class ReportSender:
             "agreement": destination.agreement if destination else "",
             "purpose": destination.purpose if destination else "",
         }
-        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
+        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, upload.next_receipt)
         self.storage.reports.write(place, json.dumps(document, ensure_ascii=False, indent=2).encode())
         try:
             self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, now)

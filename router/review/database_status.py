@@ -62,7 +62,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
             undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now),
             files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
             attention=attention_of(catalogue, places_of(config), quarantine, now), absent=catalogue.nodes.absent(),
-            compared=catalogue.comparisons.last(),
+            compared=[one for one in catalogue.comparisons.last() if config.destination_named(one.destination)],
         )  # fmt: skip
 
 

@@ -34,7 +34,6 @@ from router.policy.states import State
 from router.storage.pins import Pins, strange
 
 DAY = timedelta(days=1)
-_LATELY = timedelta(minutes=10)  # what was confirmed since may not be in an inventory yet
 NOT_TO_BE_TRUSTED = (CUT, CLOCK)
 """Why an answer is no reason to send anything again, whoever asks."""
 
@@ -125,11 +124,11 @@ class RemoteComparison:
         name, now, kept = place.destination.name, self._clock.now(), self._catalogue.comparisons
         begin = midnight_before(begin, self._zone)
         first = kept.begin(name, place.hospital)
-        ours = kept.ours(name, place.hospital, begin, min(end, now - _LATELY))
+        ours = kept.ours(name, place.hospital, begin, end)
         if first is None or begin >= end:
             return Found(place=place, why_not=BASELINE)
         try:
-            around = windows(begin - DAY, min(midnight_before(end, self._zone) + 2 * DAY, now), self._zone)
+            around = windows(begin - DAY, midnight_before(end, self._zone) + 2 * DAY, self._zone)
             asked = [(start, self._ask(place, start, stop)) for start, stop in around]
         except NotOffered:
             return Found(place=place, offered=False)

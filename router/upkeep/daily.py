@@ -88,7 +88,8 @@ class Daily:
             *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
             f"Waits for a person: {', '.join(named) or 'nothing'}",
             *(f"Compared with {at(one.destination, one.hospital)}, reports of {one.day}: {one.ours} confirmed, "
-              f"{one.theirs} there, {one.missing} missing there" for one in self._catalogue.comparisons.last()),
+              f"{one.theirs} there, {one.missing} missing there" for one in self._catalogue.comparisons.last()
+              if self._config.destination_named(one.destination)),
             f"Studies that no exam names: {unreported.count}, of which {unreported.recent} should get their report",
             *(f"- {number} sent by {sender or '-'}" for sender, number in unreported.by_sender[:_SENDERS]),
         ]  # fmt: skip

@@ -213,14 +213,15 @@ class Site:
 
     `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and `min_free`
     as in the configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom],
-    `settings` further tables; `program` and `platform_program` as of `Process`, for the node and the platform.
+    `settings` further tables; `program` and `platform_program` as of `Process`, for the node and the platform, which
+    gets the `platform_options`, too.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
         journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "",
-        program: Sequence[str] = OURS, platform_program: Sequence[str] = OURS,
+        program: Sequence[str] = OURS, platform_program: Sequence[str] = OURS, platform_options: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -238,6 +239,7 @@ class Site:
         }
         self.program = program
         self._platform_program = platform_program
+        self._platform_options = platform_options
         self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
@@ -263,7 +265,8 @@ class Site:
             where = ["--data", self.platform_data, "--keys", self.folder / "keys"]
             self._platform = Process(
                 self.folder / "platform.log", "platform", *where,
-                "--dicom-port", ports["dicom"], "--http-port", ports["http"], program=self._platform_program,
+                "--dicom-port", ports["dicom"], "--http-port", ports["http"], *self._platform_options,
+                program=self._platform_program,
             )  # fmt: skip
             self._platform_ports = self._platform.ports
         return self._platform

@@ -153,7 +153,11 @@ def test_what_was_lost_there_goes_again_under_its_name_and_keeps_its_time(node: 
     assert (node.cloud.idems, len(node.cloud.images)) == ([ours.idem] * 2, 2)
     assert (report(node).state, report(node).delivered_at) == (State.DELIVERED, one.delivered_at)
     assert [(up.n, up.receipt, up.confirmed) for up in after] == [(1, "r2", node.clock.now())]
+    folder = (node.config.node.data / after[0].receipt_place).parent
+    assert {path.name for path in folder.glob("receipt*")} == {"receipt.json", "receipt-2.json"}
     assert remote.send_again(place, [ours], "lost", "wang") == 1
+    node.settle()
+    assert node.catalogue.uploads.of(one.id)[0].receipt_place.endswith("/receipt-3.json")
 
 
 def test_a_correction_that_did_not_go_yet_is_not_needed_for_a_withdrawal(node: Node) -> None:
