@@ -6,7 +6,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
-from router.errors import ConfigurationError, IntegrityError, TransientError
+from router.errors import ConfigurationError, IntegrityError, PermanentError, TransientError
 from router.events import Event, EventBus, Kind
 from router.review.remote import Place, RemoteComparison, asking, places
 from router.storage.pins import Pins
@@ -66,7 +66,7 @@ class ComparisonWatch:
         remote = RemoteComparison(self._config, self._catalogue, self._bus, self._clock, ask=ask)
         try:
             found = remote.compare(place, end - timedelta(days=_DAYS), end)
-        except (ConfigurationError, IntegrityError, TransientError) as error:
+        except (ConfigurationError, IntegrityError, PermanentError, TransientError) as error:
             text = f"the comparison with {place.destination.name} was not possible: {error}"
             self._bus.record(Event(now, Kind.REPORTED, text, fields={"destination": place.destination.name}))
             return

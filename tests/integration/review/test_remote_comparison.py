@@ -11,6 +11,7 @@ from router.alarms import Alarm
 from router.catalogue import open_catalogue
 from router.clock import FakeClock
 from router.config.file import parse
+from router.errors import DestinationDown, PermanentError, TransientError, Unproven
 from router.events import Event, EventBus
 from router.forward.inventory import Inventory
 from router.policy.comparison import BASELINE, CLOCK, CUT, MANY, SHRUNK
@@ -246,6 +247,27 @@ def test_a_night_is_compared_once_and_a_silent_platform_is_asked_again_after_an_
     here.clock.advance(7200)
     watch.step()
     assert len(here.cloud.asked) == asked > 1
+
+
+@pytest.mark.parametrize("error", [PermanentError("400"), TransientError("503"), Unproven("no"), DestinationDown("no")])
+def test_a_platform_that_gives_no_answer_is_asked_again_after_an_hour_and_nothing_is_concluded(
+    ward: Callable[..., Ward], request: pytest.FixtureRequest, error: Exception
+) -> None:
+    here = nightly(request, ward(30))
+
+    def fails(found: Inventory) -> Inventory:
+        del found
+        raise error
+
+    here.cloud.spoil = fails
+    watch = ComparisonWatch(here.config, here.catalogue, here.bus, here.clock, pins=None)  # type: ignore[arg-type]
+    for _ in range(2):
+        watch.step()
+    assert (len(here.cloud.asked), here.alarms(), here.catalogue.comparisons.last()) == (1, {}, [])
+    here.clock.advance(3601)
+    watch.step()
+    assert len(here.cloud.asked) == 2
+    assert any("was not possible" in event.text for event in here.told)
 
 
 def test_what_is_withdrawn_there_and_not_here_is_told_and_not_sent_again(ward: Callable[..., Ward]) -> None:
