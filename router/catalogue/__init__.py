@@ -39,6 +39,7 @@ from router.catalogue.queue.backfills import Backfills
 from router.catalogue.queue.backlog import Backlog
 from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
+from router.catalogue.queue.comparisons import Comparisons
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
 from router.catalogue.queue.outcomes import Outcomes
@@ -49,6 +50,7 @@ from router.catalogue.queue.renaming import Renaming
 from router.catalogue.queue.survey import Survey
 from router.catalogue.queue.throughput import Throughputs
 from router.catalogue.queue.uploads import Uploads
+from router.catalogue.queue.withdrawals import Withdrawals
 from router.events import EventBus
 
 
@@ -99,6 +101,8 @@ class Catalogue:
     association_leases: AssociationLeases
     outcomes: Outcomes
     sources: Sources
+    comparisons: Comparisons
+    withdrawals: Withdrawals
 
 
 def open_catalogue(
@@ -140,4 +144,5 @@ def open_catalogue(
         notifications=Notifications(engine), unreported=Unreported(engine), refusals=refusals,
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
         association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
+        comparisons=Comparisons(engine, bus), withdrawals=Withdrawals(engine, bus),
     )  # fmt: skip

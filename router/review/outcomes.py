@@ -111,8 +111,10 @@ class OutcomeCounter:
         approved = one.approved_at or one.withdrawn
         examined = Examined(
             approved_at=one.approved_at, images=bool(one.devices), unread=one.unread, withdrawn=one.withdrawn,
-            courses=[self._course(row, [each for each in pauses if each.concerns(row.stuck.destination, one.hospital)], now)
-                     for row in one.deliveries],
+            courses=[
+                self._course(row, [p for p in pauses if p.concerns(row.stuck.destination, one.hospital)], now)
+                for row in one.deliveries
+            ],
             history=start is not None and approved is not None and approved < start,
         )  # fmt: skip
         found = outcome(examined, now)
