@@ -24,6 +24,10 @@ class Alarm(StrEnum):
     SILENT_SOURCE = "silent-source"
     SHARED_STUDY = "shared-study"
     REJECTED_AFTER_DELIVERY = "rejected-after-delivery"
+    WITHDRAWAL = "withdrawal"
+    WITHDRAWALS = "withdrawals"
+    MISSING_THERE = "missing-there"
+    UNKNOWN_THERE = "unknown-there"
     COMMITMENT = "commitment"
     COMMITMENT_SILENCE = "commitment-silence"
     INTEGRITY = "integrity"
@@ -83,6 +87,15 @@ REMEDY: dict[Alarm, str] = {
     Alarm.SHARED_STUDY: "have the other exam approved, or cancel its deliveries with the command that is named",
     Alarm.REJECTED_AFTER_DELIVERY: "`scripts/queue explain` says which instances were rejected: tell the platform's "
     "operator, then end the alarm: `scripts/queue dismiss EXAM --why ...`",
+    Alarm.WITHDRAWAL: "tell the platform's operator which exam is withdrawn, then end the alarm: "
+    "`scripts/queue dismiss EXAM --why ...`; where it takes withdrawals by then: `scripts/queue withdraw EXAM --why "
+    "...`",
+    Alarm.WITHDRAWALS: "ask the RIS whether these exams are withdrawn; if so: `scripts/queue withdraw --confirm --why "
+    "...`; what was withdrawn by mistake is to be approved again first",
+    Alarm.MISSING_THERE: "run `scripts/queue reconcile --remote`, which names them; with `--resend` it sends them "
+    "again",
+    Alarm.UNKNOWN_THERE: "ask the platform's operator who sent them under your name; `scripts/queue reconcile "
+    "--remote` counts again",
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
     Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
     Alarm.INTEGRITY: "look at the disk; stop every node and run `scripts/verify --rebuild`, which goes on with the "
@@ -146,7 +159,7 @@ ENDS_BY: dict[Alarm, EndsBy] = {
             Alarm.CERTIFICATE, Alarm.PROFILE,
             Alarm.LEDGER, Alarm.RETENTION, Alarm.CLOCK, Alarm.BACKUP, Alarm.DATABASE, Alarm.AUDIT, Alarm.HELD,
             Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.UNREPORTED, Alarm.REFUSED_SENDER,
-            Alarm.SILENT_SOURCE,
+            Alarm.SILENT_SOURCE, Alarm.WITHDRAWAL, Alarm.WITHDRAWALS, Alarm.MISSING_THERE, Alarm.UNKNOWN_THERE,
             Alarm.REFUSED_IMAGES, Alarm.REJECTED_FILE, Alarm.UNCLAIMED_PDF, Alarm.PAUSED, Alarm.NODE_SILENT,
         ),
         EndsBy.PERSON,

@@ -7,6 +7,7 @@
     +-- TransientError       a peer or a resource is not available now: tried again by the queue
     |   +-- DestinationDown  nothing can go to this destination now, not only this item
     |   +-- Crowded          other nodes have all that the destination takes: given back, for them to go on
+    |   +-- NotOffered       the platform does not know this kind of request: nothing of it was done
     |   +-- UnprovedRefusal  a refusal for good that nothing proves to be the platform's: a person decides
     +-- PermanentError       a peer refused this item for good: failed until a person or new data corrects it
     +-- IntegrityError       stored or received data do not match their digest or signature
@@ -106,6 +107,10 @@ class DestinationDown(TransientError):
 
 class Crowded(TransientError):
     """Other nodes use all the associations that the destination allows at a time."""
+
+
+class NotOffered(TransientError):
+    """The platform does not offer what was asked of it (404, 405 or 501), whatever it is asked with."""
 
 
 class UnprovedRefusal(TransientError):

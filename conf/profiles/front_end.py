@@ -83,7 +83,13 @@ def report(m: Message) -> Request:
 
 
 def mark_deleted(m: Message) -> Request:
-    return posted(m, "/api/exam/markDeleted", write_json({"requestNo": m.idem, "why": m.notice["Reason"]}).encode())
+    data = {"requestNo": request_no(m), "why": m.notice["Reason"]}
+    return posted(m, "/api/exam/markDeleted", write_json(data).encode())
+
+
+def request_no(m: Message) -> str:
+    """The upload's; of a withdrawal that of the upload that is withdrawn."""
+    return m.notice.get("Idem", m.idem)
 
 
 def proof_of(m: Message, answer: Answer) -> object:
@@ -112,7 +118,7 @@ def saved(m: Message, answer: Answer) -> Verdict:
 
 def reported(m: Message, answer: Answer) -> Verdict:
     def accepted(document: dict[str, object]) -> Verdict:
-        if field(document, "data.requestNo") != m.idem:
+        if field(document, "data.requestNo") != request_no(m):
             return Untrue(why="the receipt is for another request")
         number = str(field(document, "data.serialNo"))
         return Accepted(receipt=number, proof=proof_of(m, answer), rule="errCode 0, our requestNo, X-Sign verified")

@@ -21,6 +21,7 @@ from router.forward.blocks import (
     NotOffered,
     Rate,
     Request,
+    Unknown,
     Untrue,
     Verdict,
     base64ed,
@@ -87,7 +88,13 @@ def exam(m: Message) -> Request:
 
 
 def withdraw(m: Message) -> Request:
-    return envelope(m, "withdraw", {"serial": m.idem, "reason": m.notice["Reason"], "examId": m.notice["ExamId"]})
+    data = {"serial": serial(m), "reason": m.notice["Reason"], "examId": m.notice["ExamId"]}
+    return envelope(m, "withdraw", data)
+
+
+def serial(m: Message) -> str:
+    """The upload's; of a withdrawal that of the upload that is withdrawn."""
+    return m.notice.get("Idem", m.idem)
 
 
 def opened(m: Message, document: dict[str, object]) -> tuple[dict[str, object], object]:
@@ -113,7 +120,7 @@ def token(m: Message, answer: Answer) -> Verdict:
 def taken(m: Message, answer: Answer) -> Verdict:
     def accepted(document: dict[str, object]) -> Verdict:
         data, proof = opened(m, document)
-        if field(data, "serial") != m.idem or field(document, "nonce") != m.nonce:
+        if field(data, "serial") != serial(m) or field(document, "nonce") != m.nonce:
             return Untrue(why="the receipt is for another upload")
         return Accepted(receipt=str(field(data, "receiptNo")), proof=proof, rule="code 0, signed, our serial")
 
@@ -123,7 +130,7 @@ def taken(m: Message, answer: Answer) -> Verdict:
 def withdrawn(m: Message, answer: Answer) -> Verdict:
     code = field(read_json(answer), "code")
     if code == "3001":
-        return Accepted(receipt="unknown there", rule="code 3001: it has no such exam")
+        return Unknown(rule="code 3001: it has no such exam")
     return NotOffered(why="the platform does not take withdrawals") if code == "3002" else taken(m, answer)
 
 

@@ -41,6 +41,7 @@ from router.catalogue.queue.backfills import Backfills
 from router.catalogue.queue.backlog import Backlog
 from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
+from router.catalogue.queue.comparisons import Comparisons
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
 from router.catalogue.queue.outcomes import Outcomes
@@ -53,6 +54,7 @@ from router.catalogue.queue.survey import Survey
 from router.catalogue.queue.throughput import Throughputs
 from router.catalogue.queue.unknown_words import UnknownWords
 from router.catalogue.queue.uploads import Uploads
+from router.catalogue.queue.withdrawals import Withdrawals
 from router.events import EventBus
 
 
@@ -107,6 +109,8 @@ class Catalogue:
     traffic: Traffic
     outlooks: Outlooks
     search: Search
+    comparisons: Comparisons
+    withdrawals: Withdrawals
 
 
 def open_catalogue(
@@ -149,5 +153,5 @@ def open_catalogue(
         open_deliveries=OpenDeliveries(engine), renaming=Renaming(engine), late=LateResults(engine),
         association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
         unknown_words=UnknownWords(engine, bus, queue), traffic=Traffic(engine), outlooks=Outlooks(engine),
-        search=Search(engine),
+        search=Search(engine), comparisons=Comparisons(engine, bus), withdrawals=Withdrawals(engine, bus),
     )  # fmt: skip

@@ -166,6 +166,7 @@ def the_name(name: str | None, exam_ids: Sequence[str]) -> str:
 who_option = click.option(
     "--who", default=person, callback=_named, help="Who decides; the account's name if it is left out."
 )
+yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
 why_option = click.option("--why", default="", help="The reason; it is kept in the events.")
 
 

@@ -23,9 +23,10 @@ _PORT = click.IntRange(0, 65535)
 )  # fmt: skip
 @click.option("--accept-empty", multiple=True, metavar="FIELD", help="A required field that may be empty; repeatable.")
 @click.option("--fault", default="", help="Misbehave on purpose, by a list of names with commas.")
+@click.option("--forget", default="0%", metavar="SHARE", help="Confirm and lose this share of the uploads: 1%.")
 def command(
     data: Path, keys: Path, dicom_port: int, http_port: int, apps: tuple[str, ...], accept_empty: tuple[str, ...],
-    fault: str,
+    fault: str, forget: str,
 ) -> None:  # fmt: skip
     """The reference platform: the receiving side, on loopback.
 
@@ -33,10 +34,13 @@ def command(
 
     --fault 500,drop,signature: the first upload is answered with 500, the second is stored and its connection
     dropped, the third gets a wrong signature; then all is well. Names: 500, 503, 429, 413, 422, expired-token, stale,
-    slow (slow:90 for 90 s), drop, signature, receipt (a receipt for another upload).
+    slow (slow:90 for 90 s), drop, signature, receipt (a receipt for another upload). Withdrawals take theirs in the
+    same way: withdrawal-405, withdrawal-503; and inventories: inventory-501, inventory-empty, inventory-short,
+    inventory-page (one is missing), inventory-hour (a clock an hour off), inventory-wrong.
     """
     from router.clock import SystemClock
     from router.process.logs import log_to_stderr
+    from router.trial.platform.forgetting import share_of
     from router.trial.platform.keyring import read_accounts, read_keyring
     from router.trial.platform.service import ReferencePlatform
 
@@ -49,7 +53,7 @@ def command(
         keyring = read_keyring(keys)
         platform = ReferencePlatform(
             data, keyring, SystemClock(), accounts=read_accounts(keyring, apps), accept_empty=accept_empty,
-            faults=faults,
+            faults=faults, forgets=share_of(forget),
         )  # fmt: skip
         ports = platform.start(dicom_port, http_port)
     except OSError as error:

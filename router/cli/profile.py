@@ -62,8 +62,7 @@ def check(file: Path, name: str | None, hospital: str, config_file: Path, as_jso
             outline = profile.outline
             kept: dict[str, Any] = {
                 "name": outline.name, "sha256": profile.digest,
-                "calls": [one.name for one in (*([outline.token] if outline.token else []), *outline.upload,
-                                               *outline.withdraw)],
+                "calls": [one.name for one in outline.steps()],
                 "keys": list(profile.needs.keys), "secrets": list(profile.needs.secrets),
                 "settings": list(profile.needs.settings), "allow_weak": outline.allow_weak, "faults": [],
             }  # fmt: skip

@@ -45,6 +45,7 @@ from router.text.language import N_
 _AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20
 _SILENT, _NONE = N_(("silent", "none gives a sign of life"))
+RECONCILE = "scripts/queue reconcile --remote"
 _NAMED = 3  # exams of what waits for a person
 _PRESSING = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
 _EXAM_ID, _NAME = 17, 11  # characters on a narrow screen
@@ -193,6 +194,16 @@ def _tell_hospitals(found: DatabaseStatus, config: Config) -> None:
     show("Hospitals, the worst first", ("Hospital", "Late", "Within 30 min", "Open", "Held", "Failed"), rows)
 
 
+def _tell_compared(found: DatabaseStatus, config: Config) -> None:
+    """Print the last comparison with each destination; nothing where none was made."""
+    for one in found.compared:
+        name, day, zone = at(one.destination, one.hospital), one.day.isoformat(), config.node.timezone
+        text = f"Compared with {name} {local(one.at, zone)}, reports of {day}: {one.ours} confirmed, {one.theirs} there"
+        console().print(text, markup=False, soft_wrap=True)
+        if one.missing:
+            console().print(f"  {one.missing} missing there: `{RECONCILE}`", style="red", markup=False, soft_wrap=True)
+
+
 def _row(place: Place, config: Config) -> list[str]:
     destination = config.destination_named(place.destination)
     known = destination is not None and place.channel in destination.channels
@@ -288,7 +299,7 @@ def _about(one: ActiveAlarm, config: Config) -> str:
 
 _PARTS: tuple[Callable[[DatabaseStatus, Config], None], ...] = (
     _tell_nodes, lambda found, config: tell_paused(found.pauses, config), _tell_places, _tell_hospitals,
-    _tell_risk, _tell_waiting,
+    _tell_compared, _tell_risk, _tell_waiting,
     _tell_alarms,
 )  # fmt: skip
 
@@ -319,7 +330,7 @@ def status_json(found: NodeStatus) -> dict[str, Any]:
 
 _OF_THE_DATABASE = (
     "destinations", "breakers", "at_risk", "pressing", "for_a_person", "alarms", "configuration", "nodes",
-    "absent_nodes", "paused", "files", "unreported", "undelivered", "hospitals",
+    "absent_nodes", "paused", "files", "unreported", "undelivered", "hospitals", "compared",
 )  # fmt: skip
 
 
@@ -346,6 +357,12 @@ def _database_json(found: DatabaseStatus) -> dict[str, Any]:
         **_attention_json(found),
         "configuration": [{"node": one.node, "at": iso(one.at), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+        "compared": [
+            {"destination": one.destination, "hospital": one.hospital or None, "day": one.day.isoformat(),
+             "at": one.at.isoformat(), "ours": one.ours, "there": one.theirs, "missing": one.missing,
+             "unknown": one.strange}
+            for one in found.compared
+        ],
         "absent_nodes": [
             {"node": one.node, "how": one.how, "seconds_ago": one.ago.total_seconds()} for one in found.absent
         ],

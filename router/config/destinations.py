@@ -9,7 +9,18 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from router.config.section import HttpPeer, Section, Tls, host_of, plain_only_on_loopback
 from router.config.sharing import Accept, Thin
-from router.config.types import AeTitle, Budget, ConfigPath, Duration, Name, Network, Size, TimeOfDay, is_loopback
+from router.config.types import (
+    AeTitle,
+    Budget,
+    ConfigPath,
+    Duration,
+    DurationOrOff,
+    Name,
+    Network,
+    Size,
+    TimeOfDay,
+    is_loopback,
+)
 from router.errors import ConfigurationError
 from router.model import Channel, SeriesClass
 
@@ -32,6 +43,11 @@ class DicomDestination(Section):
     allow_plain: bool = Field(False, description="beyond loopback without TLS")
     source_address: str = Field("", description="our own address on the way, such as the dedicated line's (5.1)")
     allowed_networks: tuple[Network, ...] = Field((), description="a destination that resolves elsewhere is refused")
+    rejection_notes: bool = Field(
+        False,
+        description="pass the PACS's rejection notes (113001, 113037, 113038) on about images that were sent, in place "
+        "of the alarm that a person tells the platform",
+    )
     decompress: bool = Field(
         False,
         description="where the destination refuses them so: compressed images are sent decoded, deflated ones "
@@ -180,6 +196,22 @@ class Destination(Section):
         description="required fields that this platform has agreed to accept empty, for newborns, unnamed "
         'emergencies, foreigners: "Patient.IdNo", "Patient.Telephone"',
     )
+    resend: bool = Field(
+        False,
+        description="send again by itself what the platform turns out not to have any more: only while less than 1 % "
+        "and fewer than 50 of a day are missing, and its answer is whole and holds at least 95 % of the former one",
+    )
+    withdraw_after: DurationOrOff = Field(
+        "off",
+        description="how long after an explicit word of the RIS (withdrawn, cancelled) the platform is told to take "
+        'the exam back, for a platform that takes withdrawals: "10 min". "off": an alarm only. An approval that is '
+        "renewed before that goes as a correction alone",
+    )
+    withdraw_at_most: Annotated[int, Field(ge=0)] = Field(
+        5,
+        description="withdrawals an hour and source (a branch); more, or more than 1 % of its last day, stop the "
+        "source's until a person confirms them",
+    )
     bandwidth: tuple[Bandwidth, ...] = Field(
         (),
         description="how fast by time of day, images and reports together, all nodes together; without limit outside "
@@ -226,6 +258,11 @@ class Destination(Section):
         if any("passphrase" in name or name == "signing_key_file" for name in given):
             given = dict.fromkeys((n for n in HttpDestination.model_fields if "passphrase" in n), None) | given
         return self.http.model_copy(update=given)
+
+    @property
+    def withdraws_after(self) -> timedelta | None:
+        """How long after its word a withdrawal goes by itself; None: a person tells the platform."""
+        return None if self.http is None or isinstance(self.withdraw_after, str) else self.withdraw_after
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
@@ -32,6 +32,13 @@ def _duration(value: object) -> timedelta:
         return timedelta(seconds=_quantity(value, _DURATION_UNITS, "30 min"))
     except OverflowError as error:
         raise ValueError("expected a duration that a person can wait for") from error
+
+
+def _duration_or_off(value: object) -> timedelta | str:
+    try:
+        return "off" if value == "off" else _duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "off"') from error
 
 
 def _size(value: object) -> int:
@@ -96,6 +103,7 @@ def _of_the_hospital(value: time) -> time:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+DurationOrOff = Annotated[timedelta | Literal["off"], BeforeValidator(_duration_or_off)]
 Budget = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 A_SIZE = BeforeValidator(_size)  # in the metadata of every field that holds a size
 Size = Annotated[int, A_SIZE, Field(ge=0)]

@@ -17,6 +17,7 @@ from router.matching.exam.institution import another_hospital
 from router.matching.exam.readiness import DAMAGED, PDF, VERSIONS, Images
 from router.matching.exam.share import Aside, SharePolicy, aside, share_policy
 from router.matching.exam.versions import (
+    Approval,
     JsonVersion,
     PdfVersion,
     Unread,
@@ -33,9 +34,11 @@ from router.model import Channel
 from router.policy.backfill import Backfill, covered, standing
 from router.policy.deadlines import Deadline, approval_instant, deadline
 from router.policy.states import HeldBy, State
+from router.policy.withdrawal import number_in
 
 _GOES_NOT = "nothing of the exam goes any more: of its last version, "
 WITHDRAWN = f"{HeldBy.APPROVAL}: {_GOES_NOT}"
+_BY_PERSON = "a person has withdrawn it: "
 _DAMAGE_REMEDY = "drop the same file again, or put it back from a backup and `queue release` the delivery"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 _PURGED = "approved before [share] from, and its images were removed by [retention]"
@@ -54,6 +57,7 @@ class ExamFacts:
     the identity doubts that hold and that nobody has settled. `backfills` are known of an exam that was approved before
     sharing began, and `purged`: images of it were removed. `behind` is when the oldest instance came that is not
     catalogued yet; it was asked for before the case was read.
+    A person has `withdrawn` this version for that reason, "" where nobody has.
     """
 
     case: ExamSnapshot
@@ -69,6 +73,7 @@ class ExamFacts:
     backfills: Sequence[Backfill] = ()
     purged: bool = False
     behind: datetime | None = None
+    withdrawn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,12 @@ class Assessment:
     def version(self) -> JsonVersion:
         """The version that counts."""
         return self.versions[-1]
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether the exam is withdrawn by an explicit word: of the RIS, or of a person."""
+        said = self.hold.removeprefix(WITHDRAWN)
+        return said != self.hold and (said == Approval.WITHDRAWN or said.startswith(_BY_PERSON))
 
     @property
     def unread_approval(self) -> UnreadApproval | None:
@@ -173,6 +184,8 @@ def assess(facts: ExamFacts, config: HospitalConfig) -> Assessment:
 
 def objection(found: Assessment, delivery: Delivery) -> str:
     """Why nothing of the delivery may go; "" when nothing of the exam speaks against it."""
+    if number_in(delivery.wanted) is not None:
+        return "" if found.taken_back else "approved again: nothing is withdrawn"
     of_report = delivery.channel == Channel.REPORT
     goes_without = of_report and bool(found.apart) and without(delivery.wanted) == found.apart
     if found.hold and not goes_without:
@@ -221,8 +234,9 @@ def _hold(
         why = "; ".join(dict.fromkeys(doubt.text for doubt in facts.unsettled))
         studies = frozenset(doubt.study_uid for doubt in facts.unsettled)
         return Hold(f"{HeldBy.IDENTITY}: {why}", studies if "" not in studies else frozenset())
-    if withdrawn(versions):
-        return Hold(f"{WITHDRAWN}{unapproved(facts.key.status)}")
+    if facts.withdrawn or withdrawn(versions):
+        said = f"{_BY_PERSON}{facts.withdrawn}" if facts.withdrawn else unapproved(facts.key.status)
+        return Hold(f"{WITHDRAWN}{said}")
     if facts.policy.checks > 1 and contradicted(facts.taken) is not None:
         return Hold(f"{VERSIONS}: {_CONTRADICTED}")
     if versions[-1].approved and approved_at is None:

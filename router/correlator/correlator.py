@@ -25,6 +25,7 @@ from router.correlator.joining import Joining
 from router.correlator.move import move_of, outdated
 from router.correlator.notices import GIVEN_UP, Evaluation, Notices
 from router.correlator.plan import ImagesFacts, Plan, ReportFacts, apart_of, plan
+from router.correlator.withdrawing import Withdrawing
 from router.errors import Damaged, TransientError, UnknownWord, traceback_of
 from router.events import EventBus
 from router.images.retrieval import plan as plan_retrieval
@@ -74,6 +75,7 @@ class Correlator:
         self.facts.reconfigure(config)
         self._companions = Companions(config, self._catalogue, self.facts.jsons.is_given_up)
         self._notices = Notices(config, self._catalogue, self._bus)
+        self._withdrawing = Withdrawing(self._catalogue, self._bus)
 
     def reconsider(self) -> None:
         """Have exams evaluated again that a changed mapping, code table or configuration may bring forward."""
@@ -251,7 +253,8 @@ class Correlator:
         for _ in State:
             facts = self._facts_of(delivery, destination, tally, found)
             made = plan(found, delivery, facts, self._configs.of(found.case.hospital))
-            moved = self._move(delivery, made, found)
+            taken_back = isinstance(facts, ReportFacts) and facts.withdrawal is not None
+            moved = self._move(delivery, made, replace(found, aside=None) if taken_back else found)
             if moved is None:
                 return made.readiness.look_again
             delivery = moved
@@ -277,7 +280,7 @@ class Correlator:
         tables = self._references.of(found.case.hospital).tables
         return ReportFacts(
             destination=destination, tally=tally, tables=tables, apart=apart, images=next(mine, None), uploads=uploads,
-            refused=refused,
+            refused=refused, **self._withdrawing.facts(found, delivery, destination),
         )  # fmt: skip
 
     def _move(self, delivery: Delivery, made: Plan, found: Assessment) -> Delivery | None:

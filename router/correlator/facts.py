@@ -76,6 +76,7 @@ class FactReader:
             weighed=self.papers.weigh(case, taken, pdfs, now) if weigh else _NOT_WEIGHED, now=now,
             backfills=backfills,
             purged=standing(backfills) is not None and self._catalogue.backfills.purged(case.studies), behind=behind,
+            withdrawn=self._catalogue.withdrawals.by_person(case.exam, version.document),
         )  # fmt: skip
 
     def _unsettled(

@@ -152,11 +152,18 @@ class Notices:
         self._bus.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=exam))
         if done.wanted and doubt and not doubt.startswith(WITHDRAWN):  # which is in order, unless something went
             self.alarm(Alarm.DOUBT, exam, doubt, now)
+        by_itself = self._withdrawing() if done.found.taken_back else frozenset()
         deliveries = self._catalogue.queue.of_exam(exam)  # one may have ended since the evaluation began
-        given = any(one.delivered not in _NOTHING for one in deliveries if hold or one.channel == Channel.REPORT)
-        if doubt and (given or (hold and done.images_there)):
+        told = [one for one in deliveries if one.destination not in by_itself]
+        given = any(one.delivered not in _NOTHING for one in told if hold or one.channel == Channel.REPORT)
+        there = any(tally.sent + tally.stored for name, tally in done.tallies.items() if name not in by_itself)
+        if doubt and (given or (hold and there)):
             text = f"something of this exam was already delivered, and now: {doubt}"
             self.alarm(Alarm.DELIVERED_IN_DOUBT, exam, text, now)
+
+    def _withdrawing(self) -> frozenset[str]:
+        """The destinations that are told of a withdrawal by the node itself."""
+        return frozenset(one.name for one in self._config.destination if one.withdraws_after is not None)
 
     def _note_unread(self, done: Evaluation) -> None:
         """Record an unreadable approval, which has no due time to miss, while a delivery is still wanted."""
@@ -180,9 +187,14 @@ class Notices:
             Alarm.DELIVERED_IN_DOUBT: bool(done.doubt),
             Alarm.DOUBT: bool(done.doubt) and bool(done.wanted),  # a person may have cancelled all that was left of it
             Alarm.DAMAGED: bool(done.damaged),
+            Alarm.WITHDRAWAL: done.found.taken_back,
         }
         exam, subject = done.case.exam, f"e{done.case.exam}"
         for one in self._catalogue.alarms.standing(exam):
-            if not stands.get(one.alarm, True) and one.subject == subject:
-                text = "the exam was evaluated, and the cause is gone"
-                self._bus.record(Event(done.found.now, Kind.CLEARED, text, exam=exam, alarm=one.alarm, subject=subject))
+            # One about a platform that takes no withdrawals names the platform, too.
+            if not stands.get(one.alarm, True) and (one.subject == subject or one.alarm == Alarm.WITHDRAWAL):
+                text, fields = "the exam was evaluated, and the cause is gone", {"destination": one.destination}
+                self._bus.record(Event(
+                    done.found.now, Kind.CLEARED, text, exam=exam, fields=fields if one.destination else {},
+                    alarm=one.alarm, subject=one.subject,
+                ))  # fmt: skip

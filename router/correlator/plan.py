@@ -19,6 +19,7 @@ from router.matching.images.renewal import cut_off, late
 from router.matching.images.requests import Companion, goes_without, held_for, looks_for
 from router.policy.deadlines import Deadline
 from router.policy.states import HeldBy, State
+from router.policy.withdrawal import Withdrawal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class ReportFacts:
 
     `apart` are the studies that the report does not name, `tally` counts those of the others. `images` is the images
     delivery of the same destination and `uploads` are the report's, as far as its state asks for them; `refused` is the
-    exam JSON that the platform refused last. `tables` are the code tables that gaps are filled by.
+    exam JSON that the platform refused last. `tables` are the code tables that gaps are filled by. `withdrawal` is the
+    one to carry out, unless it is `stopped`; `withdrawn` is the last that was.
     """
 
     destination: Destination
@@ -47,6 +49,9 @@ class ReportFacts:
     images: Delivery | None = None
     uploads: Sequence[Frozen] = ()
     refused: bytes | None = None
+    withdrawal: Withdrawal | None = None
+    stopped: bool = False
+    withdrawn: Withdrawal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +116,22 @@ def _plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, conf
     )  # fmt: skip
 
 
+def _plan_withdrawal(found: Assessment, delivery: Delivery, facts: ReportFacts, one: Withdrawal) -> Plan:
+    """The withdrawal goes at its time; until then the delivery is as it was, and held where it was not at its end."""
+    at, within = one.due_from(facts.destination.withdraws_after), facts.destination.report_within
+    ready = at is not None and at <= found.now and not facts.stopped
+    due = delivery.due if at is None else at + within
+    legal = delivery.legal_due or due
+    return Plan(
+        readiness=looking_again(Readiness((), ready), at, found.now),
+        deadline=None if due is None or legal is None else Deadline(legal, due, within), wanted=one.wanted, news=ready,
+        hold="" if ready else found.hold,
+    )  # fmt: skip
+
+
 def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, config: HospitalConfig) -> Plan:
+    if facts.withdrawal is not None:
+        return _plan_withdrawal(found, delivery, facts, facts.withdrawal)
     pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
     causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
     cause = max(c for c in causes if c is not None) if delivery.delivered else None
@@ -127,7 +147,9 @@ def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, conf
         news = over and not corrected(sent, ending.cause)  # it goes again for its ImageCount alone
         readiness = looking_again(readiness, ending.due, found.now)
     else:
-        news = (quiet or not delivery.delivered.startswith(content.sources)) and _differs(delivery, content, facts)
+        settled = quiet or not delivery.delivered.startswith(content.sources)
+        later = delivery.state != State.WITHDRAWN or _is_later(found, facts.withdrawn)
+        news = settled and later and _differs(delivery, content, facts)
     hold = ("" if facts.apart else found.hold) or found.pdf_doubt or found.damage_of(pdf) or found.overdue_pdf(due)
     return Plan(
         readiness=readiness, deadline=due, wanted=content.wanted, news=news and found.approved_at is not None,
@@ -162,6 +184,11 @@ def _differs(delivery: Delivery, content: _Content, facts: ReportFacts) -> bool:
     """Whether the report differs from what was delivered or is wanted, or by other tables from what was refused."""
     last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
     return content.wanted != last or (facts.refused is not None and facts.refused != dump(content.document))
+
+
+def _is_later(found: Assessment, withdrawn: Withdrawal | None) -> bool:
+    """Whether the version that counts came after the withdrawal's word."""
+    return withdrawn is None or found.version.document != withdrawn.document
 
 
 def _ending(found: Assessment, facts: ReportFacts) -> Ending:

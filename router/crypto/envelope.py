@@ -36,7 +36,10 @@ def token_mac(api_key: bytes, app: str, ts: int, nonce: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One upload: sender, content and time. `app`, `org` and `idem` match `[A-Za-z0-9._-]{1,64}`."""
+    """One message: sender, content and time. `app`, `org` and `idem` match `[A-Za-z0-9._-]{1,64}`.
+
+    `operation` is "" of an upload, "withdraw" of a withdrawal.
+    """
 
     profile: str
     org: str
@@ -45,6 +48,7 @@ class Message:
     nonce: str
     idem: str
     revision: int
+    operation: str = ""
 
     def bound(self, purpose: str) -> bytes:
         """The text that binds a part, or a key, to this upload: profile, org, app, idem and purpose."""
@@ -70,6 +74,7 @@ def meta(message: Message, key: Mapping[str, str], parts: Sequence[SealedPart]) 
         "nonce": message.nonce,
         "idem": message.idem,
         "revision": message.revision,
+        **({"operation": message.operation} if message.operation else {}),
         "key": key,
         "parts": [
             {

@@ -20,6 +20,7 @@ from router.delivery.senders import ImagesSender, Objection, ReportSender
 from router.delivery.sharing import Sharing
 from router.delivery.throttle import Throttle
 from router.delivery.unwritten import Unwritten
+from router.delivery.withdrawal_sender import WithdrawalSender
 from router.dicom.scu.client import StorageClient
 from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
@@ -73,13 +74,14 @@ class RouteFactory:
         file = self.storage.exchanges / f"{at(destination.name, account).replace(' for ', '~')}.json"
         heard = Recorder(file, lambda: keys.current().profile.outline.upload[0].name)
         agent = ReportAgent(http, keys.current, self.clock, paced=paced, heard=heard)
-        sender = ReportSender(
+        report = ReportSender(
             config=config, references=self.references, catalogue=self.catalogue, storage=self.storage, agent=agent,
             credentials=keys.current, bus=self.bus, clock=self.clock, objection=self.objection,
             unwritten=self.unwritten,
         )  # fmt: skip
         return Route(
-            destination=destination.name, channel=Channel.REPORT, width=1, sender=sender, probe=agent.probe,
+            destination=destination.name, channel=Channel.REPORT, width=1, sender=WithdrawalSender(report=report),
+            probe=agent.probe,
             hospitals=config.served(destination, account), account=account,
         )  # fmt: skip
 

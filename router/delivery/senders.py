@@ -107,7 +107,9 @@ class ReportSender:
             by = self._upload(delivery, upload, own.own) if units else {}
         except Damaged as damaged:
             return self._hold(delivery, damaged)
-        return SendResult(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units, by)
+        lost = {"delivered_at": delivery.delivered_at} if units and upload.receipt else {}  # it was delivered before
+        changes: dict[str, object] = {"delivered": upload.wanted, **lost}
+        return SendResult(State.DELIVERED, f"receipt for revision {upload.n}", changes, units, by)
 
     def _hold(self, delivery: Delivery, damaged: Damaged) -> SendResult:
         """Until the document comes again: what was frozen with it is not to be sent."""
@@ -120,8 +122,7 @@ class ReportSender:
             if upload.confirmed is None:
                 self.catalogue.uploads.refuse(upload.id)
         text, subject = f"a report is held, its stored documents are damaged: {why}", f"e{delivery.exam}"
-        event = Event(now, Kind.ALARM, text, exam=delivery.exam, alarm=Alarm.DAMAGED, subject=subject)
-        self.bus.record(event)
+        self.bus.record(Event(now, Kind.ALARM, text, exam=delivery.exam, alarm=Alarm.DAMAGED, subject=subject))
         return SendResult(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
 
     def _frozen(self, delivery: Delivery, own: HospitalConfig) -> Frozen:
@@ -153,9 +154,10 @@ class ReportSender:
         )  # fmt: skip
 
     def _name(self, delivery: Delivery, content: tuple[bytes, str, str, bytes, bytes], n: int) -> str:
-        """The content's own idem; another one where it went before, and another content has gone since."""
-        own, before = idem(*content), [one.idem for one in self.catalogue.uploads.of(delivery.id)]
-        return idem(*content, again=n) if own in before and own != before[-1] else own
+        """The content's own idem; another one where it went before, and another content, or its withdrawal, since."""
+        own, known = idem(*content), self.catalogue.uploads.of(delivery.id)
+        again = own in {one.idem for one in known} and (own != known[-1].idem or known[-1].withdrawn)
+        return idem(*content, again=n) if again else own
 
     def _case(self, delivery: Delivery) -> ExamSnapshot:
         """The exam, which is of the hospital by whose account it goes."""
@@ -178,9 +180,8 @@ class ReportSender:
         """Warnings do not stop a report; the exam's story keeps them, by field and without values."""
         warned = json_warnings(own, self.references.tables, filled)
         if warned:
-            text = f"the exam JSON goes with warnings: {'; '.join(warned)}"
-            event = Event(self.clock.now(), Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id)
-            self.bus.record(event)
+            text, now = f"the exam JSON goes with warnings: {'; '.join(warned)}", self.clock.now()
+            self.bus.record(Event(now, Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id))
 
     def _upload(self, delivery: Delivery, upload: Frozen, hospital: Hospital) -> dict[str, str]:
         """Send it and keep the receipt; by which app and keys it went."""
@@ -223,7 +224,7 @@ class ReportSender:
             "agreement": destination.agreement if destination else "",
             "purpose": destination.purpose if destination else "",
         }
-        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
+        place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, upload.next_receipt)
         text = json.dumps(document, ensure_ascii=False, indent=2)
         place = self.storage.reports.write(place, text.encode(), delivery.lease)
         try:

@@ -108,6 +108,11 @@ def date_of(answer: Answer) -> datetime | None:
     return _date(answer.headers.get("Date", ""))
 
 
+def read(answer: Answer) -> Mapping[str, Any]:
+    """The answer's JSON object; Unproven when it is none."""
+    return _json(answer)
+
+
 def challenge(answer: Answer) -> str:
     """The part that a 401 asks to renew: "stale", else "token"; "" for any other answer."""
     if answer.status != 401:

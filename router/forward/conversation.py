@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from router.clock import Clock
 from router.config.sections import HttpDestination
@@ -26,6 +27,7 @@ from router.forward.profiles import Profile
 from router.policy.bandwidth import Paced
 
 _EXPIRY_MARGIN = 30.0
+_Wanted = TypeVar("_Wanted", bound=Verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +82,17 @@ class Conversation:
                 ))  # fmt: skip
         return answer, verdict, message
 
-    def accepted(
-        self, profile: Profile, step: Step, facts: Mapping[str, object], renewable: set[str]
-    ) -> tuple[Answer, Accepted | Renew, Message]:  # fmt: skip
-        """Make the call with a token until it is accepted, renewing each of `renewable` once; a Renew of the upload is
-        the caller's. Raises what any other verdict stands for.
+    def answered(
+        self, profile: Profile, step: Step, facts: Mapping[str, object], renewable: set[str],
+        wanted: tuple[type[_Wanted], ...],
+    ) -> tuple[Answer, _Wanted | Renew, Message]:  # fmt: skip
+        """Make the call with a token until its verdict is `wanted`, renewing each of `renewable` once; a Renew of the
+        upload is the caller's. Raises what any other verdict stands for.
         """
         while True:
             token = self.token(profile)
             answer, verdict, message = self.say(profile, step, {**facts, "token": token})
-            if isinstance(verdict, Accepted):
+            if isinstance(verdict, wanted):
                 return answer, verdict, message
             if not isinstance(verdict, Renew) or verdict.what not in renewable:
                 if isinstance(verdict, Granted):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from router import errors
 from router.errors import (
     DestinationDown,
     Outage,
@@ -10,10 +11,9 @@ from router.errors import (
     RouterError,
     TransientError,
     Unproven,
-    WrongUse,
 )
 from router.forward.answer import unproved
-from router.forward.blocks.verdict import Down, Later, NotOffered, Refused, Renew, Untrue, Verdict
+from router.forward.blocks.verdict import Down, Later, NotOffered, Refused, Renew, Unknown, Untrue, Verdict
 
 _KINDS = {"credentials": Outage.CREDENTIALS, "protocol": Outage.PROTOCOL, "trouble": Outage.TROUBLE}
 
@@ -27,7 +27,9 @@ def error_of(verdict: Verdict, *, vouched: bool) -> RouterError:
         meaning = PermanentError(verdict.why, faults=verdict.faults, **_fields(verdict.fields))
         return meaning if verdict.proof is not None or vouched else unproved(meaning)
     if isinstance(verdict, NotOffered):
-        return WrongUse(verdict.why)
+        return errors.NotOffered(verdict.why)
+    if isinstance(verdict, Unknown):
+        return unproved(PermanentError(verdict.why))
     if isinstance(verdict, Later | Down | Untrue):
         return _passing(verdict)
     return profile_fault(f"gives {type(verdict).__name__} where that is no meaning")

@@ -16,7 +16,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """The calls of a profile. `token`, `inventory`: None where it has none."""
+    """The calls of a profile. `token`, `inventory`: None where it has none; `withdraw`: empty."""
 
     name: str
     upload: tuple[Step, ...]
@@ -33,6 +33,11 @@ class Outline:
             withdraw=tuple(map(_known, declared.withdraw)), inventory=_step(declared.inventory),
             allow_weak=declared.allow_weak,
         )  # fmt: skip
+
+    def steps(self) -> tuple[Step, ...]:
+        """Every call."""
+        found = (self.token, *self.upload, *self.withdraw, self.inventory)
+        return tuple(one for one in found if one is not None)
 
 
 def _step(call: Call | None) -> Step | None:

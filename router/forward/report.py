@@ -2,27 +2,29 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from router.clock import Clock
 from router.config.sections import HttpDestination
-from router.errors import Damaged, TransientError, Unproven, WrongUse
+from router.errors import Damaged, NotOffered, TransientError, Unproven
 from router.forward import progress
 from router.forward.answer import Answer, Proof, Receipt, date_of
 from router.forward.blocks.message import Message
-from router.forward.blocks.values import Document, Piece
-from router.forward.blocks.verdict import Accepted, Renew
+from router.forward.blocks.values import Document, Page, Piece
+from router.forward.blocks.verdict import Accepted, Listed, Renew, Unknown
 from router.forward.conversation import Conversation, Said
 from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Session
+from router.forward.inventory import Inventory, gathered
+from router.forward.meaning import error_of
 from router.forward.outline import Step
 from router.forward.profiles import Profile
 from router.forward.progress import Progress
 from router.policy.bandwidth import Paced, unbounded
 
-__all__ = ["Receipt", "ReportAgent", "Upload"]
+__all__ = ["Notice", "Receipt", "ReportAgent", "Upload"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,16 @@ class Upload:
     exam_checksum: str = ""
     report_checksum: str = ""
     progress: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A withdrawal of an exam up to `revision`; `words` are as `Message.notice` has them, `org` as of an upload."""
+
+    org: str
+    idem: str
+    revision: int
+    words: Mapping[str, str] = field(repr=False)
 
 
 class ReportAgent:
@@ -99,22 +111,48 @@ class ReportAgent:
                 return self._receipt(profile, answer, verdict, message, at)
             progress.keep(upload.progress, at)
 
-    def withdraw(self, upload: Upload, notice: Mapping[str, str]) -> Receipt:
-        """Take an exam back by the calls of a profile that has some; raises as `send` does.
+    def withdraw(self, notice: Notice) -> Receipt | None:
+        """Take an exam back; the verified receipt, None where the platform has proved that it has no such exam.
 
-        `upload` names the withdrawal by an idem of its own; `notice` is as Message has it. WrongUse when the profile,
-        or the platform by its answer, does not take withdrawals.
+        NotOffered when the profile, or the platform by its answer, takes no withdrawals. UnprovedRefusal when nothing
+        proves that it is the platform that has no such exam. Raises as `send` otherwise.
         """
-        profile, renewable = self._credentials().profile, {"token", "time"}
-        at = progress.read(upload.progress, self._name(upload, profile))
+        profile, renewable, at = self._credentials().profile, {"token", "time"}, Progress(of=notice.idem)
+        facts = {"org": notice.org, "idem": notice.idem, "revision": notice.revision, "notice": notice.words}
         for step in profile.outline.withdraw:
-            facts = {"org": upload.org, "idem": upload.idem, "revision": upload.revision, "notice": notice}
-            answer, verdict, message = self._talk.accepted(profile, step, {**facts, "kept": at.kept}, renewable)
+            given = {**facts, "kept": at.kept}
+            answer, verdict, message = self._talk.answered(profile, step, given, renewable, (Accepted, Unknown))
+            if isinstance(verdict, Unknown):
+                if verdict.proof is None and not self._talk.vouched:
+                    raise error_of(verdict, vouched=False)
+                return None
             assert isinstance(verdict, Accepted)  # the upload is none of what may be renewed
             at = at.after(step.name, verdict.keep, verdict.receipt)
             if step is profile.outline.withdraw[-1]:
                 return self._receipt(profile, answer, verdict, message, at)
-        raise WrongUse(f"profile {profile.name} has no calls to withdraw")
+        raise NotOffered(f"profile {profile.name} has no calls to withdraw")
+
+    def inventory(self, org: str, begin: datetime, end: datetime) -> Inventory:
+        """The exams of the hospital `org` that the platform accepted from `begin` on and before `end`, all pages.
+
+        The time is at most one day. NotOffered when the profile, or the platform by its answer, has no inventories.
+        Unproven when nothing proves that an answer is the platform's. Raises as `send` otherwise.
+        """
+        profile = self._credentials().profile
+        step = profile.outline.inventory
+        if step is None:
+            raise NotOffered(f"profile {profile.name} has no call for inventories")
+
+        def page(after: str) -> tuple[Listed, timedelta]:
+            facts = {"org": org, "page": Page(begin=begin, end=end, after=after)}
+            answer, verdict, _ = self._talk.answered(profile, step, facts, {"token", "time"}, (Listed,))
+            assert isinstance(verdict, Listed)  # likewise
+            if verdict.proof is None and not self._talk.vouched:
+                raise Unproven("nothing proves that the inventory is the platform's")
+            at = date_of(answer)
+            return verdict, timedelta(0) if at is None else at - self._clock.now()
+
+        return gathered(page)
 
     def _take(
         self, upload: Upload, profile: Profile, step: Step, at: Progress, renewable: set[str]
@@ -123,7 +161,7 @@ class ReportAgent:
         count = _count(upload, step)
         while True:
             facts = self._facts(upload, step, at, count)
-            answer, verdict, message = self._talk.accepted(profile, step, facts, renewable)
+            answer, verdict, message = self._talk.answered(profile, step, facts, renewable, (Accepted,))
             if isinstance(verdict, Renew):
                 return answer, verdict, message, Progress(of=at.of)
             if at.pieces + 1 >= count:

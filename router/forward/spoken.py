@@ -15,6 +15,7 @@ from router.forward.blocks.trace import Note, listening
 from router.forward.blocks.values import Document, Secret
 from router.forward.blocks.verdict import VERDICTS, Untrue, Verdict
 from router.forward.outline import Outline
+from router.policy.comparison import Theirs
 
 _LONGEST_TOKEN = 30 * 86400.0
 _METHODS = ("POST", "PUT", "GET", "DELETE", "PATCH")
@@ -149,9 +150,17 @@ def _fits(name: str, value: Any) -> bool:
         "otherwise": value is None or isinstance(value, VERDICTS),
         "what": value in ("token", "time", "upload"),
         "kind": value in ("credentials", "protocol", "trouble"),
+        "count": isinstance(value, int) and not isinstance(value, bool) and value >= 0,
+        "exams": isinstance(value, tuple) and all(_is_theirs(one) for one in value),
         "token": isinstance(value, str) and value.isascii() and value.isprintable() and 0 < len(value) <= 4096,
     }
     return kinds.get(name, isinstance(value, str))
+
+
+def _is_theirs(found: object) -> bool:
+    return isinstance(found, Theirs) and isinstance(found.revision, int) and all(
+        isinstance(one, str) for one in (found.idem, found.receipt, found.state)
+    )  # fmt: skip
 
 
 def _is_pair(found: object) -> bool:

@@ -15,6 +15,7 @@ from router.forward.blocks.request import Request
 from router.forward.blocks.trace import Note
 from router.forward.blocks.values import Document, Piece
 from router.forward.guard.outside import Outside
+from router.forward.guard.rehearsal import NOTICE, sample_page
 from router.forward.outline import Step
 
 _IN_PLACE = "TOKEN"
@@ -46,7 +47,7 @@ def rehearsed_calls(
     """Each call with its request and what the blocks did for it; of many pieces the first and the last."""
     outline = profile.outline
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:
-        for step in (*([outline.token] if outline.token else []), *outline.upload, *outline.withdraw):
+        for step in outline.steps():
             token = "" if step is outline.token else _IN_PLACE
             for facts in _facts(step, Document.whole(pdf)):
                 given = {**facts, "token": token}
@@ -69,10 +70,10 @@ def _facts(step: Step, report: Document) -> Iterator[Mapping[str, Any]]:
 def _message(
     there: HttpDestination, folder: Path, exam: Document, report: Document, facts: Mapping[str, Any]
 ) -> Message:  # fmt: skip
-    notice = {"ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "", "Reason": "-"}
+    now = SystemClock().now()
     return Message(
         app=there.app, org="121100004000000001", idem=secrets.token_hex(16), revision=1,
-        ts=int(SystemClock().now().timestamp() * 1000), nonce=new_nonce(secrets.token_bytes(16)),
+        ts=int(now.timestamp() * 1000), nonce=new_nonce(secrets.token_bytes(16)), page=sample_page(now),
         seed=secrets.token_bytes(32), base="", spool=folder, vouched=there.vouched, exam=exam, report=report,
-        notice=notice, **facts,
+        notice=NOTICE, **facts,
     )  # fmt: skip

@@ -25,6 +25,7 @@ _NEVER = (NOTE, AS_SENT)  # why a key image is left out, too
 _THERE = (Fate.SENT, Fate.STORED)
 _LATE = "came after [share] late_window"
 _SENT_AND_REJECTED = "sent; a rejection note refers to it"
+_TELLS = "a rejection note about images that were sent"
 
 
 class Selection:
@@ -70,6 +71,7 @@ class Selection:
         A newer version of what the destination has goes only when it differs in what matters.
         """
         marks = self._catalogue.references.marks(case.studies)
+        notes = self._notes(destination, case, marks)
         self._revise(destination, case, marks, now)
         undecided = self._catalogue.ledger.undecided(case.exam, destination.name)
         if not undecided:
@@ -78,8 +80,12 @@ class Selection:
         books = {uid: book_for(destination, self._book(one.hospitals)) for uid, one in case.studies.items()}
         pools = self._pools(undecided, books, marks, complete=complete)
         wanted = frozenset(destination.classes)
-        choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
-        late = {one.key for one in undecided if late_after is not None and one.received > late_after}
+        telling = {one.key for one in undecided if one.sop_uid in notes}
+        choices = [
+            Choice(choice.key, True, _TELLS) if choice.key in telling else choice
+            for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys
+        ]  # fmt: skip
+        late = {one.key for one in undecided if late_after is not None and one.received > late_after} - telling
         cut = {one.key: one.cut for one in undecided if one.cut and not self._cut_off_goes}
         self._enter(destination, choices, self._renewals(destination, case, undecided), late, cut, now)
         return len(choices) < len(keys)
@@ -147,6 +153,16 @@ class Selection:
                 for one in members
             ]
 
+    def _notes(self, destination: Destination, case: ExamSnapshot, marks: Marks) -> frozenset[str]:
+        """The rejection notes that the destination is told by, undecided again where they were left out."""
+        if destination.dicom is None or not destination.dicom.rejection_notes or not marks.rejected:
+            return frozenset()
+        references = self._catalogue.references
+        found = references.notes_about_sent(case.exam, destination.name)
+        rows = references.decided(case.exam, destination.name, sorted(found))
+        references.reopen([one.key for one in rows if one.fate is Fate.FILTERED and one.rule == NOTE])
+        return found
+
     def _revise(self, destination: Destination, case: ExamSnapshot, marks: Marks, now: datetime) -> None:
         """Change former decisions by key objects and rejection notes, which may come later than their instances.
 
@@ -166,7 +182,7 @@ class Selection:
             references.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
                 references.reopen(again)
-            if sent:
+            if sent and not (destination.dicom is not None and destination.dicom.rejection_notes):
                 text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
                 self._bus.record(Event(
                     now, Kind.ALARM, text, exam=case.exam, fields={"destination": destination.name},

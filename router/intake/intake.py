@@ -24,6 +24,7 @@ from router.intake import pairing
 from router.intake.document import OF_STUDY, ReadDocument, reported
 from router.intake.exam_reader import ExamReader
 from router.intake.leftovers import Leftovers
+from router.intake.merges import propose
 from router.intake.numbered import registry_of
 from router.intake.origin import noted, origin_of, stem_of
 from router.intake.pairing import Names, Rules
@@ -35,6 +36,7 @@ from router.matching.images.join import JoinedBy
 from router.matching.report_pdf.naming import number_of, words
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
+from router.reports.hl7.merge import merges
 from router.reports.pdf.reader import PdfText, Readers
 from router.storage import Storage
 from router.storage.reports import Copies, made_at, note
@@ -109,8 +111,11 @@ class Intake:
         `port` is the hospital whose port it came by, None for one that several share.
 
         Raises InvalidData when it is none, OSError and TransientError when it cannot be kept now. The same one again
-        changes nothing, so a sender that got no answer sends it again.
+        changes nothing, so a sender that got no answer sends it again. A merge of patients is kept as a proposal.
         """
+        if (found := merges(data)) is not None:
+            propose(self._exams.proposals, self._config, port, found, self._bus, self._clock)
+            return
         self.file(self._reader.message(data, port))
 
     def take_encapsulated(self, study_uid: str, data: bytes, received: datetime) -> None:

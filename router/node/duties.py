@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from router.admin.status.hospitals import EVERY_SECONDS
 from router.cluster.absence import AbsenceWatch
@@ -21,14 +20,16 @@ from router.errors import ConfigurationError
 from router.events import Event, Kind
 from router.images.retrieval import Retrieval
 from router.intake.pickup import Pickup
-from router.loop import LONGEST_PAUSE, Loop, Untried
+from router.loop import Loop
 from router.node.build import CODE_TABLES, Parts, takes_encapsulated
+from router.node.duty import IDLE_SECONDS, Duty
 from router.node.folders import Folder, OwnFolders
 from router.policy.states import PENDING, State
 from router.review.reconcile import Reconciliation
 from router.upkeep import counting
 from router.upkeep.certificates import CertificateWatch
 from router.upkeep.clock_watch import JumpWatch
+from router.upkeep.comparison import ComparisonWatch
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalWatch
 from router.upkeep.retention import Retention
@@ -36,44 +37,12 @@ from router.upkeep.scrub import Scrub
 from router.upkeep.silence import SilenceWatch
 from router.upkeep.sources import SourceWatch
 
-IDLE_SECONDS = 1.0
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
 _DRAIN_SECONDS = 10.0
 _RETRY_SECONDS = 3.0  # at most, until an outage of the database is seen to be over
 _SHORT_STEP, _LONG_STEP = 20.0, 300.0  # seconds, after which a step stands still
 # Shares of the time. Each batch of a study's images has its exam evaluated; sending needs the processor, too.
 _EVALUATING, _BACKGROUND = 1 / 5, 1 / 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
-    """One piece of recurring work.
-
-    `step` does some of it and returns the seconds to rest, 0 when there is more to do, or None for `every`. `held_as`
-    is the duty of cluster/membership.py that one node at a time holds and that the step needs; "" where every node
-    works. `everywhere` is done before each step, also by nodes that do not hold the duty. `share`, `patience`,
-    `longest`, `wait` and `wake` are as Loop has them.
-    """
-
-    name: str
-    step: Callable[[], float | None]
-    every: float = IDLE_SECONDS
-    held_as: str = ""
-    everywhere: Callable[[], object] | None = None
-    share: float = 1.0
-    patience: float | None = None
-    longest: float = LONGEST_PAUSE
-    wait: Callable[[float], object] | None = None
-    wake: Callable[[], object] | None = None
-
-    def run(self, has: Callable[[str], bool]) -> float:
-        """Do a step, where it is this node's; the seconds to rest. `has`: whether this node holds a duty."""
-        if self.everywhere is not None:
-            self.everywhere()
-        if self.held_as and not has(self.held_as):
-            return Untried(IDLE_SECONDS)
-        rest = self.step()
-        return self.every if rest is None else rest
 
 
 class Duties:
@@ -91,6 +60,7 @@ class Duties:
         )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
         self._certificates, self._sources = CertificateWatch(*known), SourceWatch(*known)
+        self._comparison = ComparisonWatch(*known, pins=parts.storage.pins)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),
@@ -133,6 +103,8 @@ class Duties:
             Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
                  share=_BACKGROUND),
             Duty(name="statistics", held_as=DAILY, every=counting.EVERY, step=self._patient(self._counting.step),
+                 share=_BACKGROUND),
+            Duty(name="comparison", held_as=DAILY, every=60.0, step=self._patient(self._comparison.step),
                  share=_BACKGROUND),
             Duty(name="certificates", held_as=LOOKOUT, every=60.0, step=self._certificates.step),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),
@@ -203,7 +175,7 @@ class Duties:
     def reconfigure(self, config: Config) -> None:
         """Work by this configuration from the next steps on."""
         parts = self._parts
-        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates)
+        watches = (self._monitor, self._refusals, self._daily, self._silence, self._certificates, self._comparison)
         for part in (parts.correlator, parts.intake, self._counting, self._sources, *watches):
             part.reconfigure(config)
         parts.selection.reconfigure(config)

@@ -135,6 +135,7 @@ _START = "systemctl start imaging-cloud-router"
 
 _ENDED_AS = {
     State.DELIVERED: ("is delivered", Actor.NOBODY, "scripts/queue show {exam}"),
+    State.WITHDRAWN: ("is withdrawn there", Actor.NOBODY, "scripts/queue show {exam}"),
     State.CANCELLED: ("is not sent: a person has cancelled it", Actor.NOBODY, _RETRY),
     State.OUT_OF_SCOPE: ("is not sent: the exam has no modality of [share] modalities", Actor.NOBODY, _EXPLAIN),
     State.EXCLUDED: ("is not sent: a rule of [[share.exclude]] excludes the exam", Actor.NOBODY, _EXPLAIN),

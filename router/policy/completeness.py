@@ -45,6 +45,7 @@ NO_IMAGES = "no images came"
 NO_DESTINATION = "no destination takes it"
 CANCELLED = "cancelled by a person"
 HISTORY = "approved before [share] from"
+WITHDRAWN = "taken back there after its delivery"
 _WAITS: dict[Needs, str] = {
     Needs.APPROVAL: "waits for approval",
     Needs.JSON: "the exam JSON has faults",
@@ -136,7 +137,7 @@ class Outcome:
 
 
 def outcome(one: Examined, now: datetime) -> Outcome:
-    """The state of an exam and what it adds to the rates."""
+    """The state of an exam and what it adds to the rates. What was delivered and withdrawn later counts as uploaded."""
     live = [course for course in one.courses if course.state not in CLOSED or course.delivered_at is not None]
     if not live:
         if one.courses or one.approved_at is not None:
@@ -156,6 +157,8 @@ def outcome(one: Examined, now: datetime) -> Outcome:
     state, reason = _state(one.images, live, done, approved_at, now)
     if one.approved_at is None and (causes := _causes(live)):
         state, reason = Completeness.PERSON, causes[0]
+    elif uploaded and any(course.state == State.WITHDRAWN for course in live):
+        reason = WITHDRAWN
     over = any(now >= _legal(course, approved_at) for course in late)
     missed = bool(late) and (over or state in (Completeness.LATE, Completeness.PERSON))
     took = [None if at is None or at < approved_at else at - approved_at for at in done]

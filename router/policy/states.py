@@ -23,6 +23,7 @@ class State(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
     EXCLUDED = "excluded"
     NOT_SHARED = "not_shared"
+    WITHDRAWN = "withdrawn"
 
 
 class Needs(StrEnum):
@@ -61,6 +62,7 @@ MOVES: dict[tuple[State, State], str] = {
     (_S.READY, _S.WAITING): "something it needs is gone or was replaced",
     (_S.READY, _S.SENDING): "claimed under a lease",
     (_S.SENDING, _S.DELIVERED): "confirmed by the destination",
+    (_S.SENDING, _S.WITHDRAWN): "the destination has confirmed that it is withdrawn",
     (_S.SENDING, _S.DEFERRED): "transient trouble; tried again later",
     (_S.SENDING, _S.READY): "the lease was lost or given back",
     (_S.SENDING, _S.WAITING): "what there was is sent; more, or the storage commitment, is to come",
@@ -70,6 +72,8 @@ MOVES: dict[tuple[State, State], str] = {
     (_S.READY, _S.FAILED): "a person says that an unproved refusal stands",
     (_S.DEFERRED, _S.FAILED): "a person says that an unproved refusal stands",
     (_S.DELIVERED, _S.WAITING): "a new revision or late images",
+    (_S.DELIVERED, _S.READY): "the destination has lost it; the same goes again",
+    (_S.WITHDRAWN, _S.WAITING): "approved again",
     (_S.FAILED, _S.READY): "a person asked for another try",
     (_S.FAILED, _S.WAITING): "new data came",
     (_S.HELD, _S.WAITING): "released, or its cause is gone; evaluated anew",

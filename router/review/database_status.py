@@ -10,6 +10,7 @@ from router.catalogue.node.alarms import Standing
 from router.catalogue.node.nodes import Absence
 from router.catalogue.node.notifications import Undelivered
 from router.catalogue.queue.breakers import OpenBreaker
+from router.catalogue.queue.comparisons import Compared
 from router.catalogue.queue.survey import SOON, DueSoon, Heartbeat, HospitalCount, Place, Reload
 from router.config.sections import Config
 from router.policy.attention import Attention
@@ -47,6 +48,7 @@ class DatabaseStatus:
     attention: Sequence[Attention] = ()
     absent: Sequence[Absence] = ()
     hospitals: Sequence[HospitalCount] = ()
+    compared: Sequence[Compared] = ()
 
 
 def look(config: Config, catalogue: Catalogue, now: datetime, hospital: str | None = None) -> DatabaseStatus:
@@ -67,6 +69,10 @@ def look(config: Config, catalogue: Catalogue, now: datetime, hospital: str | No
             files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
             attention=attention_of(catalogue, places_of(config), quarantine, now, only),
             absent=catalogue.nodes.absent(), hospitals=[one for one in counts if hospital in (None, one.hospital)],
+            compared=[
+                one for one in catalogue.comparisons.last()
+                if config.destination_named(one.destination) and hospital in (None, one.hospital)
+            ],
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from router.catalogue import Catalogue
 from router.catalogue.exams.decisions import Alias
+from router.catalogue.exams.merges import Proposal
 from router.clock import Clock
 from router.config.sections import Identity
 from router.errors import InvalidData
@@ -104,24 +105,38 @@ class Decisions:
 
     def alias(self, old: str, new: str, reason: OperatorReason, hospital: str = "") -> int:
         """Enter that both numbers are of one patient of the hospital; how many exams are evaluated again."""
+        given = old, new
         old, new = self._number(old), self._number(new)
         said = Alias(hospital=hospital, old=old, new=new, why=reason.why, who=reason.who, at=self._clock.now())
         with self._catalogue.engine.write():
+            for proposal in self.proposals(given):
+                self._catalogue.exams.proposals.remove(proposal)
             if old == new or not self._catalogue.decisions.alias(said):
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
             return self._reconsider(hospital, old, new, "two numbers are of one patient", reason)
 
     def unalias(self, old: str, new: str, reason: OperatorReason, hospital: str = "") -> int:
-        """Take an alias back; how many exams are evaluated again."""
+        """Take an alias back, or refuse a proposal; how many exams are evaluated again."""
+        proposed = self.proposals((old, new))
         old, new = self._number(old), self._number(new)
         with self._catalogue.engine.write():
-            if not self._catalogue.decisions.unalias(hospital, old, new):
+            for proposal in proposed:
+                self._catalogue.exams.proposals.remove(proposal)
+            if proposed and not self._catalogue.decisions.unalias(hospital, old, new):
+                self._tell([], f"a proposed merge of two numbers is refused: {reason.why}", reason)
+                return 0
+            if not proposed and not self._catalogue.decisions.unalias(hospital, old, new):
                 raise InvalidData("there is no alias of these two numbers", hint="see `queue alias --list`")
             return self._reconsider(hospital, old, new, "two numbers are not of one patient any more", reason)
 
     def aliases(self) -> list[Alias]:
         """All aliases of merged patients."""
         return self._catalogue.decisions.aliases()
+
+    def proposals(self, numbers: tuple[str, str] | None = None) -> list[Proposal]:
+        """The merges that HL7 messages propose and nobody has decided about; those of these two numbers, or all."""
+        kept = self._catalogue.exams.proposals
+        return kept.all() if numbers is None else kept.named(*numbers)
 
     def link(self, name: str, study_uid: str, reason: OperatorReason) -> int:
         """Join a study to an exam by hand, also one that is still to come; the exam's number. Identity is checked."""

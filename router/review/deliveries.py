@@ -196,7 +196,7 @@ class Review:
 
     def cancel(self, delivery: Delivery, why: str, who: str) -> bool:
         """Never send it, unless a person takes that back by `retry`."""
-        if delivery.state in (State.DELIVERED, State.CANCELLED):
+        if delivery.state in (State.DELIVERED, State.WITHDRAWN, State.CANCELLED):
             return False
         return self._move(delivery, State.CANCELLED, f"cancelled: {why}", who, {"error": f"cancelled by {who}: {why}"})
 

@@ -14,7 +14,7 @@ from router.refusals import sender
 from router.review.decisions import OperatorReason
 from router.review.lookup import Lookup, is_form
 
-TOLD = (Alarm.DELIVERED_IN_DOUBT, Alarm.REJECTED_AFTER_DELIVERY)
+TOLD = (Alarm.DELIVERED_IN_DOUBT, Alarm.REJECTED_AFTER_DELIVERY, Alarm.WITHDRAWAL)
 """Alarms of which somebody outside has to be told; only a person knows when that was done."""
 
 
@@ -75,7 +75,9 @@ class Dismissals:
                 if one.exam == exam and one.alarm in TOLD and (not one.destination or one.destination in at)
             ]  # fmt: skip
             if not found:
-                hint = "it ends `delivered-in-doubt` and `rejected-after-delivery`; see `scripts/queue explain`"
+                hint = (
+                    "it ends `delivered-in-doubt`, `rejected-after-delivery`, `withdrawal`; see `scripts/queue explain`"
+                )
                 raise InvalidData("no alarm of this exam can be dismissed", hint=hint)
             named = ", ".join(dict.fromkeys(one.alarm for one in found))
             self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {reason.why}", who=reason.who, exam=exam))

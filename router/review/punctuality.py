@@ -54,7 +54,7 @@ def findings(
 def _finding(
     config: Config, catalogue: Catalogue, pauses: Sequence[Pause], one: Delivery, exam_id: str, now: datetime
 ) -> DueDelivery:
-    delivered = one.changed if one.state == State.DELIVERED else None
+    delivered = (one.delivered_at or one.changed) if one.state == State.DELIVERED else None
     due = _deadline(config, one, now)
     found = punctuality(due, complete=None, delivered=delivered, now=now)
     if found in (Punctuality.MET, Punctuality.PENDING):

@@ -104,7 +104,7 @@ class Reports:
         """The place of `exam.json` or `receipt.json` of the n-th upload of an exam to a destination."""
         return f"reports/{exam}/sent/{destination}/{n}/{name}"
 
-    def write(self, place: str, data: bytes, claim: int = 0) -> str:
+    def write(self, place: str, data: bytes, claim: int) -> str:
         """Keep a file that the node made itself, durably; its place, which is another one where the place is taken.
 
         A node that was frozen and has lost its `claim` may still write: it leaves alone what the next one wrote, and

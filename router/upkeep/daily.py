@@ -14,6 +14,7 @@ from router.clock import Clock
 from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind
+from router.policy.account import at
 from router.policy.deadlines import Punctuality
 from router.review.attention import look, places_of, tallied
 from router.review.punctuality import DueDelivery, findings
@@ -89,6 +90,9 @@ class Daily:
             f"Approved in the last {_DAYS} days: {summed(accounts)}",
             *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
             f"Waits for a person: {', '.join(named) or 'nothing'}",
+            *(f"Compared with {at(one.destination, one.hospital)}, reports of {one.day}: {one.ours} confirmed, "
+              f"{one.theirs} there, {one.missing} missing there" for one in self._catalogue.comparisons.last()
+              if self._config.destination_named(one.destination)),
             f"Studies that no exam names: {unreported.count}, of which {unreported.recent} should get their report",
             *(f"- {number} sent by {sender or '-'}" for sender, number in unreported.by_sender[:_SENDERS]),
         ]  # fmt: skip

@@ -42,7 +42,7 @@ from router.upkeep.upgrade import adopt_former, former_of
 
 _BATCH = 64
 # A document or images that came after a backup may have taken a delivery out of these states, and had it sent.
-_MAY_COME_BACK = (State.DELIVERED, State.HELD, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
+_MAY_COME_BACK = (State.DELIVERED, State.HELD, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED, State.WITHDRAWN)
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 

@@ -217,7 +217,8 @@ class Site:
     `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and `min_free`
     as in the configuration, `tls` as in its [receive]; `receive_settings` and `dicom_settings` are further lines of
     [receive] and [destination.dicom], `settings` further tables, `hospital` those of the hospitals; `apps` as the
-    platform's --app; `program` and `platform_program` as of `Process`, for the node and the platform.
+    platform's --app; `program` and `platform_program` as of `Process`, for the node and the platform, which gets the
+    `platform_options`, too.
     """
 
     def __init__(
@@ -225,7 +226,7 @@ class Site:
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
         journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "", hospital: str = HOSPITAL,
         receive_settings: str = "", apps: Sequence[str] = (),
-        program: Sequence[str] = OURS, platform_program: Sequence[str] = OURS,
+        program: Sequence[str] = OURS, platform_program: Sequence[str] = OURS, platform_options: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -245,6 +246,7 @@ class Site:
         }
         self.program = program
         self._platform_program = platform_program
+        self._platform_options = platform_options
         self._further = settings
         self._apps = [word for app in apps for word in ("--app", app)]
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
@@ -271,7 +273,7 @@ class Site:
             where = ["--data", self.platform_data, "--keys", self.folder / "keys"]
             self._platform = Process(
                 self.folder / "platform.log", "platform", *where,
-                "--dicom-port", ports["dicom"], "--http-port", ports["http"], *self._apps,
+                "--dicom-port", ports["dicom"], "--http-port", ports["http"], *self._apps, *self._platform_options,
                 program=self._platform_program,
             )  # fmt: skip
             self._platform_ports = self._platform.ports

@@ -128,6 +128,7 @@ class Memory:
         self.withheld = SimpleNamespace(  # no header names a request
             any=lambda _: False, requests=lambda _: [], wanted=lambda *_: False, withhold=lambda *_: None
         )
+        self.withdrawals = SimpleNamespace(by_person=lambda *_: "", of=lambda _: [])
         self.decisions = SimpleNamespace(  # nobody decides anything
             classes=lambda _: {}, unsettled=lambda exam, found, now: list(found.values())
         )

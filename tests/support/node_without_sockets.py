@@ -27,14 +27,15 @@ from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
 from router.delivery.senders import ImagesSender, ReportSender, Sender, SendResult
 from router.delivery.unwritten import Unwritten
+from router.delivery.withdrawal_sender import WithdrawalSender
 from router.dicom.scu.client import Outgoing, Result, StorageClient
 from router.dicom.ul.status import Verdict
-from router.errors import InvalidData
+from router.errors import InvalidData, NotOffered, TransientError
 from router.events import Event, EventBus, Kind
 from router.forward.answer import Proof, Receipt
 from router.forward.credentials import Credentials
 from router.forward.profiles import Profile
-from router.forward.report import ReportAgent, Upload
+from router.forward.report import Notice, ReportAgent, Upload
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
@@ -98,6 +99,7 @@ class Cloud:
 
     `exam` is the node's number of the exam that is being sent; `files` are the instances' places below studies/,
     which tell their versions. It refuses the instances that are in `refuses`, and takes those in `puts_off` later.
+    Withdrawals it `takes`, or it takes none ("refuses"), has no such exam ("unknown") or is "down".
     """
 
     reports: list[Report] = field(default_factory=list)
@@ -107,6 +109,8 @@ class Cloud:
     exam: int = 0
     refuses: set[str] = field(default_factory=set)
     puts_off: set[str] = field(default_factory=set)
+    notices: list[Mapping[str, Any]] = field(default_factory=list)
+    takes_back: str = "takes"
 
     @contextmanager
     def session(self) -> Iterator["Cloud"]:
@@ -115,6 +119,15 @@ class Cloud:
     def send(self, what: Any, stop: Callable[[], bool] = lambda: False) -> Any:
         """An upload of the report agent, or a batch of the storage client."""
         return self._take(what) if isinstance(what, Upload) else self._store(what)
+
+    def withdraw(self, _: ReportAgent, notice: Notice) -> Receipt | None:
+        """A withdrawal, as the agent's."""
+        if self.takes_back == "down":
+            raise TransientError("503")
+        if self.takes_back == "refuses":
+            raise NotOffered("the platform takes no withdrawals")
+        self.notices.append({**notice.words, "Revision": notice.revision, "idem": notice.idem, "org": notice.org})
+        return None if self.takes_back == "unknown" else _receipt(f"w{len(self.notices)}", notice.idem)
 
     def _store(self, items: Sequence[Outgoing]) -> Iterator[Result]:
         for item in items:
@@ -132,15 +145,12 @@ class Cloud:
         self.idems.append(upload.idem)
         exam, pdf = json.loads(upload.exam_file.read_bytes()), upload.report_file.read_text()
         self.reports.append(Report(self.exam, exam, pdf))
-        return Receipt(
-            receipt=f"r{len(self.reports)}",
-            idem=upload.idem,
-            at=START,
-            nonce="n",
-            status=200,
-            body=b"",
-            proof=Proof(profile="none", key_id="k", signature=b"", text=b"", request_keys={}),
-        )
+        return _receipt(f"r{len(self.reports)}", upload.idem)
+
+
+def _receipt(name: str, idem: str) -> Receipt:
+    proof = Proof(profile="none", key_id="k", signature=b"", text=b"", request_keys={})
+    return Receipt(receipt=name, idem=idem, at=START, nonce="n", status=200, body=b"", proof=proof)
 
 
 @dataclass(frozen=True)
@@ -163,15 +173,16 @@ class PlainReaders(Readers):
 
 
 @functools.cache
-def _config(folder: Path, settings: str) -> Config:
-    return parse(CONFIG + settings, base=folder)
+def _config(folder: Path, settings: str, of_destination: str) -> Config:
+    text = CONFIG.replace('name = "cloud"\n', f'name = "cloud"\n{of_destination}\n')
+    return parse(text + settings, base=folder)
 
 
 class Node:
     """A node on a folder. `restart` throws away all that is in memory; the cloud and the clock are not the node's."""
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
-        self.config = _config(folder, settings)
+    def __init__(self, folder: Path, settings: str = "", of_destination: str = "") -> None:
+        self.config = _config(folder, settings, of_destination)
         self.config.reports.folder.mkdir(exist_ok=True)
         self.clock, self.cloud = FakeClock(START), Cloud()
         self.events: list[Event] = []
@@ -202,7 +213,8 @@ class Node:
             config=config, catalogue=self.catalogue, storage=storage, client=client, clock=clock, asker=None,
             objection=self._correlator.objection, unwritten=unwritten,
         )  # fmt: skip
-        senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
+        reports = WithdrawalSender(report=report, withdraw=self.cloud.withdraw)
+        senders: dict[Channel, Sender] = {Channel.REPORT: reports, Channel.IMAGES: images}
         self._lanes = [
             Route(destination="cloud", channel=channel, width=1, sender=Watched(one, self.cloud))
             for channel, one in senders.items()

@@ -340,6 +340,37 @@ def _by_time(engine: Engine) -> None:
     )
 
 
+def _compared_with_destinations(engine: Engine) -> None:
+    """Withdrawals and their stops, comparisons with destinations, proposed aliases; the tables begin empty."""
+    count, text, whole = "INTEGER NOT NULL", "TEXT NOT NULL", f"{engine.whole} NOT NULL"
+    postgres = engine.database.param == "%s"
+    number = "SERIAL PRIMARY KEY" if postgres else "INTEGER NOT NULL PRIMARY KEY"
+    truth = "BOOLEAN NOT NULL" if postgres else "INTEGER NOT NULL"
+    for name in ("confirmed", "idem"):
+        engine.execute(f'CREATE INDEX "upload_{name}" ON "upload" ("{name}")')
+    names = ("idem", "notice_place", "notice_checksum", "receipt", "receipt_place", "ended")
+    texts = ", ".join(f'"{name}" {text}' for name in ("why", "who", *names))
+    refers = 'FOREIGN KEY ("delivery_id") REFERENCES "delivery" ("id")'
+    engine.execute(
+        f'CREATE TABLE "withdrawal" ("id" {number}, "delivery_id" {count}, "document" {count}, "n" {count},'
+        f' "asked" {whole}, {texts}, "ended_at" {engine.whole}, {refers})'
+    )
+    engine.execute('CREATE INDEX "withdrawalrow_delivery_id" ON "withdrawal" ("delivery_id")')
+    engine.execute('CREATE INDEX "withdrawalrow_asked" ON "withdrawal" ("asked")')
+    texts = ", ".join(f'"{name}" {text}' for name in ("who", "why"))
+    engine.execute(
+        f'CREATE TABLE "withdrawal_stop" ("destination" {text}, "hospital" {text}, "branch" {text}, "since" {whole},'
+        f' "until" {engine.whole}, {texts}, PRIMARY KEY ("destination", "hospital", "branch", "since"))'
+    )
+    texts = ", ".join(f'"{name}" {text}' for name in ("destination", "hospital", "day"))
+    counts = ", ".join(f'"{name}" {count}' for name in ("ours", "theirs", "missing", "strange", "usual"))
+    key = 'PRIMARY KEY ("destination", "hospital", "day")'
+    engine.execute(f'CREATE TABLE "comparison" ({texts}, "at" {whole}, {counts}, "whole" {truth}, {key})')
+    texts = ", ".join(f'"{name}" {text}' for name in ("hospital", "old", "new"))
+    key = 'PRIMARY KEY ("hospital", "old", "new")'
+    engine.execute(f'CREATE TABLE "proposed_alias" ({texts}, "at" {whole}, {key})')
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
@@ -347,4 +378,5 @@ STEPS: tuple[Step, ...] = (
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
     _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics, _by_time,
+    _compared_with_destinations,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from router.catalogue.exams.expiry import forgotten_key
 from router.catalogue.exams.files import FolderFiles
 from router.catalogue.exams.filing import Filings
 from router.catalogue.exams.links import Links, OverlappingExam, told_apart
+from router.catalogue.exams.merges import Proposals
 from router.catalogue.exams.originals import Originals
 from router.catalogue.exams.snapshots import Snapshots
 from router.catalogue.images.studies import StudyHere
@@ -102,6 +103,7 @@ class Exams(ExamRows):
         self.calibrations = Calibrations(engine)
         self.originals = Originals(engine)
         self.files = FolderFiles(engine)
+        self.proposals = Proposals(engine)
 
     # -- evaluation
 

@@ -26,7 +26,7 @@ from router.catalogue.db.tables.exams import (
 )
 from router.catalogue.db.tables.images import Removal, Study
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
-from router.catalogue.db.tables.queue import Delivery, UnreadRow, Upload
+from router.catalogue.db.tables.queue import Delivery, UnreadRow, Upload, WithdrawalRow
 from router.catalogue.images.purge import Files
 from router.events import Event, Kind
 from router.policy.states import CLOSED
@@ -79,7 +79,8 @@ class Expiry(RecordedRows):
         deliveries = Delivery.select(Delivery.id).where(Delivery.exam == exam)
         documents = Document.select(Document.id).where(Document.exam == exam)
         studies = self._engine.column(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))
-        self._engine.run(Upload.delete().where(Upload.delivery.in_(deliveries)))
+        for sent in (Upload, WithdrawalRow):
+            self._engine.run(sent.delete().where(sent.delivery.in_(deliveries)))
         self._engine.run(EventRow.delete().where((EventRow.exam == exam) | EventRow.delivery.in_(deliveries)))
         self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))
         self._engine.run(PacsCount.delete().where(PacsCount.study_uid.in_(studies)))

@@ -10,7 +10,7 @@ from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
-from router.series.study import Marks, marks_of
+from router.series.study import REJECTION, Marks, marks_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,20 @@ class References(Rows):
             for some in portions(sop_uids)
             for key, uid, state, rule, purged in self._engine.rows(query.where(Instance.sop_uid.in_(some)))
         ]
+
+    def notes_about_sent(self, exam: int, destination: str) -> frozenset[str]:
+        """SOP instance UIDs of the exam's rejection notes that refer to instances which the destination has."""
+        studies = ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
+        rejected = Instance.alias()
+        there = (LedgerRow.destination == destination) & LedgerRow.state.in_([Fate.SENT, Fate.STORED])
+        notes = (
+            Reference.select(Reference.instance)
+            .join(rejected, on=rejected.sop_uid == Reference.sop_uid)
+            .join(LedgerRow, on=LedgerRow.instance == rejected.id)
+            .where((Reference.purpose == REJECTION) & there)
+        )
+        mine = Study.uid.in_(studies) & Instance.newest & Instance.purged.is_null() & Instance.id.in_(notes)
+        return frozenset(self._engine.column(Instance.select(Instance.sop_uid).join(Study).where(mine)))
 
     def leave_out(self, keys: Sequence[int], rule: str, now: datetime) -> None:
         """Leave out those of the instances that were to be sent, or set aside."""

@@ -1,5 +1,6 @@
 """Uploads: each frozen revision of an exam for a destination, and the receipt it earned."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.queue import Upload as Row
 from router.errors import TransientError
 
+_NUMBER = re.compile(r"/receipt-(\d+)\.json$")
 _OF_DELIVERY = Prepared(lambda delivery: Row.select().where(Row.delivery == delivery).order_by(Row.n))
 
 
@@ -29,6 +31,19 @@ class Frozen:
     confirmed: datetime | None
     exam_checksum: str = ""
     pdf_checksum: str = ""
+
+    @property
+    def next_receipt(self) -> str:
+        """The name of the next receipt's file: those of a platform that lost what it confirmed are kept, too."""
+        number = _NUMBER.search(self.receipt_place)
+        if not self.receipt_place:
+            return "receipt.json"
+        return f"receipt-{int(number[1]) + 1 if number else 2}.json"
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether the destination had it, and it is not to go again: what comes later is another revision."""
+        return self.refused and self.confirmed is not None
 
 
 class Uploads(Rows):

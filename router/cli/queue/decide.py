@@ -87,8 +87,8 @@ def resolve(
 @click.command("alias", short_help="Two patient numbers are of one patient.")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
-@click.option("--list", "listing", is_flag=True, help="Show what is known.")
-@click.option("--remove", is_flag=True, help="Take it back.")
+@click.option("--list", "listing", is_flag=True, help="Show what is known, and what HL7 messages propose.")
+@click.option("--remove", is_flag=True, help="Take it back, or refuse a proposal.")
 @hospital_option
 @why_option
 @_yes
@@ -122,10 +122,13 @@ def alias(
 def _list(config_file: Path, hospital: str | None, as_json: bool) -> None:
     with _decisions(config_file, hospital) as decisions:
         known = [one for one in decisions.aliases() if hospital in (None, one.hospital)]
+        proposed = [one for one in decisions.proposals() if hospital in (None, one.hospital)]
     if as_json:
         print_json([
-            {"hospital": a.hospital, "old": a.old, "new": a.new, "why": a.why, "who": a.who, "at": a.at.isoformat()}
-            for a in known
+            *({"hospital": a.hospital, "old": a.old, "new": a.new, "why": a.why, "who": a.who, "at": a.at.isoformat()}
+              for a in known),
+            *({"hospital": p.hospital, "old": p.old, "new": p.new, "proposed": True, "at": p.at.isoformat()}
+              for p in proposed),
         ])  # fmt: skip
         return
     config = configured(config_file)
@@ -134,6 +137,10 @@ def _list(config_file: Path, hospital: str | None, as_json: bool) -> None:
     show("", columns, [
         (a.old, *([a.hospital] if several else []), a.new, a.why, a.who, local(a.at, zone)) for a in known
     ])  # fmt: skip
+    if proposed:
+        columns = with_hospital(N_(("Old", "New", "When")), several)
+        rows = [(one.old, *([one.hospital] if several else []), one.new, local(one.at, zone)) for one in proposed]
+        show("Proposed by HL7 ADT^A40; `queue alias OLD NEW` accepts one", columns, rows)
 
 
 @click.command("link", short_help="Join a study to an exam by hand.")

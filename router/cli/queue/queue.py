@@ -43,6 +43,7 @@ from router.cli.queue.sources import sources
 from router.cli.queue.statistics import show_statistics
 from router.cli.queue.story import named_json
 from router.cli.queue.unreported import unreported
+from router.cli.queue.withdraw import withdraw
 from router.cli.speech import echo, say, tongue
 from router.cli.status import attention_json, tell_attention
 from router.cli.tables import brief, is_narrow, iso, left, lines_here, shortened, show, watching, with_hospital
@@ -345,6 +346,6 @@ _action(
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 for _command in (
     report, show_statistics, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume,
-    rename_destination, node, sources, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
+    rename_destination, withdraw, node, sources, *decide.COMMANDS, *files.COMMANDS, *story.COMMANDS,
 ):  # fmt: skip
     command.add_command(_command)

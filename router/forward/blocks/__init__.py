@@ -35,24 +35,27 @@ from router.forward.blocks.text import (
     unhexed,
     write_json,
 )
-from router.forward.blocks.values import Document, Piece, Secret
+from router.forward.blocks.values import Document, Page, Piece, Secret
 from router.forward.blocks.verdict import (
     Accepted,
     Down,
     Granted,
     Later,
+    Listed,
     NotOffered,
     Refused,
     Renew,
+    Unknown,
     Untrue,
     Verdict,
 )
+from router.policy.comparison import Theirs
 
 __all__ = [
     "WEAK", "Accepted", "Answer", "Call", "Codes", "Declaration", "Document", "Down", "Form", "FormPart", "Granted",
-    "Later", "Message", "NotOffered", "Parts", "Piece", "Proof", "Rate", "Refused", "Renew", "Request", "Secret",
-    "Untrue", "Verdict", "base64ed", "by_status", "canonical", "china_time", "field", "gzipped", "hexed", "hmac_sha256",
-    "hmac_sm3", "lines", "md5", "milliseconds", "open_sm4_cbc", "open_sm4_ecb", "open_sm4_gcm", "read_china_time",
-    "read_json", "same",
-    "sha256", "shown", "sm3", "sm4_cbc", "sm4_ecb", "sm4_gcm", "unbase64ed", "unhexed", "write_json",
+    "Later", "Listed", "Message", "NotOffered", "Page", "Parts", "Piece", "Proof", "Rate", "Refused", "Renew",
+    "Request", "Secret", "Theirs", "Unknown", "Untrue", "Verdict", "base64ed", "by_status", "canonical", "china_time",
+    "field", "gzipped", "hexed", "hmac_sha256", "hmac_sm3", "lines", "md5", "milliseconds", "open_sm4_cbc",
+    "open_sm4_ecb", "open_sm4_gcm", "read_china_time", "read_json", "same", "sha256", "shown", "sm3", "sm4_cbc",
+    "sm4_ecb", "sm4_gcm", "unbase64ed", "unhexed", "write_json",
 ]  # fmt: skip

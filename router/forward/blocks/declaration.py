@@ -39,7 +39,8 @@ class Declaration:
     """A profile. `upload`, `withdraw` are calls in their order; `keys` names the settings of key files that it needs.
 
     `secrets` and `settings` name what it needs of [destination.http.secrets] and [destination.http.settings].
-    `allow_weak` says why ECB or MD5 is used. `token`: without one, none is asked for.
+    `allow_weak` says why ECB or MD5 is used. `token`: without one, none is asked for. `inventory` asks for a page of
+    what the platform has. Without `withdraw` or `inventory` the platform does not offer that.
     """
 
     name: str

@@ -17,7 +17,7 @@ from router.errors import ConfigurationError, InvalidData, Unproven
 from router.forward.answer import Proof
 from router.forward.blocks.text import Bytes, raw
 from router.forward.blocks.trace import note
-from router.forward.blocks.values import Document, Piece, Secret
+from router.forward.blocks.values import Document, Page, Piece, Secret
 
 _Key = TypeVar("_Key")
 
@@ -47,7 +47,9 @@ class Message:
 
     `idem` names this content of this exam for this destination and nothing of the patient; `revision` counts uploads.
     `kept` is what calls before it kept, `piece` the part of a `Parts` call. `notice` of a withdrawal: ExamId,
-    HospitalBranchCode, Revision, WithdrawnTime, Reason. `spool` is a folder for ciphertext, gone after the call.
+    HospitalBranchCode, Revision, WithdrawnTime, Reason, and Idem and Receipt of the upload that is withdrawn; its own
+    `idem` names the withdrawal. `page` of an inventory is what is asked for. `spool` is a folder
+    for ciphertext, gone after the call.
     """
 
     app: str
@@ -67,6 +69,7 @@ class Message:
     kept: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     notice: Mapping[str, str] = field(default_factory=dict)
+    page: Page | None = None
     profile: str = ""
     keys: Keys | None = field(default=None, repr=False)
 

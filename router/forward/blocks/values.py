@@ -1,6 +1,7 @@
 """Values that a profile's functions are given: secrets that do not print, and the files of an exam."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from router.crypto.symmetric import sm3, sm3_of
@@ -62,3 +63,15 @@ class Piece:
     count: int
     offset: int
     data: Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of an inventory, as it is asked for: of what was accepted from `begin` on and before `end`, at most a day.
+
+    `after` is "" for the first page, else the `next` of the page before.
+    """
+
+    begin: datetime
+    end: datetime
+    after: str = ""

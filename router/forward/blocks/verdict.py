@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from router.forward.answer import Proof
+from router.policy.comparison import Theirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +94,39 @@ class Renew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotOffered:
-    """The platform does not know this operation, as a withdrawal: a person must tell it."""
+    """The platform does not know this operation: a person must tell it of a withdrawal; it answers no inventories."""
 
     why: str
     rule: str = ""
 
 
-Verdict = Granted | Accepted | Refused | Later | Down | Untrue | Renew | NotOffered
-VERDICTS: tuple[type[Verdict], ...] = (Granted, Accepted, Refused, Later, Down, Untrue, Renew, NotOffered)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The platform has no such exam, which settles a withdrawal.
+
+    Without a `proof` the connection must vouch for the answer, as of Accepted; else a person is asked.
+    """
+
+    why: str = "the platform has no such exam"
+    proof: Proof | None = None
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of an inventory. `count`: the exams of all pages; `next` names the page that follows, "" on the last one.
+
+    Without a `proof` the connection must vouch for the answer, as of Accepted.
+    """
+
+    exams: tuple[Theirs, ...]
+    count: int
+    next: str = ""
+    proof: Proof | None = None
+    rule: str = ""
+
+
+Verdict = Granted | Accepted | Refused | Later | Down | Untrue | Renew | NotOffered | Unknown | Listed
+VERDICTS: tuple[type[Verdict], ...] = (
+    Granted, Accepted, Refused, Later, Down, Untrue, Renew, NotOffered, Unknown, Listed,
+)  # fmt: skip

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from router.config.file import shipped
@@ -12,9 +13,13 @@ from router.forward.account_keys import KEY_SETTINGS
 from router.forward.answer import Answer
 from router.forward.blocks.declaration import Call, Declaration, Parts, Rate
 from router.forward.blocks.message import Message
-from router.forward.blocks.values import Document, Piece
+from router.forward.blocks.values import Document, Page, Piece
 from router.forward.spoken import Spoken, SpokenTurn
 
+NOTICE = {
+    "ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "2026-11-20 08:00:00", "Reason": "-",
+    "Idem": "0" * 32, "Receipt": "R-1",
+}  # fmt: skip
 _PDF = b"%PDF-1.4\n%%EOF\n"
 _ANSWERS = [
     Answer(status, {}, body)
@@ -25,6 +30,11 @@ _ANSWERS = [
         (500, b"<html>"), (503, b""),
     )
 ]  # fmt: skip
+
+
+def sample_page(at: datetime) -> Page:
+    """The first page of the day before."""
+    return Page(begin=at - timedelta(days=1), end=at)
 
 
 class AnyKept(dict[str, str]):
@@ -60,7 +70,12 @@ def declared_faults(found: object) -> list[str]:
             if not re.fullmatch(r"[a-z0-9-]{1,40}", one.name)
         ],
         *[f"call {one.name}: {fault}" for one in calls for fault in _call_faults(one)],
+        *[f"call {one.name}: only a call of upload is Parts" for one in calls if _is_parts_elsewhere(one, found)],
     ]
+
+
+def _is_parts_elsewhere(call: Call, found: Declaration) -> bool:
+    return isinstance(call, Parts) and not any(call is one for one in found.upload)
 
 
 def _call_faults(call: Call) -> Iterator[str]:
@@ -77,10 +92,9 @@ def rehearse(spoken: Spoken, sample: Message, told: Callable[[BaseException], st
     (sample.spool / "exam.json").write_bytes(shipped("exam.json").read_bytes())
     (sample.spool / "report.pdf").write_bytes(_PDF)
     exam, report = (Document.whole(sample.spool / name) for name in ("exam.json", "report.pdf"))
-    notice = {"ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "2026-11-20 08:00:00"}
     message = replace(
-        sample, exam=exam, report=report, kept=AnyKept(), token=new_nonce(bytes(16)), notice={**notice, "Reason": "-"},
-        piece=Piece(number=1, count=1, offset=0, data=report),
+        sample, exam=exam, report=report, kept=AnyKept(), token=new_nonce(bytes(16)), notice=NOTICE,
+        piece=Piece(number=1, count=1, offset=0, data=report), page=sample_page(sample.at),
     )  # fmt: skip
     faults = []
     for call in spoken.declared.calls():

@@ -17,16 +17,18 @@ from router.forward.blocks.declaration import Rate
 from router.forward.blocks.message import Message
 from router.forward.blocks.request import Form, FormPart, Request
 from router.forward.blocks.trace import Note
-from router.forward.blocks.values import Document, Piece
+from router.forward.blocks.values import Document, Page, Piece
 from router.forward.blocks.verdict import VERDICTS
 from router.forward.outline import Outline, Step
+from router.policy.comparison import Theirs
 
 _HEAD = struct.Struct(">Q")
 _LONGEST = 2**31
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
-        Answer, Proof, Rate, Message, Form, FormPart, Request, Note, Document, Piece, Outline, Step, *VERDICTS
+        Answer, Proof, Rate, Message, Form, FormPart, Request, Note, Document, Page, Piece, Outline, Step, Theirs,
+        *VERDICTS,
     )
 }  # fmt: skip
 _LEFT_OUT = {"keys"}  # a process reads the key files itself

@@ -91,7 +91,7 @@ def target(state: State, *, held_by: str, hold: str, aside: State | None, ready:
         return state if held_by == PERSON or hold else State.WAITING
     if state in _ASIDE:
         return state if state == aside else State.WAITING
-    if state == State.DELIVERED:
+    if state in (State.DELIVERED, State.WITHDRAWN):
         return State.WAITING if news else state
     if state == State.CANCELLED:
         return state

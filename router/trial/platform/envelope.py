@@ -11,7 +11,8 @@ from typing import Any
 from router.trial.platform.access import is_nonce, is_time
 from router.trial.platform.answers import wrong
 
-PART_NAMES = ("exam", "report")
+PARTS: Mapping[str, tuple[str, ...]] = {"": ("exam", "report"), "withdraw": ("notice",)}
+"""The encrypted parts of a message by its operation; an upload names none."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -41,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """The meta part. `ts` is Unix milliseconds; the message's keys are derived by `key`."""
+    """The meta part. `ts` is Unix milliseconds; keys are derived by `key`; an upload's operation is ""."""
 
     profile: str
     org: str
@@ -52,6 +53,7 @@ class Meta:
     revision: int
     key: Mapping[str, Any]
     parts: tuple[Part, ...]
+    operation: str = ""
 
     def bound(self, purpose: str) -> bytes:
         """The text that binds a part, or a key, to its message."""
@@ -86,14 +88,35 @@ def read_meta(data: bytes, shape: Shape) -> Meta:
     key, parts = document.get("key"), document.get("parts")
     if not isinstance(key, Mapping) or key.get("alg") != shape.algorithm:
         raise wrong(f"meta: key.alg is not {shape.algorithm}")
-    if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
-        raise wrong("meta: parts are not exam and report")
+    operation = document.get("operation", "")
+    names = PARTS.get(operation) if isinstance(operation, str) else None
+    if names is None:
+        raise wrong("meta: operation is unknown")
+    if not isinstance(parts, list) or len(parts) != len(names):
+        raise wrong(f"meta: parts are not {' and '.join(names)}")
     return Meta(
-        profile=shape.profile, org=_field(document, "org", _is_name), app=_field(document, "app", _is_name),
+        profile=shape.profile, org=_field(document, "org", is_name), app=_field(document, "app", is_name),
         ts=_field(document, "ts", is_time), nonce=_field(document, "nonce", is_nonce),
-        idem=_field(document, "idem", _is_name),
+        idem=_field(document, "idem", is_name),
         revision=_field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31), key=key,
-        parts=tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
+        parts=tuple(_read_part(part, name, shape) for part, name in zip(parts, names, strict=True)),
+        operation=operation,
+    )  # fmt: skip
+
+
+def read_question(data: bytes, shape: Shape) -> Meta:
+    """The body of a request without parts, as a meta part that binds its keys; Refusal 400 names a wrong field."""
+    try:
+        document = read_object(data)
+    except (ValueError, RecursionError) as error:
+        raise wrong("body: not a JSON object") from error
+    key = document.get("key")
+    if not isinstance(key, Mapping) or key.get("alg") != shape.algorithm:
+        raise wrong(f"body: key.alg is not {shape.algorithm}")
+    return Meta(
+        profile=shape.profile, org=_field(document, "org", is_name), app=_field(document, "app", is_name),
+        ts=_field(document, "ts", is_time), nonce=_field(document, "nonce", is_nonce), idem="", revision=0, key=key,
+        parts=(),
     )  # fmt: skip
 
 
@@ -132,7 +155,8 @@ def read_bytes(document: Mapping[str, Any], name: str, length: int | None = None
     return value
 
 
-def _is_name(value: object) -> bool:
+def is_name(value: object) -> bool:
+    """Whether a value can be an app, an organisation or an idem."""
     return _matches(_NAME, value)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from dataclasses import asdict, dataclass
 from io import BufferedRandom
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 from router.errors import IntegrityError
 from router.trial.platform.durable import make_folder, new_file, place, sync, sync_folder
+from router.trial.platform.forgetting import Forgetting
 
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _LONGEST_NAME = 255
@@ -48,7 +50,9 @@ class ExamFolder:
     `<org>/<branch>/<ExamId>`, else `<ExamId>`, and `<ExamId>@<org>@<branch>` where another one has that.
     """
 
-    def __init__(self, data: Path, spool: Path, *, apart: bool = False) -> None:
+    def __init__(
+        self, data: Path, spool: Path, *, apart: bool = False, forgets: Forgetting | None = None
+    ) -> None:  # fmt: skip
         """Read earlier receipts; IntegrityError for a line that is no receipt, unless it is the last and cut off."""
         self._exams = data / "exams"
         self._spool = spool
@@ -57,6 +61,7 @@ class ExamFolder:
         self._apart = apart
         self._by_idem = {(receipt.org, receipt.idem): receipt for receipt in _read_ledger(self._ledger)}
         self._owners = {one.exam: (one.org, one.branch) for one in self._by_idem.values()}
+        self._forgets = forgets or Forgetting(None, 0)
         self._lock = threading.Lock()
 
     def known(self, org: str, idem: str) -> Receipt | None:
@@ -77,6 +82,23 @@ class ExamFolder:
         longer = f"{name}@{org}@{part}"
         return longer if len(longer) <= _LONGEST_NAME else None
 
+    def accepted(self, org: str) -> list[Receipt]:
+        """The receipts of the organisation that are remembered, in the order of their times."""
+        with self._lock:
+            found = [one for (owner, _), one in self._by_idem.items() if owner == org]
+        return sorted(found, key=lambda one: (one.ts, one.idem))
+
+    def latest(self, org: str, branch: str, exam_id: str) -> Receipt | None:
+        """The last revision of an exam of the organisation's branch; None where there is no such exam."""
+        name = folder_name(exam_id)
+        if name is None:
+            return None
+        mine = [
+            one for one in self.accepted(org)
+            if one.branch == branch and one.exam.rpartition("/")[2].partition("@")[0] == name
+        ]  # fmt: skip
+        return max(mine, key=lambda one: one.revision, default=None)
+
     def spool_file(self) -> BufferedRandom:
         """A file for a plaintext under way; the caller unlinks it unless it is stored."""
         return new_file(self._spool)
@@ -92,6 +114,9 @@ class ExamFolder:
                 sync(file)
             place(Path(file.name), target / "exam.json")
             place(report, target / "report.pdf")
+            if self._forgets.forget(receipt.org, receipt.idem):
+                shutil.rmtree(target)
+                return receipt
             self._append(receipt)
             self._by_idem[receipt.org, receipt.idem] = receipt
             return receipt

@@ -1,4 +1,4 @@
-"""Deliberate faults, to show how a sender reacts: each upload takes the next of a list; then the platform behaves."""
+"""Deliberate faults, to show how a sender reacts: each request takes the next of its kind, then all is well."""
 
 import re
 import threading
@@ -20,7 +20,17 @@ NAMES = {
     "drop": "stores, then closes the connection without an answer",
     "signature": "stores, and answers with a signature that does not verify",
     "receipt": "stores, and answers with a signed receipt for another upload",
+    "withdrawal-405": "a withdrawal: answers 405, takes none",
+    "withdrawal-503": "a withdrawal: answers 503 with Retry-After 1",
+    "inventory-501": "an inventory: answers 501, offers none",
+    "inventory-empty": "an inventory: answers that there is nothing",
+    "inventory-short": "an inventory: leaves out the last of a page, and counts it",
+    "inventory-page": "an inventory: ends after its first page, and counts the others",
+    "inventory-hour": "an inventory: looks an hour too early",
+    "inventory-wrong": "an inventory: names another idem in place of the first",
 }
+UPLOAD, WITHDRAWAL, INVENTORY = "", "withdrawal-", "inventory-"
+"""The beginnings of the names of faults, by the request that takes them."""
 _SLOW_SECONDS = 5.0
 
 
@@ -42,6 +52,10 @@ class Fault:
             raise Refusal(422, {"errors": [{"path": "Order.Status", "message": "on purpose"}]})
         if self.name in ("expired-token", "stale"):
             raise unauthorised(self.name.removeprefix("expired-"))
+        if self.name in ("withdrawal-405", "inventory-501"):
+            raise Refusal(int(self.name[-3:]), {"error": "not offered"})
+        if self.name == "withdrawal-503":
+            raise Refusal(503, {"error": "on purpose"}, headers={"Retry-After": "1"})
 
 
 class Faults:
@@ -51,10 +65,17 @@ class Faults:
         self._left = [_fault(name) for name in names]
         self._lock = threading.Lock()
 
-    def next(self) -> Fault | None:
-        """The fault of this upload; None: behave."""
+    def next(self, of: str = UPLOAD) -> Fault | None:
+        """The fault of this request, by the beginning of its name; None: behave."""
         with self._lock:
-            return self._left.pop(0) if self._left else None
+            mine = (fault for fault in self._left if _of(fault) == of)
+            if (found := next(mine, None)) is not None:
+                self._left.remove(found)
+            return found
+
+
+def _of(fault: Fault) -> str:
+    return next((each for each in (WITHDRAWAL, INVENTORY) if fault.name.startswith(each)), UPLOAD)
 
 
 def _fault(text: str) -> Fault:

@@ -1,4 +1,4 @@
-"""The platform's HTTP interface: `POST /v1/token` and `POST /v1/exams` (every profile)."""
+"""The platform's HTTP interface: `POST` of `/v1/token`, `/v1/exams`, `/v1/withdrawals` and `/v1/inventory`."""
 
 import json
 import logging
@@ -12,16 +12,19 @@ from router.trial.platform.access import Tokens
 from router.trial.platform.answers import Refusal, unavailable, wrong
 from router.trial.platform.body import Body
 from router.trial.platform.envelope import read_object
-from router.trial.platform.faults import Fault, Faults
+from router.trial.platform.faults import INVENTORY, WITHDRAWAL, Fault, Faults
+from router.trial.platform.inventory import LARGEST_REQUEST, Inventories
+from router.trial.platform.parts import WITHDRAWAL as WITHDRAWAL_FORM
 from router.trial.platform.parts import receive
 from router.trial.platform.uploads import Confirmation, Signed, Uploads
+from router.trial.platform.withdrawals import Withdrawals
 from router.web.pending import Limits
 from router.web.server import Exchange, WebServer
 
 _LARGEST_TOKEN_REQUEST = 4096
 # An upload of 256 MiB may come over a slow line.
 _LIMITS = Limits(threads=32, request=600.0, idle=60.0, patience=10.0)
-_PATHS = ("/v1/token", "/v1/exams")
+_PATHS = ("/v1/token", "/v1/exams", "/v1/withdrawals", "/v1/inventory")
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +34,8 @@ class Interface:
 
     tokens: Tokens
     uploads: Uploads
+    withdrawals: Withdrawals
+    inventories: Inventories
     clock: Clock
     spool: Path
     largest_body: int
@@ -90,6 +95,10 @@ class _Request:
             return ""
         if self._path == "/v1/exams":
             return self._exams(body, arrived)
+        if self._path == "/v1/withdrawals":
+            return self._withdrawal(body, arrived)
+        if self._path == "/v1/inventory":
+            return self._inventory(body, arrived)
         raise Refusal(404, {"error": "no such path"})
 
     def _exams(self, body: Body, arrived: float) -> str:
@@ -104,6 +113,26 @@ class _Request:
         else:
             self._misbehave(fault, done)
         return f"idem={done.idem}"
+
+    def _withdrawal(self, body: Body, arrived: float) -> str:
+        interface = self._interface
+        fault = interface.faults.next(WITHDRAWAL)
+        profile = interface.uploads.profile(self._exchange.headers.get("X-GM-Key-Id", ""))
+        request = Signed(self._path, self._exchange.headers, arrived)
+        with receive(body, self._exchange.headers, interface.spool, WITHDRAWAL_FORM) as parts:
+            done = interface.withdrawals.accept(profile, request, parts, lambda: self._check(fault))
+        self._send(200, done.body, done.proof(200, done.body))
+        return f"idem={done.idem}"
+
+    def _inventory(self, body: Body, arrived: float) -> str:
+        interface, headers = self._interface, self._exchange.headers
+        profile = interface.uploads.profile(headers.get("X-GM-Key-Id", ""))
+        asked = body.read_all(LARGEST_REQUEST)
+        app = self._check(None) if "Authorization" in headers else None
+        request, fault = Signed(self._path, headers, arrived), interface.faults.next(INVENTORY)
+        done = interface.inventories.answer(profile, request, asked, app, fault)
+        self._send(200, done.body, done.proof(200, done.body))
+        return ""
 
     def _check(self, fault: Fault | None) -> str:
         """The application whose token it has. Refuse by a signed answer: the request's own signature is valid."""

@@ -14,8 +14,13 @@ from router.crypto.symmetric import Sm3
 from router.trial.platform.answers import Refusal, too_large, wrong
 from router.trial.platform.body import Body
 
-_FORM = (("meta", "application/json"), ("exam", "application/octet-stream"), ("report", "application/octet-stream"))
-LARGEST = {"meta": 64 * 1024, "exam": 16 * 2**20}
+Form = tuple[tuple[str, str], ...]
+"""The parts of a form in order, each with its content type."""
+UPLOAD: Form = (
+    ("meta", "application/json"), ("exam", "application/octet-stream"), ("report", "application/octet-stream")
+)  # fmt: skip
+WITHDRAWAL: Form = (("meta", "application/json"), ("notice", "application/octet-stream"))
+LARGEST = {"meta": 64 * 1024, "exam": 16 * 2**20, "notice": 64 * 1024}
 
 
 @dataclass(slots=True)
@@ -34,19 +39,19 @@ class Spooled:
 
 
 @contextmanager
-def receive(body: Body, headers: Message, spool: Path) -> Iterator[dict[str, Spooled]]:
-    """meta, exam and report, removed at the end of the context. Refusal 400 unless the form is these three in order."""
+def receive(body: Body, headers: Message, spool: Path, form: Form = UPLOAD) -> Iterator[dict[str, Spooled]]:
+    """The parts of the form, removed at the end of the context. Refusal 400 unless they are all there, in order."""
     with ExitStack() as files:
         parts: dict[str, Spooled] = {}
         try:
             kind, options = parse_options_header(headers.get("Content-Type", ""))
             if kind != "multipart/form-data" or not options.get("boundary"):
                 raise Refusal(400, {"error": "Content-Type is not multipart/form-data with a boundary"}, close=True)
-            with PushMultipartParser(str(options["boundary"]), max_segment_count=len(_FORM)) as parser:
-                _take(parser, body, spool, parts, files)
+            with PushMultipartParser(str(options["boundary"]), max_segment_count=len(form)) as parser:
+                _take(parser, body, spool, parts, files, form)
         except MultipartError as error:
-            raise wrong("body: not a multipart form of meta, exam and report") from error
-        if len(parts) != len(_FORM):
+            raise wrong(f"body: not a multipart form of {', '.join(name for name, _ in form)}") from error
+        if len(parts) != len(form):
             raise wrong("body: a part is missing")
         body.drain()
         for part in parts.values():
@@ -54,11 +59,13 @@ def receive(body: Body, headers: Message, spool: Path) -> Iterator[dict[str, Spo
         yield parts
 
 
-def _take(parser: PushMultipartParser, body: Body, spool: Path, parts: dict[str, Spooled], files: ExitStack) -> None:
+def _take(
+    parser: PushMultipartParser, body: Body, spool: Path, parts: dict[str, Spooled], files: ExitStack, form: Form
+) -> None:  # fmt: skip
     name = ""
     for event in parser.parse_blocking(body.read):
         if isinstance(event, MultipartSegment):
-            place, (name, content_type) = len(parts) + 1, _FORM[len(parts)]
+            place, (name, content_type) = len(parts) + 1, form[len(parts)]
             if event.name != name or event.content_type != content_type:
                 raise wrong(f"body: part {place} is not {name} of type {content_type}")
             file = tempfile.TemporaryFile(dir=spool)  # noqa: SIM115 - closed by the stack

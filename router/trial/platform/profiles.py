@@ -12,8 +12,17 @@ from router.crypto.keys import key_id, psk_id
 from router.crypto.sm2 import PublicKey
 from router.crypto.symmetric import equal, hkdf_sm3, hmac_sm3, sm3, unseal, unseal_cbc
 from router.errors import IntegrityError, InvalidData
-from router.trial.platform.answers import not_allowed, proved_by, wrong
-from router.trial.platform.envelope import Meta, Part, Shape, nonce_in, read_bytes, read_key_id, read_meta
+from router.trial.platform.answers import Proof, not_allowed, proved_by, wrong
+from router.trial.platform.envelope import (
+    Meta,
+    Part,
+    Shape,
+    nonce_in,
+    read_bytes,
+    read_key_id,
+    read_meta,
+    read_question,
+)
 from router.trial.platform.keyring import Account, Keyring
 
 
@@ -32,6 +41,9 @@ class PlatformProfile(Protocol):
 
     def authentic(self, path: str, proof: Message, data: bytes) -> Meta:
         """The meta part, read and authentic; `proof` are the request's headers. Refusal 400 when it is not."""
+
+    def authentic_question(self, path: str, proof: Message, body: bytes) -> tuple[str, Proof]:
+        """The nonce of an authentic request without parts, and the proof of its answers. Refusal 400 when it is not."""
 
     def opener(self, meta: Meta) -> Opener:
         """The opener of the message's parts; Refusal when its key cannot be derived."""
@@ -63,11 +75,20 @@ class GmEnvelope:
 
     def authentic(self, path: str, proof: Message, data: bytes) -> Meta:
         """The signature is checked before meta is read."""
+        self._require_signed(path, proof, data)
+        with proved_by(partial(self._proof, nonce_in(data))):
+            return read_meta(data, self._SHAPE)
+
+    def authentic_question(self, path: str, proof: Message, body: bytes) -> tuple[str, Proof]:
+        """The signature is over the whole body."""
+        self._require_signed(path, proof, body)
+        nonce = nonce_in(body)
+        return nonce, partial(self._proof, nonce)
+
+    def _require_signed(self, path: str, proof: Message, data: bytes) -> None:
         signed = f"GM1\nPOST\n{path}\n{sm3(data).hex()}\n".encode()
         if not self._hospital.verify(signed, _proof(proof, "X-GM-Signature")):
             raise wrong("signature does not match")
-        with proved_by(partial(self._proof, nonce_in(data))):
-            return read_meta(data, self._SHAPE)
 
     def opener(self, meta: Meta) -> Opener:
         """Refusal 403 for a key that is not ours, 400 for a session key that does not unwrap."""
@@ -107,12 +128,21 @@ class GmPsk:
     def authentic(self, path: str, proof: Message, data: bytes) -> Meta:
         """Meta holds the salt of the key that authenticates it, so it is read first, strictly."""
         meta = read_meta(data, self._SHAPE)
+        self._require_authentic(meta, path, proof, data)
+        return meta
+
+    def authentic_question(self, path: str, proof: Message, body: bytes) -> tuple[str, Proof]:
+        """The salt is in the body's `key`; the names that bind the keys are in the body, too."""
+        meta = read_question(body, self._SHAPE)
+        self._require_authentic(meta, path, proof, body)
+        return meta.nonce, partial(self.proof, meta)
+
+    def _require_authentic(self, meta: Meta, path: str, proof: Message, data: bytes) -> None:
         if meta.key.get("kdf") != "HKDF-SM3":
             raise wrong("meta: key.kdf is not HKDF-SM3")
         expected = hmac_sm3(self._key(meta, "request", 32), f"PSK1\nPOST\n{path}\n{sm3(data).hex()}\n".encode())
         if not equal(expected, _proof(proof, "X-GM-Mac")):
             raise wrong("signature does not match")
-        return meta
 
     def opener(self, meta: Meta) -> Opener:
         """Two keys of this message: one encrypts, the other authenticates."""

@@ -17,10 +17,13 @@ from router.trial.platform.access import Tokens
 from router.trial.platform.durable import make_folder
 from router.trial.platform.exams import ExamFolder
 from router.trial.platform.faults import Faults
+from router.trial.platform.forgetting import Forgetting
 from router.trial.platform.http import Interface, http_server
 from router.trial.platform.images import ImageFolder
+from router.trial.platform.inventory import Inventories
 from router.trial.platform.keyring import Account, Keyring, account_of
 from router.trial.platform.uploads import Uploads
+from router.trial.platform.withdrawals import Withdrawals
 
 _HOST = "127.0.0.1"
 _MAX_ASSOCIATIONS = 64
@@ -40,13 +43,14 @@ class ReferencePlatform:
 
     `app` is the only application, of `org`, None: of any organisation; or there are several `accounts`. `accept_empty`
     are paths of required fields that may be empty, `faults` names of `faults.NAMES`. Tokens are good for
-    `token_seconds`, `largest_body` is in bytes.
+    `token_seconds`, `largest_body` is in bytes. `forgets` is the share of uploads that it confirms and loses, `page`
+    the number of exams in a page of an inventory.
     """
 
     def __init__(
         self, data: Path, keyring: Keyring, clock: Clock, *, app: str = "", org: str | None = None,
         accounts: Sequence[Account] = (), token_seconds: int = 3600, largest_body: int = 256 * 2**20,
-        accept_empty: Collection[str] = (), faults: Sequence[str] = (),
+        accept_empty: Collection[str] = (), faults: Sequence[str] = (), forgets: float = 0.0, page: int = 1000,
     ) -> None:  # fmt: skip
         spool = data / ".spool"
         shutil.rmtree(spool, ignore_errors=True)
@@ -54,10 +58,19 @@ class ReferencePlatform:
             make_folder(folder)
         accounts = accounts or [account_of(keyring, app, org)]
         tokens = Tokens({one.app: one.api_key for one in accounts}, clock, token_seconds)
-        exams = ExamFolder(data, spool, apart=len(accounts) > 1)
+        forgetting = Forgetting(data / "forgotten", forgets)
+        exams = ExamFolder(data, spool, apart=len(accounts) > 1, forgets=forgetting)
         uploads = Uploads(keyring, accounts, exams, clock, accept_empty=accept_empty)
+        withdrawals = Withdrawals(data, uploads, exams, clock)
         interface = Interface(
-            tokens=tokens, uploads=uploads, clock=clock, spool=spool, largest_body=largest_body, faults=Faults(faults)
+            tokens=tokens,
+            uploads=uploads,
+            withdrawals=withdrawals,
+            inventories=Inventories(uploads=uploads, exams=exams, withdrawals=withdrawals, page=page),
+            clock=clock,
+            spool=spool,
+            largest_body=largest_body,
+            faults=Faults(faults),
         )
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),

@@ -72,15 +72,15 @@ class Uploads:
         meta = profile.authentic(request.path, request.headers, parts["meta"].file.read())
         proof = partial(profile.proof, meta)
         with proved_by(proof):
-            self._require_account(profile, meta, checked())
+            self.require_account(profile, meta.app, meta.org, checked())
+            if meta.operation:
+                raise wrong("meta: operation is not an upload's")
             return Confirmation(meta.idem, self._accepted(profile, request, meta, parts), proof)
 
     def _accepted(self, profile: PlatformProfile, request: Signed, meta: Meta, parts: Mapping[str, Spooled]) -> bytes:
         """The body of the confirmation."""
-        self._admit(request, meta)
-        for part in meta.parts:
-            if parts[part.name].length != part.length or parts[part.name].digest.digest().hex() != part.sm3:
-                raise wrong(f"length or digest of {part.name} does not match")
+        self.admit(request, meta.ts, meta.nonce)
+        require_whole(meta, parts)
         open_part = profile.opener(meta)
         exam = io.BytesIO()
         open_part(meta.parts[0], parts["exam"].file, exam)
@@ -95,19 +95,19 @@ class Uploads:
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
         return json.dumps(answer).encode()
 
-    def _require_account(self, profile: PlatformProfile, meta: Meta, token_app: str) -> None:
+    def require_account(self, profile: PlatformProfile, app: str, org: str, token_app: str) -> None:
         """Refuse a message under another account's name, by another account's key or with another account's token."""
-        account = self._accounts.get(meta.app)
-        if account is None or account.org not in (None, meta.org):
+        account = self._accounts.get(app)
+        if account is None or account.org not in (None, org):
             raise not_allowed("unknown app or org")
         if profile.sender not in account.senders:
             raise not_allowed("the signing key is another app's")
-        if token_app != meta.app:
+        if token_app != app:
             raise not_allowed("the token is another app's")
 
-    def _admit(self, request: Signed, meta: Meta) -> None:
+    def admit(self, request: Signed, ts: int, nonce: str) -> None:
         """Refuse a message that is old or repeated."""
-        if not within_window(meta.ts, request.arrived) or not self._replays.first_use(meta.nonce):
+        if not within_window(ts, request.arrived) or not self._replays.first_use(nonce):
             raise unauthorised("stale")
 
     def _stored(self, meta: Meta, exam: bytes, report: Path, report_sm3: str) -> Receipt:
@@ -144,3 +144,10 @@ class Uploads:
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
+
+
+def require_whole(meta: Meta, parts: Mapping[str, Spooled]) -> None:
+    """Refusal 400 where a part is not what meta describes."""
+    for part in meta.parts:
+        if parts[part.name].length != part.length or parts[part.name].digest.digest().hex() != part.sm3:
+            raise wrong(f"length or digest of {part.name} does not match")

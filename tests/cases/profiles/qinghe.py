@@ -13,6 +13,7 @@ from router.forward.blocks import (
     Parts,
     Rate,
     Request,
+    Unknown,
     Untrue,
     canonical,
     china_time,
@@ -86,7 +87,11 @@ def done(m):
 
 
 def void(m):
-    return posted(m, "/void", {"no": m.idem, "reason": m.notice["Reason"]})
+    return posted(m, "/void", {"no": number(m), "reason": m.notice["Reason"]})
+
+
+def number(m):
+    return m.notice.get("Idem", m.idem)
 
 
 def proof(m, said):
@@ -120,7 +125,7 @@ def stored(m, answer):
 
 def received(m, answer):
     def accepted(said):
-        if field(said, "result.no") != m.idem:
+        if field(said, "result.no") != number(m):
             return Untrue(why="the receipt is for another exam")
         receipt = str(field(said, "result.receipt"))
         return Accepted(receipt=receipt, proof=proof(m, said), rule="ret 0, signed, our number")
@@ -132,7 +137,7 @@ def voided(m, answer):
     if answer.status in (404, 405):
         return NotOffered(why="the platform does not take withdrawals")
     if field(read_json(answer), "ret") == 61:
-        return Accepted(receipt="never there", proof=proof(m, read_json(answer)), rule="ret 61: never uploaded")
+        return Unknown(proof=proof(m, read_json(answer)), rule="ret 61: never uploaded")
     return received(m, answer)
 
 

@@ -11,10 +11,10 @@ import pytest
 from router.alarms import Alarm
 from router.events import Kind
 from router.reports.pdf.reader import Readers
-from support.alarm_causes import arrival, exams, node, sending
+from support.alarm_causes import arrival, exams, node, sending, taken_back
 from support.alarm_causes.causes import TROUBLES, Trouble
 
-REGISTERED = (arrival, exams, node, sending)
+REGISTERED = (arrival, exams, node, sending, taken_back)
 CASES = [pytest.param(alarm, one, id=one.__name__) for alarm in Alarm for one in TROUBLES[alarm]]
 Begin = Callable[[type[Trouble]], Trouble]
 

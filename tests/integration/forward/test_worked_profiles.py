@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ from router.clock import SystemClock
 from router.config.file import shipped
 from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
-from router.errors import DestinationDown, Outage, PermanentError, TransientError, UnprovedRefusal, Unproven
+from router.errors import DestinationDown, NotOffered, Outage, PermanentError, TransientError, UnprovedRefusal, Unproven
 from router.forward.credentials import Credentials, load_credentials
-from router.forward.report import ReportAgent, Upload
+from router.forward.report import Notice, ReportAgent, Upload
 from support.profile_receivers import EnvelopeReceiver, FrontEndReceiver, PartsReceiver, Receiver, serving
 
 IDEM = "0123456789abcdef" * 2
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 SMALL = b"%PDF-1.7\n" + bytes(range(256)) * 40
 LARGE = SMALL * 220  # 2.1 MiB: three parts
 EXAM = shipped("exam.json").read_bytes()
@@ -207,12 +209,23 @@ def test_a_clock_that_the_platform_refuses_is_asked_once_more(bench: Bench) -> N
 
 
 def test_a_delivered_exam_is_withdrawn_where_the_profile_has_a_call_for_it(bench: Bench) -> None:
-    notice = {"ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "", "Reason": "作废"}
+    agent = bench.agent()
+    words = {"ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "", "Reason": "作废",
+             "Idem": IDEM, "Receipt": agent.send(bench.upload).receipt}  # fmt: skip
+    notice = Notice(org=bench.upload.org, idem="b" * 32, revision=1, words=words)
     if not bench.keys.profile.outline.withdraw:
+        with pytest.raises(NotOffered):
+            agent.withdraw(notice)
         return
-    withdrawal = replace(bench.upload, progress=None)
-    assert bench.agent().withdraw(withdrawal, notice).receipt
-    assert bench.receiver.withdrawn == [IDEM]
+    receipt = agent.withdraw(notice)
+    assert receipt is not None
+    assert (bench.receiver.withdrawn, receipt.idem) == ([IDEM], "b" * 32)
+
+
+def test_a_profile_without_inventories_offers_none_and_asks_nobody(bench: Bench) -> None:
+    with pytest.raises(NotOffered):
+        bench.agent().inventory(bench.upload.org, NOW - timedelta(days=1), NOW)
+    assert bench.receiver.calls == []
 
 
 SENDER = """

@@ -138,7 +138,7 @@ def test_the_backlog_is_told_by_how_much_of_its_time_is_used(node: Scraped, left
 def test_what_is_settled_is_no_backlog(node: Scraped, state: State) -> None:
     delivery(node.catalogue, exam(node.catalogue))
     node.catalogue.engine.execute("UPDATE delivery SET state = ?", [state])
-    settled = {State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED}
+    settled = {State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED, State.WITHDRAWN}
     assert node.value("router_backlog") == (None if state in settled else 1)
 
 

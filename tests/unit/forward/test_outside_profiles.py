@@ -127,7 +127,7 @@ def test_all_faults_of_a_file_are_told_at_once(keys: Path) -> None:
     """
     with pytest.raises(ConfigurationError) as caught:
         Outside(source(textwrap.dedent(declared)))
-    assert len(caught.value.faults) == 8, caught.value.faults
+    assert len(caught.value.faults) == 9, caught.value.faults
 
 
 def test_every_call_is_rehearsed_and_what_it_lacks_is_told_at_once(keys: Path, started: list[Outside]) -> None:

@@ -13,7 +13,7 @@ from router.cluster.membership import ALARMS, CORRELATOR, DUTIES, RETENTION
 from router.config.file import parse
 from router.errors import ConfigurationError
 from router.loop import Untried
-from router.node.duties import Duty
+from router.node.duty import Duty
 from router.node.node import Node
 
 CONFIG = """

@@ -144,6 +144,26 @@ def test_a_correction_is_in_time_by_its_own_approval_while_the_images_of_before_
     assert (found.state, found.report_took, found.images_took) == (Completeness.ON_TIME, 30 * MINUTE, None)
 
 
+@pytest.mark.parametrize("minutes", [20, 90])
+@pytest.mark.parametrize("approved", [None, APPROVED])  # a person may withdraw what is approved
+def test_what_a_destination_has_taken_back_counts_as_it_was_delivered(
+    minutes: float, approved: datetime | None
+) -> None:
+    way = [(1, READY, ""), (2, SENDING, ""), (minutes, State.DELIVERED, "")]
+    back = [(200, WAITING, ""), (210, READY, ""), (211, SENDING, ""), (212, State.WITHDRAWN, "receipt")]
+    taken_back = course(REPORT, *way, *back)
+    found = outcome(exam(taken_back, sent(IMAGES, 30), approved_at=approved, withdrawn=APPROVED), NOW)
+    timely = minutes < 60
+    assert (found.state, found.reason) == ("on time" if timely else "late", "taken back there after its delivery")
+    assert (found.due, found.uploaded, found.on_time, found.report_took) == (True, True, timely, minutes * MINUTE)
+    on_its_way = course(REPORT, *way, *back[:2])
+    assert outcome(exam(on_its_way, approved_at=approved, withdrawn=APPROVED), NOW).uploaded
+    again = course(REPORT, *way, *back, (300, WAITING, "approved again"), (301, READY, ""), (302, SENDING, ""),
+                   (303, State.DELIVERED, ""))  # fmt: skip
+    found = outcome(exam(again, approved_at=APPROVED), NOW)
+    assert (found.state, found.reason) == ("on time" if timely else "late", "")
+
+
 def test_what_was_delivered_and_then_withdrawn_stays_due_and_uploaded() -> None:
     held = [replace(one, state=State.DELIVERED, legal_due=None) for one in BOTH.courses]
     found = outcome(exam(*held, approved_at=None, withdrawn=APPROVED), NOW)

@@ -9,21 +9,22 @@ from router.policy.states import MOVES, OPEN, PENDING, ForbiddenMove, Needs, Sta
 # One row per state as the design tells it: where a delivery may go from there, by the first letters of the columns.
 _COLUMNS = [
     "waiting", "ready", "sending", "deferred", "delivered", "failed", "held", "cancelled",
-    "out_of_scope", "excluded", "not_shared",
+    "out_of_scope", "excluded", "not_shared", "withdrawn",
 ]  # fmt: skip
 _TABLE = {
-    #               w r s d D f h c o e n
-    "waiting":      ". x . . . . x x x x x",  # everything is there; aside by [share]
-    "ready":        "x . x . . x x x . . .",  # claimed, its JSON was replaced, or a person ends it
-    "sending":      "x x . x x x x x . . .",  # confirmed, deferred, lease lost, refused, more to come
-    "deferred":     "x x . . . x x x . . .",  # the next try, its JSON was replaced, or a person ends it
-    "delivered":    "x . . . . . . . . . .",  # only a new revision or late images
-    "failed":       "x x . . . . x x . . .",  # retry, or new data
-    "held":         "x . . . . . . x . . .",  # never straight to ready: evaluated anew
-    "cancelled":    "x . . . . . . . . . .",  # a person took it back
-    "out_of_scope": "x . . . . . . . . . .",
-    "excluded":     "x . . . . . . . . . .",
-    "not_shared":   "x . . . . . . . . . .",
+    #               w r s d D f h c o e n W
+    "waiting":      ". x . . . . x x x x x .",  # everything is there; aside by [share]
+    "ready":        "x . x . . x x x . . . .",  # claimed, its JSON was replaced, or a person ends it
+    "sending":      "x x . x x x x x . . . x",  # confirmed, deferred, lease lost, refused, more to come, taken back
+    "deferred":     "x x . . . x x x . . . .",  # the next try, its JSON was replaced, or a person ends it
+    "delivered":    "x x . . . . . . . . . .",  # a new revision, late images, a withdrawal; lost there: the same again
+    "failed":       "x x . . . . x x . . . .",  # retry, or new data
+    "held":         "x . . . . . . x . . . .",  # never straight to ready: evaluated anew
+    "cancelled":    "x . . . . . . . . . . .",  # a person took it back
+    "out_of_scope": "x . . . . . . . . . . .",
+    "excluded":     "x . . . . . . . . . . .",
+    "not_shared":   "x . . . . . . . . . . .",
+    "withdrawn":    "x . . . . . . . . . . .",  # approved again
 }  # fmt: skip
 _PAIRS = [
     (State(start), State(end), mark == "x")
@@ -69,7 +70,7 @@ def test_a_held_delivery_does_not_pass_evaluation_by() -> None:
 
 
 def test_what_is_open_is_pending_and_what_has_ended_is_not() -> None:
-    ended = {State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED}
+    ended = {State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED, State.WITHDRAWN}
     assert OPEN < PENDING
     assert set(State) - PENDING == ended
     assert State.SENDING not in OPEN  # it belongs to who holds its lease

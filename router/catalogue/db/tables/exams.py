@@ -108,6 +108,19 @@ class Alias(Model):
         primary_key = CompositeKey("hospital", "old", "new")
 
 
+class MergeRow(Model):
+    """A proposal by HL7 ADT^A40: two numbers of one patient of a hospital, as the message had them."""
+
+    hospital = CleanTextField()
+    old = CleanTextField()
+    new = CleanTextField()
+    at = InstantField()
+
+    class Meta:
+        table_name = "proposed_alias"
+        primary_key = CompositeKey("hospital", "old", "new")
+
+
 class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
 
@@ -283,6 +296,6 @@ class PacsCount(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Exam, ExpiredExam, ExamStudy, SeparatedStudy, ForeignStudy, Disagreement, Alias, Document, PdfSource, ExamWord,
-    PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount, Retrieval, PacsCount,
+    Exam, ExpiredExam, ExamStudy, SeparatedStudy, ForeignStudy, Disagreement, Alias, MergeRow, Document, PdfSource,
+    ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount, Retrieval, PacsCount,
 )  # fmt: skip

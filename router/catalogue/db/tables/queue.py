@@ -201,7 +201,75 @@ class Upload(Model):
     pdf_checksum = CleanTextField(null=True)
 
     class Meta:
-        indexes = ((("delivery", "n"), True),)
+        indexes = ((("delivery", "n"), True), (("confirmed",), False), (("idem",), False))
+
+
+class WithdrawalRow(Model):
+    """A withdrawal of an exam at a destination, asked for by the version `document`, or by the person `who`.
+
+    `n` is the revision that the destination confirmed last. It is frozen with `idem`; `ended` says how it ended, ""
+    while it is open.
+    """
+
+    id = AutoField()
+    delivery = ForeignKeyField(Delivery)
+    document = IntegerField()
+    n = IntegerField()
+    asked = InstantField()
+    why = CleanTextField()
+    who = CleanTextField(default="")
+    idem = CleanTextField(default="")
+    notice_place = CleanTextField(default="")
+    notice_checksum = CleanTextField(default="")
+    receipt = CleanTextField(default="")
+    receipt_place = CleanTextField(default="")
+    ended = CleanTextField(default="")
+    ended_at = InstantField(null=True)
+
+    class Meta:
+        table_name = "withdrawal"
+        indexes = ((("asked",), False),)
+
+
+class WithdrawalStopRow(Model):
+    """A stop of a source's withdrawals at a destination, which were too many at once; it lasts while `until` is null.
+
+    The source is a branch of a hospital. Never removed.
+    """
+
+    destination = CleanTextField()
+    hospital = CleanTextField()
+    branch = CleanTextField()
+    since = InstantField()
+    until = InstantField(null=True)
+    who = CleanTextField(default="")
+    why = CleanTextField(default="")
+
+    class Meta:
+        table_name = "withdrawal_stop"
+        primary_key = CompositeKey("destination", "hospital", "branch", "since")
+
+
+class ComparisonRow(Model):
+    """The last comparison of a day's reports with what a destination says; `day` in ISO 8601.
+
+    `usual` is how many it had at the first comparison that were never sent from here.
+    """
+
+    destination = CleanTextField()
+    hospital = CleanTextField()
+    day = CleanTextField()
+    at = InstantField()
+    ours = IntegerField()
+    theirs = IntegerField()
+    missing = IntegerField()
+    strange = IntegerField()
+    usual = IntegerField()
+    whole = BooleanField()
+
+    class Meta:
+        table_name = "comparison"
+        primary_key = CompositeKey("destination", "hospital", "day")
 
 
 class SlotRow(Model):
@@ -219,5 +287,5 @@ class SlotRow(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Delivery, UnreadRow, BreakerRow, PauseRow, BackfillRow, BackfillTurn, PaceRow, Commitment, CommitmentItem,
-    Upload, SlotRow,
+    Upload, SlotRow, WithdrawalRow, WithdrawalStopRow, ComparisonRow,
 )  # fmt: skip
