@@ -194,7 +194,7 @@ def by_hand(data: Path, witness: Witness) -> None:
         copies.keep(document, text.encode(), {"name": "exam.json"})
         copies.close()
         witness.keep(reports.path(document), text.encode())
-        reports.write(sent, text.encode())
+        reports.write(sent, text.encode(), 1)
         witness.keep(reports.path(sent), text.encode())
         trail = Trail(top / f"audit{number}", lambda message: hashlib.sha256(message).digest())
         trail.append([text], now)

@@ -107,7 +107,7 @@ class Site:
         exam, pdf = json.dumps(document).encode(), b"%PDF-1.7 " + hospital.encode()
         places = [self.storage.reports.sent_place(number, "cloud", 1, name) for name in ("exam.json", "report.pdf")]
         for place, data in zip(places, (exam, pdf), strict=True):
-            self.storage.reports.write(place, data)
+            self.storage.reports.write(place, data, 1)
         name = idem(hospital.encode() * 32, "cloud", exam_id, sm3(exam), sm3(pdf))
         self.catalogue.uploads.freeze(
             made.id, 1, name, WANTED, exam_place=places[0], pdf_place=places[1], now=NOW

@@ -84,7 +84,7 @@ class Site:
             assert self.catalogue.queue.move(one, State.READY, now, "all there", changes=changes)
             places = [self.storage.reports.sent_place(number, name, 1, file) for file in ("exam.json", "report.pdf")]
             for place, data in zip(places, (EXAM, b"%PDF-1.7"), strict=True):
-                self.storage.reports.write(place, data)
+                self.storage.reports.write(place, data, 1)
             own = idem(bytes(32), name, exam_id, sm3(EXAM), sm3(b"%PDF-1.7"))
             self.catalogue.uploads.freeze(
                 one.id, 1, own, WANTED, exam_place=places[0], pdf_place=places[1], now=now

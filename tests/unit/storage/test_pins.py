@@ -13,7 +13,7 @@ from router.cli.keys import command
 from router.clock import SystemClock
 from router.config.file import load
 from router.crypto import keys
-from router.delivery.senders import ReportSender
+from router.delivery.withdrawal_sender import WithdrawalSender
 from router.errors import ConfigurationError, TransientError
 from router.events import Kind
 from router.node.node import Node
@@ -103,8 +103,8 @@ def test_the_keys_seen_first_are_pinned_and_others_stop_the_start_until_they_are
 def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned(config_file: Path) -> None:
     node = Node(load(config_file), SystemClock())
     lane, alarms = node.duties.routes._fitted["beijing"].served[0][0], node.parts.catalogue.alarms
-    assert isinstance(lane.sender, ReportSender)
-    keys_in_use = lane.sender.credentials
+    assert isinstance(lane.sender, WithdrawalSender)
+    keys_in_use = lane.sender.report.credentials
     former, new = swap(config_file)
     assert keys_in_use().profile.pinned["signing"] == (former,)
     [standing] = alarms.standing()

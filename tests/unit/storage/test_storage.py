@@ -419,8 +419,8 @@ def test_every_taken_document_is_walked_and_nothing_that_was_sent(tmp_path: Path
     reports = Reports(tmp_path)
     taken = [reports.place("json", 7, 1), reports.place("pdf", 7, 2), reports.place("pdf", None, 3)]
     kept(reports, *((place, b"x") for place in taken))
-    reports.write(reports.sent_place(7, "beijing", 1, "exam.json"), b"sent")
-    reports.write(reports.sent_place(7, "3", 1, "exam.json"), b"sent")
+    reports.write(reports.sent_place(7, "beijing", 1, "exam.json"), b"sent", 1)
+    reports.write(reports.sent_place(7, "3", 1, "exam.json"), b"sent", 1)
     assert {path.relative_to(tmp_path).as_posix() for path in reports.walk()} == set(taken)
 
 
