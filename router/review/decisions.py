@@ -109,7 +109,7 @@ class Decisions:
         old, new = self._number(old), self._number(new)
         said = Alias(hospital=hospital, old=old, new=new, why=reason.why, who=reason.who, at=self._clock.now())
         with self._catalogue.engine.write():
-            for proposal in self.proposals(given):
+            for proposal in self._proposed(given, hospital):
                 self._catalogue.exams.proposals.remove(proposal)
             if old == new or not self._catalogue.decisions.alias(said):
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
@@ -117,7 +117,7 @@ class Decisions:
 
     def unalias(self, old: str, new: str, reason: OperatorReason, hospital: str = "") -> int:
         """Take an alias back, or refuse a proposal; how many exams are evaluated again."""
-        proposed = self.proposals((old, new))
+        proposed = self._proposed((old, new), hospital)
         old, new = self._number(old), self._number(new)
         with self._catalogue.engine.write():
             for proposal in proposed:
@@ -133,10 +133,13 @@ class Decisions:
         """All aliases of merged patients."""
         return self._catalogue.decisions.aliases()
 
-    def proposals(self, numbers: tuple[str, str] | None = None) -> list[Proposal]:
-        """The merges that HL7 messages propose and nobody has decided about; those of these two numbers, or all."""
-        kept = self._catalogue.exams.proposals
-        return kept.all() if numbers is None else kept.named(*numbers)
+    def proposals(self) -> list[Proposal]:
+        """The merges that HL7 messages propose and nobody has decided about."""
+        return self._catalogue.exams.proposals.all()
+
+    def _proposed(self, numbers: tuple[str, str], hospital: str) -> list[Proposal]:
+        """Those of these two numbers: another hospital's numbers are of other patients."""
+        return [one for one in self._catalogue.exams.proposals.named(*numbers) if one.hospital == hospital]
 
     def link(self, name: str, study_uid: str, reason: OperatorReason) -> int:
         """Join a study to an exam by hand, also one that is still to come; the exam's number. Identity is checked."""

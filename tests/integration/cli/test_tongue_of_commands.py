@@ -97,7 +97,13 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
     "queue node forget": [("n9", *WHY), ()],
     "queue pause": [(), WHY, ("--yes", *WHY), ("--yes", *WHY), ("--destination", "clod", *WHY)],
     "queue recheck": [(), ("--since", "long")],
-    "queue reconcile": [("--day", "2024-03-01"), ("--day", f"{START:%Y-%m-%d}")],
+    "queue reconcile": [
+        ("--day", "2024-03-01"),
+        ("--day", f"{START:%Y-%m-%d}"),
+        ("--remote",),
+        ("--remote", "--day", "2024-03-01"),
+        ("--resend",),
+    ],
     "queue refused": [(), ("--dismiss", "CT9", *WHY), ("--since", "long"), ("--dismiss", "CT9")],
     "queue release": [("e1", *WHY), ("e1", *WHY, "--yes")],
     "queue rename-destination": [
@@ -116,6 +122,7 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
     "queue sources": [(), ("--dismiss", "CT9", *WHY)],
     "queue statistics": [(), ("--by", "hospital"), ("--pacs",)],
     "queue unreported": [(), ("--older", "long"), ("--dismiss", "CT1", *WHY)],
+    "queue withdraw": [(), ("e1",), ("e1", *WHY), ("e9", *WHY), ("--confirm", *WHY), ("e1", "--confirm", *WHY)],
     "validate": [(f"{CASES}/exam/bad-age-without-unit.json",), ("--fields",), (), ("{home}/none",)],
     "classify": [(f"{CASES}/dicom",), (), ("--what-if", "{home}/router.toml")],
     "codes tables": [()],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from router.catalogue.exams.merges import Proposal
 from router.errors import InvalidData
 from router.events import Kind
 from router.intake.merges import propose
@@ -69,6 +70,18 @@ def test_a_proposal_may_be_refused(clinic: Clinic) -> None:
     assert (clinic.decisions.proposals(), clinic.decisions.aliases()) == ([], [])
     with pytest.raises(InvalidData):
         clinic.decisions.unalias("OLD7", "P0001", WANG)
+
+
+def test_a_decision_about_one_hospitals_patients_leaves_the_others_proposals(clinic: Clinic) -> None:
+    kept = clinic.catalogue.exams.proposals
+    for hospital in ("a", "b", "c"):
+        kept.add(Proposal(hospital=hospital, old="O", new="N", at=clinic.clock.now()))
+    clinic.decisions.alias("O", "N", WANG, "a")
+    clinic.decisions.unalias("N", "O", WANG, "b")
+    assert [one.hospital for one in clinic.decisions.proposals()] == ["c"]
+    assert [one.hospital for one in clinic.decisions.aliases()] == ["a"]
+    with pytest.raises(InvalidData):
+        clinic.decisions.unalias("O", "N", WANG, "b")
 
 
 def test_another_message_of_admission_is_refused_as_ever(clinic: Clinic) -> None:
