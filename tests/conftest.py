@@ -1,5 +1,6 @@
 """What tests share: the order of the files, the promise of a mark, a database on each engine, a drop folder."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ from support.forked_processes import FORK_SERVER
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
-# Programs that tests start by the hundred need not be compiled by each.
+# Programs that tests start by the hundred need not be compiled by each; nor the tests by each of four processes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Nor need those that nodes start: each receive worker would load half of the program.
 FORK_SERVER.forks_workers = True
 # The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
@@ -40,6 +42,7 @@ _KINDS = ("acceptance", "integration", "contract", "unit")
 def pytest_configure(config: pytest.Config) -> None:
     """Have pytest-xdist keep our order; its own puts the files with most tests first, which are quick ones."""
     config.option.loadscopereorder = False
+    gc.disable()  # until all tests are found: what they are made of stays
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return places.get(item.path.stem, len(places)), _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """Have no garbage collection look at fifteen thousand tests again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
