@@ -13,9 +13,10 @@ import router
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.events import Event, EventBus, Kind
+from router.forward import chat
 from router.reports.pdf.reader import Readers
 from support.catalogue_rows import Database
-from support.forked_processes import FORK_SERVER
+from support.forked_processes import FORK_SERVER, forked_chat
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
@@ -24,6 +25,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # Nor need those that nodes start: each receive worker would load half of the program.
 FORK_SERVER.forks_workers = True
+# Nor apprise, by each message that a test's own process sends through it.
+vars(chat)["subprocess"] = forked_chat()
 # The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")

@@ -7,13 +7,18 @@ from pathlib import Path
 import pytest
 
 from support import haproxy
+from support.forked_processes import FORK_SERVER
 
 TORTURE = Path(__file__).parents[1] / "torture" / "torture.py"
+RUN = "import runpy, sys; path, *sys.argv[1:] = sys.argv[1:]; runpy.run_path(path, run_name='__main__')"
+
+
+def program(path: Path, *arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
+    return FORK_SERVER.run(["-c", RUN, str(path), *arguments], seconds)
 
 
 def torture(folder: Path, *arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
-    call = [sys.executable, str(TORTURE), *arguments, "--folder", str(folder)]
-    return subprocess.run(call, capture_output=True, text=True, timeout=seconds, check=False)
+    return program(TORTURE, *arguments, "--folder", str(folder), seconds=seconds)
 
 
 def test_misfortunes_by_chance_lose_nothing_and_double_nothing(tmp_path: Path) -> None:

@@ -68,13 +68,17 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The process that has loaded the program, started at the first command. Its children outlive it."""
+    """The process that has loaded the program, or other modules, started at the first command. Its children outlive it.
 
-    def __init__(self, here: socket.socket | None = None) -> None:
+    `here` reaches one that has been started.
+    """
+
+    def __init__(self, here: socket.socket | None = None, *, loaded: Sequence[str] = _LOADED) -> None:
         self.forks_workers = False  # whether nodes fork their receive workers, too
         self._lock = threading.Lock()
         self._ended: dict[int, int] = {}
         self._here = here
+        self._loaded = loaded
 
     def start(self, arguments: Sequence[str], stdout: int, stderr: int) -> ForkedProcess:
         """As `python -m router.cli ARGUMENTS`, or as `python -c PROGRAM` where they begin with -c."""
@@ -102,7 +106,7 @@ class ForkServer:
             "numbers": list(handles), "forks_workers": forks_workers,
         }  # fmt: skip
         with self._lock:
-            here = self._here = self._here or _started()
+            here = self._here = self._here or _started(self._loaded)
             socket.send_fds(here, [json.dumps(request).encode()], list(handles.values()))
             return ForkedProcess(self, self._forked(here))
 
@@ -136,6 +140,34 @@ class ForkServer:
 
 
 FORK_SERVER = ForkServer()
+_CHAT_SERVER = ForkServer(loaded=("router.forward.chat", "apprise"))
+
+
+def forked_chat() -> Any:
+    """`subprocess` for `router.forward.chat`, by which the program with apprise is forked."""
+
+    def run(
+        call: Sequence[str],
+        *,
+        input: bytes,
+        env: Mapping[str, str],
+        timeout: float,
+        **_: object,  # noqa: A002  # as of subprocess
+    ) -> "subprocess.CompletedProcess[bytes]":
+        with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            asked.write(input)
+            asked.seek(0)
+            child = _CHAT_SERVER.fork(
+                call[call.index("-c") :], env, {0: asked.fileno(), 1: out.fileno(), 2: err.fileno()}
+            )
+            try:
+                status = child.wait(timeout)
+            finally:
+                child.kill()
+            out.seek(0)
+            return subprocess.CompletedProcess(call, status, out.read())
+
+    return SimpleNamespace(**vars(subprocess) | {"run": run})
 
 
 def forking_subprocess(server: ForkServer = FORK_SERVER) -> Any:
@@ -148,9 +180,9 @@ def forking_subprocess(server: ForkServer = FORK_SERVER) -> Any:
     return SimpleNamespace(**vars(subprocess) | {"Popen": start})
 
 
-def _started() -> socket.socket:
+def _started(loaded: Sequence[str]) -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    call = [sys.executable, __file__, str(there.fileno()), " " * _COMMAND_LINE]
+    call = [sys.executable, __file__, str(there.fileno()), ",".join(loaded), " " * _COMMAND_LINE]
     process = subprocess.Popen(call, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
     there.close()
 
@@ -253,7 +285,7 @@ def main() -> None:
     sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(__file__).parent]
     from importlib import import_module
 
-    for name in _LOADED:
+    for name in sys.argv[2].split(","):
         import_module(name)
     gc.freeze()
     asked = socket.socket(fileno=int(sys.argv[1]))
