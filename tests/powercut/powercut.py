@@ -93,7 +93,7 @@ def _live(disk: RecordedDisk, site: Path, fs: str, length: str, without: str) ->
     program: Sequence[str] = OURS
     if without:
         take_out(without)
-        program = ("nursery", _WITHOUT.format(folder=str(places.HERE.parent)), without)
+        program = ("forked", _WITHOUT.format(folder=str(places.HERE.parent)), without)
     with disk.started(fs):
         Life(site, disk, length=length, program=program).run()
 

@@ -33,6 +33,17 @@ _LOADED = (
 )  # fmt: skip
 
 
+_FILE = """
+import runpy, sys
+path, tests, *sys.argv[1:] = sys.argv[1:]
+sys.path[:0] = path.rpartition("/")[0], tests
+from support import forked_processes
+server = vars(forked_processes)["FORK_SERVER"] = forked_processes.serving_here()
+server.forks_workers = True
+runpy.run_path(path, run_name="__main__")
+"""
+
+
 class ForkedProcess:
     """A forked command, with what is used of `subprocess.Popen`."""
 
@@ -96,6 +107,10 @@ class ForkServer:
             err.seek(0)
             return subprocess.CompletedProcess(arguments, status, out.read().decode(), err.read().decode())
 
+    def run_file(self, path: Path, arguments: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
+        """As `python PATH ARGUMENTS`, to its end; the nodes that it starts are forked, too."""
+        return self.run(["-c", _FILE, str(path), str(Path(__file__).parents[1]), *arguments], seconds)
+
     def fork(
         self, arguments: Sequence[str], environment: Mapping[str, str], handles: Mapping[int, int], *,
         forks_workers: bool = False,
@@ -149,10 +164,10 @@ def forked_chat() -> Any:
     def run(
         call: Sequence[str],
         *,
-        input: bytes,
+        input: bytes,  # noqa: A002  # as of subprocess
         env: Mapping[str, str],
         timeout: float,
-        **_: object,  # noqa: A002  # as of subprocess
+        **_: object,
     ) -> "subprocess.CompletedProcess[bytes]":
         with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             asked.write(input)
@@ -265,12 +280,11 @@ def _show_arguments(arguments: Sequence[str]) -> None:
     ctypes.memmove(start, line[: end - start - 1].ljust(end - start, b"\0"), end - start)
 
 
-def _fork_workers() -> None:
-    """Have this process, a node to be, fork its receive workers."""
-    from router.dicom.scp import worker_pool
-
+def serving_here() -> ForkServer:
+    """A server forked from this process, which has loaded the program and has no threads."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         here.close()
         request = serve(there)
         if request is None:
@@ -278,7 +292,20 @@ def _fork_workers() -> None:
         _become(request)
         sys.exit()
     there.close()
-    vars(worker_pool)["subprocess"] = forking_subprocess(ForkServer(here))
+
+    def end() -> None:
+        here.close()
+        os.waitpid(pid, 0)
+
+    atexit.register(end)
+    return ForkServer(here)
+
+
+def _fork_workers() -> None:
+    """Have this process, a node to be, fork its receive workers."""
+    from router.dicom.scp import worker_pool
+
+    vars(worker_pool)["subprocess"] = forking_subprocess(serving_here())
 
 
 def main() -> None:
