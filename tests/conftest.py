@@ -15,7 +15,7 @@ from router.catalogue import Catalogue
 from router.events import Event, EventBus, Kind
 from router.forward import chat
 from router.reports.pdf.reader import Readers
-from support.catalogue_rows import Database
+from support.catalogue_rows import Database, lay_tables
 from support.forked_processes import FORK_SERVER, forked_chat
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
@@ -111,8 +111,15 @@ def server(postgres: str) -> Iterator[Server]:
 
 
 @pytest.fixture
+def bare_sqlite(tmp_path: Path) -> Database:
+    """A folder without a file."""
+    return Database("", tmp_path)
+
+
+@pytest.fixture
 def sqlite(tmp_path: Path) -> Database:
-    """A new file."""
+    """A file with empty tables."""
+    lay_tables(tmp_path)
     return Database("", tmp_path)
 
 
@@ -128,7 +135,7 @@ def bare_postgresql(server: Server, tmp_path: Path) -> Database:
     return Database(server.new_schema(), tmp_path)
 
 
-@pytest.fixture(params=["sqlite", "bare_postgresql"])
+@pytest.fixture(params=["bare_sqlite", "bare_postgresql"])
 def bare_database(request: pytest.FixtureRequest) -> Database:
     """Each engine in turn, without tables."""
     found: Database = request.getfixturevalue(request.param)
