@@ -1,8 +1,9 @@
 """What tests share: the order of the files, the promise of a mark, a database on each engine, a drop folder."""
 
+import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,20 @@ import router
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.events import Event, EventBus, Kind
+from router.forward import chat
 from router.reports.pdf.reader import Readers
-from support.catalogue_rows import Database
-from support.forked_processes import FORK_SERVER
+from support.catalogue_rows import Database, lay_tables
+from support.forked_processes import FORK_SERVER, forked_chat
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
-# Programs that tests start by the hundred need not be compiled by each.
+# Programs that tests start by the hundred need not be compiled by each; nor the tests by each of four processes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # Nor need those that nodes start: each receive worker would load half of the program.
 FORK_SERVER.forks_workers = True
+# Nor apprise, by each message that a test's own process sends through it.
+vars(chat)["subprocess"] = forked_chat()
 # The suite tries the same examples each time, as long as each takes; `scripts/test --hypothesis-profile=default` tries
 # others.
 settings.register_profile("steady", derandomize=True, deadline=None)
@@ -53,6 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return places.get(item.path.stem, len(places)), _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Have no garbage collection look at fifteen thousand tests again and again: they stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +117,15 @@ def server(postgres: str) -> Iterator[Server]:
 
 
 @pytest.fixture
+def bare_sqlite(tmp_path: Path) -> Database:
+    """A folder without a file."""
+    return Database("", tmp_path)
+
+
+@pytest.fixture
 def sqlite(tmp_path: Path) -> Database:
-    """A new file."""
+    """A file with empty tables."""
+    lay_tables(tmp_path)
     return Database("", tmp_path)
 
 
@@ -118,7 +141,7 @@ def bare_postgresql(server: Server, tmp_path: Path) -> Database:
     return Database(server.new_schema(), tmp_path)
 
 
-@pytest.fixture(params=["sqlite", "bare_postgresql"])
+@pytest.fixture(params=["bare_sqlite", "bare_postgresql"])
 def bare_database(request: pytest.FixtureRequest) -> Database:
     """Each engine in turn, without tables."""
     found: Database = request.getfixturevalue(request.param)

@@ -36,7 +36,7 @@ class Pair(Cluster):
     def __init__(self, folder: Path, url: str) -> None:
         import psycopg
 
-        super().__init__(folder, url, 2, program=SKEWED)
+        super().__init__(folder, url, 2, program=wrong_clock.program(AHEAD))
         self.config = folder / "node2.toml"
         self.database: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
 

@@ -152,7 +152,7 @@ class Life:
 def live(folder: Path) -> Life:
     ears = {"webhook": Ear(answer=web), "mail": Ear(b"220 here\r\n", smtp), "syslog": Ear()}
     ports = {name: ear.port for name, ear in ears.items()}
-    site = Site(folder, stable_after="200 ms", settings=SETTINGS.format(**ports), program=("-c", VERBOSE))
+    site = Site(folder, stable_after="200 ms", settings=SETTINGS.format(**ports), program=("forked", VERBOSE))
     life = Life()
     try:
         site.configure()

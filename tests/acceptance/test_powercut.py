@@ -20,6 +20,7 @@ from router.model import InstanceUids
 from router.storage.durable import write
 from router.storage.incoming import IncomingFolder, sweep
 from router.storage.trail import Trail
+from support.forked_processes import FORK_SERVER
 
 PROGRAM = Path(disk.__file__).with_name("powercut.py")
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -28,15 +29,14 @@ needs_ext4 = pytest.mark.skipif(bool(CANNOT["ext4"]), reason=CANNOT["ext4"])
 
 
 def powercut(*arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
-    call = [sys.executable, str(PROGRAM), *arguments]
-    return subprocess.run(call, capture_output=True, text=True, timeout=seconds, check=False)
+    return FORK_SERVER.run_file(PROGRAM, arguments, seconds)
 
 
 @needs_ext4
 def test_nothing_that_was_acknowledged_is_lost_in_a_power_cut() -> None:
-    run = powercut("--points", "60", "--seed", "7183", "--life", "brief", "--nodes-whole", "0")
+    run = powercut("--points", "40", "--seed", "7183", "--life", "brief", "--nodes-whole", "0")
     assert run.returncode == 0, run.stderr
-    assert "| states | 60 |" in run.stdout
+    assert "| states | 40 |" in run.stdout
     assert "| states that fail | 0 |" in run.stdout
 
 

@@ -1,19 +1,18 @@
 """A few rounds of scripts/torture; what it is for is hundreds of them."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from support import haproxy
+from support.forked_processes import FORK_SERVER
 
 TORTURE = Path(__file__).parents[1] / "torture" / "torture.py"
 
 
 def torture(folder: Path, *arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
-    call = [sys.executable, str(TORTURE), *arguments, "--folder", str(folder)]
-    return subprocess.run(call, capture_output=True, text=True, timeout=seconds, check=False)
+    return FORK_SERVER.run_file(TORTURE, [*arguments, "--folder", str(folder)], seconds)
 
 
 def test_misfortunes_by_chance_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
@@ -42,9 +41,8 @@ def test_a_hundred_misfortunes_of_two_nodes(tmp_path: Path) -> None:
 
 def test_broken_input_by_chance_costs_the_node_nothing_that_stays(tmp_path: Path) -> None:
     fuzz = TORTURE.with_name("fuzz.py")
-    times = ["--seconds", "1", "--warm-up", "1", "--rest", "0.2", "--seed", "7183", "--only", "mixed"]
-    call = [sys.executable, str(fuzz), *times, "--folder", str(tmp_path)]
-    run = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+    times = ["--seconds", "1", "--warm-up", "1", "--parts", "2", "--rest", "0.2", "--seed", "7183", "--only", "mixed"]
+    run = FORK_SERVER.run_file(fuzz, [*times, "--folder", str(tmp_path)], 120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[2].startswith("| mixed | ")
     assert list(tmp_path.iterdir()) == []

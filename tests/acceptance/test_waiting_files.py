@@ -30,7 +30,7 @@ cli.main(sys.argv[1:])
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("waiting"), stable_after="300 ms", program=("-c", _DIES))
+    site = Site(tmp_path_factory.mktemp("waiting"), stable_after="300 ms", program=("forked", _DIES))
     try:
         site.configure()
         text = site.config_file.read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
+from support.catalogue_rows import lay_tables
 
 CT, PDF = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.104.1"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -48,6 +49,7 @@ class Ward:
         self.pdfs: list[bytes] = []
         self.storage: Storage = open_storage(folder, "n")
         self.journal = EventBus(self.events.append)
+        lay_tables(folder)
         self.catalogue: Catalogue = open_catalogue("", folder, self.journal)
         book = rulebook(Series())
         self._cataloguer = Cataloguer(

@@ -33,6 +33,17 @@ _LOADED = (
 )  # fmt: skip
 
 
+_FILE = """
+import runpy, sys
+path, tests, *sys.argv[1:] = sys.argv[1:]
+sys.path[:0] = path.rpartition("/")[0], tests
+from support import forked_processes
+server = vars(forked_processes)["FORK_SERVER"] = forked_processes.serving_here()
+server.forks_workers = True
+runpy.run_path(path, run_name="__main__")
+"""
+
+
 class ForkedProcess:
     """A forked command, with what is used of `subprocess.Popen`."""
 
@@ -68,13 +79,17 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The process that has loaded the program, started at the first command. Its children outlive it."""
+    """The process that has loaded the program, or other modules, started at the first command. Its children outlive it.
 
-    def __init__(self, here: socket.socket | None = None) -> None:
+    `here` reaches one that has been started.
+    """
+
+    def __init__(self, here: socket.socket | None = None, *, loaded: Sequence[str] = _LOADED) -> None:
         self.forks_workers = False  # whether nodes fork their receive workers, too
         self._lock = threading.Lock()
         self._ended: dict[int, int] = {}
         self._here = here
+        self._loaded = loaded
 
     def start(self, arguments: Sequence[str], stdout: int, stderr: int) -> ForkedProcess:
         """As `python -m router.cli ARGUMENTS`, or as `python -c PROGRAM` where they begin with -c."""
@@ -92,6 +107,10 @@ class ForkServer:
             err.seek(0)
             return subprocess.CompletedProcess(arguments, status, out.read().decode(), err.read().decode())
 
+    def run_file(self, path: Path, arguments: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
+        """As `python PATH ARGUMENTS`, to its end; the nodes that it starts are forked, too."""
+        return self.run(["-c", _FILE, str(path), str(Path(__file__).parents[1]), *arguments], seconds)
+
     def fork(
         self, arguments: Sequence[str], environment: Mapping[str, str], handles: Mapping[int, int], *,
         forks_workers: bool = False,
@@ -102,7 +121,7 @@ class ForkServer:
             "numbers": list(handles), "forks_workers": forks_workers,
         }  # fmt: skip
         with self._lock:
-            here = self._here = self._here or _started()
+            here = self._here = self._here or _started(self._loaded)
             socket.send_fds(here, [json.dumps(request).encode()], list(handles.values()))
             return ForkedProcess(self, self._forked(here))
 
@@ -136,6 +155,34 @@ class ForkServer:
 
 
 FORK_SERVER = ForkServer()
+_CHAT_SERVER = ForkServer(loaded=("router.forward.chat", "apprise"))
+
+
+def forked_chat() -> Any:
+    """`subprocess` for `router.forward.chat`, by which the program with apprise is forked."""
+
+    def run(
+        call: Sequence[str],
+        *,
+        input: bytes,  # noqa: A002  # as of subprocess
+        env: Mapping[str, str],
+        timeout: float,
+        **_: object,
+    ) -> "subprocess.CompletedProcess[bytes]":
+        with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            asked.write(input)
+            asked.seek(0)
+            child = _CHAT_SERVER.fork(
+                call[call.index("-c") :], env, {0: asked.fileno(), 1: out.fileno(), 2: err.fileno()}
+            )
+            try:
+                status = child.wait(timeout)
+            finally:
+                child.kill()
+            out.seek(0)
+            return subprocess.CompletedProcess(call, status, out.read())
+
+    return SimpleNamespace(**vars(subprocess) | {"run": run})
 
 
 def forking_subprocess(server: ForkServer = FORK_SERVER) -> Any:
@@ -148,9 +195,9 @@ def forking_subprocess(server: ForkServer = FORK_SERVER) -> Any:
     return SimpleNamespace(**vars(subprocess) | {"Popen": start})
 
 
-def _started() -> socket.socket:
+def _started(loaded: Sequence[str]) -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    call = [sys.executable, __file__, str(there.fileno()), " " * _COMMAND_LINE]
+    call = [sys.executable, __file__, str(there.fileno()), ",".join(loaded), " " * _COMMAND_LINE]
     process = subprocess.Popen(call, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
     there.close()
 
@@ -233,12 +280,11 @@ def _show_arguments(arguments: Sequence[str]) -> None:
     ctypes.memmove(start, line[: end - start - 1].ljust(end - start, b"\0"), end - start)
 
 
-def _fork_workers() -> None:
-    """Have this process, a node to be, fork its receive workers."""
-    from router.dicom.scp import worker_pool
-
+def serving_here() -> ForkServer:
+    """A server forked from this process, which has loaded the program and has no threads."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         here.close()
         request = serve(there)
         if request is None:
@@ -246,14 +292,27 @@ def _fork_workers() -> None:
         _become(request)
         sys.exit()
     there.close()
-    vars(worker_pool)["subprocess"] = forking_subprocess(ForkServer(here))
+
+    def end() -> None:
+        here.close()
+        os.waitpid(pid, 0)
+
+    atexit.register(end)
+    return ForkServer(here)
+
+
+def _fork_workers() -> None:
+    """Have this process, a node to be, fork its receive workers."""
+    from router.dicom.scp import worker_pool
+
+    vars(worker_pool)["subprocess"] = forking_subprocess(serving_here())
 
 
 def main() -> None:
     sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(__file__).parent]
     from importlib import import_module
 
-    for name in _LOADED:
+    for name in sys.argv[2].split(","):
         import_module(name)
     gc.freeze()
     asked = socket.socket(fileno=int(sys.argv[1]))

@@ -262,6 +262,8 @@ class Site:
     def node(self) -> Process:
         """The node, started when it is not running."""
         if self._node is None or not self._node.running:
+            if self._node is not None:
+                self._node.ended(5)  # by itself, perhaps: its pipe is closed
             self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self.program)
         return self._node
 

@@ -24,6 +24,7 @@ from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
 from router.storage import open_storage
+from support.catalogue_rows import lay_tables
 from support.sample_exam import exam_document
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -82,6 +83,7 @@ class Desk:
         bus = EventBus(self.events.append)
         data = self.config.node.data
         self.storage = open_storage(data, "node-1")
+        lay_tables(data)
         self.catalogue = open_catalogue("", data, bus)
         self.exams: Exams = self.catalogue.exams
         references = ExamReader(self.config)

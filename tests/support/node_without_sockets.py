@@ -45,7 +45,7 @@ from router.reports.folder.settle import Seen
 from router.reports.pdf.reader import PdfText, Readers
 from router.series.classify import classify
 from router.storage import open_storage
-from support.catalogue_rows import driver
+from support.catalogue_rows import driver, lay_tables
 
 START = datetime(2026, 3, 2, 4, tzinfo=UTC)  # noon in Beijing
 CT, KEY_OBJECT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.59"
@@ -193,6 +193,7 @@ class Node:
         bus = self.bus = EventBus(self.events.append)
         clock = self.clock
         storage = open_storage(self.config.node.data, "n")
+        lay_tables(self.config.node.data)
         self.catalogue: Catalogue = open_catalogue("", self.config.node.data, bus)
         self.config = config = resolved(self.config, self.catalogue.settings)
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not

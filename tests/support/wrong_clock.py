@@ -11,6 +11,11 @@ from router.clock import SystemClock
 from router.node import receive_worker
 
 
+def program(ahead: int) -> tuple[str, ...]:
+    """What a Process takes to run it, forked as the commands are; `ahead` in seconds."""
+    return "forked", f"import runpy\nrunpy.run_path({__file__!r}, run_name='__main__')", str(ahead)
+
+
 def _now(self: SystemClock) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=float(sys.argv[1]))
 

@@ -46,7 +46,7 @@ class Node:
     def start(self, ahead: int = 0) -> None:
         """Start it, unless it runs; `ahead`: its clock is, in seconds. Where a busy machine is too slow for its workers
         it is started again, as by the service manager."""
-        program = (wrong_clock.__file__, str(ahead)) if ahead else OURS
+        program = wrong_clock.program(ahead) if ahead else OURS
         for more in reversed(range(_STARTS)):
             try:
                 if not self.running:

@@ -40,7 +40,7 @@ _KINDS = ("kills", "kills", "kills", "locked", "kills", "clock", "kills", "disk"
 _MISFORTUNES = {"kills": kills, "locked": locked_database, "clock": jumping_clock}
 _ONE_NODE = (*_MISFORTUNES, "disk", "cut")
 _SMALL_DISK = "48m"
-_JUMPING = str(Path(__file__).parent / "jumping.py")
+_JUMPING = (Path(__file__).parent / "jumping.py").read_text(encoding="utf-8")
 
 
 class Torture:
@@ -143,7 +143,12 @@ def _started(folder: Path, min_free: str = "50 MiB") -> tuple[Site, int]:
     folder.mkdir(exist_ok=True)
     offset = folder / "clock-offset"
     site = Site(
-        folder, stable_after="300 ms", workers=1, journal="8 MiB", min_free=min_free, program=(_JUMPING, str(offset))
+        folder,
+        stable_after="300 ms",
+        workers=1,
+        journal="8 MiB",
+        min_free=min_free,
+        program=("forked", _JUMPING, str(offset)),
     )
     assert offset == offset_file(site)
     offset.write_text("0", encoding="ascii")

@@ -31,6 +31,12 @@ open_database(sys.argv[1], Path(sys.argv[2])).engine.close_thread()
 """
 
 
+@pytest.fixture
+def sqlite(bare_sqlite: Database) -> Database:
+    """A new file: here it is the product that makes the tables, each time."""
+    return bare_sqlite
+
+
 def test_the_tables_are_made_once_and_what_is_in_them_stays(bare_database: Database) -> None:
     first = bare_database.open()
     number = exam(first)

@@ -264,10 +264,17 @@ def said(document: object) -> bytes:
     return OK + b"\r\n" + json.dumps(document).encode()
 
 
+@pytest.fixture
+def own_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """apprise in a program that is started, as by the product; elsewhere it is forked from one that has loaded it."""
+    monkeypatch.setattr(chat, "subprocess", subprocess)
+
+
 def targets(*urls: str, **more: Any) -> Alarms:
     return Alarms.model_validate({"targets": urls, **more})
 
 
+@pytest.mark.usefixtures("own_program")
 def test_a_target_of_apprise_gets_title_and_body() -> None:
     with hooked(status(200)) as hook:
         (way,) = ways_of(targets(f"json://127.0.0.1:{hook.port}/s3cret"), SystemClock())
@@ -301,6 +308,7 @@ def test_a_service_that_says_success_in_its_own_way_is_believed() -> None:
     assert hook.asked == 2
 
 
+@pytest.mark.usefixtures("own_program")
 def test_a_service_that_takes_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "SECONDS", 2.5)
     with hooked(_body_without_end) as hook:

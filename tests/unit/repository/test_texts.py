@@ -12,18 +12,22 @@ from router.text.language import LANGUAGES, LOCALE, places
 
 REMEDY = "say it in router/locale/zh_CN/LC_MESSAGES/router.po: run `python tests/texts.py`, fill it, run it again"
 MESSAGES = [message for message in texts.kept("zh_CN") if message.id]
-# The texts as they stand in the code, without running Babel for each test.
-FOUND = {(message.context, str(message.id)) for message in texts.extracted() if message.id}
 
 
-def test_the_catalogue_has_exactly_the_texts_of_the_code() -> None:
+@pytest.fixture(scope="module")
+def in_code() -> set[tuple[str | None, str]]:
+    """The texts as they stand in the code, each with its context."""
+    return {(message.context, str(message.id)) for message in texts.extracted() if message.id}
+
+
+def test_the_catalogue_has_exactly_the_texts_of_the_code(in_code: set[tuple[str | None, str]]) -> None:
     kept = {(message.context, str(message.id)) for message in MESSAGES}
-    assert sorted(map(str, FOUND - kept)) == [], REMEDY
-    assert sorted(map(str, kept - FOUND)) == [], "no code says that any more: run `python tests/texts.py`"
+    assert sorted(map(str, in_code - kept)) == [], REMEDY
+    assert sorted(map(str, kept - in_code)) == [], "no code says that any more: run `python tests/texts.py`"
 
 
-def test_the_english_catalogue_has_texts_of_the_code_alone() -> None:
-    assert {(message.context, str(message.id)) for message in texts.kept("en") if message.id} <= FOUND
+def test_the_english_catalogue_has_texts_of_the_code_alone(in_code: set[tuple[str | None, str]]) -> None:
+    assert {(message.context, str(message.id)) for message in texts.kept("en") if message.id} <= in_code
 
 
 def test_every_text_has_its_translation() -> None:
@@ -35,8 +39,8 @@ def test_every_translation_has_the_values_of_its_text() -> None:
     assert [text for text, said in pairs if sorted(places(said)) != sorted(places(text))] == []
 
 
-def test_an_exam_and_a_delivery_are_called_e17_and_d85_in_every_text() -> None:
-    assert [text for _, text in FOUND if re.search(r"\b(exam|delivery) \{", text)] == []
+def test_an_exam_and_a_delivery_are_called_e17_and_d85_in_every_text(in_code: set[tuple[str | None, str]]) -> None:
+    assert [text for _, text in in_code if re.search(r"\b(exam|delivery) \{", text)] == []
 
 
 @pytest.mark.parametrize(("what", "pattern"), [
