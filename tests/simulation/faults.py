@@ -104,7 +104,8 @@ def _lost(self: Any, owner: str | None) -> list[Delivery]:
 def _take_back(self: Any, owner: str | None, now: datetime) -> int:
     """Only at start: a lease that has run out stays with the node that is dead."""
     lost = [one for one in self._lost(owner) if owner is not None]
-    return int(self._make_ready(lost, now, STOPPED, {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}))
+    given_back = {"lease": SQL("lease + 1"), "lease_owner": "", "lease_until": None}
+    return int(self._make_ready(lost, now, STOPPED, given_back))
 
 
 def _kept_number(self: Any, owner: str | None, now: datetime) -> int:
@@ -203,7 +204,7 @@ def _done_by_creation(before: datetime, now: datetime) -> Any:
 
 FAULTS = (
     Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing)), 4),
-    Fault("the event of a move is written after its commit", _moving(told=False), 14),
+    Fault("the event of a move is written after its commit", _moving(told=False), 54),
     Fault("a move does not ask whose claim it is", _moving(fenced=False), 9),
     Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote)), 1),
     Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 16),
