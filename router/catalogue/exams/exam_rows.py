@@ -24,11 +24,14 @@ _REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETU
 # Asks for an evaluation of the exam at a time.
 _REQUEST = Statement("UPDATE exam SET touched = touched + 1, check_at = ? WHERE id = ?", Exam.check_at, Exam.id)
 _DESCRIPTION = (Exam.accession_number, Exam.patient_name, Exam.patient_id)
-_OTHERWISE = "id = ? AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?)"
-_IS_OTHERWISE = Statement(f"SELECT id FROM exam WHERE {_OTHERWISE}", Exam.id, *_DESCRIPTION)  # noqa: S608 our own words
+_IS_OTHERWISE = Statement(
+    "SELECT id FROM exam WHERE id = ? AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?)",
+    Exam.id, *_DESCRIPTION,
+)  # fmt: skip
 # Changes an exam's description; no row where it says the same.
 _DESCRIBE = Statement(
-    f"UPDATE exam SET accession_number = ?, patient_name = ?, patient_id = ? WHERE {_OTHERWISE} RETURNING id",  # noqa: S608 our own words
+    "UPDATE exam SET accession_number = ?, patient_name = ?, patient_id = ? WHERE id = ?"
+    " AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?) RETURNING id",
     *_DESCRIPTION, Exam.id, *_DESCRIPTION,
 )  # fmt: skip
 # of all hospitals: a PDF on a shared way may be of any of them; otherwise `within` one
