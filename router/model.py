@@ -147,7 +147,8 @@ class Digests:
 
     `data_set` is SHA-256 of the data set's bytes as stored, without group 0002, `checksum` their XXH3-128.
     `orientation` stands for laterality, orientation and position, `pixels` for the pixel data and how they are to be
-    read; each the first half of a SHA-256.
+    read: "x" and their XXH3-128. `orientation`, `pixels` of a data set without pixel data or of rows that are older
+    than this form, is the first half of a SHA-256.
     """
 
     data_set: str

@@ -96,8 +96,10 @@ class Dispatcher:
         self._in_flight.add(delivery.id)
         try:
             ending = self._carry_out(delivery, route, began)
-            self._settle(delivery, ending, route)
-            self._meter.stop(route, delivery, start, ending.units)
+            self._write_down()
+            with self._catalogue.queue.transaction():  # one wait for the disk
+                self._settle(delivery, ending, route)
+                self._meter.stop(route, delivery, start, ending.units)
         except RouterError:
             self._unsettled.append(delivery)
             raise
@@ -113,7 +115,6 @@ class Dispatcher:
         self._unwritten.write_down(self._catalogue.late, self._bus, self._clock)
 
     def _settle(self, delivery: Delivery, ending: SendResult, route: Route) -> None:
-        self._write_down()
         queue, now = self._catalogue.queue, self._clock.now()
         moved = queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes})
         if moved and ending.to == State.DELIVERED:

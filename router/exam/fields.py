@@ -6,7 +6,7 @@ The reference platform has its own copy on purpose (trial/platform/requirements.
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 Kind = Literal["string", "datetime", "date", "integer", "boolean", "array"]
@@ -36,16 +36,15 @@ class Field:
     sources: tuple[Source, ...] = ()
     visits: frozenset[VisitKind] = frozenset()
     shown: bool = False
+    key: str = field(init=False)  # in the object that holds it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", self.path.rpartition(".")[2])
 
     @property
     def parent(self) -> str:
         """The path of the object that holds it; "" for the document itself."""
         return self.path.rpartition(".")[0]
-
-    @property
-    def key(self) -> str:
-        """Its key in that object."""
-        return self.path.rpartition(".")[2]
 
     @property
     def is_name(self) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from router.dicom.dataset.header import pixels_as
 from router.dicom.dataset.sameness import Likeness, likeness
 from router.model import Digests, Header, InstanceUids
 
@@ -31,8 +32,8 @@ def versioned(former: Former, path: Path, header: Header, digests: Digests) -> V
     if former.uids.series != uids.series:
         text = f"instance {uids.sop} came in two series, {former.uids.series} and {uids.series}"
         return Versioned(Likeness.OTHER, text, digests)
-    if former.pixels == digests.pixels:
-        return Versioned(Likeness.OTHER, "", digests)
+    if pixels_as(former.pixels, path, digests.pixels) == former.pixels:
+        return Versioned(Likeness.OTHER, "", replace(digests, pixels=former.pixels))
     alike = likeness(former.path, path)
     if alike in (Likeness.SAME, Likeness.ASSUMED):
         digests = replace(digests, pixels=former.pixels)

@@ -14,11 +14,6 @@ from material import SMALL_BYTES
 from measure import Run, become_quiet, markdown, say
 from processes import fresh
 
-from router.catalogue import open_catalogue
-from router.clock import SystemClock
-from router.config.file import load
-from router.events import EventBus
-from router.policy.pause import EVERY
 from router.policy.states import State
 from router.trial.demo.studies import read_studies
 
@@ -62,14 +57,14 @@ def _round(run: Run, each: int, name: str, *, profiled: bool = False) -> tuple[D
     count = run.count(_INSTANCES)
     with fresh(run.folder) as folder, hospital(run.folder, profiled=profiled) as there:
         groups = _exams(folder, count, each)
-        _pause(there, begin=True)
+        there.pause(begin=True)
         there.approve(read_studies(path for group in groups for path in sorted(group.iterdir())))
         for group in groups:
             senders.storescu(there.site.port, [group])
-        there.site.wait_until(lambda: _is_ready(there, count), "the backlog is ready", _SECONDS)
+        there.site.wait_until(lambda: there.ready(count), "the backlog is ready", _SECONDS)
         waited = become_quiet() if run.quiet else 0.0
         before, began = there.spending(), time.perf_counter()
-        _pause(there, begin=False)
+        there.pause(begin=False)
         await_arrival(there.cloud, count, SMALL_BYTES)
         seconds, after = time.perf_counter() - began, there.spending()
         found = Drained(count=count, seconds=seconds, spent=after[NODE] - before[NODE])
@@ -91,26 +86,8 @@ def _exams(folder: Path, count: int, each: int) -> Sequence[Path]:
     return groups
 
 
-def _is_ready(there: Hospital, count: int) -> bool:
-    lines = there.images()
-    return sum(line.selected for line in lines) == count and all(line.delivery.state == State.READY for line in lines)
-
-
 def _is_over(there: Hospital) -> bool:
     return all(line.delivery.state == State.DELIVERED for line in there.images())
-
-
-def _pause(there: Hospital, *, begin: bool) -> None:
-    """Of sending anywhere, by the database, as a person's command does."""
-    config, now = load(there.site.config_file), SystemClock().now()
-    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
-    try:
-        if begin:
-            catalogue.pauses.begin(EVERY, "bench", "to be measured", now)
-        else:
-            catalogue.pauses.end(EVERY, "bench", "", now)
-    finally:
-        catalogue.engine.close_thread()
 
 
 SECTIONS: Mapping[str, Callable[[Run], str]] = {"backlog": backlog, "profile": profile}

@@ -8,6 +8,7 @@ from pathlib import Path
 import material
 import rivals
 import senders
+from limit import LIMIT, limit
 from material import CT_BYTES, LARGE_BYTES, SMALL_BYTES
 from measure import Run, compare, say
 from orthanc import orthanc
@@ -46,14 +47,14 @@ def large(run: Run) -> str:
         return result["seconds"]
 
     found: dict[str, Send] = {BEST: partial(senders.storescu, groups=[folder]), "ours, 1 association": ours}
-    table = _compared(material.work([folder], size), run, found, best=True)
+    table = _compared(folder, size, run, found, best=True)
     return f"{table}\n\nThe memory of ours grew by {max(grown, default=0):.1f} MiB."
 
 
 def _of_all(run: Run, count: int, size: int, *, best: bool, slow: bool = True) -> str:
     folder = material.instances(run.folder / "material", run.count(count), size)
     with _senders(run, folder, slow=slow) as found:
-        return _compared(material.work([folder], size), run, found, best=best)
+        return _compared(folder, size, run, found, best=best)
 
 
 @contextmanager
@@ -81,10 +82,12 @@ def _ours(port: int, folder: Path, associations: int) -> float:
     return senders.ours(port, folder, associations)["seconds"]
 
 
-def _compared(work: str, run: Run, found: Mapping[str, Send], *, best: bool) -> str:
+def _compared(folder: Path, size: int, run: Run, found: Mapping[str, Send], *, best: bool) -> str:
     receiver = rivals.storescp("--fork", best=best)
     cases = {name: rivals.case(run.folder, receiver, send) for name, send in found.items()}
-    against = [[name] for name in (BEST, STORESCU, ORTHANC, ORTHANC_DEFAULT, PYNETDICOM)]
+    cases[LIMIT] = limit(run, [folder])
+    against = [[name] for name in (BEST, LIMIT, STORESCU, ORTHANC, ORTHANC_DEFAULT, PYNETDICOM)]
+    work = material.work([folder], size)
     return compare(f"{work}, receiver at its {'best' if best else 'defaults'}", cases, run, against).markdown()
 
 

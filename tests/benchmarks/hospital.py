@@ -14,9 +14,12 @@ import rivals
 from measure import busy_seconds, markdown
 from processes import Peer, busy, family, fresh
 
+from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.config.file import load
+from router.events import EventBus
 from router.model import Channel
+from router.policy.pause import EVERY
 from router.policy.states import State
 from router.review.deliveries import Line
 from router.trial.demo.studies import DemoStudy
@@ -48,6 +51,23 @@ class Hospital:
     def images(self) -> list[Line]:
         """The deliveries of images."""
         return [line for line in self.site.lines() if line.delivery.channel == Channel.IMAGES]
+
+    def ready(self, count: int) -> bool:
+        """Whether so many images are selected, and every exam's could go."""
+        lines = self.images()
+        return sum(one.selected for one in lines) == count and all(one.delivery.state == State.READY for one in lines)
+
+    def pause(self, *, begin: bool) -> None:
+        """Begin or end a pause of all sending, by the database, as a person's command does."""
+        config, now = load(self.site.config_file), SystemClock().now()
+        catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
+        try:
+            if begin:
+                catalogue.pauses.begin(EVERY, "bench", "to be measured", now)
+            else:
+                catalogue.pauses.end(EVERY, "bench", "", now)
+        finally:
+            catalogue.engine.close_thread()
 
     def spending(self) -> dict[str, float]:
         """Seconds of processor time so far, by who spent it; of `PACS` what it spent in all that has ended."""

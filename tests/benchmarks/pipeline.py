@@ -12,7 +12,9 @@ from pathlib import Path
 import material
 import rivals
 import senders
+import spent
 from hospital import await_arrival, cores, hospital
+from limit import RELAYED_LIMIT, limit
 from material import CT_BYTES
 from measure import Case, Run, Timing, compare, markdown, say
 from orthanc import orthanc
@@ -51,10 +53,15 @@ def profile(run: Run) -> str:
         there.site.wait_until(lambda: there.images()[0].delivery.state == State.DELIVERED, "the exam is delivered", 120)
         steps["delivered"] = time.perf_counter() - began
         in_use = cores(before, there.spending(), steps["delivered"])
-        spent = there.profile()
+        profiled = there.profile()
     rows = [[f"{step}, all {count}", f"{seconds:.2f}"] for step, seconds in steps.items()]
     steps_table = markdown("The node's steps", ["", "s since the first C-STORE"], rows)
-    return "\n\n".join([steps_table, f"Processors in use: {in_use}.", spent])
+    return "\n\n".join([steps_table, f"Processors in use: {in_use}.", profiled])
+
+
+def processor(run: Run) -> str:
+    """Processor seconds a GB that receiving, cataloguing and forwarding 600 CT instances take, beside Orthanc's."""
+    return spent.table(run, 600)
 
 
 def _compared(run: Run, whole: int) -> str:
@@ -64,8 +71,9 @@ def _compared(run: Run, whole: int) -> str:
         cases |= {ORTHANC: _orthanc(run, folder, best=True), ORTHANC_DEFAULT: _orthanc(run, folder, best=False)}
     else:
         say("Orthanc is not installed: left out")
+    cases[RELAYED_LIMIT] = limit(run, [folder], durable=True, relayed=True)
     title = f"{material.work([folder], CT_BYTES)}, received and forwarded"
-    return compare(title, cases, run, [[ORTHANC], [ORTHANC_DEFAULT]]).markdown()
+    return compare(title, cases, run, [[RELAYED_LIMIT], [ORTHANC], [ORTHANC_DEFAULT]]).markdown()
 
 
 def _node(run: Run, folder: Path, associations: int) -> Case:
@@ -102,4 +110,4 @@ def _through(port: int, folder: Path, cloud: Path) -> float:
     return time.perf_counter() - began
 
 
-SECTIONS: Mapping[str, Callable[[Run], str]] = {"ct": ct, "half": half, "profile": profile}
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"ct": ct, "half": half, "profile": profile, "processor": processor}

@@ -11,6 +11,7 @@ import material
 import probe
 import rivals
 import senders
+from limit import DURABLE_LIMIT, limit
 from material import CT_BYTES, LARGE_BYTES, SMALL_BYTES
 from measure import Case, Run, Timing, compare, say
 from processes import connections, family, fresh, have, resident, watching
@@ -168,7 +169,8 @@ def _against_all(
     found = receivers(associations, defaults=defaults)
     cases = {name: rivals.case(run.folder, receiver, send) for name, receiver in found.items()}
     cases[PROBE] = _disk_case(run, probe.synced, 1, run.count(whole), size)
-    against = [[PROBE], [floor], [floor, PROBE], [ORTHANC], [PYNETDICOM_DURABLE]]
+    cases[DURABLE_LIMIT] = limit(run, groups, durable=True)
+    against = [[PROBE], [floor], [floor, PROBE], [DURABLE_LIMIT], [ORTHANC], [PYNETDICOM_DURABLE]]
     return compare(f"{material.work(groups, size)}, {title}", cases, run, against).markdown()
 
 

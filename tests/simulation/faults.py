@@ -105,7 +105,8 @@ def _lost(self: Any, owner: str | None) -> list[Delivery]:
 def _take_back(self: Any, owner: str | None, now: datetime) -> int:
     """Only at start: a lease that has run out stays with the node that is dead."""
     lost = [one for one in self._lost(owner) if owner is not None]
-    return int(self._make_ready(lost, now, STOPPED, {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}))
+    given_back = {"lease": SQL("lease + 1"), "lease_owner": "", "lease_until": None}
+    return int(self._make_ready(lost, now, STOPPED, given_back))
 
 
 def _kept_number(self: Any, owner: str | None, now: datetime) -> int:

@@ -24,6 +24,10 @@ _REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETU
 # Asks for an evaluation of the exam at a time.
 _REQUEST = Statement("UPDATE exam SET touched = touched + 1, check_at = ? WHERE id = ?", Exam.check_at, Exam.id)
 _DESCRIPTION = (Exam.accession_number, Exam.patient_name, Exam.patient_id)
+_IS_OTHERWISE = Statement(
+    "SELECT id FROM exam WHERE id = ? AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?)",
+    Exam.id, *_DESCRIPTION,
+)  # fmt: skip
 # Changes an exam's description; no row where it says the same.
 _DESCRIBE = Statement(
     "UPDATE exam SET accession_number = ?, patient_name = ?, patient_id = ? WHERE id = ?"
@@ -99,6 +103,8 @@ class ExamRows(Rows):
     def describe(self, exam: int, key: ExamKey) -> bool:
         """Keep the description that the JSON that counts gives; whether it is another one than before."""
         given = description(key)
+        if not _IS_OTHERWISE.run(self._engine, exam, *given):  # as a rule: no wait for others who write
+            return False
         with self._engine.write():
             if not _DESCRIBE.run(self._engine, *given, exam, *given):
                 return False
@@ -151,6 +157,8 @@ class ExamRows(Rows):
 
     def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""
+        if not (ordered := sorted(exams)):
+            return
         with self._engine.write():
-            for exam in sorted(exams):
+            for exam in ordered:
                 _REQUEST.run(self._engine, now, exam)

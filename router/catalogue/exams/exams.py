@@ -9,7 +9,7 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.prepared import Prepared
-from router.catalogue.db.statement import Statement
+from router.catalogue.db.statement import Statement, Update
 from router.catalogue.db.tables.exams import Document, Exam, ExpiredExam
 from router.catalogue.db.tables.images import Study
 from router.catalogue.db.tables.node import FORMER, Setting
@@ -29,6 +29,7 @@ from router.matching.exam.versions import JsonVersion, PdfVersion, Unread
 from router.matching.report_pdf.naming import doubt, identifiers
 
 _EXAM = Prepared(lambda exam: Exam.select().where(Exam.id == exam))
+_CHECKED = Update(Exam, "id = ? AND touched = ?", Exam.id, Exam.touched)  # unless it was touched meanwhile
 _DOCUMENTS = Prepared(lambda exam: Document.select().where(Document.exam == exam).order_by(Document.id))
 # Whether the records of an exam are removed; those of before several hospitals are `former`.
 _FORGOTTEN = Prepared(
@@ -121,10 +122,9 @@ class Exams(ExamRows):
         chosen: Chosen = Chosen(),
     ) -> bool:  # fmt: skip
         """Close an evaluation; False when the exam was touched meanwhile and must be evaluated again."""
-        where = (Exam.id == case.exam) & (Exam.touched == case.touched)
         changes = {"check_at": check_at, "approved_at": approved_at, "doubt": doubt, **asdict(chosen)}
         with self._engine.write():
-            return bool(self._engine.run(Exam.update(changes).where(where)))
+            return bool(_CHECKED.run(self._engine, changes, case.exam, case.touched))
 
     def approve(self, case: ExamSnapshot, approved_at: datetime | None, now: datetime) -> None:
         """Keep a changed approval, and have the exams evaluated that have a study in common with this one."""

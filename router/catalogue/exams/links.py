@@ -24,6 +24,7 @@ _OTHERS = Prepared(
     ).join(ExamStudy, on=ExamStudy.exam == Exam.id).where((Exam.id != exam) & ExamStudy.study_uid.in_(uids))
 )  # fmt: skip
 _APART = Prepared(lambda exam: SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam))
+_FOREIGN = Prepared(lambda exam: ForeignStudy.select(ForeignStudy.study_uid).where(ForeignStudy.exam == exam))
 _NAMED = Prepared(
     lambda number, hospital: (
         Study.select(Study.uid)
@@ -112,8 +113,7 @@ class Links(Rows):
 
     def foreign(self, exam: int) -> frozenset[str]:
         """Studies of other hospitals that the exam lists."""
-        query = ForeignStudy.select(ForeignStudy.study_uid).where(ForeignStudy.exam == exam)
-        return frozenset(self._engine.column(query))
+        return frozenset(self._engine.column(_FOREIGN(exam)))
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """The studies of these UIDs that are here."""

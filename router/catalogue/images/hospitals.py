@@ -12,6 +12,7 @@ from datetime import datetime
 from peewee import Expression, fn
 
 from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables.exams import Exam, ExamStudy, ForeignStudy
 from router.catalogue.db.tables.images import Study, StudyHospital
@@ -28,6 +29,14 @@ _REST = Statement(
     " WHERE id NOT IN (SELECT study_id FROM study_hospital)",
     StudyHospital.hospital,
 )
+_BROUGHT = Prepared(
+    lambda studies: StudyHospital.select(StudyHospital.study, StudyHospital.hospital).where(
+        StudyHospital.study.in_(studies)
+    )
+)
+_BROUGHT_BY_UID = Prepared(
+    lambda uids: StudyHospital.select(Study.uid, StudyHospital.hospital).join(Study).where(Study.uid.in_(uids))
+)
 
 
 def hospitals_of(engine: Engine, studies: Collection[int]) -> dict[int, frozenset[str]]:
@@ -37,8 +46,7 @@ def hospitals_of(engine: Engine, studies: Collection[int]) -> dict[int, frozense
     """
     found: dict[int, set[str]] = defaultdict(set)
     for some in portions(list(studies)):
-        rows = StudyHospital.select(StudyHospital.study, StudyHospital.hospital).where(StudyHospital.study.in_(some))
-        for study, hospital in engine.rows(rows):
+        for study, hospital in engine.rows(_BROUGHT(list(some))):
             found[study].add(hospital)
     return {study: frozenset(names) for study, names in found.items()}
 
@@ -47,8 +55,7 @@ def hospitals_by_uid(engine: Engine, uids: Iterable[str]) -> dict[str, frozenset
     """The same by UID."""
     found: dict[str, set[str]] = defaultdict(set)
     for some in portions(list(uids)):
-        query = StudyHospital.select(Study.uid, StudyHospital.hospital).join(Study).where(Study.uid.in_(some))
-        for uid, hospital in engine.rows(query):
+        for uid, hospital in engine.rows(_BROUGHT_BY_UID(list(some))):
             found[uid].add(hospital)
     return {uid: frozenset(names) for uid, names in found.items()}
 

@@ -14,6 +14,7 @@ from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.images.fate import Fate as Fate  # noqa: PLC0414  # a word of the ledger, to others
+from router.catalogue.images.ledger_rows import ABOUT, NEW_ROWS, answer
 from router.catalogue.images.tombstones import packed, summaries
 from router.model import InstanceUids, SeriesClass
 
@@ -173,15 +174,14 @@ class Ledger(Rows):
     def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
         with self._engine.write():
             for batch in portions(list(fates)):
-                about = Instance.select(Instance.id, Instance.study, Instance.version)
-                found = self._engine.rows(about.where(Instance.id.in_([key for key, _, _ in batch])))
+                found = ABOUT.run(self._engine, [key for key, _, _ in batch])
                 studies = {key: study for key, study, _ in found}
                 rows = [
                     {"destination": destination, "instance": key, "study": studies[key], "state": fate, "rule": rule,
                      "at": now}
                     for key, fate, rule in batch
                 ]  # fmt: skip
-                self._engine.run(LedgerRow.insert_many(rows).on_conflict_ignore())
+                NEW_ROWS.run(self._engine, rows)
                 if later := [key for key, _, version in found if version > 1]:
                     self._give_way(destination, later)
 
@@ -219,10 +219,7 @@ class Ledger(Rows):
             alike[replace(outcome, key=0)].append(outcome.key)
         with self._engine.write():
             for o, keys in alike.items():
-                changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason,
-                           "ask_at": o.ask_at, "at": now}  # fmt: skip
-                for portion in portions(keys):
-                    self._engine.run(LedgerRow.update(changes).where(LedgerRow.id.in_(portion)))
+                answer(self._engine, keys, o.fate, o.status, o.association, o.reason, o.ask_at, now)
 
     def lost(self, key: int, counts: bool) -> int:
         """Note that an association was lost with this row's instance, which goes last from then on; losses so far.

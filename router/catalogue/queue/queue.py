@@ -10,11 +10,12 @@ from peewee import SQL, Expression, Field, Select, fn
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine, RecordedRows, portions
 from router.catalogue.db.prepared import Filled, Prepared
-from router.catalogue.db.statement import Statement
+from router.catalogue.db.statement import Statement, Update
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.node import EventRow, OpenAlarm
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.db.tables.queue import PauseRow
+from router.catalogue.exams.evaluation import evaluate_one
 from router.catalogue.queue.backfills import take_turn
 from router.catalogue.queue.delivery import COLUMNS, record, shown
 from router.catalogue.queue.delivery import Delivery as Delivery  # noqa: PLC0414  # what the queue is made of, to others
@@ -68,6 +69,10 @@ _UNDER_WAY = Prepared(
         (Row.destination == to) & (Row.channel == by) & (Row.state == State.SENDING) & Row.hospital.in_(hospitals)
     )
 )
+_AS_READ = "id = ? AND state = ? AND lease = ?", Row.id, Row.state, Row.lease
+_CHANGE = Update(Row, *_AS_READ)
+# The exam may be filed under another name since the delivery was made.
+_TO_READY = Update(Row, *_AS_READ, also="hospital = (SELECT e.hospital FROM exam e WHERE e.id = delivery.exam_id)")
 
 
 class Queue(RecordedRows):
@@ -173,26 +178,24 @@ class Queue(RecordedRows):
         The exam of a delivery that was being sent is to be evaluated.
         """
         require_move(delivery.state, to)
-        where = _as_read(delivery)
         columns = {"state": to, "changed": now} | ({"delivered_at": now} if to == State.DELIVERED else {})
         text = f"{delivery.state} -> {to}: {why}"
         place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
         place |= {"hospital": delivery.hospital} if delivery.hospital else {}
-        if to == State.READY:  # the exam may be filed under another name since the delivery was made
-            columns |= {"hospital": Exam.select(Exam.hospital).where(Exam.id == delivery.exam)}
         event = Event(now, Kind.MOVED, text, who=who, exam=delivery.exam, delivery=delivery.id, fields=place)
+        change = _TO_READY if to == State.READY else _CHANGE
         with self._engine.write():
-            if not self._engine.run(Row.update({**columns, **(changes or {})}).where(where)):
+            if not change.run(self._engine, {**columns, **(changes or {})}, *_as_read(delivery)):
                 return False
             self._bus.record(event)
             if delivery.state == State.SENDING:  # what came while it was being sent has changed nothing of it yet
-                self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id == delivery.exam))
+                evaluate_one(self._engine, delivery.exam, now)
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
         """Like `update`, by a person and with an event; False when the delivery has moved meanwhile."""
         with self._engine.write():
-            if not self._engine.run(Row.update(**changes).where(_as_read(delivery))):
+            if not _CHANGE.run(self._engine, changes, *_as_read(delivery)):
                 return False
             self._bus.record(Event(now, Kind.DECIDED, text, who=who, exam=delivery.exam, delivery=delivery.id))
         return True
@@ -200,7 +203,7 @@ class Queue(RecordedRows):
     def update(self, delivery: Delivery, **changes: object) -> None:
         """Change columns that are no move: what it waits for, its due time, its error."""
         with self._engine.write():
-            self._engine.run(Row.update(**changes).where(_as_read(delivery)))
+            _CHANGE.run(self._engine, changes, *_as_read(delivery))
 
     # -- claiming
 
@@ -297,7 +300,7 @@ class Queue(RecordedRows):
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again the deliveries whose lease ran out, and at start all of the `owner`'s."""
-        lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
+        lease = {"lease": SQL("lease + 1"), "lease_owner": "", "lease_until": None}
         return self._make_ready(self._lost(owner), now, STOPPED, lease)
 
     def run_out(self) -> bool:
@@ -350,9 +353,8 @@ def _of(hospital: str | None) -> Any:
     return Row.id.is_null(False) if hospital is None else Row.hospital == hospital
 
 
-def _as_read(delivery: Delivery) -> Expression:
-    """The delivery's row, as long as nobody has moved it since."""
-    return (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+def _as_read(delivery: Delivery) -> tuple[object, ...]:
+    return delivery.id, delivery.state, delivery.lease  # as long as nobody has moved it since
 
 
 def _ready(destination: str, channel: Channel) -> Expression:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from peewee import SQL
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.db.prepared import Prepared
+from router.catalogue.db.statement import Update
 from router.catalogue.db.tables.node import EventRow
 from router.events import Event, Kind
 from support.catalogue_rows import MINUTE, NOW, at_once, driver
@@ -85,3 +87,15 @@ def test_an_alarm_about_a_subject_is_found_beside_those_of_an_exam(catalogue: Ca
     assert [one.subject for one in catalogue.alarms.standing(1)] == ["e1"]
     assert {one.subject for one in catalogue.alarms.standing(1, ["destination a"])} == {"e1", "destination a"}
     assert len(catalogue.alarms.standing()) == 3
+
+
+def test_an_update_changes_the_columns_named_where_its_condition_holds(events: Catalogue) -> None:
+    change = Update(EventRow, "id = ? AND kind = ?", EventRow.id, EventRow.kind, also="who = 'somebody'")
+    (row,) = events.engine.run(EventRow.select().where(EventRow.text == "event 7"))
+    with events.engine.write():
+        assert change.run(events.engine, {"at": NOW, "exam": None}, row.id, Kind.DECIDED) == 0
+        assert change.run(events.engine, {"at": NOW, "exam": None}, row.id, Kind.MOVED) == 1
+        assert change.run(events.engine, {"text": "another", "exam": SQL("3 + 4")}, row.id, Kind.MOVED) == 1
+    (after,) = events.engine.run(EventRow.select().where(EventRow.id == row.id))
+    assert (after.at, after.text, after.exam, after.who) == (NOW, "another", 7, "somebody")
+    assert len(_texts(events, EventRow.select())) == 30

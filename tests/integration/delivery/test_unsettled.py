@@ -12,7 +12,7 @@ from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
 from router.delivery.senders import SendResult
 from router.errors import Crowded, TransientError
-from router.events import EventBus
+from router.events import EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
 from support.catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
@@ -63,4 +63,24 @@ def test_a_claim_lasts_for_the_node_s_lease_and_is_given_back_where_other_nodes_
     assert found is not None
     assert (found.state, found.attempts, found.error) == (State.READY, 0, "")
     assert not catalogue.breakers.tripped()
+    catalogue.engine.close_thread()
+
+
+def test_how_it_ended_and_how_long_it_took_wait_for_the_disk_once(sqlite: Database) -> None:
+    catalogue, clock, commits = sqlite.open(), FakeClock(NOW), list[str]()
+    bus = EventBus(catalogue.history.keep)
+    delivery(catalogue, exam(catalogue), State.READY, due=NOW + timedelta(hours=1))
+
+    class Sender:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
+            commits.append("sent")
+            clock.advance(2)
+            return SendResult(State.DELIVERED, "sent", units=3)
+
+    dispatcher = Dispatcher(catalogue, "node1", bus, clock)
+    catalogue.engine.before_commit(lambda: commits.append("commit"))
+    assert dispatcher.run_one(Route(destination=CLOUD, channel=Channel.IMAGES, width=1, sender=Sender()))
+    assert commits == ["commit", "sent", "commit"]
+    assert catalogue.throughputs.of(CLOUD, Channel.IMAGES).units == 3
+    assert [one.kind for _, one in catalogue.history.of([1], [])][-1] == Kind.CONFIRMED
     catalogue.engine.close_thread()

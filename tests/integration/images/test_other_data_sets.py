@@ -163,6 +163,16 @@ def test_a_changed_header_alone_is_a_new_version_with_the_same_pixels(place: Pla
     assert (place.doubt, len(place.pixels()), len(set(place.pixels()))) == ("", 2, 1)
 
 
+def test_a_row_of_an_older_release_is_known_to_have_the_same_pixels(place: Place) -> None:
+    place.receive(image())
+    older = "225e270f8f5c0a97d79950a7f3a33622"  # as version 0.2.0 recorded this image's
+    place.catalogue.engine.run(Instance.update(pixels=older))
+    place.receive(image(SeriesDescription="corrected", ContentTime="111213"), image(pixels=OTHER, ContentTime="121314"))
+    assert place.doubt == ""
+    first, second, third = place.pixels()
+    assert first == second == older != third
+
+
 @pytest.mark.parametrize("change", [{"RescaleIntercept": "-1024"}, {"PhotometricInterpretation": "MONOCHROME1"}])
 def test_the_same_samples_that_are_to_look_otherwise_are_another_version(place: Place, change: dict[str, Any]) -> None:
     place.receive(image(), image(RLELossless, **change))

@@ -80,13 +80,10 @@ def test_what_the_machine_lacks_at_the_moment_is_no_damage(number: int, kind: ty
     assert type(unreadable(OSError(number, "why"))) is kind
 
 
-def test_the_checksum_is_of_the_data_set_alone_however_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_checksum_is_of_the_data_set_alone_however_it_is_read(tmp_path: Path) -> None:
     path = made(tmp_path, 1)
     expected = xxhash.xxh3_128(data_set(path)).hexdigest()
     assert read_instance(BytesIO(path.read_bytes()))[1].checksum == expected
-    monkeypatch.setattr("router.dicom.dataset.header._IN_MEMORY", 0)
     with path.open("rb") as opened:
         assert read_instance(opened)[1].checksum == expected
 

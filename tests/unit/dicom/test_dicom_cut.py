@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
-from router.dicom.dataset import cut, header
+from router.dicom.dataset import cut
 from router.dicom.dataset.cut import cut_off
 from router.dicom.dataset.dataset import read_elements
 from router.dicom.dataset.header import read_instance
@@ -307,8 +307,7 @@ def test_the_cases_from_the_field(case: str, reason: str) -> None:
     assert said((CASES / f"{case}.dcmds").read_bytes()) == reason
 
 
-def test_a_file_that_is_not_in_memory_is_judged_alike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(header, "_IN_MEMORY", 0)
+def test_a_file_that_is_not_in_memory_is_judged_alike(tmp_path: Path) -> None:
     path = tmp_path / "one.dcm"
     for data in (encoded(image(bytes(32))), encoded(image(bytes(32)))[:-3], compressed(b"\1\2", end=b"")):
         syntax = JPEG if DELIMITER[:4] not in data and b"\xff\xff\xff\xff" in data else EXPLICIT

@@ -1,8 +1,10 @@
 """What tells versions of an instance apart: every change that matters to a destination shows, and no other."""
 
 import io
+import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -11,7 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from router.dicom.dataset import header
-from router.dicom.dataset.header import digest, read_instance
+from router.dicom.dataset.header import digest, pixels_as, read_instance
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import InvalidData
 from router.model import Digests
@@ -187,6 +189,23 @@ def test_an_element_that_moves_from_one_item_to_the_next_shows() -> None:
     assert "orientation" in differences(of({"FrameType": "A"}, {}), of({}, {"FrameType": "A"}))
 
 
+def test_pixels_are_known_again_by_the_sha_256_of_an_older_row(tmp_path: Path) -> None:
+    path, known = tmp_path / "image.dcm", "225e270f8f5c0a97d79950a7f3a33622"  # as version 0.2.0 recorded it
+
+    def of(pixels: bytes) -> tuple[str, str]:
+        dataset = image(Columns=8, PixelData=pixels, Rows=8, BitsAllocated=16, BitsStored=16, HighBit=15)
+        dataset.PixelRepresentation, dataset.SamplesPerPixel = 0, 1
+        meta = preamble_and_meta(CT_CLASS, "1.2.3.5", EXPLICIT, "CT01", "ROUTER")
+        path.write_bytes(meta + _written(dataset))
+        own = digests(dataset).pixels
+        return own, pixels_as(known, path, own)
+
+    ramp, other = of(struct.pack("<64H", *range(64))), of(bytes(128))
+    assert ramp[1] == known != other[1]
+    assert len({*ramp, *other}) == 4
+    assert pixels_as(ramp[0], path, other[0]) == other[0]
+
+
 def test_what_follows_the_pixel_data_counts_as_theirs() -> None:
     assert differences(digests(image()), digests(image(), more=b"\xfc\xff\xfc\xffOB\0\0\0\0\0\0")) == {
         "data_set", "pixels"
@@ -210,8 +229,7 @@ def test_a_large_file_is_read_in_pieces_to_the_same_end(monkeypatch: pytest.Monk
             except InvalidData:
                 continue
             with monkeypatch.context() as patch:
-                patch.setattr(header, "_IN_MEMORY", 0)
-                patch.setattr(header, "_CHUNK", 1000)
+                patch.setattr(header, "_PIECE", 1000)
                 assert read_instance(file) == small, path.name
         assert small[1].data_set == digest(path), path.name
         compared += 1
