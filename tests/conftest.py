@@ -20,7 +20,7 @@ from support.forked_processes import FORK_SERVER, forked_chat
 from support.intake_folder import Desk, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
-# Programs that tests start by the hundred need not be compiled by each; nor the tests by each of four processes.
+# Programs that tests start by the hundred need not be compiled by each; nor the tests by each of five processes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # Nor need those that nodes start: each receive worker would load half of the program.

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
         say("will be skipped: whether the console is accessible by WCAG AA. Missing: npm, or its registry")
     os.chdir(ROOT)
     # Four processes on two processors: nearly half of the time is waiting.
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "4", "--dist", "loadfile", *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", "-n", "5", "--dist", "loadfile", *arguments])
 
 
 def say(text: str) -> None:

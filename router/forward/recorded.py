@@ -41,6 +41,7 @@ class Recorder:
         part = self._file.with_suffix(".part")
         try:
             self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            part.touch(0o600)
             part.write_text(text, encoding="utf-8")
             part.replace(self._file)
         except OSError:

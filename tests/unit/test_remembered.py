@@ -101,4 +101,4 @@ def test_only_what_lists_all_alarms_reads_all() -> None:
         for path in PACKAGE.rglob("*.py")
         if re.search(r"alarms\.standing\(\)", path.read_text("utf-8"))
     }
-    assert found == {"review/database_status.py", "review/attention.py", "admin/console/console.py", "cli/doctor.py"}
+    assert found == {"review/attention.py", "cli/doctor.py"}

@@ -243,13 +243,13 @@ def _cells(explained: Explained, config: Config) -> list[str]:
 
 
 def _line_json(line: Line) -> dict[str, Any]:
-    """A delivery in the shape of the contract."""
+    """A delivery in the shape of the contract; with its hospital where hospitals have names."""
     one = line.delivery
     return {
         "id": str(one.id), "exam_id": line.exam_id, "destination": one.destination, "channel": one.channel,
         "state": one.state, "due": iso(one.due), "slack_seconds": line.slack_seconds, "attempts": one.attempts,
         "selected": line.selected, "sent": line.sent, "waiting_for": list(one.waiting_for), "error": one.error or None,
-        "hospital": one.hospital,
+        **({"hospital": one.hospital} if one.hospital else {}),
     }  # fmt: skip
 
 

@@ -442,7 +442,7 @@ def test_the_end_of_a_certificate_is_an_alarm_thirty_days_before_until_it_is_ren
     assert standing() == {"platform signing key of beijing"}
     [alarm] = catalogue.alarms.standing()
     assert (alarm.destination, alarm.alarm) == ("beijing", Alarm.CERTIFICATE)
-    assert f"{platform.ends('sign'):%Y-%m}" in alarm.text
+    assert f"{platform.ends('sign').astimezone(platform.config.node.timezone):%Y-%m-%d}" in alarm.text
     clock.advance(40 * 86400.0)
     assert len(standing()) == 3
     found = {one.text: one.verdict for one in certificates(platform.config, clock.now())}
