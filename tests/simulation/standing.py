@@ -90,7 +90,7 @@ class StandingWatch:
             since = self._deferred_at.get(one["id"], 0)
             if one["next_try"] is None:
                 self._breach("a retry has its time", name)
-            elif one["next_try"] > since + longest or one["next_try"] < since:
+            elif one["next_try"] > since + longest:
                 self._breach("a retry has its time", f"{name}, after {(one['next_try'] - since) / SECOND} s")
         if state == State.SENDING and (not one["lease_owner"] or one["lease_until"] is None):
             self._breach("what is being sent is under a lease", name)
