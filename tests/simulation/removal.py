@@ -51,9 +51,10 @@ class RemovalWatch:
                 for e in self._world.ends.values()
                 if e.name == one["destination"] and e is not self._world.ends["reports"]
             )
-            if one["channel"] == Channel.IMAGES and one["state"] != State.DELIVERED:
+            images = one["channel"] == Channel.IMAGES
+            if images and one["state"] != State.DELIVERED:
                 self.unsent.setdefault(one["id"], set()).update(gone - has.names)
-            if one["state"] not in CLOSED or (one["state"] == State.DELIVERED and gone - has.names):
+            if one["state"] not in CLOSED or (images and one["state"] == State.DELIVERED and gone - has.names):
                 self._breach(
                     "nothing is removed that is not confirmed", f"{exam.study}, d{one['id']} is {one['state']}"
                 )

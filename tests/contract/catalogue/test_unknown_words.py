@@ -184,7 +184,7 @@ def test_a_ledger_row_whose_commitment_was_asked_for_is_decided_about_again(cata
     number = exam(catalogue, "E1", "1.2")
     key = decided(catalogue, number)
     catalogue.engine.execute("INSERT INTO commitment (uid, destination, asked) VALUES ('1.9', 'cloud', 1)")
-    catalogue.engine.execute(f"INSERT INTO commitment_item (commitment_id, ledger_id) VALUES (1, {key})")
+    catalogue.engine.execute(f"INSERT INTO commitment_item (commitment_id, ledger_id) SELECT id, {key} FROM commitment")
     rot(catalogue, "ledger", "state", key, "stoRed")
     with pytest.raises(UnknownWord) as caught:
         catalogue.ledger.tallies([number])
