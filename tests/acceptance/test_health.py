@@ -148,12 +148,13 @@ def test_doctor_says_that_it_runs_and_receives(site: Site) -> None:
 @contextmanager
 def halted(*numbers: int) -> Iterator[None]:
     for number in numbers:
-        os.kill(number, signal.SIGSTOP)
+        with suppress(ProcessLookupError):  # a server's that has nothing more to do
+            os.kill(number, signal.SIGSTOP)
     try:
         yield
     finally:
         for number in numbers:
-            with suppress(ProcessLookupError):  # a server's that has nothing more to do
+            with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGCONT)
 
 
