@@ -263,7 +263,7 @@ def _ask(site: Site, path: str) -> str:
 
 
 def test_a_database_server_that_hangs_holds_up_nothing_that_needs_no_database(tmp_path: Path) -> None:
-    with postgres_server({"fsync": "off"}) as url:
+    with postgres_server({"fsync": "off", "listen_addresses": ""}) as url:
         site = Site(tmp_path / "site", settings=f'\n[database]\nurl = "{url}"\n')
         try:
             site.start()
