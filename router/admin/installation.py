@@ -17,9 +17,8 @@ from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 
 COMMAND = "imaging-cloud-router"
-UNIT = f"{COMMAND}.service"
+UNIT, TEMPLATE = f"{COMMAND}.service", f"{COMMAND}@.service"
 ON_PATH = Path("/usr/local/bin", COMMAND)
-TEMPLATE = f"{COMMAND}@.service"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _UNITS = Path("/etc/systemd/system")
 ACCOUNT = "imaging-router"

@@ -75,7 +75,7 @@ def require_apart(site: Site, root: Path = Path("/")) -> None:
 
 
 def _folders(config: Config) -> Iterator[tuple[Path, str]]:
-    """What a node has for itself alone, each with its key."""
+    """Folders that belong to one node alone, each with its key."""
     yield config.node.data, "[node] data"
     yield from ((at.path, "[reports] folder") for at in drop_folders(config) if at.used)
 

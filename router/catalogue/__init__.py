@@ -131,7 +131,7 @@ def open_catalogue(
     engine = database.engine
     try:
         prepare(database)
-    except BaseException:
+    except BaseException:  # an interrupt, too, must leave no session open; raised again
         engine.close_thread()
         raise
     history, alarms = History(engine), Alarms(engine)

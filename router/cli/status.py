@@ -18,13 +18,7 @@ from router.alarms import REMEDY, Alarm
 from router.catalogue.node.alarms import ActiveAlarm
 from router.catalogue.node.nodes import Absent
 from router.catalogue.queue.survey import Place, former
-from router.cli.options import (
-    are_several,
-    common_options,
-    hospital_option,
-    print_json,
-    require_hospital,
-)
+from router.cli.options import are_several, common_options, hospital_option, print_json, require_hospital
 from router.cli.queue.files import COMMAND, counted
 from router.cli.queue.pause import paused_json, tell_paused
 from router.cli.queue.rename import RENAME
@@ -179,8 +173,7 @@ def _tell_places(found: DatabaseStatus, config: Config) -> None:
         out.print(f"  {RENAME.format(old=name)}", style="yellow", markup=False, soft_wrap=True)
     for each in found.tripped:
         destination, one = at(each.destination, each.account), each.breaker
-        text = f"breaker {one.position}: {each.channel} to {destination}: {one.why}"
-        out.print(text, style="red", markup=False)
+        out.print(f"breaker {one.position}: {each.channel} to {destination}: {one.why}", style="red", markup=False)
 
 
 def _tell_hospitals(found: DatabaseStatus, config: Config) -> None:

@@ -392,8 +392,7 @@ class ImagesSender:
         return f"; wanted and not there: {', '.join(absent)}" if absent else ""
 
     def _tally(self, delivery: Delivery) -> Tally:
-        tallies = self.catalogue.ledger.tallies([delivery.exam])
-        return tallies.get((delivery.exam, delivery.destination), Tally())
+        return self.catalogue.ledger.tallies([delivery.exam]).get((delivery.exam, delivery.destination), Tally())
 
 
 def _sources(delivery: Delivery) -> dict[str, str]:

@@ -49,9 +49,7 @@ class SilenceWatch:
         self._end_dismissals(latest, now)
         clock, scope = work_clock(self._config, reading.days, now), scopes_of(self._config, self._catalogue)
         wanted: dict[str, str] = {}
-        for hospital in sorted(
-            {one.hospital for one in waiting}
-        ):  # one hospital's reports are no sign of another's RIS
+        for hospital in sorted({one.hospital for one in waiting}):  # another's reports are no sign of its RIS
             mine = [one for one in waiting if one.hospital == hospital]
             theirs = [one for one in reported if one.hospital == hospital]
             wanted |= _silent(silence(mine, theirs, scope(hospital), clock), hospital)

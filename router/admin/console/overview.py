@@ -170,7 +170,7 @@ class OverviewPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What the first screen reads of. `report` is the body of /health, `free` gives bytes."""
+    """Parts that the first screen reads. `report` is the body of /health, `free` gives bytes."""
 
     catalogue: Catalogue
     clock: Clock

@@ -72,7 +72,7 @@ class QueuePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkPage:
-    """What waits, by cause, and the deliveries of the cause that was chosen, of which `rest` more are not shown.
+    """Waiting things by cause, and the deliveries of the chosen cause, of which `rest` more are not shown.
 
     `decided` is the last decision about each exam; `counts` how many an act on many has changed, and how many not.
     """
@@ -93,7 +93,7 @@ class WorkPage:
 
     @property
     def todo(self) -> str:
-        """What to do about the chosen one."""
+        """The remedy of the chosen cause."""
         what = self.chosen.what if self.chosen else ""
         alarm = ALARM_OF[Cause(what)] if what in set(Cause) else Alarm(what)
         return REMEDY[alarm] if alarm is not None else ""

@@ -85,7 +85,7 @@ class WorkPages:
         return see_other(view.here("/work?" + urlencode({"done": done, "left": len(lines) - done})))
 
     def _asked(self, view: View, form: Mapping[str, str]) -> tuple[str, str, Sequence[Line]]:
-        """What is asked for, the reason, and the deliveries that were chosen."""
+        """The act that is asked for, its reason, and the chosen deliveries."""
         numbers = [int(name[1:]) for name in form if name[:1] == "d" and name[1:].isdecimal() and len(name) < 11]
         what, why = form.get("what", ""), reason_of(form)
         found = self._review.lines_of(numbers[:_SHOWN])

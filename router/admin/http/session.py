@@ -50,7 +50,7 @@ def _make(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who has logged in. `changed`: when the password was set that let them in; None for who came by the token.
+    """A person who has logged in. `changed`: when the password used was set; None for a login by the token.
 
     `hospitals` empty: for all. `must_change`: nothing is shown before the password is another.
     """

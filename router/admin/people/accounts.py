@@ -83,7 +83,7 @@ class Accounts:
         self._change(name, f"disabled: {why}", by, disabled=True)
 
     def enable(self, name: str, why: str, by: str) -> None:
-        """What `disable` did is over."""
+        """Let a disabled user log in again."""
         self._change(name, f"enabled: {why}", by, disabled=False)
 
     def unlock(self, name: str, why: str, by: str) -> None:

@@ -15,7 +15,7 @@ TOKEN = "token"  # noqa: S105  # the name of who comes by the token
 
 
 class Logins:
-    """Who is logged in. What changes about a user counts from the next request on, at every node."""
+    """Logins and their sessions. A change of a user counts from the next request on, at every node."""
 
     def __init__(self, token: str, users: Users, bus: EventBus, clock: Clock) -> None:
         self._token = token.encode()

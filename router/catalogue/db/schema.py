@@ -120,7 +120,7 @@ def open_database(
     try:
         with found.engine.first_use():
             found.make_tables()
-    except BaseException:
+    except BaseException:  # an interrupt, too, must leave no session open; raised again
         found.engine.close_thread()
         raise
     return found

@@ -269,7 +269,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
             self.watch.add(connection)
         try:
             self._set()
-        except BaseException:
+        except BaseException:  # a session that is half set up is never used, whatever stopped it; raised again
             self.close()
             raise
         return True
@@ -283,7 +283,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
         self.connect_params["connect_timeout"] = _HURRIED_CONNECT
         try:
             return self._connect()
-        except BaseException:
+        except BaseException:  # whatever stopped it, the next one starts anew; raised again
             self._gone = True
             raise
 

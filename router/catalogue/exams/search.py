@@ -17,7 +17,7 @@ _TEXT = 3  # characters that a part of a name has at least
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is searched for; "" and None leave it open. The day begins at `day` and ends a day later.
+    """A search; "" and None leave a field open. The day begins at `day` and ends a day later.
 
     `patient`: whether `text` may be a patient's number or name, too. `hospitals` are those of the exams; where none is
     named, all.

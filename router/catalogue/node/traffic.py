@@ -74,7 +74,7 @@ class Hours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """What one source brought: when the last came, how many today, how many are usual by this time of the day.
+    """Arrivals from one source: when the last came, how many today, how many are usual by this time of the day.
 
     `usual` is the median of the former days, None where too few of them are known.
     """

@@ -25,7 +25,7 @@ _COLUMNS = ("Exam", "Delivery", "Revision", "Destination", "What")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resending:
-    """What a person wants sent again: `asked` for at all, without a question by `yes`."""
+    """Resending as a person asked for it (`asked`); with `yes` no question comes first."""
 
     asked: bool
     yes: bool

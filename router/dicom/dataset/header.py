@@ -184,7 +184,7 @@ def pixels_as(known: str, path: Path, own: str) -> str:
 
 
 def _seen(read: DataSet) -> bytes:
-    """What says how the pixels look."""
+    """Stored elements that say how the pixels look."""
     return read.stored(tag for tag in read.spans if tags.is_about_looks(tag))
 
 

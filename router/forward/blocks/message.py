@@ -103,7 +103,7 @@ class Message:
         return signature_as(entry.key.sign(raw(text)), form)
 
     def decrypt(self, ciphertext: bytes, form: Ciphertext = "der") -> bytes:
-        """What the platform encrypted for our key; IntegrityError or InvalidData when it is not."""
+        """Decrypt a text of the platform by our key. Raises IntegrityError or InvalidData when it does not decrypt."""
         entry = self._ring("signing", self._keys.signing).active(self.at)
         plain = entry.key.decrypt(ciphertext_from(ciphertext, form))
         note("SM2, decrypted", f"signing key {entry.id}", plain)

@@ -28,7 +28,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a profile declares: its outline, and the settings and files that it needs."""
+    """Declarations of a profile: its outline, and the settings and files that it needs."""
 
     outline: Outline
     keys: tuple[str, ...]

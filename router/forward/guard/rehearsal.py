@@ -38,7 +38,7 @@ def sample_page(at: datetime) -> Page:
 
 
 class AnyKept(dict[str, str]):
-    """What earlier calls may have kept, whatever its name."""
+    """A value under every name: earlier calls may have kept any."""
 
     def __missing__(self, name: str) -> str:
         return "kept"
@@ -48,7 +48,7 @@ class AnyKept(dict[str, str]):
 
 
 def declared_faults(found: object) -> list[str]:
-    """What is wrong with a declaration itself."""
+    """Faults of a declaration itself."""
     if not isinstance(found, Declaration):
         return [f"PROFILE is {type(found).__name__}, not a Declaration"]
     calls = [*found.upload, *found.withdraw, *(one for one in (found.token, found.inventory) if one is not None)]
