@@ -263,7 +263,7 @@ def test_a_database_that_is_made_is_opened_while_somebody_writes(tmp_path: Path)
         began = time.monotonic()
         engine = open_database("", tmp_path).engine
         assert engine.execute("SELECT COUNT(*) FROM exam", []) == [(0,)]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         engine.close_thread()
 
 

@@ -92,7 +92,7 @@ def test_a_server_that_does_not_answer_in_time_or_in_http_is_tried_again(answer:
     began = time.monotonic()
     with hooked(answer) as hook, pytest.raises(TransientError) as failed:
         to_webhook(peer(hook), SystemClock())(MESSAGE)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert "Pool(" not in failed.value.message
 
 
@@ -164,7 +164,7 @@ def test_a_mail_server_that_speaks_byte_by_byte_is_cut_off(monkeypatch: pytest.M
         began = time.monotonic()
         with pytest.raises(TransientError):
             to_mail(Mail.model_validate(mail))(MESSAGE)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 def _drip_greeting(listener: socket.socket) -> None:
@@ -315,7 +315,7 @@ def test_a_service_that_takes_for_ever_is_ended(monkeypatch: pytest.MonkeyPatch)
         began = time.monotonic()
         with pytest.raises(TransientError, match="no answer within"):
             chat.send(f"json://127.0.0.1:{hook.port}/", "t", "b", "")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 12
 
 
 def _body_without_end(connection: socket.socket) -> None:

@@ -350,7 +350,7 @@ def test_the_wait_on_our_association_ends_when_the_report_comes_over_another_one
         peer.threads[0].start()
         began = time.monotonic()
         assert hospital.send(hospital.sender(peer.port, wait="30 s")).to == State.DELIVERED
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.ends("commitment-silence")
@@ -597,7 +597,7 @@ def test_an_acceptor_that_goes_away_before_it_reports_is_no_trouble() -> None:
     taken: list[Report] = []
     began = time.monotonic()
     assert requesting(go_away, taken, 10) == (0, "")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert taken == []
 
 

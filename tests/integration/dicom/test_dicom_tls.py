@@ -88,7 +88,7 @@ def test_a_peer_that_stops_in_the_handshake_is_given_up(authority: Authority) ->
         sender._waits = type(sender._waits)(connect=0.3)
         with pytest.raises(DestinationDown, match="no TLS connection"):
             sender.echo()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
 
 
 def handshake(server: ssl.SSLContext, client_side: ssl.SSLContext) -> str:

@@ -257,10 +257,10 @@ def test_an_end_in_the_middle_leaves_no_file(node: Node, last_word: bytes) -> No
 def test_a_byte_a_second_ends_in_time_before_and_in_the_association(node: Node) -> None:
     began = time.monotonic()
     with connected(node.port) as peer:
-        assert ended_while_dripping(peer, REQUEST) < began + 2
+        assert ended_while_dripping(peer, REQUEST) < began + 8
     began = time.monotonic()
     with associated(node.port) as peer:
-        assert ended_while_dripping(peer, GOOD) < began + 2
+        assert ended_while_dripping(peer, GOOD) < began + 8
     assert node.files() == []
 
 
@@ -438,7 +438,7 @@ def test_two_seconds_of_mutated_conversations_break_and_leak_nothing(
 
 def refused(node: Node) -> tuple[str, str, str, str]:
     """Cause, called AE, study and instance of the one refusal so far."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while not (found := [outcome for outcome in node.outcomes if isinstance(outcome, Refused)]):
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -193,7 +193,7 @@ def test_a_pacs_that_falls_silent_is_left_in_time() -> None:
     began = time.monotonic()
     with acceptor(answering(pending(MOVE_RSP))) as port, pytest.raises(TransientError, match="in time"):
         client(port).move("1.2.3", "ROUTER", 0.3, never)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_stop_cancels_the_move() -> None:

