@@ -45,7 +45,7 @@ def seal(run: Run) -> str:
     cases["gmssl alone: SM4-CBC and SM3"] = partial(_by_gmssl, os.urandom(run.count(GMSSL_BYTES, 4096)), length)
     table = _compared(f"{length / 2**20:.1f} MiB sealed and signed", cases, run)
     speeds = [f"{case}: {length / 1e6 / table.median(case):.1f} MB/s" for case in cases]
-    return "\n\n".join([table.markdown(), *speeds])
+    return "\n\n".join([str(table), *speeds])
 
 
 def _compared(title: str, cases: Mapping[str, Callable[[], float]], run: Run) -> Table:
@@ -99,7 +99,7 @@ def asymmetric(run: Run) -> str:
     tables = []
     for work in ("sign", "verify", "encrypt", "decrypt"):
         cases = {library.name: partial(_repeated, library.name, work, run.count(_TIMES)) for library in sm2.installed()}
-        tables.append(_compared(f"SM2 {work}, {run.count(_TIMES)} times", cases, run).markdown())
+        tables.append(str(_compared(f"SM2 {work}, {run.count(_TIMES)} times", cases, run)))
     return "\n\n".join(tables)
 
 

@@ -10,7 +10,7 @@ import rivals
 import senders
 from limit import LIMIT, limit
 from material import CT_BYTES, LARGE_BYTES, SMALL_BYTES
-from measure import Run, compare, say
+from measure import Run, Table, compare, say
 from orthanc import orthanc
 from processes import fresh, have
 
@@ -21,17 +21,17 @@ ORTHANC, ORTHANC_DEFAULT = "Orthanc of a stored study, TCP_NODELAY=1", "Orthanc 
 Send = Callable[[int], float]
 
 
-def ct(run: Run) -> str:
+def ct(run: Run) -> Table:
     """600 CT instances."""
     return _of_all(run, 600, CT_BYTES, best=True)
 
 
-def small(run: Run) -> str:
+def small(run: Run) -> Table:
     """5,000 small instances, without senders that wait 44 ms for each answer: see `default`."""
     return _of_all(run, 5000, SMALL_BYTES, best=True, slow=False)
 
 
-def default(run: Run) -> str:
+def default(run: Run) -> Table:
     """100 small instances to a receiver at its defaults: with Nagle's algorithm on, which delays half an answer."""
     return _of_all(run, 100, SMALL_BYTES, best=False)
 
@@ -51,7 +51,7 @@ def large(run: Run) -> str:
     return f"{table}\n\nThe memory of ours grew by {max(grown, default=0):.1f} MiB."
 
 
-def _of_all(run: Run, count: int, size: int, *, best: bool, slow: bool = True) -> str:
+def _of_all(run: Run, count: int, size: int, *, best: bool, slow: bool = True) -> Table:
     folder = material.instances(run.folder / "material", run.count(count), size)
     with _senders(run, folder, slow=slow) as found:
         return _compared(folder, size, run, found, best=best)
@@ -82,13 +82,13 @@ def _ours(port: int, folder: Path, associations: int) -> float:
     return senders.ours(port, folder, associations)["seconds"]
 
 
-def _compared(folder: Path, size: int, run: Run, found: Mapping[str, Send], *, best: bool) -> str:
+def _compared(folder: Path, size: int, run: Run, found: Mapping[str, Send], *, best: bool) -> Table:
     receiver = rivals.storescp("--fork", best=best)
     cases = {name: rivals.case(run.folder, receiver, send) for name, send in found.items()}
     cases[LIMIT] = limit(run, [folder])
     against = [[name] for name in (BEST, LIMIT, STORESCU, ORTHANC, ORTHANC_DEFAULT, PYNETDICOM)]
     work = material.work([folder], size)
-    return compare(f"{work}, receiver at its {'best' if best else 'defaults'}", cases, run, against).markdown()
+    return compare(f"{work}, receiver at its {'best' if best else 'defaults'}", cases, run, against)
 
 
-SECTIONS: Mapping[str, Callable[[Run], str]] = {"ct": ct, "small": small, "large": large, "default": default}
+SECTIONS: Mapping[str, Callable[[Run], object]] = {"ct": ct, "small": small, "large": large, "default": default}

@@ -3,12 +3,13 @@
 import os
 import random
 import re
+import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _STILL_SECONDS = 0.3
@@ -42,6 +43,14 @@ class Run:
         """Seconds."""
         return max(0.2, self.seconds * self.share)
 
+    @contextmanager
+    def within(self, name: str) -> Iterator["Run"]:
+        """The same in a folder of its own, which is removed at the end."""
+        own = replace(self, folder=self.folder / name)
+        own.folder.mkdir()
+        yield own
+        shutil.rmtree(own.folder)
+
     def has(self, case: str) -> bool:
         """Whether a case of this name is taken."""
         return re.search(self.only, case) is not None
@@ -60,7 +69,7 @@ class Table:
         """In `unit`."""
         return statistics.median(self.times[case])
 
-    def markdown(self) -> str:
+    def __str__(self) -> str:
         """One row a case: median, fastest and slowest, and how many times as long as each of the floors."""
         rows = []
         for case, times in self.times.items():

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from measure import Run, Timing, compare
+from measure import Run, Table, Timing, compare
 from processes import ours
 from second_node import second
 
@@ -27,21 +27,19 @@ CLAIMS = 4000
 EXAMS, INSTANCES = 24, 40
 
 
-def claims(run: Run) -> str:
+def claims(run: Run) -> Table:
     """4,000 deliveries claimed and settled, by 1, 2 and 4 nodes that do nothing else."""
     with _server() as server:
         cases = {_name(nodes): partial(_claiming, server, nodes, run.count(CLAIMS)) for nodes in NODES}
-        return compare("A claim and its end, in all", cases, run, [[_name(1)]], unit="ms").markdown()
+        return compare("A claim and its end, in all", cases, run, [[_name(1)]], unit="ms")
 
 
-def deliveries(run: Run) -> str:
+def deliveries(run: Run) -> Table:
     """24 exams of 40 instances of 20 KB, received by all nodes and sent to one platform, by 1, 2 and 4 nodes."""
     with _server() as server:
         exams = run.count(EXAMS)
         cases = {_name(nodes): partial(_delivering, server, nodes, exams, run.folder) for nodes in NODES}
-        return compare(
-            "An instance, from its sender to the platform, in all", cases, run, [[_name(1)]], "ms"
-        ).markdown()
+        return compare("An instance, from its sender to the platform, in all", cases, run, [[_name(1)]], "ms")
 
 
 SECTIONS = {"claims": claims, "deliveries": deliveries, "second": second}

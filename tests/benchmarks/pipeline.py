@@ -16,7 +16,7 @@ import spent
 from hospital import await_arrival, cores, hospital
 from limit import RELAYED_LIMIT, limit
 from material import CT_BYTES
-from measure import Case, Run, Timing, compare, markdown, say
+from measure import Case, Run, Table, Timing, compare, markdown, say
 from orthanc import orthanc
 from processes import fresh, have
 
@@ -27,12 +27,12 @@ OURS, OURS_FOUR = "the node, 2 associations to the cloud (its default)", "the no
 ORTHANC, ORTHANC_DEFAULT = "Orthanc, SyncStorageArea off, 128 KiB PDU, TCP_NODELAY=1", "Orthanc (its defaults)"
 
 
-def ct(run: Run) -> str:
+def ct(run: Run) -> Table:
     """A study of 600 CT instances over one association."""
     return _compared(run, 600)
 
 
-def half(run: Run) -> str:
+def half(run: Run) -> Table:
     """A study of 300 CT instances over one association."""
     return _compared(run, 300)
 
@@ -64,7 +64,7 @@ def processor(run: Run) -> str:
     return spent.table(run, 600)
 
 
-def _compared(run: Run, whole: int) -> str:
+def _compared(run: Run, whole: int) -> Table:
     folder = material.instances(run.folder / "material", run.count(whole), CT_BYTES)
     cases = {OURS: _node(run, folder, 2), OURS_FOUR: _node(run, folder, 4)}
     if have("Orthanc"):
@@ -73,7 +73,7 @@ def _compared(run: Run, whole: int) -> str:
         say("Orthanc is not installed: left out")
     cases[RELAYED_LIMIT] = limit(run, [folder], durable=True, relayed=True)
     title = f"{material.work([folder], CT_BYTES)}, received and forwarded"
-    return compare(title, cases, run, [[RELAYED_LIMIT], [ORTHANC], [ORTHANC_DEFAULT]]).markdown()
+    return compare(title, cases, run, [[RELAYED_LIMIT], [ORTHANC], [ORTHANC_DEFAULT]])
 
 
 def _node(run: Run, folder: Path, associations: int) -> Case:
@@ -110,4 +110,4 @@ def _through(port: int, folder: Path, cloud: Path) -> float:
     return time.perf_counter() - began
 
 
-SECTIONS: Mapping[str, Callable[[Run], str]] = {"ct": ct, "half": half, "profile": profile, "processor": processor}
+SECTIONS: Mapping[str, Callable[[Run], object]] = {"ct": ct, "half": half, "profile": profile, "processor": processor}

@@ -13,7 +13,7 @@ import rivals
 import senders
 from limit import DURABLE_LIMIT, limit
 from material import CT_BYTES, LARGE_BYTES, SMALL_BYTES
-from measure import Case, Run, Timing, compare, say
+from measure import Case, Run, Table, Timing, compare, say
 from processes import connections, family, fresh, have, resident, watching
 from rivals import LARGE_PDU, Receiver
 
@@ -60,26 +60,26 @@ def disk(run: Run) -> str:
             unit = 1000 / (each * threads)
             cases = {name: _disk_case(run, way, threads, each, size, unit) for name, way in probe.WAYS.items()}
             title = f"one durable file of {size} bytes, {threads} at once"
-            tables.append(compare(title, cases, run, [[_PLAIN_WAY]], "ms").markdown())
-    return "\n\n".join(tables)
+            tables.append(compare(title, cases, run, [[_PLAIN_WAY]], "ms"))
+    return "\n\n".join(map(str, tables))
 
 
-def one(run: Run) -> str:
+def one(run: Run) -> Table:
     """600 CT instances over one association."""
     return _against_all("one association", run, 600, CT_BYTES, 1, STORESCP)
 
 
-def four(run: Run) -> str:
+def four(run: Run) -> Table:
     """600 CT instances over four associations at once."""
     return _against_all("four associations", run, 600, CT_BYTES, 4, FORK)
 
 
-def small(run: Run) -> str:
+def small(run: Run) -> Table:
     """5,000 small instances over four associations at once; without defaults, with which they take a minute."""
     return _against_all("four associations", run, 5000, SMALL_BYTES, 4, FORK, defaults=False)
 
 
-def nagle(run: Run) -> str:
+def nagle(run: Run) -> Table:
     """A sender at DCMTK's default, Nagle's algorithm on: where its last segments wait for an acknowledgement."""
     groups = _groups(run, 100, CT_BYTES, 1)
     others = (STORESCP, STORESCP_DEFAULT, ORTHANC, ORTHANC_DEFAULT)
@@ -87,7 +87,7 @@ def nagle(run: Run) -> str:
     found = receivers(1)
     cases = {name: rivals.case(run.folder, found[name], send) for name in (OURS, *others) if name in found}
     title = f"{material.work(groups, CT_BYTES)}, sender with Nagle's algorithm on"
-    return compare(title, cases, run, [[name] for name in others]).markdown()
+    return compare(title, cases, run, [[name] for name in others])
 
 
 def pdu(run: Run) -> str:
@@ -105,8 +105,8 @@ def pdu(run: Run) -> str:
             for name, size in sizes.items()
         }
         title = f"{material.work(groups, CT_BYTES)}, one association, sent by {sender}"
-        tables.append(compare(title, cases, run, [["max_pdu 128 KiB"]]).markdown())
-    return "\n\n".join(tables)
+        tables.append(compare(title, cases, run, [["max_pdu 128 KiB"]]))
+    return "\n\n".join(map(str, tables))
 
 
 def workers(run: Run) -> str:
@@ -119,8 +119,8 @@ def workers(run: Run) -> str:
             send = functools.partial(senders.storescu, groups=groups)
             cases = {name: rivals.case(run.folder, hall, send) for name, hall in halls.items()}
             title = f"{material.work(groups, size)}, {associations} association(s)"
-            tables.append(compare(title, cases, run, [["threads of one process"], ["workers: 1"]]).markdown())
-    return "\n\n".join(tables)
+            tables.append(compare(title, cases, run, [["threads of one process"], ["workers: 1"]]))
+    return "\n\n".join(map(str, tables))
 
 
 def memory(run: Run) -> str:
@@ -163,7 +163,7 @@ def many(run: Run) -> str:
 
 def _against_all(
     title: str, run: Run, whole: int, size: int, associations: int, floor: str, *, defaults: bool = True
-) -> str:
+) -> Table:
     groups = _groups(run, whole, size, associations)
     send = functools.partial(senders.storescu, groups=groups)
     found = receivers(associations, defaults=defaults)
@@ -171,7 +171,7 @@ def _against_all(
     cases[PROBE] = _disk_case(run, probe.synced, 1, run.count(whole), size)
     cases[DURABLE_LIMIT] = limit(run, groups, durable=True)
     against = [[PROBE], [floor], [floor, PROBE], [DURABLE_LIMIT], [ORTHANC], [PYNETDICOM_DURABLE]]
-    return compare(f"{material.work(groups, size)}, {title}", cases, run, against).markdown()
+    return compare(f"{material.work(groups, size)}, {title}", cases, run, against)
 
 
 def _disk_case(run: Run, way: probe.Way, threads: int, count: int, size: int, unit: float = 1) -> Case:
@@ -192,7 +192,7 @@ def _groups(run: Run, whole: int, size: int, associations: int) -> list[Path]:
 
 
 _PLAIN_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
-SECTIONS: Mapping[str, Callable[[Run], str]] = {
+SECTIONS: Mapping[str, Callable[[Run], object]] = {
     "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "pdu": pdu, "workers": workers,
     "memory": memory, "many": many,
 }  # fmt: skip

@@ -23,16 +23,31 @@ from router.trial.demo.studies import read_studies
 _ACKNOWLEDGED, _RECEIVED, _FORWARDED = "acknowledged", "received and indexed", "forwarded"
 _STEPS = (_ACKNOWLEDGED, _RECEIVED, _FORWARDED)
 _SECONDS = 120.0
+OURS, ORTHANC = "the node, durable", "Orthanc, SyncStorageArea off"
 
 Spent = Mapping[str, float]
 
 
 def table(run: Run, whole: int) -> str:
     """Of so many CT instances over one association; each step with the programs' waiting in between."""
+    work, size, found = _measured(run, whole)
+    rows = [[name, *_medians(spent, size), _ratio(spent, found)] for name, spent in found.items()]
+    heads = ["", *_STEPS, "received, indexed and forwarded", "against the node"]
+    return markdown(f"{work}: processor seconds a GB, all processes of each", heads, rows)
+
+
+def whole(run: Run, count: int) -> dict[str, float]:
+    """Processor seconds a GB of all steps, by case."""
+    _, size, found = _measured(run, count)
+    return {name: _whole(spent) / size for name, spent in found.items()}
+
+
+def _measured(run: Run, whole: int) -> tuple[str, float, Mapping[str, list[Spent]]]:
+    """The work in words, its GB, and what each case spent in each round."""
     folder = material.instances(run.folder / "material", run.count(whole), CT_BYTES)
-    cases: dict[str, Callable[[Run, Path], Spent]] = {"the node, durable": _node}
+    cases: dict[str, Callable[[Run, Path], Spent]] = {OURS: _node}
     if have("Orthanc"):
-        cases["Orthanc, SyncStorageArea off"] = partial(_orthanc, sync=False)
+        cases[ORTHANC] = partial(_orthanc, sync=False)
         cases["Orthanc, SyncStorageArea on"] = partial(_orthanc, sync=True)
     else:
         say("Orthanc is not installed: left out")
@@ -44,9 +59,7 @@ def table(run: Run, whole: int) -> str:
                 spent = ", ".join(f"{step} {seconds:.2f}" for step, seconds in found[name][-1].items())
                 say(f"  round {number + 1}: {name}: {spent} s")
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e9
-    rows = [[name, *_medians(spent, size), _ratio(spent, found)] for name, spent in found.items()]
-    heads = ["", *_STEPS, "received, indexed and forwarded", "against the node"]
-    return markdown(f"{material.work([folder], CT_BYTES)}: processor seconds a GB, all processes of each", heads, rows)
+    return material.work([folder], CT_BYTES), size, found
 
 
 def _medians(spent: list[Spent], size: float) -> Iterator[str]:

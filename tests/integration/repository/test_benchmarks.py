@@ -16,21 +16,9 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("arguments", "cases"),
     [
-        (
-            [
-                "receive",
-                "disk",
-                "one",
-                "pdu",
-                "workers",
-                "many",
-                "--only",
-                "^ours, .* threads|^storescp .B|^probe|^limit|^fsync",
-            ],
-            8,
-        ),
-        (["forward", "ct", "large", "--only", "^ours, 1|^storescu, 128|^limit"], 6),
-        (["pipeline", "ct", "processor", "--only", "^the node, (2|d)|^limit"], 2),
+        (["--readme", "--only", "^(ours|the node)|^storescp|^storescu, 128|^limit"], 12),
+        (["receive", "disk", "pdu", "workers", "many", "--only", "^threads|^fsync"], 8),
+        (["forward", "large", "--only", "^ours"], 1),
         (["drain", "backlog", "--only", "of 20"], 1),
         (["sustained", "profile"], 0),
         (["series"], 0),
@@ -38,7 +26,7 @@ ROOT = Path(__file__).parents[3]
         (["crypto", "sm2"], 0),
         (["nodes", "claims", "--only", "^2"], 1),
     ],
-    ids=["receive", "forward", "pipeline", "drain", "sustained", "series", "intake", "crypto", "nodes"],
+    ids=["readme", "receive", "forward", "drain", "sustained", "series", "intake", "crypto", "nodes"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")
