@@ -365,21 +365,15 @@ class ImagesSender:
         return True
 
     def _ending(self, delivery: Delivery) -> SendResult:
-        tally, behind = self._tally(delivery), self.storage.incoming.oldest()
-        case = self.catalogue.exams.case(delivery.exam)
+        tally = self.catalogue.instances.returns.counted(self._tally(delivery), delivery.exam, delivery.destination)
+        behind, case = self.storage.incoming.oldest(), self.catalogue.exams.case(delivery.exam)
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return SendResult(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
-            return SendResult(
-                State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0}
-            )
-        missed = self.catalogue.instances.returns.missed(delivery.exam, delivery.destination)
-        ended = {
-            "damaged": tally.damaged,
-            "refused": tally.refused,
-            "removed before they were sent": tally.gone + missed,
-        }
-        if failed := [f"{n} of {tally.selected + missed} {what}" for what, n in ended.items() if n]:
+            why = f"{tally.stored} of {tally.selected} stored, not committed"
+            return SendResult(State.WAITING, why, {"attempts": 0})
+        kinds = ((tally.damaged, "damaged"), (tally.refused, "refused"), (tally.gone, "removed before they were sent"))
+        if failed := [f"{n} of {tally.selected} {what}" for n, what in kinds if n]:
             unanswered = self.catalogue.ledger.unanswered(delivery.exam, delivery.destination).items()
             why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])
             return SendResult(State.FAILED, why, {"error": why})

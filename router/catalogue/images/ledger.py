@@ -154,7 +154,8 @@ class Ledger(Rows):
 
         One that was held for another reason and is cut off, too, is CUT afterwards and needs another release.
         """
-        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
+        here = Study.uid.in_(_studies_of(exam)) & Instance.purged.is_null()
+        mine = Instance.select(Instance.id).join(Study).where(here)
         held = (LedgerRow.destination == destination) & (LedgerRow.state == fate)
         rule = LedgerRow.rule.concat("; released by a person")
         with self._engine.write():

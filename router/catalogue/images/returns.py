@@ -1,6 +1,7 @@
 """Images that come again after retention removed their files: those that somebody may still have to get are taken."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from peewee import Expression, Function, Select, fn
@@ -11,6 +12,7 @@ from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.images.fate import Fate
+from router.catalogue.images.ledger import Tally
 from router.catalogue.images.tombstones import revive
 from router.model import Channel
 from router.policy.states import State
@@ -48,14 +50,15 @@ class Returns(Rows):
                 self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=received).where(waiting))
                 evaluate(self._engine, Exam.id.in_(exams_of(Study.select(Study.uid).where(here))), received)
 
-    def missed(self, exam: int, destination: str) -> int:
-        """How many instances of the exam were removed before anything was decided about them for the destination."""
+    def counted(self, tally: Tally, exam: int, destination: str) -> Tally:
+        """The exam's tally with the instances that were removed before anything was decided about them there."""
         named = Study.uid.in_(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))
         studies = self._engine.column(Study.select(Study.id).where(named))
         revive(self._engine, studies)
         decided = _entries().where(LedgerRow.destination == destination)
         gone = Instance.study.in_(studies) & Instance.newest & Instance.purged.is_null(False) & ~fn.EXISTS(decided)
-        return int(self._engine.value(Instance.select(fn.COUNT(Instance.id)).where(gone)))
+        missed = int(self._engine.value(Instance.select(fn.COUNT(Instance.id)).where(gone)))
+        return replace(tally, selected=tally.selected + missed, gone=tally.gone + missed)
 
 
 def _asked() -> Function:

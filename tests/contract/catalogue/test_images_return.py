@@ -142,24 +142,32 @@ def test_of_those_that_did_not_come_again_none_is_to_be_sent(catalogue: Catalogu
     assert catalogue.ledger.tallies([number]) == {(number, CLOUD): Tally(selected=2, gone=1)}
 
 
-def test_a_retry_chooses_what_was_refused_only_where_its_file_is_here(catalogue: Catalogue) -> None:
-    number = purged(catalogue, State.CANCELLED, act=refused)
+def cut(catalogue: Catalogue, number: int) -> None:
+    undecided = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.hold(CLOUD, Fate.CUT, {one.key: "cut off" for one in undecided}, NOW)
+
+
+@pytest.mark.parametrize("act", [refused, cut])
+def test_a_person_s_retry_or_release_chooses_what_has_its_file(catalogue: Catalogue, act: Act) -> None:
+    number = purged(catalogue, State.CANCELLED, act=act)
     come_again(catalogue, SOPS[0])
     catalogue.ledger.reselect_refused(number, CLOUD, LATER)
+    catalogue.ledger.release(number, CLOUD, Fate.CUT, LATER)
     assert [one.uids.sop for one in catalogue.ledger.to_send(number, CLOUD, 9)] == SOPS[:1]
 
 
 def test_images_that_were_removed_before_any_choice_are_counted_as_removed(catalogue: Catalogue) -> None:
     number = purged(catalogue, State.CANCELLED)
-    assert catalogue.instances.returns.missed(number, CLOUD) == 2
+    returns, whole = catalogue.instances.returns, Tally(selected=3, sent=1)
+    assert returns.counted(whole, number, CLOUD) == Tally(selected=5, sent=1, gone=2)
     come_again(catalogue, SOPS[0])
-    assert catalogue.instances.returns.missed(number, CLOUD) == 1
+    assert returns.counted(whole, number, CLOUD).gone == 1
     assert [one.sop_uid for one in catalogue.ledger.undecided(number, CLOUD)] == SOPS[:1]
 
 
 def test_nothing_is_missed_of_what_was_sent_or_left_out(catalogue: Catalogue) -> None:
     number = purged(catalogue, *DELIVERED, act=half_sent)
-    assert catalogue.instances.returns.missed(number, CLOUD) == 0
+    assert catalogue.instances.returns.counted(Tally(), number, CLOUD) == Tally()
 
 
 def test_what_was_removed_and_came_again_is_removed_once_more_when_nobody_asks_for_it(catalogue: Catalogue) -> None:
