@@ -17,7 +17,7 @@ from router.forward import chat
 from router.reports.pdf.reader import Readers
 from support.catalogue_rows import Database, lay_tables
 from support.forked_processes import FORK_SERVER, forked_chat
-from support.intake_folder import Desk, OpenDesk
+from support.intake_folder import IntakeFolder, OpenDesk
 from support.postgres import HASTE, Server, postgres_server
 
 # Programs that tests start by the hundred need not be compiled by each; nor the tests by each of five processes.
@@ -174,10 +174,10 @@ def readers() -> Iterator[Readers]:
 @pytest.fixture
 def open_desk(tmp_path: Path, readers: Readers) -> Iterator[OpenDesk]:
     """Makes a drop folder with its intake; settings go into [reports]."""
-    desks: list[Desk] = []
+    desks: list[IntakeFolder] = []
 
-    def opened(settings: str = "") -> Desk:
-        desks.append(Desk(tmp_path, readers, settings))
+    def opened(settings: str = "") -> IntakeFolder:
+        desks.append(IntakeFolder(tmp_path, readers, settings))
         return desks[-1]
 
     yield opened
@@ -186,6 +186,6 @@ def open_desk(tmp_path: Path, readers: Readers) -> Iterator[OpenDesk]:
 
 
 @pytest.fixture
-def desk(open_desk: OpenDesk) -> Desk:
+def desk(open_desk: OpenDesk) -> IntakeFolder:
     """A drop folder with the defaults."""
     return open_desk()

@@ -365,8 +365,8 @@ class ImagesSender:
         return True
 
     def _ending(self, delivery: Delivery) -> SendResult:
-        tally, behind = self._tally(delivery), self.storage.incoming.oldest()
-        case = self.catalogue.exams.case(delivery.exam)
+        tally = self.catalogue.instances.returns.counted(self._tally(delivery), delivery.exam, delivery.destination)
+        behind, case = self.storage.incoming.oldest(), self.catalogue.exams.case(delivery.exam)
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return SendResult(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:

@@ -32,6 +32,7 @@ BATCH = 256
 _BATCH_BYTES = 2**28  # a batch of large instances ends earlier, so that none waits long for its row
 _QUIET_SECONDS = 2.0
 _MOST_ENDED = 2  # attempts at a file that ended the process or its memory
+_AWAITED = "its file was removed by [retention] and has come again: it may still have to go"
 TakePdf = Callable[[str, bytes, datetime], None]
 """Takes the document of an encapsulated PDF: the study, its bytes, when it came. InvalidData: it is no report."""
 
@@ -97,10 +98,11 @@ class Cataloguer:
         sops = [arrival.header.uids.sop for arrival in arrivals]
         known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
         filings = self._plan(arrivals, known)
-        lost, damaged = self._came_back(arrivals, known)
+        lost, damaged, returned = self._came_back(arrivals, known)
         self._studies.file([*lost, *(filing for filing, _ in filings)])
         self._replace(damaged)
         with self._instances.transaction():  # nobody sees the rows without the doubt
+            self._instances.returns.take(returned, max(arrival.received for arrival in arrivals))
             self._instances.add([new for _, new in filings])
             self._note_hospitals(arrivals)
             self._doubt_shared(arrivals, known)
@@ -232,23 +234,28 @@ class Cataloguer:
 
     def _came_back(
         self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]
-    ) -> tuple[list[Filing], list[Filing]]:
-        """Places of files that are gone or damaged and have come again as recorded: perhaps the last copies."""
-        rows = {
-            (row.study_uid, sop, row.digest): row
-            for sop, rows in known.items() for row in rows if row.damaged or not row.purged
-        }  # fmt: skip
-        lost: list[Filing] = []
-        damaged: list[Filing] = []
-        for arrival in arrivals:
+    ) -> tuple[list[Filing], list[Filing], list[int]]:
+        """Places of files that are gone or damaged and have come again as recorded: perhaps the last copies.
+
+        And the rows of those that retention removed, which are needed once more.
+        """
+        rows = {(row.study_uid, sop, row.digest): row for sop, versions in known.items() for row in versions}
+        again = {(one.header.uids.study, one.header.uids.sop, one.digests.data_set): one for one in arrivals}
+        came = [(one, row) for key, one in again.items() if (row := rows.get(key)) is not None]
+        awaited = self._instances.returns.awaited([row.key for _, row in came if row.purged])
+        lost, damaged = list[Filing](), list[Filing]()
+        for arrival, row in came:
             uids = arrival.header.uids
-            row = rows.pop((uids.study, uids.sop, arrival.digests.data_set), None)
-            if row is not None and row.damaged:
-                damaged.append(Filing(arrival.path, uids, row.version))
-            elif row is not None and self._studies.lacks(filing := Filing(arrival.path, uids, row.version)):
-                self._record(Kind.RECEIVED, "its file was gone and has come again", uids.study, instance=uids.sop)
+            filing = Filing(arrival.path, uids, row.version)
+            if row.purged and row.key not in awaited:
+                continue
+            if row.damaged and not row.purged:
+                damaged.append(filing)
+            elif self._studies.lacks(filing):
+                text = _AWAITED if row.purged else "its file was gone and has come again"
+                self._record(Kind.RECEIVED, text, uids.study, instance=uids.sop)
                 lost.append(filing)
-        return lost, damaged
+        return lost, damaged, sorted(awaited)
 
     def _replace(self, damaged: Sequence[Filing]) -> None:
         self._studies.replace(damaged)

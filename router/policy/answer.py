@@ -169,7 +169,7 @@ def _failed(found: Facts) -> Answer:
     who = Actor.PLATFORM
     if found.channel == Channel.REPORT and "exam JSON" in found.error:
         who = Actor.RIS
-    elif found.channel == Channel.IMAGES and "damaged" in found.error:
+    elif found.channel == Channel.IMAGES and ("damaged" in found.error or "removed" in found.error):
         who = Actor.PACS
     if found.channel == Channel.IMAGES:  # refused images come with their count
         refused, *reasons = _REASON.split(found.error)

@@ -7,7 +7,7 @@ transaction that makes its rows, so the next run continues one that was broken o
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,10 +113,18 @@ class Rebuild:
         if batch:
             self._lose()
             with self._catalogue.engine.write():
-                self._catalogue.instances.add(batch)
+                self._catalogue.instances.add(self._rowless(batch))
                 for exam in self._restore.exams_of({new.header.uids.study for new in batch}):
                     self._hold(self._catalogue.queue.of_exam(exam))
         return len(batch)
+
+    def _rowless(self, batch: Sequence[NewInstance]) -> list[NewInstance]:
+        """Those without a row; a row whose file had been removed when the backup was made has it again."""
+        instances, places = self._catalogue.instances, [_place_of(new) for new in batch]
+        found = instances.known((new.header.uids.sop for new in batch), (new.digests.data_set for new in batch))
+        rows = {(row.study_uid, sop, row.version): row.key for sop, some in found.items() for row in some}
+        instances.returns.take([rows[place] for place in places if place in rows], self._clock.now())
+        return [new for new, place in zip(batch, places, strict=True) if place not in rows]
 
     def _instance(self, path: Path) -> NewInstance | None:
         version = path.stem.partition("~")[2] or "1"
@@ -228,3 +236,7 @@ class Rebuild:
 
 def _age(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def _place_of(new: NewInstance) -> tuple[str, str, int]:
+    return new.header.uids.study, new.header.uids.sop, new.version

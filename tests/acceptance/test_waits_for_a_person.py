@@ -78,7 +78,7 @@ class Unsigned(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-class Ward:
+class TroubledNode:
     """A hospital in which everything has gone wrong that only a person can put right."""
 
     def __init__(self, folder: Path) -> None:
@@ -262,8 +262,8 @@ class Ward:
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    ward = Ward(tmp_path_factory.mktemp("attention"))
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TroubledNode]:
+    ward = TroubledNode(tmp_path_factory.mktemp("attention"))
     try:
         ward.go_wrong()
         yield ward
@@ -279,7 +279,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     ("newer-version", "cloud", "newer-version"), ("cut-off", "cloud", "cut-off"), ("stuck", "cloud", "stuck"),
 ])  # fmt: skip
 def test_an_exam_that_only_a_person_can_move_is_in_the_list_with_the_command_that_explains_it(
-    ward: Ward, what: str, destination: str, name: str
+    ward: TroubledNode, what: str, destination: str, name: str
 ) -> None:
     found = ward.entry(what, destination)
     assert (found["count"], found["exams"]) == (1, [ward.number(name)])
@@ -289,7 +289,7 @@ def test_an_exam_that_only_a_person_can_move_is_in_the_list_with_the_command_tha
     assert f"Exam {ward.exams[name].id}" in story.stdout
 
 
-def test_what_is_no_single_exam_is_in_the_list_too(ward: Ward) -> None:
+def test_what_is_no_single_exam_is_in_the_list_too(ward: TroubledNode) -> None:
     assert ward.entry("quarantine", None)["command"] == "scripts/quarantine list"
     assert ward.entry("account", WRONG)["command"] == "scripts/doctor"
     refused = ward.entry("refused", REFUSING)
@@ -299,7 +299,7 @@ def test_what_is_no_single_exam_is_in_the_list_too(ward: Ward) -> None:
     assert ward.entry("unproved", UNSIGNED)["command"] == "scripts/queue list --attention"
 
 
-def test_status_queue_list_console_and_metrics_show_the_same(ward: Ward) -> None:
+def test_status_queue_list_console_and_metrics_show_the_same(ward: TroubledNode) -> None:
     total = sum(one["count"] for one in ward.attention())
     shown = command_here("status", "--config", ward.site.config_file).stdout
     assert f"Waits for a person: {total}\n" in shown
@@ -320,7 +320,7 @@ def test_status_queue_list_console_and_metrics_show_the_same(ward: Ward) -> None
     assert ward.exams["person"].id in text
 
 
-def test_every_cause_has_its_alarm_within_a_minute(ward: Ward) -> None:
+def test_every_cause_has_its_alarm_within_a_minute(ward: TroubledNode) -> None:
     wanted = {"doubt", "damaged", "shared-study", "failed", "held", "exam-json", "approval", "quarantine", "breaker"}
     ward.site.wait_until(lambda: ward.alarms() >= wanted, "the alarms stand", 30)
     alarms = [one for one in ward.status()["alarms"] if one["alarm"] == "failed"]
@@ -330,7 +330,9 @@ def test_every_cause_has_its_alarm_within_a_minute(ward: Ward) -> None:
     assert not [secret for exam in ward.exams.values() for secret in exam.secrets() if secret in told]
 
 
-def test_a_status_that_no_table_knows_is_an_alarm_by_its_word_and_goes_when_its_line_is_pasted(ward: Ward) -> None:
+def test_a_status_that_no_table_knows_is_an_alarm_by_its_word_and_goes_when_its_line_is_pasted(
+    ward: TroubledNode,
+) -> None:
     found = ward.entry("approval", None)
     assert (found["count"], found["about"]) == (1, "branch 01: Order.Status 已审核")
     assert found["exams"] == [ward.number("approval")]
@@ -347,7 +349,7 @@ def test_a_status_that_no_table_knows_is_an_alarm_by_its_word_and_goes_when_its_
 
 
 def test_what_goes_to_a_destination_that_is_gone_and_a_faulty_file_wait_for_a_person_and_end_with_a_restart(
-    ward: Ward,
+    ward: TroubledNode,
 ) -> None:
     site = ward.site
     first = site.node.number
@@ -365,13 +367,13 @@ def test_what_goes_to_a_destination_that_is_gone_and_a_faulty_file_wait_for_a_pe
     site.wait_until(lambda: not ward.entries("not-configured", REFUSING), "it is configured again")
 
 
-def test_what_a_person_has_put_right_is_not_in_the_list_any_more(ward: Ward) -> None:
+def test_what_a_person_has_put_right_is_not_in_the_list_any_more(ward: TroubledNode) -> None:
     assert ward.tell("release", ward.number("person"), "--yes", "--why", "done").returncode == 0
     assert "cancel: " in ward.tell("cancel", ward.number("failed"), "--why", "done").stdout
     ward.site.wait_until(lambda: not (ward.entries("person", "cloud") or ward.entries("failed", "cloud")), "it is over")
 
 
-def test_what_is_held_as_the_ledger_was_lost_is_in_the_list_of_the_node_that_starts_again(ward: Ward) -> None:
+def test_what_is_held_as_the_ledger_was_lost_is_in_the_list_of_the_node_that_starts_again(ward: TroubledNode) -> None:
     site = ward.site
     site.node.stop()
     for path in site.data.glob("router.db*"):

@@ -15,6 +15,7 @@ from router.catalogue.db.tables.images import Study
 from router.catalogue.db.tables.node import EventRow
 from router.catalogue.db.tables.queue import Delivery as Row
 from router.catalogue.images import purge
+from router.catalogue.images.returns import Returns
 from router.catalogue.queue import queue as queues
 from router.catalogue.queue.queue import STOPPED, Delivery, Queue
 from router.correlator import assess, correlator
@@ -45,6 +46,11 @@ class Fault:
 
 def _nothing(*_: object, **__: object) -> None:
     """Forgotten."""
+
+
+def _none(*_: object) -> frozenset[int]:
+    """Not one of them."""
+    return frozenset()
 
 
 def _replaced(*changes: tuple[object, str, object]) -> Callable[[], AbstractContextManager[object]]:
@@ -250,5 +256,6 @@ FAULTS = (
     Fault("what a person took from its sender was not sent", _replaced((Queue, "interrupted", _given_back_only)), 9),
     Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation)), 1),
     Fault("retention takes what has failed", _replaced((purge, "CLOSED", CLOSED | {State.FAILED})), 1),
+    Fault("what was removed before it went is a duplicate", _replaced((Returns, "awaited", _none)), 1),
     Fault("an ended delivery is not evaluated", _moving(evaluated=False), 1),
 )  # fmt: skip

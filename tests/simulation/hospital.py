@@ -109,9 +109,15 @@ class Hospital:
         for number in range(len(exam.images) + 1, min(len(exam.images) + 1 + pick // 10 % 4, here) + 1):
             self._receive(exam, number)
 
-    def _receive(self, exam: SimExam, number: int) -> None:
+    def send_again(self) -> None:
+        """The PACS sends every image once more."""
+        for exam in self.exams:
+            for number in exam.images:
+                self._receive(exam, number, again=True)
+
+    def _receive(self, exam: SimExam, number: int, *, again: bool = False) -> None:
         node = next((node for node in self._world.nodes if node.well), None)
-        if node is None or number in exam.images:
+        if node is None or (number in exam.images) is not again:
             return
         header, clock = slice_of(exam.study, number, exam.patient, f"A{exam.study}"), self._world.clock
         assert self._world.book is not None
@@ -123,10 +129,18 @@ class Hospital:
         path = node.storage.studies.path(header.uids, 1)
 
         def take() -> None:
+            instances = node.catalogue.instances
+            known = instances.known([header.uids.sop])[header.uids.sop]
+            awaited = instances.returns.awaited([one.key for one in known if one.purged])
+            if known and not awaited:
+                return
             make_file(path, exam.study)
-            node.catalogue.instances.known([header.uids.sop])
-            node.catalogue.instances.add([new])
-            exam.images.append(number)
+            if known:
+                instances.returns.take(sorted(awaited), clock.now())
+                self._world.watch.removal.came_again(exam.name(number))
+            else:
+                instances.add([new])
+                exam.images += [] if again else [number]
             exam.last_received = clock.stamp
 
         self._world.quietly(node, take)

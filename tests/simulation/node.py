@@ -89,6 +89,21 @@ class Watched:
             self.node.sending.pop()
 
 
+class Taken:
+    """The lock on writing results down: a thread that would wait for another one tries again with its next call."""
+
+    def __init__(self) -> None:
+        self._by_another = False
+
+    def __enter__(self) -> None:
+        if self._by_another:
+            raise TransientError("another thread is writing down what was sent")
+        self._by_another = True
+
+    def __exit__(self, *_: object) -> None:
+        self._by_another = False
+
+
 class SimNode:
     """One life of a node. `sending` are the deliveries under way, the innermost last.
 
@@ -123,6 +138,7 @@ class SimNode:
 
         setattr(storage.reports, "write", written)  # noqa: B010  # mypy lets no method be assigned
         self.unwritten = Unwritten(storage.unwritten)
+        self.unwritten._writing = Taken()  # type: ignore[assignment]
         references = ExamReader(config)
         takeover = Takeover(config.node.data / "incoming", name)
         self.membership = Membership(

@@ -18,7 +18,6 @@ class RemovalWatch:
     def __init__(self, watch: "Watch") -> None:
         self._breach, self._watch, self._world, self._facts = watch.breach, watch, watch.world, watch.facts
         self._purged: set[str] = set()
-        self.unsent: dict[int, set[str]] = {}  # by delivery: removed while it was cancelled, say
 
     def retained(self) -> None:
         """Files have been removed, perhaps."""
@@ -32,6 +31,10 @@ class RemovalWatch:
             }:  # nobody knows of them any more: they come again as new ones
                 exam.images = [one for one in exam.images if exam.name(one) not in gone]
                 self._purged -= gone
+
+    def came_again(self, name: str) -> None:
+        """An image that was removed has a file again."""
+        self._purged.discard(name)
 
     def _by_study(self) -> Iterator[tuple[int | None, SimExam]]:
         numbers = {exam_id: number for number, exam_id in self._facts.rows("SELECT id, exam_id FROM exam")}
@@ -52,8 +55,6 @@ class RemovalWatch:
                 if e.name == one["destination"] and e is not self._world.ends["reports"]
             )
             images = one["channel"] == Channel.IMAGES
-            if images and one["state"] != State.DELIVERED:
-                self.unsent.setdefault(one["id"], set()).update(gone - has.names)
             if one["state"] not in CLOSED or (images and one["state"] == State.DELIVERED and gone - has.names):
                 self._breach(
                     "nothing is removed that is not confirmed", f"{exam.study}, d{one['id']} is {one['state']}"

@@ -336,6 +336,7 @@ class World:
         self._resume(Step("resume"))
         self.hospital.complete()
         self._leave_alone()
+        self.hospital.send_again()
         for weather in (Weather.DOWN, Weather.FAIR):
             for end in self.ends.values():
                 end.weather = weather

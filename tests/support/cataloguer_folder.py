@@ -41,7 +41,7 @@ def file(sop: str, data: bytes, sop_class: str = CT) -> bytes:
     return preamble_and_meta(sop_class, sop, EXPLICIT, "CT01", "ROUTER") + data
 
 
-class Ward:
+class CataloguerFolder:
     """A data folder with a cataloguer."""
 
     def __init__(self, folder: Path, *, cut_off_goes: bool = False) -> None:

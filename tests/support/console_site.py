@@ -23,7 +23,7 @@ from router.images.rulebook import rulebook
 from router.model import Channel
 from router.policy.roles import Role
 from router.review.attention import look
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 STUDY = "1.2.3"
@@ -42,7 +42,7 @@ class Got:
 class Site:
     """A clinic with an exam that is held, and the console over it."""
 
-    def __init__(self, clinic: Clinic, admin: Admin, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, clinic: ExamWorkflow, admin: Admin, context: ssl.SSLContext | None = None) -> None:
         self.clinic = clinic
         config = clinic.config.model_copy(update={"admin": admin})
         places = [

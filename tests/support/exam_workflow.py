@@ -16,7 +16,7 @@ from router.reports.pdf.reader import Readers
 from router.review.attention import look, places_of
 from router.review.decisions import Decisions, OperatorReason
 from support.catalogue_rows import instance
-from support.intake_folder import E1, Desk, exam
+from support.intake_folder import E1, IntakeFolder, exam
 
 WANG = OperatorReason("wang", "asked the ward")
 HERE = Patient("P0001", "Zhang^San=张^三", "19491231", "F")
@@ -34,7 +34,7 @@ platform_encryption_key_file = "k"
 """
 
 
-class Clinic(Desk):
+class ExamWorkflow(IntakeFolder):
     """What comes is evaluated at once. `settings` follow [reports] and [[destination]]."""
 
     def __init__(self, folder: Path, readers: Readers, settings: str = "") -> None:

@@ -66,7 +66,7 @@ def another(exam_id: str = E2, **changes: object) -> bytes:
     return exam(exam_id, Order__AccessionNumber="A0002", Patient__Name="李四", Patient__PatientId="P0002", **changes)
 
 
-class Desk:
+class IntakeFolder:
     """A drop folder, its intake, and what came of it. `settings` go into [reports]."""
 
     def __init__(self, folder: Path, readers: Readers, settings: str = "") -> None:
@@ -154,4 +154,4 @@ class Desk:
         return len(case.jsons), len(case.pdfs)
 
 
-OpenDesk = Callable[..., Desk]
+OpenDesk = Callable[..., IntakeFolder]

@@ -245,12 +245,16 @@ class Node:
         self._intake.file(found.documents)
 
     def receive(self, header: Header, pixels: str = "p") -> None:
-        """An instance, catalogued now as the cataloguer does it: the same bytes again are no second version."""
+        """An instance, catalogued now as the cataloguer does it: the same bytes again are no second version.
+
+        They are here again where retention had removed them and they may still have to go.
+        """
         uids, now, instances = header.uids, self.clock.now(), self.catalogue.instances
         known = instances.known([uids.sop])[uids.sop]
         here = [one for one in known if one.study_uid == uids.study]
         digest = hashlib.sha256(repr((header, pixels)).encode()).hexdigest()
-        if digest in {one.digest for one in here}:
+        if same := [one for one in here if one.digest == digest]:
+            instances.returns.take([*instances.returns.awaited([one.key for one in same if one.purged])], now)
             return
         rule = classify(header.facts, self._book)
         digests = Digests(digest, "o", pixels)

@@ -89,6 +89,8 @@ def keys(config: Config, destination: Destination, http: HttpDestination, accoun
     ids = found.profile.pinned
     if found.profile.digest:
         yield from _outside(profile_of(destination.name, account), found.profile)
+    if destination.withdraws_after is not None and not found.profile.outline.withdraw:
+        yield _never_withdraws(profile_of(destination.name, account), found.profile.name)
     shown = "; ".join(f"platform {purpose} {', '.join(each)}" for purpose, each in ids.items())
     pinned = Pins(config.node.data).of(destination.name, account)
     if pinned is not None and (unknown := strange(ids, pinned)):
@@ -107,6 +109,12 @@ def _outside(subject: str, profile: Profile) -> Iterator[CheckResult]:
     if why := profile.outline.allow_weak:
         text = f"{profile.name} uses weak cryptography (ECB or MD5): allow_weak = {why!r}"
         yield CheckResult(subject, Verdict.WARN, text, "ask the platform for SM4-GCM or SM4-CBC, and for SM3")
+
+
+def _never_withdraws(subject: str, name: str) -> CheckResult:
+    text = f"withdraw_after is set, and {name} has no call to withdraw: no exam is taken back"
+    remedy = 'write that call into the profile; or set withdraw_after = "off", and tell the platform yourself'
+    return CheckResult(subject, Verdict.WARN, text, remedy)
 
 
 def _pair(subject: str, private: Path, own: str) -> Iterator[CheckResult]:

@@ -371,6 +371,11 @@ def _compared_with_destinations(engine: Engine) -> None:
     engine.execute(f'CREATE TABLE "proposed_alias" ({texts}, "at" {whole}, {key})')
 
 
+def _returned(engine: Engine) -> None:
+    """When a removed copy came again; of copies that came again before, nobody knows."""
+    engine.execute(f'ALTER TABLE "document" ADD COLUMN "returned" {engine.whole}')
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
@@ -378,5 +383,5 @@ STEPS: tuple[Step, ...] = (
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
     _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics, _by_time,
-    _compared_with_destinations,
+    _compared_with_destinations, _returned,
 )  # fmt: skip

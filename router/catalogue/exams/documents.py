@@ -100,9 +100,10 @@ class Documents(Rows):
                 self._exams.pdf_names.say(number, document.words or (), document.names)
         return number
 
-    def returned(self, document: int, revision: int, place: str, checksum: str) -> None:
+    def returned(self, document: int, revision: int, place: str, checksum: str, now: datetime) -> None:
         """The document has a copy again; uploads frozen with the former one, without a receipt, are filled again."""
-        changes = {"purged": None, "revision": revision, "place": place, "checksum": checksum, "damaged": None}
+        copy = {"revision": revision, "place": place, "checksum": checksum, "damaged": None}
+        changes = copy | {"purged": None, "returned": now}
         former = Document.select(Document.place).where(Document.id == document)
         with self._engine.write():
             stale = Upload.pdf_place.in_(former) & Upload.confirmed.is_null()

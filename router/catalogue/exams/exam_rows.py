@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from router.catalogue.db.engine import Engine, Rows
 from router.catalogue.db.statement import Insert, Statement
-from router.catalogue.db.tables.exams import Alias, Exam, ExamStudy
+from router.catalogue.db.tables.exams import Alias, Exam, ExamStudy, MergeRow
 from router.catalogue.db.tables.node import FORMER, Setting
-from router.catalogue.db.tables.queue import Delivery
+from router.catalogue.db.tables.queue import BackfillRow, ComparisonRow, Delivery, WithdrawalStopRow
 from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.images.hospitals import adopt_studies
 from router.exam.key import ExamKey
@@ -145,12 +145,15 @@ class ExamRows(Rows):
     def adopt_former(self, hospital: str) -> int:
         """File everything under the hospital that was filed when there was one alone; how many exams that were.
 
-        Studies that are here are of it, too, and so are numbers of one patient.
+        Studies that are here are of it, too, and so are numbers of one patient, decided or proposed, backfills, stops
+        of withdrawals, and comparisons.
         """
         with self._engine.write():
             exams = int(self._engine.run(Exam.update(hospital=hospital).where(Exam.hospital == "")))
             if exams:
-                self._engine.run(Alias.update(hospital=hospital).where(Alias.hospital == ""))
+                for table in (Alias, MergeRow, WithdrawalStopRow, ComparisonRow):
+                    self._engine.run(table.update(hospital=hospital).where(table.hospital == ""))
+                self._engine.run(BackfillRow.update(hospital=hospital).where(BackfillRow.hospital.is_null()))
                 adopt_studies(self._engine, hospital)
                 self._engine.run(Setting.insert(name=FORMER, value=hospital).on_conflict_ignore())
         return exams

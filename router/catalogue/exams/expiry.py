@@ -108,7 +108,8 @@ def forgotten_key(hospital: str, branch: str, exam_id: str) -> int:
 
 
 def _copies(before: datetime) -> Expression:
-    return (Document.kind == "pdf") & Document.purged.is_null() & (Document.arrived < before)
+    here = (Document.kind == "pdf") & Document.purged.is_null() & (Document.arrived < before)
+    return here & (Document.returned.is_null() | (Document.returned < before))
 
 
 def _done(before: datetime, now: datetime) -> Any:

@@ -110,7 +110,7 @@ class Filings(Rows):
         """The document that has a copy: its number, its revision, the copy's place."""
         if (lost := filing.restores) is not None:
             revision, place = self._place(filing.form, lost.exam, vacant)
-            self._documents.returned(lost.document, revision, place, filing.checksum)
+            self._documents.returned(lost.document, revision, place, filing.checksum, now)
             self._exams.request_evaluation([lost.exam], now)
             return lost.document, revision, place
         if filing.enters is None:

@@ -16,7 +16,7 @@ from router.exam.key import ExamKey
 from router.matching.exam.versions import JsonVersion
 from router.matching.report_pdf.naming import Bearer, identifiers
 from router.model import Channel
-from router.policy.states import CLOSED
+from router.policy.states import State
 
 # A document of this content under this name that was not written before; by it the very same file is known.
 _SEEN = Statement(
@@ -28,13 +28,15 @@ _DAMAGED = Statement(
     "SELECT id, exam_id, place, stem FROM document WHERE digest = ? AND kind = ? AND damaged IS NOT NULL"
     " AND exam_id IS NOT NULL ORDER BY id DESC LIMIT 1", Document.digest, Document.kind,
 )  # fmt: skip
-# The last PDF of this content whose copy was removed and whose exam has a report to deliver.
+# The last PDF of this content whose copy was removed and whose exam's report a destination has not: by a delivery that
+# is open or may be taken up again.
+_CONFIRMED = tuple(map(str, (State.DELIVERED, State.WITHDRAWN)))
 _MISSED = Statement(
     "SELECT document.id, document.exam_id, document.stem FROM document"  # noqa: S608 our own names
     " JOIN delivery ON delivery.exam_id = document.exam_id WHERE document.digest = ? AND document.kind = 'pdf'"
     " AND document.purged IS NOT NULL AND delivery.channel = ?"
-    f" AND delivery.state NOT IN ({', '.join('?' * len(CLOSED))}) ORDER BY document.id DESC LIMIT 1",
-    Document.digest, Delivery.channel, *[Delivery.state] * len(CLOSED),
+    f" AND delivery.state NOT IN ({', '.join('?' * len(_CONFIRMED))}) ORDER BY document.id DESC LIMIT 1",
+    Document.digest, Delivery.channel, *[Delivery.state] * len(_CONFIRMED),
 )  # fmt: skip
 # A PDF of this name and content that waits for its exam.
 _WAITS = Statement(
@@ -227,7 +229,7 @@ class Snapshots(Rows):
         found = _OF_KEY.run(self._engine, owner.hospital, owner.branch, owner.exam_id) if owner else []
         named = self._exams.named_by(names, within=within) if names else {}
         lost = self._damaged("pdf", digest)
-        missed = [] if lost else _MISSED.run(self._engine, digest, Channel.REPORT, *sorted(CLOSED))
+        missed = [] if lost else _MISSED.run(self._engine, digest, Channel.REPORT, *_CONFIRMED)
         return PdfSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "pdf", stem, since)),
             lost=lost or next((LostCopy(document=n, exam=exam, place="", stem=name) for n, exam, name in missed), None),

@@ -9,7 +9,8 @@ class Fate(StrEnum):
     `selected` is still to be sent, `held` once a person has released it. `stored` was taken and is not committed yet.
     `damaged` waits for a sound file. `late` came too long after the delivery, and `cut` is not whole: both count once
     a person has released them. `withheld` names only another exam, which is not approved: it is decided again when
-    that is. The others are final.
+    that is. `gone` was selected, and its file was removed before it went: once the file is here again it is selected.
+    The others are final.
     """
 
     SELECTED = "selected"
@@ -22,3 +23,4 @@ class Fate(StrEnum):
     SENT = "sent"
     REFUSED = "refused"
     DAMAGED = "damaged"
+    GONE = "gone"

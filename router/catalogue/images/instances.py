@@ -27,6 +27,7 @@ from router.catalogue.db.tables.images import (
 from router.catalogue.exams.evaluation import evaluate, exams_of
 from router.catalogue.images.damages import mend
 from router.catalogue.images.hospitals import hospitals_by_uid, hospitals_of, note_hospitals
+from router.catalogue.images.returns import Returns
 from router.catalogue.images.series_members import facts_numbers
 from router.catalogue.images.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
@@ -36,11 +37,12 @@ from router.text.decoding import is_readable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A version of an instance that has a row. `pixels` is of its Digests.
+    """A version of an instance that has a row, numbered `key`. `pixels` is of its Digests.
 
     `purged`: its file went by retention; `cut`: it is not whole; `damaged`: its file is not what came.
     """
 
+    key: int
     study_uid: str
     version: int
     digest: str
@@ -85,7 +87,7 @@ _NEW_INSTANCES = InsertMany(Instance)
 # one, and those of given data sets.
 # of all hospitals: one SOP instance UID names one instance, whoever sends it
 _KNOWN = (
-    "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels"
+    "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels, i.id"
     " FROM instance i JOIN study ON study.id = study_id WHERE sop_uid IN ({}) AND (newest OR digest IN ({})"
     " OR version = (SELECT MAX(m.version) FROM instance m WHERE m.study_id = i.study_id AND m.sop_uid = i.sop_uid)"
     " OR damaged IS NULL AND cut = '' AND version = (SELECT MAX(m.version) FROM instance m WHERE m.study_id ="
@@ -102,6 +104,10 @@ _RANKS = Among(
 class Instances(Rows):
     """The index of filed instances."""
 
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.returns = Returns(engine)
+
     def known(self, sop_uids: Iterable[str], digests: Iterable[str] = ()) -> dict[str, list[Known]]:
         """Versions that have rows, in order, by SOP instance UID, whatever the study; tombstones' get them.
 
@@ -115,9 +121,9 @@ class Instances(Rows):
         for some in portions(sops):
             marks = [", ".join([param] * len(values)) or "NULL" for values in (some, same)]
             rows += self._engine.execute(_KNOWN.format(*marks), [*some, *same])
-        for sop, study, version, digest, purged, cut, damaged, series, pixels in sorted(rows, key=itemgetter(2)):
+        for sop, study, version, digest, purged, cut, damaged, series, pixels, key in sorted(rows, key=itemgetter(2)):
             found[sop].append(Known(
-                study_uid=study, version=version, digest=digest, purged=purged is not None, cut=cut != "",
+                key=key, study_uid=study, version=version, digest=digest, purged=purged is not None, cut=cut != "",
                 damaged=damaged is not None, series_uid=series, pixels=pixels,
             ))  # fmt: skip
         return found

@@ -26,7 +26,7 @@ _COUNTED = Prepared(
         LedgerRow.select(*_PLACE, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*_PLACE)
     )
 )
-_FATES, _GONE = frozenset(Fate), "gone"
+_FATES = frozenset(Fate)
 _IN_STATE = Prepared(
     lambda study, state: (
         LedgerRow.select(LedgerRow.id).where((LedgerRow.study == study) & (LedgerRow.state == state)).limit(1)
@@ -154,7 +154,8 @@ class Ledger(Rows):
 
         One that was held for another reason and is cut off, too, is CUT afterwards and needs another release.
         """
-        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
+        here = Study.uid.in_(_studies_of(exam)) & Instance.purged.is_null()
+        mine = Instance.select(Instance.id).join(Study).where(here)
         held = (LedgerRow.destination == destination) & (LedgerRow.state == fate)
         rule = LedgerRow.rule.concat("; released by a person")
         with self._engine.write():
@@ -193,7 +194,7 @@ class Ledger(Rows):
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
         unsent = LedgerRow.state.in_(
-            [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.WITHHELD, Fate.REFUSED, Fate.DAMAGED]
+            [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.WITHHELD, Fate.REFUSED, Fate.DAMAGED, Fate.GONE]
         )
         mine = (LedgerRow.destination == destination) & unsent & LedgerRow.instance.in_(replaced)
         self._engine.run(LedgerRow.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
@@ -234,7 +235,8 @@ class Ledger(Rows):
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
         """Send the newest versions of refused and damaged instances again: a person has asked for it."""
-        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
+        here = Study.uid.in_(_studies_of(exam)) & Instance.newest & Instance.purged.is_null()
+        mine = Instance.select(Instance.id).join(Study).where(here)
         ended = LedgerRow.state.in_([Fate.REFUSED, Fate.DAMAGED])
         refused = (LedgerRow.destination == destination) & ended & LedgerRow.instance.in_(mine)
         with self._engine.write():
@@ -276,7 +278,7 @@ class Ledger(Rows):
             less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*_PLACE)
             rows += self._engine.rows(less)
         for one in summaries(self._engine, studies):
-            packed = ((to, _GONE if state == Fate.SELECTED else state, n) for (to, state), n in one.fates.items())
+            packed = ((to, Fate.GONE if state == Fate.SELECTED else state, n) for (to, state), n in one.fates.items())
             rows += [(one.study, *place) for place in packed]
         return rows
 
@@ -378,9 +380,9 @@ def outdone() -> Select:
 
 
 def _tally(of: Counter[str]) -> Tally:
-    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED, _GONE)
+    chosen = (Fate.SELECTED, Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED, Fate.DAMAGED, Fate.GONE)
     return Tally(
         selected=sum(of[fate] for fate in chosen), sent=of[Fate.SENT], refused=of[Fate.REFUSED],
         filtered=of[Fate.FILTERED], held=of[Fate.HELD], stored=of[Fate.STORED], late=of[Fate.LATE], cut=of[Fate.CUT],
-        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD], gone=of[_GONE],
+        damaged=of[Fate.DAMAGED], withheld=of[Fate.WITHHELD], gone=of[Fate.GONE],
     )  # fmt: skip

@@ -114,6 +114,8 @@ class Purge:
 
     def _bury(self, study: int, keys: Sequence[int], now: datetime) -> None:
         """Pack rows, except of documents that refer to others: their references must be found without unpacking."""
+        unsent = LedgerRow.instance.in_(keys) & (LedgerRow.state == Fate.SELECTED)
+        self._engine.run(LedgerRow.update(state=Fate.GONE).where(unsent))
         self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys) & Instance.purged.is_null()))
         packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring()))
         if mine := self._engine.column(packs):

@@ -78,7 +78,7 @@ class References(Rows):
         with self._engine.write():
             for portion in portions(keys):
                 unsent = LedgerRow.id.in_(portion) & LedgerRow.state.in_(
-                    [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT]
+                    [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.GONE]
                 )
                 self._engine.run(LedgerRow.update(state=Fate.FILTERED, rule=rule, at=now).where(unsent))
 

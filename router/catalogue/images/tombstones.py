@@ -23,6 +23,7 @@ from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.statement import Among, InsertMany
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, Tombstone, TombstoneKey
 from router.catalogue.db.tables.queue import CommitmentItem
+from router.catalogue.images.fate import Fate
 
 _SOP, _AE, _RECEIVED = "sop_uid", "sending_ae", "received"
 _KEY = "instance_id"
@@ -138,11 +139,13 @@ def _drop(engine: Engine, study: int, number: int, instances: Sequence[Row]) -> 
 
 
 def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) -> None:
+    """Insert the rows again. Those that a former version packed as selected were not sent when their files went."""
     taken = Instance.select(Instance.id).where(Instance.id.in_([row["id"] for row in instances]))
     if engine.has(taken):  # SQLite gives the largest numbers again once their rows are gone
         last = engine.value(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1))
         instances = [row | {"id": last + n} for n, row in enumerate(instances, 1)]
     _insert(engine, Instance, instances)
+    entries = [row | {"state": Fate.GONE} if row["state"] == Fate.SELECTED else row for row in entries]
     _insert(engine, LedgerRow, [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
 
 

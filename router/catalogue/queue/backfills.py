@@ -129,7 +129,9 @@ def _in_span(span: Backfill, after: int) -> Expression:
 
 def _gone(which: Expression) -> Select:
     packed = Tombstone.select(Tombstone.id).where(Tombstone.study == Study.id)
-    return Study.select(Study.uid).where(which & (Study.purged.is_null(False) | fn.EXISTS(packed)))
+    removed = (Instance.study == Study.id) & Instance.newest & Instance.purged.is_null(False)
+    lacking = fn.EXISTS(packed) | fn.EXISTS(Instance.select(Instance.id).where(removed))
+    return Study.select(Study.uid).where(which & (Study.purged.is_null(False) | lacking))
 
 
 def take_turn(engine: Engine, destination: str, channel: str, now: datetime, gap: timedelta) -> bool:

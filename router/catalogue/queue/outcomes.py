@@ -4,8 +4,8 @@ Sums are of the rows, never of the former sums: a day on which any row has chang
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ from router.policy.states import Needs, State
 
 EXAM, STUDY, IN_PACS = "e", "s", "p"
 """How the key of a row begins: of an exam, of a study that no exam names, of one that only the PACS has."""
+DaySum = Mapping[str, Any]
+"""Exams of a day that agree in all but the counts: a row of OutcomeSum by its columns."""
 _LATE_COMMIT = timedelta(minutes=10)  # an event with a lower number may be seen later, on a server
 _EVENTS, _EXAMS = "statistics-event", "statistics-exam"
 _LOCK = "statistics"
@@ -96,36 +98,10 @@ class ExamCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DaySum:
-    """Exams of a day that agree in all but the counts; the times are `minutes:exams`, divided by blanks."""
-
-    day: str
-    hospital: str
-    branch: str
-    department: str
-    modality: str
-    device: str
-    critical: int
-    state: str
-    reason: str
-    miss: str
-    whose: str
-    exams: int
-    due: int
-    uploaded: int
-    report_on_time: int
-    images_on_time: int
-    on_time: int
-    first_time: int
-    report_took: str
-    images_took: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSum:
-    """Sums of a group of exams that agree in state and reasons, added up by the database; the times as in DaySum.
+    """Sums of a group of exams that agree in state and reasons, added up by the database.
 
-    A time may be there several times.
+    The times are `minutes:exams`, divided by blanks; one may be there several times.
     """
 
     group: str
@@ -176,9 +152,12 @@ class ExamRows:
     unread: bool
 
 
+_PLACES = ("day", "hospital", "branch", "department", "modality", "device")
+_KINDS = ("critical", "state", "reason", "miss", "whose")
+_NUMBERS = ("due", "uploaded", "report_on_time", "images_on_time", "on_time", "first_time")
+_TIMES = ("report_took", "images_took")
+_SUMMED = (*_PLACES, *_KINDS, "exams", *_NUMBERS, *_TIMES)
 _COUNTED = tuple(field.name for field in fields(ExamCount))
-_GROUPS = tuple(field.name for field in fields(DaySum))[:11]
-_SUMMED = tuple(field.name for field in fields(DaySum))
 _FIELDS = [getattr(OutcomeRow, name) for name in _COUNTED]
 _OF_DAY = Statement(f"SELECT {', '.join(_COUNTED)} FROM outcome WHERE day = ?", OutcomeRow.day)  # noqa: S608 our own text
 _SUMS = Statement(
@@ -186,8 +165,6 @@ _SUMS = Statement(
     OutcomeSum.day, OutcomeSum.day,
 )  # fmt: skip
 _ENTER_SUM = InsertMany(OutcomeSum)
-_SUMMED_UP = tuple(field.name for field in fields(GroupSum))
-_NUMBERS = ("due", "uploaded", "report_on_time", "images_on_time", "on_time", "first_time")
 
 
 class Outcomes(Rows):
@@ -254,7 +231,7 @@ class Outcomes(Rows):
         found: dict[str, ExamCount] = {}
         for some in portions(keys):
             rows = self._engine.rows(OutcomeRow.select(*_FIELDS).where(OutcomeRow.key.in_(list(some))))
-            found |= {row[0]: ExamCount(**dict(zip(_COUNTED, row, strict=True))) for row in rows}
+            found |= {one.key: one for one in _counts(rows)}
         return found
 
     def in_pacs(self, day: str | None = None) -> list[str]:
@@ -286,8 +263,7 @@ class Outcomes(Rows):
             for some in portions([one.key for one in (*former, *gone)]):
                 self._engine.run(OutcomeRow.delete().where(OutcomeRow.key.in_(list(some))))
             for few in portions(changed):
-                values = [dict(zip(_COUNTED, astuple(row), strict=True)) for row in few]
-                self._engine.run(OutcomeRow.insert_many(values))
+                self._engine.run(OutcomeRow.insert_many([asdict(row) for row in few]))
             for day in sorted({one.day for one in (*changed, *former, *gone)}):
                 self._sum_up(day)
             for name, number in ((_EXAMS, exams), (_EVENTS, events)):
@@ -302,8 +278,7 @@ class Outcomes(Rows):
 
     def _sum_up(self, day: str) -> None:
         self._engine.run(OutcomeSum.delete().where(OutcomeSum.day == day))
-        rows = [ExamCount(**dict(zip(_COUNTED, row, strict=True))) for row in _OF_DAY.run(self._engine, day)]
-        _ENTER_SUM.run(self._engine, [dict(zip(_SUMMED, astuple(one), strict=True)) for one in summed(rows)])
+        _ENTER_SUM.run(self._engine, summed(_counts(_OF_DAY.run(self._engine, day))))
 
     def _mark(self, name: str) -> int:
         return int(self._engine.value(Setting.select(Setting.value).where(Setting.name == name)) or 0)
@@ -320,41 +295,45 @@ class Outcomes(Rows):
 
     def sums(self, first: str, last: str) -> list[DaySum]:
         """The sums of the days from `first` to `last`, in order."""
-        return [DaySum(**dict(zip(_SUMMED, row, strict=True))) for row in _SUMS.run(self._engine, first, last)]
+        return [dict(zip(_SUMMED, row, strict=True)) for row in _SUMS.run(self._engine, first, last)]
 
     def grouped(self, first: str, last: str, by: str) -> list[GroupSum]:
-        """The sums of the days from `first` to `last` by a column of DaySum, in order."""
-        assert by in _GROUPS
+        """The sums of the days from `first` to `last` by one of the places, in order."""
+        assert by in _PLACES
         joined = "STRING_AGG({}, ' ')" if self._engine.is_shared else "GROUP_CONCAT({}, ' ')"
         counts = [f"CAST(SUM({name}) AS INTEGER)" for name in ("exams", *_NUMBERS)]
-        times = [joined.format(f"NULLIF({name}, '')") for name in ("report_took", "images_took")]
-        keys = ", ".join((by, "critical", "state", "reason", "miss", "whose"))
+        times = [joined.format(f"NULLIF({name}, '')") for name in _TIMES]
+        keys = ", ".join((by, *_KINDS))
         param = self._engine.database.param
         sql = f"SELECT {keys}, {', '.join([*counts, *times])} FROM outcome_sum WHERE day >= {param} AND day <= {param}"  # noqa: S608 our own names
         rows = self._engine.execute(f"{sql} GROUP BY {keys} ORDER BY {keys}", [first, last])
+        names = ("group", *_KINDS, "exams", *_NUMBERS, *_TIMES)
         filled = (["" if value is None else value for value in row] for row in rows)
-        return [GroupSum(**dict[str, Any](zip(_SUMMED_UP, row, strict=True))) for row in filled]
+        return [GroupSum(**dict[str, Any](zip(names, row, strict=True))) for row in filled]
 
     def all(self, first: str, last: str) -> list[ExamCount]:
         """Every row of these days: the full count, for a test of the sums."""
         mine = (OutcomeRow.day >= first) & (OutcomeRow.day <= last)
-        rows = self._engine.rows(OutcomeRow.select(*_FIELDS).where(mine))
-        return [ExamCount(**dict(zip(_COUNTED, row, strict=True))) for row in rows]
+        return _counts(self._engine.rows(OutcomeRow.select(*_FIELDS).where(mine)))
 
 
 def summed(rows: Iterable[ExamCount]) -> list[DaySum]:
     """The sums of rows, whatever their days, in a fixed order."""
     groups: dict[tuple[Any, ...], list[ExamCount]] = defaultdict(list)
     for row in rows:
-        groups[tuple(getattr(row, name) for name in _GROUPS)].append(row)
+        groups[tuple(getattr(row, name) for name in (*_PLACES, *_KINDS))].append(row)
     return [
-        DaySum(
-            **dict(zip(_GROUPS, group, strict=True)), exams=len(mine),
+        {
+            **dict(zip((*_PLACES, *_KINDS), group, strict=True)), "exams": len(mine),
             **{name: sum(getattr(row, name) for row in mine) for name in _NUMBERS},
-            report_took=written(row.report_took for row in mine), images_took=written(row.images_took for row in mine),
-        )
+            **{name: written(getattr(row, name) for row in mine) for name in _TIMES},
+        }
         for group, mine in sorted(groups.items())
     ]  # fmt: skip
+
+
+def _counts(rows: Iterable[Sequence[Any]]) -> list[ExamCount]:
+    return [ExamCount(**dict(zip(_COUNTED, row, strict=True))) for row in rows]
 
 
 def written(minutes: Iterable[int | None]) -> str:

@@ -22,7 +22,7 @@ LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=20)
 SAID = OperatorReason("Li", "its machine was taken away")
 
 
-class Ward:
+class ClusterView:
     """A database of several nodes, as one of them sees it; `told` are the events."""
 
     def __init__(self, database: Database) -> None:
@@ -47,15 +47,15 @@ class Ward:
 
 
 @pytest.fixture
-def ward(postgresql: Database) -> Iterator[Ward]:
-    found = Ward(postgresql)
+def ward(postgresql: Database) -> Iterator[ClusterView]:
+    found = ClusterView(postgresql)
     yield found
     found.catalogue.engine.close_thread()
 
 
 @pytest.mark.fires("node-silent")
 @pytest.mark.ends("node-silent")
-def test_a_silent_node_is_missed_after_two_leases_until_it_gives_a_sign_of_life(ward: Ward) -> None:
+def test_a_silent_node_is_missed_after_two_leases_until_it_gives_a_sign_of_life(ward: ClusterView) -> None:
     ward.catalogue.nodes.beat("node2")
     ward.look()
     assert ward.standing == {}
@@ -70,7 +70,7 @@ def test_a_silent_node_is_missed_after_two_leases_until_it_gives_a_sign_of_life(
 
 
 def test_the_alarm_of_a_dead_node_says_who_took_over_what_and_ends_when_it_is_back_though_nobody_looked(
-    ward: Ward,
+    ward: ClusterView,
 ) -> None:
     ward.catalogue.nodes.beat("node2")
     time.sleep(0.1)
@@ -85,7 +85,7 @@ def test_the_alarm_of_a_dead_node_says_who_took_over_what_and_ends_when_it_is_ba
     assert ward.standing == {}
 
 
-def test_a_node_that_was_stopped_is_missed_after_a_day(ward: Ward) -> None:
+def test_a_node_that_was_stopped_is_missed_after_a_day(ward: ClusterView) -> None:
     ward.catalogue.nodes.leave("node2", Absent.STOPPED)
     ward.look()
     assert ward.standing == {}
@@ -95,7 +95,9 @@ def test_a_node_that_was_stopped_is_missed_after_a_day(ward: Ward) -> None:
     assert "was stopped more than a day ago" in ward.standing["node node2"]
 
 
-def test_a_person_says_that_a_node_is_gone_and_neither_it_nor_an_alarm_about_it_is_known_any_more(ward: Ward) -> None:
+def test_a_person_says_that_a_node_is_gone_and_neither_it_nor_an_alarm_about_it_is_known_any_more(
+    ward: ClusterView,
+) -> None:
     nodes = ward.catalogue.nodes
     nodes.leave("node2", Absent.DEAD, "")
     ward.look()
@@ -117,7 +119,7 @@ def test_a_person_says_that_a_node_is_gone_and_neither_it_nor_an_alarm_about_it_
 
 
 @pytest.mark.parametrize("name", ["node1", "node3", ""])
-def test_a_node_that_lives_or_that_nobody_knows_is_not_forgotten(ward: Ward, name: str) -> None:
+def test_a_node_that_lives_or_that_nobody_knows_is_not_forgotten(ward: ClusterView, name: str) -> None:
     ward.catalogue.nodes.beat("node1")
     with pytest.raises(InvalidData):
         ward.forget(name)
@@ -126,7 +128,7 @@ def test_a_node_that_lives_or_that_nobody_knows_is_not_forgotten(ward: Ward, nam
 
 
 def test_a_node_alone_on_its_file_is_missed_by_nobody(sqlite: Database) -> None:
-    ward = Ward(sqlite)
+    ward = ClusterView(sqlite)
     ward.catalogue.nodes.leave("former name", Absent.DEAD, "")
     ward.look()
     ClockWatch(ward.catalogue, "node1", ward.bus, SharedClock(ward.clock)).look()
@@ -136,7 +138,7 @@ def test_a_node_alone_on_its_file_is_missed_by_nobody(sqlite: Database) -> None:
 
 @pytest.mark.fires("clock")
 @pytest.mark.ends("clock")
-def test_a_clock_that_is_far_from_the_databases_is_an_alarm_until_it_is_set(ward: Ward) -> None:
+def test_a_clock_that_is_far_from_the_databases_is_an_alarm_until_it_is_set(ward: ClusterView) -> None:
     for start, stands in ((datetime.now(UTC) + timedelta(minutes=20), True), (datetime.now(UTC), False)):
         clock = SharedClock(FakeClock(start))
         ClockWatch(ward.catalogue, "node2", ward.bus, clock).look()

@@ -18,7 +18,7 @@ LISTED = replace(key(), study_uids=("1.1",))
 HAN = Patient("P1", "张^三", "19491231", "F")
 
 
-class Desk:
+class EvaluatedExam:
     """One exam, evaluated again and again."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -38,42 +38,42 @@ class Desk:
 
 
 @pytest.fixture
-def desk(catalogue: Catalogue) -> Desk:
+def desk(catalogue: Catalogue) -> EvaluatedExam:
     """Two studies of the exam's patient and accession number are here."""
     catalogue.instances.add([_of("1.1"), _of("1.2")])
-    return Desk(catalogue)
+    return EvaluatedExam(catalogue)
 
 
 def _of(study: str) -> NewInstance:
     return instance(study=study, patient=HAN)
 
 
-def test_listed_studies_join_and_those_of_the_accession_number_beside_them(desk: Desk) -> None:
+def test_listed_studies_join_and_those_of_the_accession_number_beside_them(desk: EvaluatedExam) -> None:
     assert desk.join(LISTED)
     assert desk.links == {"1.1": JoinedBy.LISTED, "1.2": JoinedBy.ACCESSION}
     assert {event.study_uid for event in desk.events} == {"1.1", "1.2"}
 
 
-def test_joining_again_changes_nothing_and_tells_nothing(desk: Desk) -> None:
+def test_joining_again_changes_nothing_and_tells_nothing(desk: EvaluatedExam) -> None:
     desk.join(LISTED)
     desk.events.clear()
     assert not desk.join(LISTED)
     assert not desk.events
 
 
-def test_a_study_that_is_no_longer_listed_stays_joined_by_its_accession_number(desk: Desk) -> None:
+def test_a_study_that_is_no_longer_listed_stays_joined_by_its_accession_number(desk: EvaluatedExam) -> None:
     desk.join(LISTED)
     assert desk.join(replace(LISTED, study_uids=()))
     assert desk.links == {"1.1": JoinedBy.ACCESSION, "1.2": JoinedBy.ACCESSION}
 
 
-def test_a_study_that_nothing_names_any_more_is_unlinked(desk: Desk) -> None:
+def test_a_study_that_nothing_names_any_more_is_unlinked(desk: EvaluatedExam) -> None:
     desk.join(LISTED)
     assert desk.join(replace(LISTED, study_uids=(), accession_number="A2"))
     assert desk.links == {}
 
 
-def test_what_a_person_joined_stays(desk: Desk) -> None:
+def test_what_a_person_joined_stays(desk: EvaluatedExam) -> None:
     desk.exams.links.link(desk.exam, ["9.9"], JoinedBy.PERSON, NOW)
     desk.join(LISTED)
     assert not desk.join(LISTED)
@@ -81,7 +81,7 @@ def test_what_a_person_joined_stays(desk: Desk) -> None:
 
 
 def test_a_study_that_comes_later_is_found_among_those_that_were_joined_before(
-    desk: Desk, catalogue: Catalogue
+    desk: EvaluatedExam, catalogue: Catalogue
 ) -> None:
     desk.join(LISTED)
     catalogue.instances.add([_of("1.3")])

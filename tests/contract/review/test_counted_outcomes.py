@@ -193,7 +193,7 @@ def test_a_later_approval_moves_an_exam_to_its_day_and_both_days_are_summed_up_a
     hospital.go(number, Channel.REPORT, NOW + DAY, State.WAITING, State.READY)
     hospital.states(NOW + DAY)
     sums = hospital.catalogue.outcomes.sums(FIRST, LAST)
-    assert [(one.day, one.exams, one.uploaded) for one in sums] == [("2026-03-02", 1, 1)]
+    assert [(one["day"], one["exams"], one["uploaded"]) for one in sums] == [("2026-03-02", 1, 1)]
 
 
 def test_what_only_the_pacs_has_never_came_until_it_comes(hospital: Hospital) -> None:

@@ -10,10 +10,14 @@ from router.catalogue import Catalogue
 from router.catalogue.db.tables.exams import Exam
 from router.catalogue.db.tables.images import Study, StudyHospital
 from router.catalogue.exams.files import FileKind, Lying, Part
+from router.catalogue.exams.merges import Proposal
+from router.catalogue.queue.comparisons import Compared
+from router.catalogue.queue.withdrawals import Source
 from router.config.file import parse
 from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.events import Event, EventBus
+from router.policy.backfill import Backfill
 from router.upkeep.upgrade import adopt_former
 from support.catalogue_rows import NOW, document, exam, instance
 
@@ -55,6 +59,24 @@ def test_everything_of_before_is_of_the_former_hospital_once(catalogue: Catalogu
     catalogue.instances.add([instance(3, "1.2.5")])  # of a shared PACS
     assert adopt(catalogue, True, False) == []
     assert len(catalogue.engine.rows(owners)) == 2
+
+
+def test_what_was_said_of_the_only_hospital_concerns_no_other(catalogue: Catalogue) -> None:
+    """A merge that HL7 proposed, a backfill, a stop of withdrawals, a comparison with the platform."""
+    exam(catalogue, "E1")
+    catalogue.exams.proposals.add(Proposal(hospital="", old="P1", new="P2", at=NOW))
+    span = Backfill(since=NOW, first=NOW - timedelta(days=9), last=NOW, at_night=False, per_hour=None, who="wang")
+    catalogue.backfills.begin(span, "nine days")
+    catalogue.withdrawals.stop(Source(destination="cloud", hospital="", branch="01"), NOW)
+    counts = {"ours": 1, "theirs": 1, "missing": 0, "strange": 0, "usual": 0}
+    catalogue.comparisons.keep(
+        [Compared(destination="cloud", hospital="", day=NOW.date(), at=NOW, whole=True, **counts)]
+    )
+    adopt(catalogue, True, False)
+    assert [one.hospital for one in catalogue.exams.proposals.all()] == ["a"]
+    assert [one.hospital for one in catalogue.backfills.all()] == ["a"]
+    assert [stop.source.hospital for stop in catalogue.withdrawals.stops()] == ["a"]
+    assert [one.hospital for one in catalogue.comparisons.last()] == ["a"]
 
 
 def test_the_only_hospital_that_gets_a_name_is_the_former_one(catalogue: Catalogue) -> None:

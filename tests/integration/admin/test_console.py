@@ -32,7 +32,7 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.certificates import Authority
 from support.console_site import STUDY, TOKEN, Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 PERSONAL = (E1, "张三", "A0001", "P0001")
@@ -47,7 +47,7 @@ def scripts_in(page: str) -> list[str]:
 
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Study__StudyInstanceUIDs=[STUDY])
     clinic.pacs(STUDY, patient_id="P9", name="李^四")
     assert clinic.delivery().state == State.HELD
@@ -329,7 +329,7 @@ def test_the_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
 def test_beyond_loopback_the_console_is_tls_and_every_page_wants_a_login(tmp_path: Path, readers: Readers) -> None:
     authority = Authority(tmp_path)
     tls = authority.issue("node").model_copy(update={"ca": None})
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     admin = Admin(host="0.0.0.0", token_file=tmp_path / "t", tls=tls)  # it listens on loopback
     site = Site(clinic, admin, server_context(tls))
     trusting = ssl.create_default_context(cafile=str(authority.certificate))

@@ -11,7 +11,7 @@ from router.events import Event, Kind
 from router.reports.pdf.reader import Readers
 from support.console_browser import PAGES, Walk, browser, has_axe
 from support.console_site import Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 
@@ -22,7 +22,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         pytest.skip("no Chromium on the PATH: the console is not looked at in a browser")
     folder = tmp_path_factory.mktemp("walk")
     readers = Readers()
-    clinic = Clinic(folder, readers)
+    clinic = ExamWorkflow(folder, readers)
     for number, name in enumerate((E1, f"{E1}0", f"{E1}1")):
         accession = f"C{number}"
         clinic.ris(name, Study__StudyInstanceUIDs=[f"1.3.{number}"], Order__AccessionNumber=accession)

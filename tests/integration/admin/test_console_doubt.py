@@ -13,7 +13,7 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.decisions import OperatorReason
 from support.console_site import STUDY, Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 PERSONAL = ("张三", "李^四", "P0001", "P9", E1)
@@ -22,7 +22,7 @@ PERSONAL = ("张三", "李^四", "P0001", "P9", E1)
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
     """An exam that is held, since its report and its images name different patients; wang has logged in."""
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Study__StudyInstanceUIDs=[STUDY])
     clinic.pacs(STUDY, patient_id="P9", name="李^四")
     assert clinic.delivery().state == State.HELD

@@ -13,7 +13,7 @@ from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.console_site import STUDY, Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 OTHER = "1.2.4"
@@ -22,7 +22,7 @@ OTHER = "1.2.4"
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
     """An exam with two studies, one of another patient; wang has logged in."""
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Study__StudyInstanceUIDs=[STUDY, OTHER])
     clinic.pacs(STUDY)
     clinic.pacs(OTHER, patient_id="P9", name="李^四")

@@ -20,7 +20,7 @@ from router.refusals import Why
 from router.reports.pdf.reader import Readers
 from support.catalogue_rows import instance
 from support.console_site import Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import exam, printed
 
 PATHS = ("/unreported", "/refused", "/files")
@@ -30,7 +30,7 @@ EVIL = '<b title="x">'
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
     """A clinic in which something of each kind waits, and its console."""
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.pacs("1.2.9", ae="US7", patient_id="P77", name="王^五")
     clinic.catalogue.refusals.write(Batch(counts=[knock(clinic)], senders=[refused(clinic, ASSOCIATIONS)]))
     clinic.put("a1.json", exam())
@@ -48,7 +48,7 @@ def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
     clinic.catalogue.engine.close_thread()
 
 
-def knock(clinic: Clinic, calling: str = f"MR{EVIL}", **changes: object) -> RefusalCount:
+def knock(clinic: ExamWorkflow, calling: str = f"MR{EVIL}", **changes: object) -> RefusalCount:
     now = clinic.clock.now()
     one = RefusalCount(
         day=f"{now:%Y-%m-%d}", calling=calling, address="10.1.2.3", called="ROUTER", why=Why.SENDER, study_uid="",
@@ -57,7 +57,7 @@ def knock(clinic: Clinic, calling: str = f"MR{EVIL}", **changes: object) -> Refu
     return replace(one, **changes)  # type: ignore[arg-type]  # the test's own names
 
 
-def refused(clinic: Clinic, kind: str, why: str = Why.SENDER) -> RefusedSender:
+def refused(clinic: ExamWorkflow, kind: str, why: str = Why.SENDER) -> RefusedSender:
     now = clinic.clock.now()
     return RefusedSender(
         kind=kind, calling=f"MR{EVIL}", address="10.1.2.3", called="ROUTER", why=why, reason="not a sender", count=3,

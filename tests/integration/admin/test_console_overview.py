@@ -14,13 +14,13 @@ from router.policy.breaker import Position
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.console_site import STUDY, Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
-    made = Site(Clinic(tmp_path, readers), Admin())
+    made = Site(ExamWorkflow(tmp_path, readers), Admin())
     yield made
     made.server.stop()
     made.clinic.catalogue.engine.close_thread()

@@ -19,7 +19,7 @@ from router.policy.roles import GRANTS, Right, Role
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.console_site import PASSWORD, STUDY, TOKEN, Got, Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 
 FIRST, SECOND = "Erste-Tulpe-8", "Zweite-Tulpe-9"
@@ -33,7 +33,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Study__StudyInstanceUIDs=[STUDY])
     clinic.pacs(STUDY, patient_id="P9", name="李^四")
     made = Site(clinic, Admin())

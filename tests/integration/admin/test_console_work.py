@@ -13,7 +13,7 @@ from router.events import Event, Kind
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.console_site import Site
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 
 EXAMS = ("V20240001_CT01", "V20240001_CT02", "V20240001_CT03")
 
@@ -21,7 +21,7 @@ EXAMS = ("V20240001_CT01", "V20240001_CT02", "V20240001_CT03")
 @pytest.fixture
 def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
     """Three exams whose images are of another patient; wang has logged in."""
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     for number, name in enumerate(EXAMS):
         accession = f"C{number}"
         clinic.ris(name, Study__StudyInstanceUIDs=[f"1.3.{number}"], Order__AccessionNumber=accession)
@@ -80,7 +80,7 @@ def test_every_cause_has_its_page_and_one_that_is_gone_says_so(site: Site) -> No
 
 
 def test_nothing_that_waits_is_said_in_green(tmp_path: Path, readers: Readers) -> None:
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     site = Site(clinic, Admin())
     assert "Nothing waits for a person." in site.ask("/work").text
     site.server.stop()

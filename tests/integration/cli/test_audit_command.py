@@ -17,16 +17,16 @@ from router.errors import TransientError
 from router.reports.pdf.reader import Readers
 from router.review.decisions import Decisions
 from router.storage.trail import Trail
-from support.exam_workflow import CLOUD, WANG, Clinic
+from support.exam_workflow import CLOUD, WANG, ExamWorkflow
 from support.intake_folder import CONFIG
 
 _NUMBERS = count(100)
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     """A node whose trail holds an act of a person, and a signed head."""
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     made.ris(Study__StudyInstanceUIDs=["1.2.3"])
     made.pacs("1.2.3", patient_id="P9", name="李^四")
     folder = made.config.node.data.parent
@@ -35,22 +35,22 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
     made.catalogue.engine.close_thread()
 
 
-def act(clinic: Clinic) -> None:
+def act(clinic: ExamWorkflow) -> None:
     with opened(clinic.config) as (catalogue, bus):
         Decisions(clinic.config.identity, catalogue, bus, SystemClock()).alias("P0001", f"P{next(_NUMBERS)}", WANG)
 
 
-def sign(clinic: Clinic) -> None:
+def sign(clinic: ExamWorkflow) -> None:
     with audited(clinic.config) as (_, audit, guard):
         audit.sign(guard)
 
 
-def run(clinic: Clinic, *words: str) -> Result:
+def run(clinic: ExamWorkflow, *words: str) -> Result:
     file = clinic.config.node.data.parent / "router.toml"
     return CliRunner().invoke(command, [words[0], "--config", str(file), *words[1:]])
 
 
-def test_it_says_from_when_to_when_and_against_whom(clinic: Clinic) -> None:
+def test_it_says_from_when_to_when_and_against_whom(clinic: ExamWorkflow) -> None:
     node = clinic.config.node.owner
     Trail(clinic.config.node.data / "audit" / node, sm3).append(["of before there was a key"], SystemClock().now())
     act(clinic)
@@ -75,7 +75,7 @@ def test_it_says_from_when_to_when_and_against_whom(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "removed", "whole folder"])
-def test_what_was_cut_off_is_wrong_stops_acts_and_is_taken_by_a_person(clinic: Clinic, how: str) -> None:
+def test_what_was_cut_off_is_wrong_stops_acts_and_is_taken_by_a_person(clinic: ExamWorkflow, how: str) -> None:
     node = clinic.config.node.owner
     act(clinic)
     sign(clinic)
@@ -106,7 +106,7 @@ def test_what_was_cut_off_is_wrong_stops_acts_and_is_taken_by_a_person(clinic: C
     assert "nothing speaks against" in run(clinic, "accept", "--yes", "--why", "again", "--who", "wang").output
 
 
-def test_a_lost_key_is_wrong_until_a_person_takes_what_it_sealed_as_it_is(clinic: Clinic) -> None:
+def test_a_lost_key_is_wrong_until_a_person_takes_what_it_sealed_as_it_is(clinic: ExamWorkflow) -> None:
     act(clinic)
     sign(clinic)
     shutil.rmtree(clinic.config.node.data / "node-keys")
@@ -122,7 +122,7 @@ def test_a_lost_key_is_wrong_until_a_person_takes_what_it_sealed_as_it_is(clinic
     assert "sealed under a key that is not here: nothing vouches" in found.output
 
 
-def test_without_a_database_the_end_is_not_compared_and_that_is_said(clinic: Clinic) -> None:
+def test_without_a_database_the_end_is_not_compared_and_that_is_said(clinic: ExamWorkflow) -> None:
     act(clinic)
     clinic.catalogue.engine.close_thread()
     for path in clinic.config.node.data.glob("router.db*"):

@@ -12,7 +12,7 @@ from router.reports.pdf.reader import Readers
 from router.review.comparison import NO_READING
 from router.text.decoding import UNREADABLE
 from support.catalogue_rows import instance
-from support.exam_workflow import CLOUD, HERE, Clinic
+from support.exam_workflow import CLOUD, HERE, ExamWorkflow
 from support.explain_command import Told
 from support.harness import command_here
 from support.hl7_messages import oru
@@ -20,19 +20,19 @@ from support.intake_folder import CONFIG, E1, printed
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD)
     yield made
     made.catalogue.engine.close_thread()
 
 
 @pytest.fixture
-def told(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Told:
+def told(clinic: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Told:
     return Told(tmp_path, capsys)
 
 
-def test_an_exam_without_images_is_told_of_the_study_that_nearly_fits(clinic: Clinic, told: Told) -> None:
+def test_an_exam_without_images_is_told_of_the_study_that_nearly_fits(clinic: ExamWorkflow, told: Told) -> None:
     clinic.pacs("5.5", accession="A0010")
     clinic.pacs("5.6", accession="B7777", patient_id="X1")
     clinic.ris(Study__StudyInstanceUIDs=["5.4"])
@@ -42,7 +42,9 @@ def test_an_exam_without_images_is_told_of_the_study_that_nearly_fits(clinic: Cl
     assert "`queue link EXAM STUDY --why ...`" in told(E1)
 
 
-def test_an_exam_says_who_sent_its_images_when_and_which_command_settles_its_doubt(clinic: Clinic, told: Told) -> None:
+def test_an_exam_says_who_sent_its_images_when_and_which_command_settles_its_doubt(
+    clinic: ExamWorkflow, told: Told
+) -> None:
     clinic.ris(Study__StudyInstanceUIDs=["5.5"])
     clinic.pacs("5.5", ae="CT1", patient_id="P9")
     clinic.pacs("5.5", ae="CT2", number=2, patient_id="P9")
@@ -55,7 +57,7 @@ def test_an_exam_says_who_sent_its_images_when_and_which_command_settles_its_dou
     assert "compare both sides" in text
 
 
-def test_a_study_that_no_exam_names_is_told_with_the_exam_that_nearly_fits(clinic: Clinic, told: Told) -> None:
+def test_a_study_that_no_exam_names_is_told_with_the_exam_that_nearly_fits(clinic: ExamWorkflow, told: Told) -> None:
     clinic.ris(Study__StudyInstanceUIDs=[])
     clinic.pacs("5.5", accession="A0002")
     text = told("5.5")
@@ -67,7 +69,7 @@ def test_a_study_that_no_exam_names_is_told_with_the_exam_that_nearly_fits(clini
     ]
 
 
-def test_a_pdf_without_an_exam_says_which_json_it_waits_for(clinic: Clinic, told: Told) -> None:
+def test_a_pdf_without_an_exam_says_which_json_it_waits_for(clinic: ExamWorkflow, told: Told) -> None:
     clinic.drop("late/r7.pdf", printed("report"))
     assert "(late/r7.json)" in told("r7.pdf")
     assert told.json("late/r7")[0]["kind"] == "pdf"
@@ -77,7 +79,9 @@ def test_a_name_that_nothing_bears_is_an_error(told: Told) -> None:
     assert "no delivery, exam, study or file" in told("nothing")
 
 
-def test_an_instance_that_came_in_several_versions_is_listed_with_what_differs(clinic: Clinic, told: Told) -> None:
+def test_an_instance_that_came_in_several_versions_is_listed_with_what_differs(
+    clinic: ExamWorkflow, told: Told
+) -> None:
     clinic.ris(Study__StudyInstanceUIDs=["5.5"])
     clinic.pacs("5.5")
     new = instance(1, "5.5", version=2, pixels="re-processed", patient=HERE, accession="A0001")
@@ -94,7 +98,7 @@ def test_an_instance_that_came_in_several_versions_is_listed_with_what_differs(c
 
 
 def test_a_text_without_a_certain_reading_is_named_and_no_guess_is_shown(
-    clinic: Clinic, told: Told, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clinic: ExamWorkflow, told: Told, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clinic.ris(Study__StudyInstanceUIDs=["5.5"])
     clinic.pacs("5.5", name=f"Jos{UNREADABLE}")
@@ -107,7 +111,7 @@ def test_a_text_without_a_certain_reading_is_named_and_no_guess_is_shown(
     assert images["name"] == NO_READING
 
 
-def test_an_exam_and_a_delivery_are_known_by_the_nodes_own_names(clinic: Clinic, told: Told) -> None:
+def test_an_exam_and_a_delivery_are_known_by_the_nodes_own_names(clinic: ExamWorkflow, told: Told) -> None:
     clinic.ris()
     exam = clinic.case().exam
     delivery = clinic.delivery().id
@@ -117,7 +121,7 @@ def test_an_exam_and_a_delivery_are_known_by_the_nodes_own_names(clinic: Clinic,
 
 
 def test_an_exam_id_that_reads_like_a_name_of_the_nodes_is_told_too_and_never_acted_on(
-    clinic: Clinic, told: Told, tmp_path: Path
+    clinic: ExamWorkflow, told: Told, tmp_path: Path
 ) -> None:
     clinic.ris()
     name = f"e{clinic.case().exam}"
@@ -134,7 +138,7 @@ def test_an_exam_id_that_reads_like_a_name_of_the_nodes_is_told_too_and_never_ac
     ({"Report__ApproveTime": "05/06/2026"}, "Report.ApproveTime (审核时间); see the exam JSON fault above"),
 ])  # fmt: skip
 def test_an_approval_that_cannot_be_read_is_told(
-    clinic: Clinic, told: Told, changes: dict[str, str], says: str
+    clinic: ExamWorkflow, told: Told, changes: dict[str, str], says: str
 ) -> None:
     clinic.ris(**changes)
     assert says in told(E1)
@@ -145,7 +149,7 @@ def test_an_approval_that_cannot_be_read_is_told(
     assert "cannot be read" not in told(E1)
 
 
-def test_a_message_whose_status_is_no_word_is_told_as_of_hl7(clinic: Clinic, told: Told) -> None:
+def test_a_message_whose_status_is_no_word_is_told_as_of_hl7(clinic: ExamWorkflow, told: Told) -> None:
     clinic.drop("m.hl7", oru(exam_id="E1", status="Q").encode())
     clinic.settle()
     (story,) = told.json("E1")
@@ -154,13 +158,13 @@ def test_a_message_whose_status_is_no_word_is_told_as_of_hl7(clinic: Clinic, tol
 
 
 @pytest.mark.parametrize("status", ["P", "R", "A", "O", "X"])
-def test_a_message_that_is_no_final_result_waits_for_nobody(clinic: Clinic, status: str) -> None:
+def test_a_message_that_is_no_final_result_waits_for_nobody(clinic: ExamWorkflow, status: str) -> None:
     clinic.drop("m.hl7", oru(exam_id="E1", status=status).encode())
     clinic.settle()
     assert not clinic.attention()
 
 
-def test_the_lines_to_paste_go_below_a_table_that_the_file_has_already(clinic: Clinic, tmp_path: Path) -> None:
+def test_the_lines_to_paste_go_below_a_table_that_the_file_has_already(clinic: ExamWorkflow, tmp_path: Path) -> None:
     mapping = '[values."Order.Status"]\n"草稿" = "Submitted"\n'
     (tmp_path / "ris.toml").write_text(mapping, encoding="utf-8")
     config = (CONFIG + CLOUD).replace('folder = "in"', 'folder = "in"\nmapping = "ris.toml"')

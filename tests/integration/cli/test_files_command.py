@@ -15,7 +15,7 @@ from router.cli.queue.files import folded
 from router.cli.tables import shortened
 from router.intake.pickup import Pickup
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, E1, exam, printed
 
@@ -25,7 +25,7 @@ NFD = unicodedata.normalize("NFD", "José")
 class Counter:
     """A clinic's drop folder with a loop, and its commands."""
 
-    def __init__(self, clinic: Clinic, folder: Path) -> None:
+    def __init__(self, clinic: ExamWorkflow, folder: Path) -> None:
         self.clinic, self._folder = clinic, folder
         self.loop: Pickup = clinic.pickup()
 
@@ -51,7 +51,7 @@ class Counter:
 def counter(tmp_path: Path, readers: Readers) -> Iterator[Counter]:
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD, encoding="utf-8")
     (tmp_path / "k").touch()
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     yield Counter(made, tmp_path)
     made.catalogue.engine.close_thread()
 

@@ -14,15 +14,15 @@ from router.config.file import parse
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.intake_folder import CONFIG, E1
 
 STUDY = "1.2.3"
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     made.ris(Study__StudyInstanceUIDs=[STUDY])
     made.pacs(STUDY)
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD, "utf-8")
@@ -30,13 +30,15 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
     made.catalogue.engine.close_thread()
 
 
-def run(clinic: Clinic, *words: str) -> Result:
+def run(clinic: ExamWorkflow, *words: str) -> Result:
     file = clinic.config.node.data.parent / "router.toml"
     return CliRunner().invoke(audit.command, [words[0], "--config", str(file), *words[1:]])
 
 
 @pytest.mark.parametrize("name", [E1, STUDY])
-def test_the_records_of_an_incident_are_one_document_and_its_export_is_in_the_trail(clinic: Clinic, name: str) -> None:
+def test_the_records_of_an_incident_are_one_document_and_its_export_is_in_the_trail(
+    clinic: ExamWorkflow, name: str
+) -> None:
     found = run(clinic, "incident", name, "--why", "complaint 12")
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)
@@ -51,14 +53,14 @@ def test_the_records_of_an_incident_are_one_document_and_its_export_is_in_the_tr
     assert E1 not in last.message
 
 
-def test_a_name_that_nothing_has_exports_nothing_and_leaves_no_record(clinic: Clinic) -> None:
+def test_a_name_that_nothing_has_exports_nothing_and_leaves_no_record(clinic: ExamWorkflow) -> None:
     before = trail_of(clinic.config, clinic.config.node.owner).last()
     found = run(clinic, "incident", "nobody", "--why", "complaint 12")
     assert found.exit_code == 1
     assert trail_of(clinic.config, clinic.config.node.owner).last() == before
 
 
-def test_the_records_of_other_exams_are_left_out(clinic: Clinic) -> None:
+def test_the_records_of_other_exams_are_left_out(clinic: ExamWorkflow) -> None:
     clinic.ris("E2", Study__StudyInstanceUIDs=["1.2.4"])
     run(clinic, "incident", "E2", "--why", "another")
     document = json.loads(run(clinic, "incident", E1, "--why", "complaint 12").stdout)
@@ -66,7 +68,7 @@ def test_the_records_of_other_exams_are_left_out(clinic: Clinic) -> None:
     assert not [one for one in document["audit"] if "another" in one["message"]]
 
 
-def test_audit_records_are_exported_by_time(clinic: Clinic) -> None:
+def test_audit_records_are_exported_by_time(clinic: ExamWorkflow) -> None:
     run(clinic, "incident", E1, "--why", "complaint 12")
     assert run(clinic, "export").stdout.splitlines()
     assert not run(clinic, "export", "--until", "2020-01-01").stdout
@@ -84,7 +86,7 @@ def test_the_doctor_warns_where_agreement_or_purpose_are_not_named(tmp_path: Pat
     assert (one.subject, one.verdict) == ("agreement of cloud", verdict)
 
 
-def test_holding_everything_does_not_hold_what_comes_later(clinic: Clinic) -> None:
+def test_holding_everything_does_not_hold_what_comes_later(clinic: ExamWorkflow) -> None:
     review = Review(clinic.catalogue, SystemClock())
     for one in review.deliveries([state for state in State if state != State.DELIVERED], None):
         review.hold(one, "stop", "liu")

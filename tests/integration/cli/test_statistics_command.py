@@ -13,7 +13,7 @@ from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.catalogue_rows import studies_at
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, E1, E2
 
@@ -25,9 +25,9 @@ APPROVED: dict[str, object] = {
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     """Of two exams one is delivered and the other, a critical value, is held; a study has no report."""
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD, encoding="utf-8")
     for uid in ("1.2.3", "1.2.4", "1.2.5"):
         made.pacs(uid, accession=f"A{uid}")
@@ -53,13 +53,13 @@ def _way(state: State) -> list[State]:
     return way[way.index(state) + 1 :]
 
 
-def answered(clinic: Clinic, tmp_path: Path, *arguments: object) -> str:
+def answered(clinic: ExamWorkflow, tmp_path: Path, *arguments: object) -> str:
     answer = command_here("queue", *arguments, "--config", tmp_path / "router.toml")
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
 
 
-def test_the_rows_are_the_contract_s_and_held_exams_are_due(clinic: Clinic, tmp_path: Path) -> None:
+def test_the_rows_are_the_contract_s_and_held_exams_are_due(clinic: ExamWorkflow, tmp_path: Path) -> None:
     found = json.loads(answered(clinic, tmp_path, "statistics", *SPAN, "--by", "department", "--json"))
     rows = {one["group"]: one for one in found["rows"]}
     counts = ("due", "uploaded", "report_on_time", "images_on_time", "accepted_first_time", "unreported")
@@ -74,7 +74,7 @@ def test_the_rows_are_the_contract_s_and_held_exams_are_due(clinic: Clinic, tmp_
     assert rows[""]["upload_rate"] is None
 
 
-def test_the_csv_opens_in_excel_with_chinese_headings(clinic: Clinic, tmp_path: Path) -> None:
+def test_the_csv_opens_in_excel_with_chinese_headings(clinic: ExamWorkflow, tmp_path: Path) -> None:
     file = tmp_path / "out.csv"
     answered(clinic, tmp_path, "statistics", *SPAN, "--by", "day", "--csv", file)
     assert file.read_bytes().startswith(b"\xef\xbb\xbf")
@@ -86,7 +86,7 @@ def test_the_csv_opens_in_excel_with_chinese_headings(clinic: Clinic, tmp_path: 
     assert (rows[0]["待人工处理"], rows[0]["未出报告"], rows[0]["总数"]) == ("1", "1", "3")
 
 
-def test_people_read_the_rates_the_states_and_why(clinic: Clinic, tmp_path: Path) -> None:
+def test_people_read_the_rates_the_states_and_why(clinic: ExamWorkflow, tmp_path: Path) -> None:
     told = answered(clinic, tmp_path, "statistics", *SPAN, "--by", "month")
     for words in ("2026-03", "50.00%", "critical values", "waits for a person", "held by a person", "ours"):
         assert words in told
@@ -98,7 +98,7 @@ def test_people_read_the_rates_the_states_and_why(clinic: Clinic, tmp_path: Path
     assert "张三" not in told
 
 
-def test_a_delivery_after_the_count_is_in_the_next_answer(clinic: Clinic, tmp_path: Path) -> None:
+def test_a_delivery_after_the_count_is_in_the_next_answer(clinic: ExamWorkflow, tmp_path: Path) -> None:
     answered(clinic, tmp_path, "statistics", *SPAN)
     for channel in Channel:
         for to in (State.WAITING, State.READY, State.SENDING, State.DELIVERED):
@@ -107,13 +107,15 @@ def test_a_delivery_after_the_count_is_in_the_next_answer(clinic: Clinic, tmp_pa
     assert (found["total"]["uploaded"], found["misses"]) == (2, [])
 
 
-def test_days_the_wrong_way_round_and_a_pacs_that_is_not_configured_are_said(clinic: Clinic, tmp_path: Path) -> None:
+def test_days_the_wrong_way_round_and_a_pacs_that_is_not_configured_are_said(
+    clinic: ExamWorkflow, tmp_path: Path
+) -> None:
     config = ("--config", tmp_path / "router.toml")
     assert command_here("queue", "statistics", "--from", "2026-03-03", "--to", "2026-03-01", *config).returncode == 2
     assert command_here("queue", "statistics", *SPAN, "--pacs", *config).returncode == 2
 
 
-def test_sources_are_listed_with_what_is_usual_and_one_is_dismissed(clinic: Clinic, tmp_path: Path) -> None:
+def test_sources_are_listed_with_what_is_usual_and_one_is_dismissed(clinic: ExamWorkflow, tmp_path: Path) -> None:
     today = SystemClock().now().astimezone(clinic.config.node.timezone)
     start = today.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=20)
     times = [start + timedelta(days=day, minutes=30 * n) for day in range(20) for n in range(48)]

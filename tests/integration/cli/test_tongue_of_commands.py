@@ -14,7 +14,7 @@ from router.cli import COMMANDS, module, tables
 from router.crypto.keys import new_folder
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, START, exam
 
@@ -50,7 +50,7 @@ def english(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, readers: Readers) -> Path:
     """A node with an exam in doubt, a delivered one that was corrected, and something of everything else."""
-    made = Clinic(tmp_path_factory.mktemp("tongue"), readers)
+    made = ExamWorkflow(tmp_path_factory.mktemp("tongue"), readers)
     made.ris(Study__StudyInstanceUIDs=["1.2.3"], Report__ApproveTime=f"{START:%Y-%m-%d %H:%M:%S}")
     made.pacs("1.2.3", patient_id="P9", name="李^四")
     made.pacs("1.2.9", accession="A9")

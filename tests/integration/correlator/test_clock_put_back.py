@@ -6,14 +6,14 @@ from pathlib import Path
 from router.model import Channel
 from router.policy.states import Needs
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1, START
 
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing
 
 
 def test_an_approval_that_had_come_stays_so_when_the_clock_is_put_back(tmp_path: Path, readers: Readers) -> None:
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Study__StudyInstanceUIDs=["1.2.3"], Report__ApproveTime=APPROVED)
     before = clinic.delivery(E1, Channel.REPORT)
     clinic.later(hours=-3)

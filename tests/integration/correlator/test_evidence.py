@@ -13,21 +13,21 @@ from router.matching.patient.policy import identity_policy
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.text.decoding import UNREADABLE
-from support.exam_workflow import CLOUD, WANG, Clinic
+from support.exam_workflow import CLOUD, WANG, ExamWorkflow
 from support.intake_folder import CONFIG, E1, E2
 
 STUDY = "1.2.1"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}
 NOTHING: dict[str, Any] = {"patient_id": "", "name": "", "birth_date": "", "sex": "", "accession": ""}
-OpenClinic = Callable[[str], Clinic]
+OpenClinic = Callable[[str], ExamWorkflow]
 
 
 @pytest.fixture
 def opened(tmp_path: Path, readers: Readers) -> Iterator[OpenClinic]:
-    made: list[Clinic] = []
+    made: list[ExamWorkflow] = []
 
-    def opened(settings: str) -> Clinic:
-        made.append(Clinic(tmp_path, readers, f"\n[identity]\n{settings}\n" if settings else ""))
+    def opened(settings: str) -> ExamWorkflow:
+        made.append(ExamWorkflow(tmp_path, readers, f"\n[identity]\n{settings}\n" if settings else ""))
         return made[-1]
 
     yield opened
@@ -35,7 +35,7 @@ def opened(tmp_path: Path, readers: Readers) -> Iterator[OpenClinic]:
         clinic.catalogue.engine.close_thread()
 
 
-def shown(clinic: Clinic, **header: str) -> tuple[State, str]:
+def shown(clinic: ExamWorkflow, **header: str) -> tuple[State, str]:
     clinic.ris(**LISTS)
     clinic.pacs(STUDY, **NOTHING | header)
     delivery = clinic.delivery()

@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1, START, exam
 
 STUDY = "1.2.3"
@@ -31,13 +31,13 @@ StationName = "^CT1$"
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers, RULES)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers, RULES)
     yield made
     made.catalogue.engine.close_thread()
 
 
-def ris(clinic: Clinic, **more: object) -> None:
+def ris(clinic: ExamWorkflow, **more: object) -> None:
     document = json.loads(exam(E1, Study__StudyInstanceUIDs=[STUDY], Report__ApproveTime=APPROVED))
     for path, value in more.items():
         section, _, key = path.rpartition("__")
@@ -52,7 +52,7 @@ def ris(clinic: Clinic, **more: object) -> None:
     ({"Visit__PatientType": "2"}, "health checks"),
 ])  # fmt: skip
 def test_an_exam_whose_json_says_so_is_excluded_before_and_after_its_images_come(
-    clinic: Clinic, more: dict[str, object], rule: str
+    clinic: ExamWorkflow, more: dict[str, object], rule: str
 ) -> None:
     ris(clinic, **more)
     assert clinic.delivery(channel=Channel.REPORT).state == State.EXCLUDED
@@ -66,14 +66,14 @@ def test_an_exam_whose_json_says_so_is_excluded_before_and_after_its_images_come
     assert clinic.delivery().state == State.READY, "the RIS took it back"
 
 
-def test_an_exam_that_says_otherwise_is_shared(clinic: Clinic) -> None:
+def test_an_exam_that_says_otherwise_is_shared(clinic: ExamWorkflow) -> None:
     ris(clinic, 拒绝共享="否", Patient__Note="本院职工")
     clinic.pacs(STUDY)
     clinic.later(minutes=2)
     assert clinic.delivery().state == State.READY
 
 
-def test_a_rule_that_names_header_and_json_wants_both(clinic: Clinic) -> None:
+def test_a_rule_that_names_header_and_json_wants_both(clinic: ExamWorkflow) -> None:
     ris(clinic, Patient__Note="本院职工")
     assert clinic.delivery().state == State.WAITING
     clinic.pacs(STUDY)
@@ -83,7 +83,7 @@ def test_a_rule_that_names_header_and_json_wants_both(clinic: Clinic) -> None:
 
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "by a later version"])
 def test_what_the_json_says_excludes_an_exam_though_the_identity_of_its_study_is_in_doubt(
-    clinic: Clinic, *, later: bool
+    clinic: ExamWorkflow, *, later: bool
 ) -> None:
     clinic.pacs(STUDY)
     ris(clinic, **({"Patient__Name": "李四"} | ({} if later else {"拒绝共享": "是"})))
@@ -100,7 +100,7 @@ def test_what_the_json_says_excludes_an_exam_though_the_identity_of_its_study_is
     assert {clinic.delivery(channel=channel).state for channel in Channel} == {State.HELD}, "the RIS took it back"
 
 
-def test_the_header_of_a_study_in_doubt_excludes_no_exam(clinic: Clinic) -> None:
+def test_the_header_of_a_study_in_doubt_excludes_no_exam(clinic: ExamWorkflow) -> None:
     clinic.pacs(STUDY)
     ris(clinic, Patient__Name="李四", Patient__Note="本院职工")
     clinic.later(minutes=2)

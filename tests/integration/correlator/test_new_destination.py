@@ -10,7 +10,7 @@ from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Channel
 from router.policy.states import OPEN, State
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1, START
 
 STUDY = "1.2.3"
@@ -18,17 +18,17 @@ APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a mi
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     yield made
     made.catalogue.engine.close_thread()
 
 
-def ris(clinic: Clinic, **changes: object) -> None:
+def ris(clinic: ExamWorkflow, **changes: object) -> None:
     clinic.ris(E1, Study__StudyInstanceUIDs=[STUDY], Report__ApproveTime=APPROVED, **changes)
 
 
-def deliver_all(clinic: Clinic) -> None:
+def deliver_all(clinic: ExamWorkflow) -> None:
     """The destination confirms what there is."""
     clinic.later(minutes=31)
     queue, now, exam = clinic.catalogue.queue, clinic.clock.now(), clinic.case().exam
@@ -46,24 +46,24 @@ def deliver_all(clinic: Clinic) -> None:
                 assert queue.move(found, to, now, "said by the test", changes={"delivered": found.wanted})
 
 
-def add(clinic: Clinic, name: str) -> None:
+def add(clinic: ExamWorkflow, name: str) -> None:
     first = clinic.config.destination[0]
     more = clinic.config.model_copy(update={"destination": (first, first.model_copy(update={"name": name}))})
     clinic.correlator.reconfigure(more)
 
 
-def destinations(clinic: Clinic) -> set[str]:
+def destinations(clinic: ExamWorkflow) -> set[str]:
     return {one.destination for one in clinic.catalogue.queue.of_exam(clinic.case().exam)}
 
 
-def test_it_gets_an_exam_that_is_on_its_way(clinic: Clinic) -> None:
+def test_it_gets_an_exam_that_is_on_its_way(clinic: ExamWorkflow) -> None:
     ris(clinic)
     add(clinic, "second")
     clinic.later(minutes=31)
     assert destinations(clinic) == {"cloud", "second"}
 
 
-def test_it_does_not_get_an_exam_that_was_delivered_whenever_that_is_evaluated_again(clinic: Clinic) -> None:
+def test_it_does_not_get_an_exam_that_was_delivered_whenever_that_is_evaluated_again(clinic: ExamWorkflow) -> None:
     ris(clinic)
     clinic.pacs(STUDY)
     deliver_all(clinic)
@@ -73,7 +73,7 @@ def test_it_does_not_get_an_exam_that_was_delivered_whenever_that_is_evaluated_a
     assert destinations(clinic) == {"cloud"}
 
 
-def test_it_gets_a_delivered_exam_that_changes(clinic: Clinic) -> None:
+def test_it_gets_a_delivered_exam_that_changes(clinic: ExamWorkflow) -> None:
     ris(clinic)
     clinic.pacs(STUDY)
     deliver_all(clinic)
@@ -85,7 +85,7 @@ def test_it_gets_a_delivered_exam_that_changes(clinic: Clinic) -> None:
     assert all(one.state in OPEN for one in second)
 
 
-def test_one_that_takes_the_place_of_another_gets_a_delivered_exam_that_changes(clinic: Clinic) -> None:
+def test_one_that_takes_the_place_of_another_gets_a_delivered_exam_that_changes(clinic: ExamWorkflow) -> None:
     """The deliveries to the one that is gone stay, so their number says nothing."""
     add(clinic, "gone")
     ris(clinic)
@@ -96,7 +96,7 @@ def test_one_that_takes_the_place_of_another_gets_a_delivered_exam_that_changes(
     assert destinations(clinic) == {"cloud", "gone", "second"}
 
 
-def rename(clinic: Clinic, name: str) -> None:
+def rename(clinic: ExamWorkflow, name: str) -> None:
     """The one destination has another name in the configuration."""
     first = clinic.config.destination[0]
     renamed = clinic.config.model_copy(update={"destination": (first.model_copy(update={"name": name}),)})
@@ -104,7 +104,7 @@ def rename(clinic: Clinic, name: str) -> None:
 
 
 def test_a_correction_goes_to_a_destination_that_was_renamed_once_a_person_says_so_and_nothing_goes_twice(
-    clinic: Clinic,
+    clinic: ExamWorkflow,
 ) -> None:
     ris(clinic)
     clinic.pacs(STUDY)

@@ -12,7 +12,7 @@ from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
-from support.exam_workflow import WANG, Clinic
+from support.exam_workflow import WANG, ExamWorkflow
 from support.intake_folder import E1, START
 
 STUDY = "1.2.3"
@@ -21,15 +21,15 @@ EXAM: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY], "Report__Approve
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     yield made
     made.catalogue.engine.close_thread()
 
 
 @pytest.mark.parametrize("changes", [{"USCI": "91350100M000100Y43"}, {"HospitalCode": "H0002"}])
 def test_an_exam_of_another_hospital_is_held_with_its_reason_until_it_is_corrected(
-    clinic: Clinic, changes: dict[str, object]
+    clinic: ExamWorkflow, changes: dict[str, object]
 ) -> None:
     clinic.pacs(STUDY)
     clinic.ris(E1, **EXAM, **changes)
@@ -53,7 +53,7 @@ def test_an_exam_of_another_hospital_is_held_with_its_reason_until_it_is_correct
     assert not clinic.catalogue.alarms.standing()
 
 
-def test_an_exam_that_a_branch_exports_is_ours(clinic: Clinic) -> None:
+def test_an_exam_that_a_branch_exports_is_ours(clinic: ExamWorkflow) -> None:
     clinic.pacs(STUDY)
     clinic.ris(E1, HospitalBranchCode="02", HospitalCode="02", **EXAM)
     clinic.later(minutes=2)

@@ -29,7 +29,7 @@ from router.review.deliveries import Review
 from router.review.punctuality import findings
 from router.review.reconcile import Reconciliation
 from support.exam_workflow import CLOUD as TABLES
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, E1, E2, START, another, exam, printed
 
@@ -41,7 +41,7 @@ DONE = SendResult(State.DELIVERED, "sent", units=1)
 SPAN = {"first": datetime(2026, 2, 1, tzinfo=BEIJING), "last": datetime(2026, 3, 1, tzinfo=BEIJING)}
 
 
-class History(Clinic):
+class History(ExamWorkflow):
     """Sharing began yesterday."""
 
     def __init__(self, folder: Path, readers: Readers) -> None:

@@ -30,7 +30,7 @@ DESTINATION = '[[destination]]\nname = "cloud"\n'
 DONE = SendResult(State.DELIVERED, "receipt", units=1)
 
 
-class Ward:
+class ReportQueue:
     """Reports to one destination, all real but the clock and the sending."""
 
     def __init__(self, folder: Path) -> None:
@@ -84,13 +84,13 @@ class Ward:
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    opened = Ward(tmp_path)
+def ward(tmp_path: Path) -> Iterator[ReportQueue]:
+    opened = ReportQueue(tmp_path)
     yield opened
     opened.catalogue.engine.close_thread()
 
 
-def test_a_miss_is_foreseen_from_the_backlog_and_the_rate_before_the_clock_shows_it(ward: Ward) -> None:
+def test_a_miss_is_foreseen_from_the_backlog_and_the_rate_before_the_clock_shows_it(ward: ReportQueue) -> None:
     for n in range(3):
         ward.ready(f"E{n}", START + HOUR)
     for _ in range(3):
@@ -110,7 +110,7 @@ def test_a_miss_is_foreseen_from_the_backlog_and_the_rate_before_the_clock_shows
 
 @pytest.mark.ends("at-risk", "half-time", "missed")
 @pytest.mark.fires("half-time", "at-risk", "missed")
-def test_each_alarm_of_a_delivery_comes_once_and_delivery_clears_them(ward: Ward) -> None:
+def test_each_alarm_of_a_delivery_comes_once_and_delivery_clears_them(ward: ReportQueue) -> None:
     ward.ready("E1", START + HOUR)
     for _ in range(70):
         ward.lookout.step()
@@ -122,7 +122,7 @@ def test_each_alarm_of_a_delivery_comes_once_and_delivery_clears_them(ward: Ward
     assert not ward.catalogue.alarms.standing()
 
 
-def test_each_ends_when_the_due_time_is_moved_and_comes_again_at_the_new_one(ward: Ward) -> None:
+def test_each_ends_when_the_due_time_is_moved_and_comes_again_at_the_new_one(ward: ReportQueue) -> None:
     made = ward.ready("E1", START + HOUR)
     for _ in range(62):
         ward.lookout.step()
@@ -136,7 +136,7 @@ def test_each_ends_when_the_due_time_is_moved_and_comes_again_at_the_new_one(war
 
 
 def test_a_risk_by_forecast_alone_ends_when_the_forecast_leaves_a_fifth_of_the_time_and_does_not_flutter(
-    ward: Ward,
+    ward: ReportQueue,
 ) -> None:
     for n in range(3):
         ward.ready(f"E{n}", START + HOUR)
@@ -154,7 +154,7 @@ def test_a_risk_by_forecast_alone_ends_when_the_forecast_leaves_a_fifth_of_the_t
     assert ward.alarms(Kind.CLEARED) == [Alarm.AT_RISK]
 
 
-def test_an_alarm_of_storage_commitment_about_a_whole_exam_ends_with_its_images(ward: Ward) -> None:
+def test_an_alarm_of_storage_commitment_about_a_whole_exam_ends_with_its_images(ward: ReportQueue) -> None:
     number = exam(ward.catalogue, "E1")
     ward.catalogue.queue.make(number, [("cloud", Channel.IMAGES)], START)
     event = Event(START, Kind.ALARM, "x", exam=number, alarm=Alarm.COMMITMENT, subject=f"e{number}")
@@ -167,7 +167,7 @@ def test_an_alarm_of_storage_commitment_about_a_whole_exam_ends_with_its_images(
     assert not ward.catalogue.alarms.standing()
 
 
-def test_a_cancellation_clears_them_too(ward: Ward) -> None:
+def test_a_cancellation_clears_them_too(ward: ReportQueue) -> None:
     made = ward.ready("E1", START + HOUR)
     ward.clock.advance(1800)
     ward.lookout.step()
@@ -176,7 +176,7 @@ def test_a_cancellation_clears_them_too(ward: Ward) -> None:
     assert (ward.alarms(), ward.alarms(Kind.CLEARED)) == ([Alarm.HALF_TIME], [Alarm.HALF_TIME])
 
 
-def test_time_in_which_two_were_under_way_counts_once(ward: Ward) -> None:
+def test_time_in_which_two_were_under_way_counts_once(ward: ReportQueue) -> None:
     for n in range(2):
         ward.ready(f"E{n}", START + HOUR)
 
@@ -193,7 +193,7 @@ def test_time_in_which_two_were_under_way_counts_once(ward: Ward) -> None:
     assert (pace.units, pace.seconds) == (2, 15)
 
 
-def test_the_daily_report_tells_missed_by_us_from_arrived_late(ward: Ward, tmp_path: Path) -> None:
+def test_the_daily_report_tells_missed_by_us_from_arrived_late(ward: ReportQueue, tmp_path: Path) -> None:
     ward.ready("MET", START + HOUR)
     ward.send()
     ward.ready("OURS", START + HOUR)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from test_due_times import HOUR, Ward
+from test_due_times import HOUR, ReportQueue
 from test_failure_classes import Bench, Scripted
 
 from router.admin.http.metrics import Gauges, Metrics
@@ -34,7 +34,7 @@ from router.storage import open_storage
 from support.catalogue_rows import CLOUD, Database
 from support.console_site import Site
 from support.exam_workflow import CLOUD as TABLES
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, E1, START
 
@@ -42,8 +42,8 @@ DONE = SendResult(State.DELIVERED, "sent", units=1)
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    opened = Ward(tmp_path)
+def ward(tmp_path: Path) -> Iterator[ReportQueue]:
+    opened = ReportQueue(tmp_path)
     yield opened
     opened.catalogue.engine.close_thread()
 
@@ -131,7 +131,7 @@ def test_who_sends_looks_at_the_pauses_once_a_second_however_often_it_asks(
 
 @pytest.mark.ends("paused")
 @pytest.mark.fires("paused")
-def test_a_pause_is_an_alarm_while_it_stands_also_when_it_ended_while_no_node_ran(ward: Ward) -> None:
+def test_a_pause_is_an_alarm_while_it_stands_also_when_it_ended_while_no_node_ran(ward: ReportQueue) -> None:
     pauses = ward.catalogue.pauses
     pauses.begin("cloud", "wang", "moves house", ward.clock.now())
     for _ in range(3):
@@ -147,7 +147,7 @@ def test_a_pause_is_an_alarm_while_it_stands_also_when_it_ended_while_no_node_ra
     assert cleared.kind == Kind.CLEARED
 
 
-def test_two_pauses_are_two_alarms_and_end_one_by_one(ward: Ward) -> None:
+def test_two_pauses_are_two_alarms_and_end_one_by_one(ward: ReportQueue) -> None:
     pauses, now = ward.catalogue.pauses, ward.clock.now()
     pauses.begin("cloud", "wang", "x", now)
     pauses.begin(EVERY, "wang", "y", now)
@@ -157,7 +157,7 @@ def test_two_pauses_are_two_alarms_and_end_one_by_one(ward: Ward) -> None:
     assert [one.subject for one in ward.catalogue.alarms.standing()] == ["sending to cloud"]
 
 
-def test_a_deadline_is_not_missed_in_silence_by_a_pause_and_the_alarm_says_who_paused(ward: Ward) -> None:
+def test_a_deadline_is_not_missed_in_silence_by_a_pause_and_the_alarm_says_who_paused(ward: ReportQueue) -> None:
     ward.ready("E1", START + HOUR)
     ward.catalogue.pauses.begin("cloud", "wang", "moves house", ward.clock.now())
     for _ in range(70):
@@ -168,7 +168,7 @@ def test_a_deadline_is_not_missed_in_silence_by_a_pause_and_the_alarm_says_who_p
     assert all(event.text.endswith("; sending to cloud is paused by wang: moves house") for event in of_time)
 
 
-def test_nothing_is_expected_while_sending_is_paused_or_the_destination_is_down(ward: Ward) -> None:
+def test_nothing_is_expected_while_sending_is_paused_or_the_destination_is_down(ward: ReportQueue) -> None:
     def expected() -> bool:
         ward.lookout.step()
         return ward.get(made).expected is not None
@@ -188,7 +188,7 @@ def test_nothing_is_expected_while_sending_is_paused_or_the_destination_is_down(
     assert not expected()
 
 
-def test_the_report_of_the_day_tells_what_a_pause_made_late_and_by_whom(ward: Ward) -> None:
+def test_the_report_of_the_day_tells_what_a_pause_made_late_and_by_whom(ward: ReportQueue) -> None:
     for name in ("PAUSED", "STILL", "OURS"):
         ward.ready(name, START + HOUR)
     ward.clock.advance(1800)
@@ -229,7 +229,7 @@ def test_a_pause_of_one_hospital_stops_its_exams_and_lets_the_others_go(sqlite: 
 
 
 @pytest.mark.ends("paused")
-def test_the_alarm_of_one_hospitals_pause_names_it_and_ends_with_it(ward: Ward) -> None:
+def test_the_alarm_of_one_hospitals_pause_names_it_and_ends_with_it(ward: ReportQueue) -> None:
     pauses, now = ward.catalogue.pauses, ward.clock.now()
     for place in ("cloud", EVERY):
         pauses.begin(place, "wang", "its key", now, "a")
@@ -248,9 +248,9 @@ def test_the_alarm_of_one_hospitals_pause_names_it_and_ends_with_it(ward: Ward) 
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     """An exam whose images may go."""
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     (tmp_path / "router.toml").write_text(CONFIG + TABLES, encoding="utf-8")
     made.ris(Study__StudyInstanceUIDs=["1.2.3"])
     made.pacs("1.2.3")
@@ -263,7 +263,7 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(clinic: Clinic, tmp_path: Path) -> Run:
+def run(clinic: ExamWorkflow, tmp_path: Path) -> Run:
     del clinic
 
     def run(*arguments: str, status: int = 0) -> str:
@@ -280,7 +280,7 @@ def paused(run: Run) -> list[dict[str, str | None]]:
     return found
 
 
-def test_a_pause_is_shown_by_status_list_and_explain_until_it_is_ended(run: Run, clinic: Clinic) -> None:
+def test_a_pause_is_shown_by_status_list_and_explain_until_it_is_ended(run: Run, clinic: ExamWorkflow) -> None:
     assert paused(run) == []
     run("queue", "pause", "--why", "the platform moves", "--yes")
     (one,) = paused(run)
@@ -370,7 +370,7 @@ def test_one_hospital_is_paused_shown_and_resumed_by_its_name(tmp_path: Path) ->
     assert json.loads(run("queue", "resume", "--json")) == {"paused": []}
 
 
-def test_who_pauses_and_who_resumes_is_in_the_audit_trail(run: Run, clinic: Clinic) -> None:
+def test_who_pauses_and_who_resumes_is_in_the_audit_trail(run: Run, clinic: ExamWorkflow) -> None:
     run("queue", "pause", "--destination", "cloud", "--why", "the platform moves", "--yes")
     run("queue", "resume", "--why", "moved")
     messages = [one.message for one in trail_of(clinic.config, clinic.config.node.owner).records()]
@@ -378,7 +378,7 @@ def test_who_pauses_and_who_resumes_is_in_the_audit_trail(run: Run, clinic: Clin
     assert any("sending goes on to cloud: moved" in one for one in messages)
 
 
-def test_a_name_that_is_given_is_the_one_who_paused_and_who_resumed(run: Run, clinic: Clinic) -> None:
+def test_a_name_that_is_given_is_the_one_who_paused_and_who_resumed(run: Run, clinic: ExamWorkflow) -> None:
     [standing] = json.loads(run("queue", "pause", "--why", "the platform moves", "--yes", "--who", "wang", "--json"))[
         "paused"
     ]
@@ -396,7 +396,7 @@ def test_hold_says_that_it_concerns_what_is_here_and_names_pause(run: Run) -> No
     assert "queue pause" in told
 
 
-def test_the_names_that_the_answer_gives_are_taken_by_the_commands(run: Run, clinic: Clinic) -> None:
+def test_the_names_that_the_answer_gives_are_taken_by_the_commands(run: Run, clinic: ExamWorkflow) -> None:
     one = clinic.delivery()
     told = json.loads(run("queue", "list", "--json"))
     assert {(each["name"], each["exam"]) for each in told} == {(f"d{n}", f"e{one.exam}") for n in (1, 2)}
@@ -407,7 +407,7 @@ def test_the_names_that_the_answer_gives_are_taken_by_the_commands(run: Run, cli
     assert "no delivery" in run("queue", "explain", "d99", status=1)
 
 
-def test_a_word_that_is_two_exams_is_told_with_the_forms_that_are_one(run: Run, clinic: Clinic) -> None:
+def test_a_word_that_is_two_exams_is_told_with_the_forms_that_are_one(run: Run, clinic: ExamWorkflow) -> None:
     clinic.ris("e1", Order__AccessionNumber="A7", Study__StudyInstanceUIDs=["7.7"])
     assert "e:1, e:2" in run("queue", "explain", "e1", status=2)
     assert json.loads(run("queue", "explain", "e:1", "--json"))[0]["exam_id"] == E1
@@ -416,7 +416,7 @@ def test_a_word_that_is_two_exams_is_told_with_the_forms_that_are_one(run: Run, 
 # -- the answer, from what is known
 
 
-def answered(clinic: Clinic, channel: Channel = Channel.IMAGES) -> tuple[str, str, str]:
+def answered(clinic: ExamWorkflow, channel: Channel = Channel.IMAGES) -> tuple[str, str, str]:
     catalogue: Catalogue = clinic.catalogue
     catalogue.nodes.beat("node-1")
     lines = Review(catalogue, clinic.clock).listed((), None, None)
@@ -427,7 +427,7 @@ def answered(clinic: Clinic, channel: Channel = Channel.IMAGES) -> tuple[str, st
     return str(one.answer.what), one.answer.who, one.answer.command
 
 
-def test_what_is_known_is_gathered_for_the_answer(clinic: Clinic) -> None:
+def test_what_is_known_is_gathered_for_the_answer(clinic: ExamWorkflow) -> None:
     queue = "scripts/queue list --destination cloud"
     assert answered(clinic) == ("is number 1 of 1 in the queue", "the node itself", queue)
     assert answered(clinic, Channel.REPORT)[0] == "waits for the report PDF"
@@ -454,7 +454,7 @@ def test_an_outage_is_kept_with_its_kind_until_the_answer(bench: Bench, outage: 
     assert bench.catalogue.breakers.of(CLOUD, Channel.IMAGES).outage == Outage.KEYS
 
 
-def test_the_wait_for_a_quiet_study_says_until_when(clinic: Clinic) -> None:
+def test_the_wait_for_a_quiet_study_says_until_when(clinic: ExamWorkflow) -> None:
     clinic.pacs("1.2.3", number=2)
     until = (clinic.clock.now() + timedelta(seconds=60)).astimezone(clinic.config.node.timezone)
     (one,) = [one for one in clinic.catalogue.queue.in_state([State.WAITING]) if one.channel == Channel.REPORT]
@@ -463,7 +463,7 @@ def test_the_wait_for_a_quiet_study_says_until_when(clinic: Clinic) -> None:
 
 
 def test_an_approval_that_cannot_be_read_is_the_answer_of_both_channels(tmp_path: Path, readers: Readers) -> None:
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Report__ApproveTime="soon", Study__StudyInstanceUIDs=["1.2.3"])
     clinic.pacs("1.2.3")
     for channel in Channel:
@@ -474,7 +474,7 @@ def test_an_approval_that_cannot_be_read_is_the_answer_of_both_channels(tmp_path
 
 
 def test_json_faults_are_the_answer_with_the_first_and_their_number(tmp_path: Path, readers: Readers) -> None:
-    clinic = Clinic(tmp_path, readers)
+    clinic = ExamWorkflow(tmp_path, readers)
     clinic.ris(Study__StudyInstanceUIDs=["1.2.3"], Patient__IdNo="1", Patient__Telephone="", Visit__ClinicNo="")
     what, who, _ = answered(clinic, Channel.REPORT)
     assert what.startswith("its exam JSON has ")
@@ -488,7 +488,7 @@ def test_json_faults_are_the_answer_with_the_first_and_their_number(tmp_path: Pa
 
 
 @pytest.fixture
-def site(clinic: Clinic) -> Iterator[Site]:
+def site(clinic: ExamWorkflow) -> Iterator[Site]:
     made = Site(clinic, Admin())
     yield made
     made.server.stop()
@@ -541,7 +541,7 @@ def test_the_pages_open_with_the_answer(site: Site, language: str, what: str) ->
     assert what in site.ask(f"/queue?lang={language}").text
 
 
-def test_a_metric_tells_of_a_pause(clinic: Clinic) -> None:
+def test_a_metric_tells_of_a_pause(clinic: ExamWorkflow) -> None:
     places = [Place(name, Channel.IMAGES, HOUR) for name in ("cloud", "other")]
     gauges = Gauges(clinic.catalogue, lambda: places, "n1", lambda: 0, clinic.clock, list)
     metrics = Metrics(gauges, lambda: places)

@@ -199,7 +199,7 @@ port = 1
 
 
 @dataclass
-class Desk:
+class SentExam:
     """An exam whose images go to a cloud, one attempt after another."""
 
     config: Config
@@ -259,7 +259,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
+def desk(cloud: Cloud, tmp_path: Path) -> Iterator[SentExam]:
     config = parse(CONFIG, base=tmp_path)
     storage = open_storage(config.node.data, "node-1")
     catalogue = open_catalogue("", config.node.data, EventBus())
@@ -272,11 +272,13 @@ def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
         asker=None,
         objection=lambda _: "",
     )
-    yield Desk(config, storage, catalogue, cloud, sender, tmp_path)
+    yield SentExam(config, storage, catalogue, cloud, sender, tmp_path)
     catalogue.engine.close_thread()
 
 
-def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_person_retries_it(desk: Desk) -> None:
+def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_person_retries_it(
+    desk: SentExam,
+) -> None:
     desk.file(*range(6))
     desk.cloud.poison(0)
     first = desk.attempt()
@@ -302,7 +304,7 @@ def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_
     assert [e.rule for e in desk.catalogue.ledger.entries(desk.exam, "cloud")] == ["all go"] * 7
 
 
-def test_silence_on_one_instance_is_its_own_fault_too(desk: Desk) -> None:
+def test_silence_on_one_instance_is_its_own_fault_too(desk: SentExam) -> None:
     desk.file(0, 1)
     desk.cloud.silent_on = {f"{ROOT}.0"}
     endings = [desk.attempt() for _ in range(LOSSES)]
@@ -310,7 +312,7 @@ def test_silence_on_one_instance_is_its_own_fault_too(desk: Desk) -> None:
     assert desk.tally == Tally(selected=2, sent=1, refused=1)
 
 
-def test_many_poison_instances_at_the_front_delay_the_others_by_an_attempt_only(desk: Desk) -> None:
+def test_many_poison_instances_at_the_front_delay_the_others_by_an_attempt_only(desk: SentExam) -> None:
     desk.file(*range(8))
     desk.cloud.poison(0, 1, 2, 3)
     desk.attempt()
@@ -319,7 +321,7 @@ def test_many_poison_instances_at_the_front_delay_the_others_by_an_attempt_only(
     assert (desk.cloud.came[:5], desk.tally.sent) == (["3", "4", "5", "6", "7"], 4)
 
 
-def test_what_goes_in_between_tells_poison_instances_from_a_destination_in_trouble(desk: Desk) -> None:
+def test_what_goes_in_between_tells_poison_instances_from_a_destination_in_trouble(desk: SentExam) -> None:
     desk.file(*range(4))
     desk.cloud.poison(0, 2)
     for number in range(4, 8):
@@ -329,7 +331,7 @@ def test_what_goes_in_between_tells_poison_instances_from_a_destination_in_troub
     assert [entry.uids.sop for entry in desk.refused()] == [f"{ROOT}.0"]
 
 
-def test_a_destination_that_aborts_on_everything_for_long_has_nothing_refused(desk: Desk) -> None:
+def test_a_destination_that_aborts_on_everything_for_long_has_nothing_refused(desk: SentExam) -> None:
     desk.file(*range(4))
     desk.cloud.poison(*range(4))
     for _ in range(LOSSES_ALONE + 2):
@@ -341,7 +343,7 @@ def test_a_destination_that_aborts_on_everything_for_long_has_nothing_refused(de
     assert desk.attempt() == SendResult(State.DELIVERED, f"4 instances sent{ABSENT}", {"delivered": "instances=4"})
 
 
-def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: Desk) -> None:
+def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: SentExam) -> None:
     desk.file(*range(6))
     died: list[str] = []
 
@@ -369,7 +371,7 @@ def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: De
         assert back.came == ["4", "5", "3"]
 
 
-def test_an_instance_that_is_all_there_is_gets_more_tries(desk: Desk) -> None:
+def test_an_instance_that_is_all_there_is_gets_more_tries(desk: SentExam) -> None:
     desk.file(0)
     desk.cloud.poison(0)
     endings = [desk.attempt() for _ in range(LOSSES_ALONE)]
@@ -377,7 +379,7 @@ def test_an_instance_that_is_all_there_is_gets_more_tries(desk: Desk) -> None:
     assert desk.tally == Tally(selected=1, refused=1)
 
 
-def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: Desk) -> None:
+def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: SentExam) -> None:
     desk.file(0, 1)
     next(desk.storage.studies.walk()).write_bytes(b"")
     assert desk.attempt() == SendResult(State.FAILED, "1 of 2 damaged", {"error": "1 of 2 damaged"})
@@ -389,7 +391,7 @@ def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: Des
 
 
 @contextmanager
-def sending_to(desk: Desk, peer: Picky) -> Iterator[None]:
+def sending_to(desk: SentExam, peer: Picky) -> Iterator[None]:
     with acceptor(peer) as port:
         desk.sender = ImagesSender(
             config=desk.config,
@@ -403,7 +405,7 @@ def sending_to(desk: Desk, peer: Picky) -> Iterator[None]:
         yield
 
 
-def test_a_destination_that_aborts_on_the_second_of_every_association_gets_all_in_one_attempt(desk: Desk) -> None:
+def test_a_destination_that_aborts_on_the_second_of_every_association_gets_all_in_one_attempt(desk: SentExam) -> None:
     desk.file(*range(12))
     with sending_to(desk, Picky(does=lambda place, _: None if place == 2 else 0)):
         assert desk.attempt() == SendResult(
@@ -411,7 +413,7 @@ def test_a_destination_that_aborts_on_the_second_of_every_association_gets_all_i
         )
 
 
-def test_a_destination_that_accepts_nothing_is_down_and_refuses_nothing(desk: Desk) -> None:
+def test_a_destination_that_accepts_nothing_is_down_and_refuses_nothing(desk: SentExam) -> None:
     desk.file(0, 1)
     peer = Picky(lambda contexts: [])
     with sending_to(desk, peer):
@@ -422,7 +424,7 @@ def test_a_destination_that_accepts_nothing_is_down_and_refuses_nothing(desk: De
     assert desk.tally == Tally(selected=2, sent=2)
 
 
-def test_what_is_not_accepted_is_said_with_its_number_in_the_list_and_in_the_ledger(desk: Desk) -> None:
+def test_what_is_not_accepted_is_said_with_its_number_in_the_list_and_in_the_ledger(desk: SentExam) -> None:
     desk.file(*range(3))
     with sending_to(desk, Picky(lambda contexts: [one for one in contexts if one[0] != CT_CLASS])):
         ending = desk.attempt()
@@ -444,7 +446,7 @@ def hangs_up_once(kept: set[bytes]) -> Callable[[int, bytes], int | None]:
     return does
 
 
-def test_a_duplicate_answered_in_the_attempt_after_a_lost_answer_is_sent(desk: Desk) -> None:
+def test_a_duplicate_answered_in_the_attempt_after_a_lost_answer_is_sent(desk: SentExam) -> None:
     desk.file(0, 1)
     with sending_to(desk, Picky(does=hangs_up_once(set()), silent=True)):
         assert isinstance(desk.attempt(), TransientError)
@@ -454,7 +456,7 @@ def test_a_duplicate_answered_in_the_attempt_after_a_lost_answer_is_sent(desk: D
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_a_duplicate_is_sent_where_a_node_died_that_was_sending_it(desk: Desk, killed: bool) -> None:
+def test_a_duplicate_is_sent_where_a_node_died_that_was_sending_it(desk: SentExam, killed: bool) -> None:
     desk.file(0)
     now = datetime.now(UTC)
     desk.catalogue.queue.move(desk.delivery, State.READY, now, "all there")
@@ -466,7 +468,7 @@ def test_a_duplicate_is_sent_where_a_node_died_that_was_sending_it(desk: Desk, k
     assert desk.tally == (Tally(selected=1, sent=1) if killed else Tally(selected=1, refused=1))
 
 
-def test_a_duplicate_of_what_came_after_the_node_died_is_refused(desk: Desk) -> None:
+def test_a_duplicate_of_what_came_after_the_node_died_is_refused(desk: SentExam) -> None:
     now = datetime.now(UTC)
     desk.file(0)
     desk.catalogue.queue.move(desk.delivery, State.READY, now, "all there")

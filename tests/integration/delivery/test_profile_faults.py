@@ -9,12 +9,14 @@ import pytest
 
 from router.admin.audit.messages import entry_of
 from router.admin.checks import host
+from router.admin.checks.result import Verdict
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.config.changes import stamps
 from router.config.file import parse, shipped
+from router.config.sections import Destination
 from router.crypto import keys
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3
@@ -209,3 +211,18 @@ def test_a_reload_and_the_doctor_look_at_the_file(site: Site) -> None:
     assert destination.http is not None
     found = list(host.keys(site.config, destination, destination.http))
     assert any("allow_weak" in one.text and "of 2025" in one.text for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("after", "takes", "warned"), [("10 min", False, True), ("10 min", True, False), ("off", False, False)]
+)
+def test_the_doctor_warns_of_withdrawals_that_the_profile_has_no_call_for(
+    site: Site, after: str, takes: bool, warned: bool
+) -> None:
+    line = '    withdraw=(Call(name="mark-deleted", request=mark_deleted, judge=reported),),\n'
+    assert line in GOOD
+    site.profile("district", GOOD if takes else GOOD.replace(line, ""))
+    destination = Destination.model_validate(site.config.destination[1].model_dump() | {"withdraw_after": after})
+    assert destination.http is not None
+    found = [one for one in host.keys(site.config, destination, destination.http) if "withdraw_after" in one.text]
+    assert [one.verdict for one in found] == [Verdict.WARN] * warned

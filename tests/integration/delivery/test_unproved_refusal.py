@@ -26,7 +26,7 @@ UNPROVED = UnprovedRefusal("unproved: not accepted", faults=(("Order.Status", "�
 DUE = NOW + timedelta(minutes=40)
 
 
-class Desk:
+class ScriptedReports:
     """Ready reports, and a sender that ends as the script says; its last word stands."""
 
     def __init__(self, folder: Path) -> None:
@@ -66,14 +66,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def desk(tmp_path: Path) -> Iterator[ScriptedReports]:
+    made = ScriptedReports(tmp_path)
     yield made
     made.catalogue.engine.close_thread()
 
 
 @pytest.mark.fires("unproved")
-def test_a_person_is_told_from_the_first_time_with_the_fields_and_no_patient_in_the_alarm(desk: Desk) -> None:
+def test_a_person_is_told_from_the_first_time_with_the_fields_and_no_patient_in_the_alarm(
+    desk: ScriptedReports,
+) -> None:
     one = desk.make()
     assert desk.sends(UNPROVED)
     assert desk.get(one).state == State.DEFERRED
@@ -83,7 +85,7 @@ def test_a_person_is_told_from_the_first_time_with_the_fields_and_no_patient_in_
     assert not [event for event in desk.told if "张三" in event.text]
 
 
-def test_it_is_tried_at_most_hourly_also_over_a_restart_and_a_due_time_that_presses(desk: Desk) -> None:
+def test_it_is_tried_at_most_hourly_also_over_a_restart_and_a_due_time_that_presses(desk: ScriptedReports) -> None:
     one = desk.make()
     for hour in (1, 2, 3):
         assert desk.sends(UNPROVED)
@@ -94,7 +96,7 @@ def test_it_is_tried_at_most_hourly_also_over_a_restart_and_a_due_time_that_pres
         assert desk.get(one).next_try == NOW + timedelta(hours=hour)
 
 
-def test_a_clock_that_was_wrong_does_not_put_it_off_beyond_an_hour(desk: Desk) -> None:
+def test_a_clock_that_was_wrong_does_not_put_it_off_beyond_an_hour(desk: ScriptedReports) -> None:
     one = desk.make()
     assert desk.sends(UNPROVED)
     earlier = NOW - timedelta(days=300)
@@ -102,14 +104,14 @@ def test_a_clock_that_was_wrong_does_not_put_it_off_beyond_an_hour(desk: Desk) -
     assert desk.get(one).next_try == earlier + timedelta(hours=1)
 
 
-def test_what_is_put_off_for_another_reason_is_tried_after_a_restart(desk: Desk) -> None:
+def test_what_is_put_off_for_another_reason_is_tried_after_a_restart(desk: ScriptedReports) -> None:
     desk.make()
     assert desk.sends(TransientError("503"))
     desk.catalogue.queue.put_off_no_longer(desk.clock.now())
     assert desk.sends(TransientError("503"))
 
 
-def test_a_person_ends_what_an_unproved_refusal_keeps_open_and_nothing_else(desk: Desk) -> None:
+def test_a_person_ends_what_an_unproved_refusal_keeps_open_and_nothing_else(desk: ScriptedReports) -> None:
     refused = desk.make()
     assert desk.sends(UNPROVED)
     other = desk.make()
@@ -126,7 +128,7 @@ def test_a_person_ends_what_an_unproved_refusal_keeps_open_and_nothing_else(desk
 
 
 @pytest.mark.ends("unproved")
-def test_a_refusal_that_is_proved_later_ends_it_and_the_alarm(desk: Desk) -> None:
+def test_a_refusal_that_is_proved_later_ends_it_and_the_alarm(desk: ScriptedReports) -> None:
     one = desk.make()
     assert desk.sends(UNPROVED)
     desk.lookout.step()

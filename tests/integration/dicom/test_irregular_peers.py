@@ -36,7 +36,7 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 STUDY = "1.2.826.0.1.3680043.9.7777"
 
 
-class Ward:
+class ReceivingNode:
     """A node's intake: it receives into incoming/, catalogues, and sends what it has."""
 
     def __init__(self, folder: Path, journal: int = 0, limits: Limits = Limits()) -> None:  # noqa: B008 frozen
@@ -68,8 +68,8 @@ class Ward:
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward(tmp_path / "node", SEGMENT_BYTES)
+def ward(tmp_path: Path) -> Iterator[ReceivingNode]:
+    made = ReceivingNode(tmp_path / "node", SEGMENT_BYTES)
     yield made
     made.close()
 
@@ -97,7 +97,7 @@ NUMBERS = ["30", "32", "33", "34", "40", "41", "401", "56", "58", "302", "306", 
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_case_is_taken_marked_and_goes_byte_for_byte(ward: Ward, tmp_path: Path, number: str) -> None:
+def test_a_case_is_taken_marked_and_goes_byte_for_byte(ward: ReceivingNode, tmp_path: Path, number: str) -> None:
     data = (CASES / f"{number}.dcmds").read_bytes()
     sop = f"{STUDY}.{number}.1." + ("" if number == "56" else "1")
     assert stored(ward.port, data, sop, IMPLICIT if number == "306" else EXPLICIT) == 0
@@ -107,7 +107,7 @@ def test_a_case_is_taken_marked_and_goes_byte_for_byte(ward: Ward, tmp_path: Pat
     marked = ward.irregular()
     assert all(sop in text and text.endswith("kept as they came") for text in marked)
     assert len(marked) == (number not in {"58", "302", "306", "501"})
-    cloud = Ward(tmp_path / "cloud")
+    cloud = ReceivingNode(tmp_path / "cloud")
     with client(cloud.port).session() as session:
         [result] = session.send([outgoing(path)], lambda: False)
     [there] = cloud.catalogue_all()
@@ -117,14 +117,14 @@ def test_a_case_is_taken_marked_and_goes_byte_for_byte(ward: Ward, tmp_path: Pat
     assert there.name == f"{sop}.dcm"
 
 
-def test_an_instance_uid_with_a_dot_may_be_announced_without_it(ward: Ward) -> None:
+def test_an_instance_uid_with_a_dot_may_be_announced_without_it(ward: ReceivingNode) -> None:
     assert stored(ward.port, (CASES / "56.dcmds").read_bytes(), f"{STUDY}.56.1") == 0
     [path] = ward.catalogue_all()
     assert path.name == f"{STUDY}.56.1..dcm"
     assert outgoing(path).sop_instance == f"{STUDY}.56.1."
 
 
-def test_a_uid_that_is_not_certain_is_refused_with_its_reason(ward: Ward) -> None:
+def test_a_uid_that_is_not_certain_is_refused_with_its_reason(ward: ReceivingNode) -> None:
     twice = (CASES / "30.dcmds").read_bytes()
     more = raw_pdus.element(0x0020, 0x000D, b"1.2.9\0")
     at = twice.index(b"\x20\0\x11\0IS")
@@ -140,7 +140,7 @@ def test_a_uid_that_is_not_certain_is_refused_with_its_reason(ward: Ward) -> Non
 
 @pytest.mark.parametrize("journal", [0, SEGMENT_BYTES])
 def test_uids_behind_two_mib_are_found(tmp_path: Path, journal: int) -> None:
-    made = Ward(tmp_path, journal)
+    made = ReceivingNode(tmp_path, journal)
     data = (CASES / "30.dcmds").read_bytes()
     at = data.index(b"\x10\0\x10\0PN")
     long = struct.pack("<HH2sHL", 9, 0x1001, b"OB", 0, 2**21) + bytes(2**21)
@@ -165,7 +165,7 @@ def large(sop: str = "1.2.3.4.5") -> bytes:
 
 
 @pytest.mark.parametrize("longest", [16384, 0])
-def test_a_sender_with_that_limit_is_served(ward: Ward, longest: int) -> None:
+def test_a_sender_with_that_limit_is_served(ward: ReceivingNode, longest: int) -> None:
     """The limit is for what the node answers; what it asks for is its own."""
     entity = AE()
     entity.maximum_pdu_size = longest
@@ -181,7 +181,7 @@ def test_a_sender_with_that_limit_is_served(ward: Ward, longest: int) -> None:
 
 @pytest.mark.parametrize("asked", [16384, 2**24])
 def test_a_node_that_asks_for_that_limit_takes_large_instances(tmp_path: Path, asked: int) -> None:
-    made = Ward(tmp_path, limits=Limits(max_pdu=asked))
+    made = ReceivingNode(tmp_path, limits=Limits(max_pdu=asked))
     with client(made.port).session() as session:
         source = tmp_path / "large.dcm"
         source.write_bytes(preamble_and_meta(raw_pdus.CT_CLASS, "1.2.3.4.5", EXPLICIT, "A", "B") + large())
@@ -232,7 +232,7 @@ def test_dcmtk_takes_what_ends_on_an_odd_byte_and_a_uid_with_a_dot(tmp_path: Pat
 
 
 def test_idle_associations_end_by_the_limit(tmp_path: Path) -> None:
-    made = Ward(tmp_path, limits=limits_of(Receive.model_validate({"idle": "1 s"})))
+    made = ReceivingNode(tmp_path, limits=limits_of(Receive.model_validate({"idle": "1 s"})))
     with raw_pdus.associated(made.port) as peer:
         peer.settimeout(10)
         assert raw_pdus.aborted(peer)

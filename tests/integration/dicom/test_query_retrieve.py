@@ -24,7 +24,7 @@ from router.reports.pdf.reader import Readers
 from router.upkeep.scrub import LOOK_SECONDS, Scrub
 from support.dcmtk_pacs import archive, pacs
 from support.dicom_peers import free_port, made, stored, storescp
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
 from support.scripted_acceptors import RELEASE_RQ, Script, accept, acceptor, command_of, element, fixed, pdata, read_pdu
 from support.selective_destination import Picky
@@ -282,7 +282,7 @@ pause = "10 min"
 class Asking:
     """A clinic whose node asks a PACS."""
 
-    def __init__(self, clinic: Clinic) -> None:
+    def __init__(self, clinic: ExamWorkflow) -> None:
         self.clinic = clinic
         query = clinic.config.query
         assert query is not None
@@ -307,17 +307,17 @@ class Asking:
 
 @pytest.fixture
 def asking(tmp_path: Path, readers: Readers) -> Iterator[Callable[[int], Asking]]:
-    made: list[Clinic] = []
+    made: list[ExamWorkflow] = []
 
     def make(port: int) -> Asking:
-        made.append(Clinic(tmp_path, readers, ASKING.format(port=port)))
+        made.append(ExamWorkflow(tmp_path, readers, ASKING.format(port=port)))
         return Asking(made[0])
 
     yield make
     made[0].catalogue.engine.close_thread()
 
 
-def ris(clinic: Clinic, **changes: object) -> None:
+def ris(clinic: ExamWorkflow, **changes: object) -> None:
     """A report that is approved now, of the study 1.2.3."""
     given = {"Study__StudyInstanceUIDs": ["1.2.3"], "Report__ApproveTime": "2026-03-02 18:00:00"} | changes
     clinic.ris(E1, **given)
@@ -463,7 +463,7 @@ def test_a_pacs_that_refuses_c_find_is_named_with_what_to_ask(asking: Callable[[
 # -- images that are damaged
 
 
-def damage(clinic: Clinic, *sops: str) -> None:
+def damage(clinic: ExamWorkflow, *sops: str) -> None:
     rows = clinic.catalogue.engine.execute("SELECT id, sop_uid FROM instance ORDER BY id", ())
     for number, sop in rows:
         if sop in sops:
@@ -471,7 +471,7 @@ def damage(clinic: Clinic, *sops: str) -> None:
     clinic.settle()
 
 
-def complete(clinic: Clinic) -> None:
+def complete(clinic: ExamWorkflow) -> None:
     """An exam of which all images are here."""
     ris(clinic, Study__ImageCount=2)
     clinic.pacs("1.2.3", number=1)

@@ -11,18 +11,18 @@ from router.events import Kind
 from router.model import InstanceUids
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import LARGEST, SEGMENT_BYTES
-from support.cataloguer_folder import PDF, Ward, data_set, file
+from support.cataloguer_folder import PDF, CataloguerFolder, data_set, file
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward(tmp_path)
+def ward(tmp_path: Path) -> Iterator[CataloguerFolder]:
+    made = CataloguerFolder(tmp_path)
     yield made
     made.catalogue.engine.close_thread()
 
 
 @pytest.mark.fires("cut-off")
-def test_the_study_is_in_alarm_until_a_whole_version_came_though_no_exam_names_it(ward: Ward) -> None:
+def test_the_study_is_in_alarm_until_a_whole_version_came_though_no_exam_names_it(ward: CataloguerFolder) -> None:
     ward.receive(file("1.9", data_set("1.9", 16)), file("1.8", data_set("1.8")))
     assert ward.alarmed
     assert ward.told() == [
@@ -32,7 +32,7 @@ def test_the_study_is_in_alarm_until_a_whole_version_came_though_no_exam_names_i
     assert not ward.alarmed
 
 
-def test_a_cut_version_of_what_is_here_whole_is_told_and_no_alarm(ward: Ward) -> None:
+def test_a_cut_version_of_what_is_here_whole_is_told_and_no_alarm(ward: CataloguerFolder) -> None:
     ward.receive(file("1.9", data_set("1.9")))
     ward.receive(file("1.9", data_set("1.9", 16)))
     assert not ward.alarmed
@@ -41,14 +41,14 @@ def test_a_cut_version_of_what_is_here_whole_is_told_and_no_alarm(ward: Ward) ->
 
 
 def test_where_it_goes_as_it_is_nobody_is_alarmed(tmp_path: Path) -> None:
-    ward = Ward(tmp_path, cut_off_goes=True)
+    ward = CataloguerFolder(tmp_path, cut_off_goes=True)
     ward.receive(file("1.9", data_set("1.9", 16)))
     assert not ward.alarmed
     assert ward.told()[0].endswith("; it goes as it is")
     ward.catalogue.engine.close_thread()
 
 
-def test_one_that_breaks_off_inside_a_sequence_is_filed_with_its_study(ward: Ward) -> None:
+def test_one_that_breaks_off_inside_a_sequence_is_filed_with_its_study(ward: CataloguerFolder) -> None:
     open_sequence = b"\xfa\xff\xfa\xffSQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"
     ward.receive(file("1.9", data_set("1.9", more=open_sequence)))
     assert ward.alarmed
@@ -56,7 +56,7 @@ def test_one_that_breaks_off_inside_a_sequence_is_filed_with_its_study(ward: War
     assert len(list(ward.storage.studies.walk())) == 1
 
 
-def test_a_report_in_a_cut_off_instance_is_no_report(ward: Ward) -> None:
+def test_a_report_in_a_cut_off_instance_is_no_report(ward: CataloguerFolder) -> None:
     whole = data_set("1.9", sop_class=PDF)
     ward.receive(file("1.9", whole[:-8], PDF))
     assert ward.pdfs == []
@@ -65,7 +65,7 @@ def test_a_report_in_a_cut_off_instance_is_no_report(ward: Ward) -> None:
     assert ward.pdfs == [b"%PDF-1.7 a report %%EOF "]
 
 
-def test_group_0002_is_told_once_a_study_and_batch(ward: Ward) -> None:
+def test_group_0002_is_told_once_a_study_and_batch(ward: CataloguerFolder) -> None:
     stray = b"\2\0\3\0UI\x04\x001.2\0"
     ward.receive(*(file(f"1.{n}", stray + data_set(f"1.{n}")) for n in range(1, 6)))
     [text] = ward.told()

@@ -20,9 +20,9 @@ from router.events import Kind
 from router.images import cataloguer
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
-from support.cataloguer_folder import Ward, data_set, file
+from support.cataloguer_folder import CataloguerFolder, data_set, file
 from support.hl7_messages import oru
-from support.intake_folder import Desk
+from support.intake_folder import IntakeFolder
 
 CONFIG = """
 [node]
@@ -41,7 +41,7 @@ _DIES = """
 import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2].split(os.pathsep)
-from support.cataloguer_folder import Ward
+from support.cataloguer_folder import CataloguerFolder
 from router.images import cataloguer
 read = cataloguer.read_instance
 def dies(file):
@@ -50,14 +50,14 @@ def dies(file):
         os.abort()
     return found
 cataloguer.read_instance = dies
-ward = Ward(Path(sys.argv[1]))
+ward = CataloguerFolder(Path(sys.argv[1]))
 ward.receive()
 """
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward(tmp_path / "data")
+def ward(tmp_path: Path) -> Iterator[CataloguerFolder]:
+    made = CataloguerFolder(tmp_path / "data")
     yield made
     made.catalogue.engine.close_thread()
 
@@ -76,21 +76,21 @@ def _no_memory() -> None:
     raise MemoryError
 
 
-def _step(ward: Ward) -> int:
+def _step(ward: CataloguerFolder) -> int:
     try:
         return ward._cataloguer.run_batch()
     except MemoryError:
         return -1
 
 
-def _here(ward: Ward) -> set[str]:
+def _here(ward: CataloguerFolder) -> set[str]:
     return {row[0] for row in ward.catalogue.engine.execute("SELECT sop_uid FROM instance", ())}
 
 
 @pytest.mark.ends("poison")
 @pytest.mark.fires("poison")
 def test_what_takes_all_the_memory_twice_is_set_apart_with_an_alarm_and_the_rest_goes_on(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ward: CataloguerFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cataloguer, "read_instance", _poisonous(_no_memory))
     sink = IncomingFolder(ward.storage.incoming.worker_folder(1), 0)
@@ -116,7 +116,7 @@ def test_what_takes_all_the_memory_twice_is_set_apart_with_an_alarm_and_the_rest
 
 
 def test_a_shortage_of_memory_that_passes_costs_no_instance_its_place(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch
+    ward: CataloguerFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shortages = [1]
 
@@ -135,7 +135,7 @@ def test_a_shortage_of_memory_that_passes_costs_no_instance_its_place(
 
 
 def test_what_ends_the_program_twice_is_set_apart_at_its_third_start(tmp_path: Path) -> None:
-    first = Ward(tmp_path)
+    first = CataloguerFolder(tmp_path)
     sink = IncomingFolder(first.storage.incoming.worker_folder(1), 0)
     for sop in (POISON, SOUND):
         incoming = sink.create()
@@ -148,14 +148,14 @@ def test_what_ends_the_program_twice_is_set_apart_at_its_third_start(tmp_path: P
         for _ in range(3)
     ]
     assert codes == [-6, -6, 0]
-    last = Ward(tmp_path)
+    last = CataloguerFolder(tmp_path)
     assert _here(last) == {SOUND}
     assert [len(kept.files) for kept in last.storage.quarantine.listed()] == [1]
     last.catalogue.engine.close_thread()
 
 
 def test_a_document_that_takes_all_the_memory_is_refused_and_its_instance_catalogued_all_the_same(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch
+    ward: CataloguerFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hungry(_path: Path) -> bytes:
         raise MemoryError
@@ -170,7 +170,7 @@ def test_a_document_that_takes_all_the_memory_is_refused_and_its_instance_catalo
 
 
 def test_a_message_that_takes_all_the_memory_is_wrong_and_not_to_be_sent_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hungry(*_: object) -> None:
         raise MemoryError

@@ -13,7 +13,7 @@ from router.reports.hl7.hl7v2 import Unsupported
 from router.reports.hl7.merge import Merge, merges
 from router.reports.pdf.reader import Readers
 from router.review.decisions import OperatorReason
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 from support.hl7_messages import oru
 
 WANG = OperatorReason("wang", "the same person")
@@ -28,8 +28,8 @@ def a40(*pairs: tuple[str, str], kind: str = "ADT^A40^ADT_A39", facility: str = 
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Clinic:
-    return Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> ExamWorkflow:
+    return ExamWorkflow(tmp_path, readers)
 
 
 def test_each_pair_of_a_message_is_read_and_other_messages_are_none() -> None:
@@ -46,7 +46,7 @@ def test_a_merge_without_two_numbers_is_refused(pairs: tuple[tuple[str, str], ..
         merges(a40(*pairs))
 
 
-def test_a_merge_is_a_proposal_and_releases_nothing_until_a_person_accepts_it(clinic: Clinic) -> None:
+def test_a_merge_is_a_proposal_and_releases_nothing_until_a_person_accepts_it(clinic: ExamWorkflow) -> None:
     clinic.pacs(STUDY, patient_id="OLD7")
     clinic.ris(Study__StudyInstanceUIDs=[STUDY])
     assert clinic.delivery().state == State.HELD
@@ -64,7 +64,7 @@ def test_a_merge_is_a_proposal_and_releases_nothing_until_a_person_accepts_it(cl
     assert clinic.decisions.proposals() == []
 
 
-def test_a_proposal_may_be_refused(clinic: Clinic) -> None:
+def test_a_proposal_may_be_refused(clinic: ExamWorkflow) -> None:
     clinic.intake.take_message(a40(("OLD7", "P0001")))
     assert clinic.decisions.unalias("OLD7", "P0001", WANG) == 0
     assert (clinic.decisions.proposals(), clinic.decisions.aliases()) == ([], [])
@@ -72,7 +72,7 @@ def test_a_proposal_may_be_refused(clinic: Clinic) -> None:
         clinic.decisions.unalias("OLD7", "P0001", WANG)
 
 
-def test_a_decision_about_one_hospitals_patients_leaves_the_others_proposals(clinic: Clinic) -> None:
+def test_a_decision_about_one_hospitals_patients_leaves_the_others_proposals(clinic: ExamWorkflow) -> None:
     kept = clinic.catalogue.exams.proposals
     for hospital in ("a", "b", "c"):
         kept.add(Proposal(hospital=hospital, old="O", new="N", at=clinic.clock.now()))
@@ -84,12 +84,12 @@ def test_a_decision_about_one_hospitals_patients_leaves_the_others_proposals(cli
         clinic.decisions.unalias("O", "N", WANG, "b")
 
 
-def test_another_message_of_admission_is_refused_as_ever(clinic: Clinic) -> None:
+def test_another_message_of_admission_is_refused_as_ever(clinic: ExamWorkflow) -> None:
     with pytest.raises(Unsupported):
         clinic.intake.take_message(a40(("O", "N"), kind="ADT^A08"))
 
 
-def test_of_several_hospitals_the_port_or_the_sender_tells_whose_patient_it_is(clinic: Clinic) -> None:
+def test_of_several_hospitals_the_port_or_the_sender_tells_whose_patient_it_is(clinic: ExamWorkflow) -> None:
     one = clinic.config.hospital[0]
     hospitals = tuple(
         one.model_copy(update={"name": name, "HospitalCode": code}) for name, code in (("a", "HA"), ("b", "HB"))

@@ -18,8 +18,8 @@ from router.model import Channel
 from router.policy.states import State
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import Clinic
-from support.intake_folder import E1, E2, Desk, OpenDesk, another, printed
+from support.exam_workflow import ExamWorkflow
+from support.intake_folder import E1, E2, IntakeFolder, OpenDesk, another, printed
 from support.sample_exam import exam_document
 
 _TIMES = st.sampled_from([
@@ -44,12 +44,12 @@ HERE: dict[str, Any] = {"Report__ApproveTime": "2026-03-02 17:00:00", "Study__St
 
 @pytest.fixture
 def clinics(tmp_path: Path, readers: Readers) -> Iterator[Any]:
-    made: list[Clinic] = []
+    made: list[ExamWorkflow] = []
 
-    def make(settings: str = "") -> Clinic:
+    def make(settings: str = "") -> ExamWorkflow:
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        made.append(Clinic(folder, readers))
+        made.append(ExamWorkflow(folder, readers))
         return made[-1]
 
     yield make
@@ -60,7 +60,7 @@ def clinics(tmp_path: Path, readers: Readers) -> Iterator[Any]:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(_PATHS, _VALUES, min_size=1, max_size=4), _MTIMES)
 def test_no_value_of_one_report_stops_another_one(clinics: Any, changes: dict[str, object], mtime: int | None) -> None:
-    clinic: Clinic = clinics()
+    clinic: ExamWorkflow = clinics()
     document = exam_document({"ExamId": E1})
     for path, value in changes.items():
         _put(document, path.split("."), value)
@@ -101,7 +101,7 @@ def _written(path: Path, seconds: int) -> None:
 def test_a_file_whose_rows_cannot_be_entered_is_refused_and_the_others_are_taken(
     clinics: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clinic: Clinic = clinics()
+    clinic: ExamWorkflow = clinics()
     add = clinic.exams.filings._documents.add
 
     def fails(document: Any, *rest: Any) -> int:
@@ -153,7 +153,7 @@ def test_a_file_that_was_being_read_at_two_ends_of_the_program_is_refused_and_th
     assert desk.exams.find(E2)
 
 
-def _steps(desk: Desk, loop: Pickup) -> None:
+def _steps(desk: IntakeFolder, loop: Pickup) -> None:
     for _ in range(4):
         loop.step()
         desk.clock.advance(3)

@@ -14,7 +14,7 @@ import pytest
 
 from router.config.file import shipped
 from router.reports.pdf.reader import Readers
-from support.intake_folder import Desk, printed
+from support.intake_folder import IntakeFolder, printed
 from support.postgres import Server
 from support.sample_exam import exam_document
 
@@ -118,7 +118,7 @@ def test_each_exam_is_written_with_its_pdf_and_taken_by_the_node(
     assert {section: written[section] for section in ("Order", "Patient", "Report", "Study")} == {
         section: expected[section] for section in ("Order", "Patient", "Report", "Study")
     }
-    desk = Desk(tmp_path, readers)
+    desk = IntakeFolder(tmp_path, readers)
     desk.take()
     assert [desk.counts("E1"), desk.counts("E2/CT")] == [(1, 1), (1, 1)]
     desk.catalogue.engine.close_thread()

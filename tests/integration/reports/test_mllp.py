@@ -16,7 +16,7 @@ from router.errors import TransientError
 from router.reports.hl7.mllp import MllpServer
 from support.certificates import Authority
 from support.hl7_messages import Sender, oru
-from support.intake_folder import E1, E2, Desk, printed
+from support.intake_folder import E1, E2, IntakeFolder, printed
 from support.resource_costs import cost
 
 ONE = printed(f"report of {E1}")
@@ -31,7 +31,7 @@ def refusals() -> list[str]:
 
 
 @pytest.fixture
-def listen(desk: Desk, refusals: list[str]) -> Iterator[Listen]:
+def listen(desk: IntakeFolder, refusals: list[str]) -> Iterator[Listen]:
     """Starts a listener on the desk's intake; its port."""
     servers: list[MllpServer] = []
 
@@ -64,14 +64,14 @@ def connect(listen: Listen) -> Iterator[Callable[..., Sender]]:
 Connect = Callable[..., Sender]
 
 
-def test_a_message_is_durable_when_it_is_answered_aa(desk: Desk, connect: Connect) -> None:
+def test_a_message_is_durable_when_it_is_answered_aa(desk: IntakeFolder, connect: Connect) -> None:
     assert "MSA|AA|M1" in connect().send(MESSAGE)
     assert desk.pdf_of() == ONE
     (kept,) = (desk.config.node.data / "reports").glob("*/*/exam.hl7")
     assert kept.read_bytes() == MESSAGE
 
 
-def test_frames_may_come_in_pieces_and_several_at_once(desk: Desk, connect: Connect) -> None:
+def test_frames_may_come_in_pieces_and_several_at_once(desk: IntakeFolder, connect: Connect) -> None:
     sender = connect()
     second = oru(exam_id=E2, accession="A2", control="M2").encode()
     stream = b"\x0b" + MESSAGE + b"\x1c\r\r\n\x0b" + second + b"\x1c\r"
@@ -106,7 +106,7 @@ def test_messages_of_the_field_are_answered_aa_under_their_own_number(connect: C
 
 @pytest.mark.parametrize("findings", ["右|左", "MRA|左侧\n中动脉", "\\XFF\\"])
 def test_a_text_that_cannot_be_read_whole_is_answered_ae_and_leaves_nothing(
-    desk: Desk, connect: Connect, findings: str
+    desk: IntakeFolder, connect: Connect, findings: str
 ) -> None:
     assert "MSA|AE|M1" in connect().send(oru(exam_id=E1, findings=findings).encode())
     assert desk.exams.find(E1) == []
@@ -143,7 +143,7 @@ def test_a_message_that_does_not_end_ends_the_connection(connect: Connect, refus
     _wait(lambda: "message_within" in "".join(refusals))
 
 
-def test_half_a_message_is_not_taken(desk: Desk, connect: Connect, refusals: list[str]) -> None:
+def test_half_a_message_is_not_taken(desk: IntakeFolder, connect: Connect, refusals: list[str]) -> None:
     sender = connect()
     sender.socket.sendall(b"\x0b" + MESSAGE)
     sender.socket.close()
@@ -212,7 +212,7 @@ def test_eight_connections_together_hold_a_few_messages_only() -> None:
     assert found.memory < 120, found
 
 
-def test_tls_is_spoken_where_it_is_set(listen: Listen, desk: Desk, tmp_path: Path, refusals: list[str]) -> None:
+def test_tls_is_spoken_where_it_is_set(listen: Listen, desk: IntakeFolder, tmp_path: Path, refusals: list[str]) -> None:
     authority = Authority(tmp_path)
     port = listen(tls=authority.issue("node"))
     sender = Sender(port)
@@ -228,7 +228,7 @@ def test_tls_is_spoken_where_it_is_set(listen: Listen, desk: Desk, tmp_path: Pat
     assert "no TLS connection" in refusals[0]
 
 
-def test_a_sender_that_waits_does_not_keep_the_node_from_stopping(desk: Desk) -> None:
+def test_a_sender_that_waits_does_not_keep_the_node_from_stopping(desk: IntakeFolder) -> None:
     server = MllpServer(Hl7Listener(), desk.intake.take_message, print, lambda: None, desk.clock)
     with closing(Sender(server.start("127.0.0.1", 0)).socket) as waiting:
         waiting.sendall(b"\x0b" + MESSAGE[:50])
@@ -237,7 +237,9 @@ def test_a_sender_that_waits_does_not_keep_the_node_from_stopping(desk: Desk) ->
     assert time.monotonic() - before < 20
 
 
-def test_the_node_stops_while_a_connection_is_just_being_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_node_stops_while_a_connection_is_just_being_taken(
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = MllpServer(Hl7Listener(), desk.intake.take_message, print, lambda: None, desk.clock)
     port = server.start("127.0.0.1", 0)
     taking, start = threading.Event(), threading.Thread.start
@@ -326,7 +328,7 @@ def test_an_answer_is_not_answered(connect: Connect, refusals: list[str], kind: 
 
 
 @pytest.mark.parametrize("end", [b"\x1c", b"\x1c\n", b"\x1c\0", b"\x1c\r\r\n", b"\x1c\r"])
-def test_a_message_may_end_without_a_carriage_return(desk: Desk, connect: Connect, end: bytes) -> None:
+def test_a_message_may_end_without_a_carriage_return(desk: IntakeFolder, connect: Connect, end: bytes) -> None:
     sender = connect()
     for control in ("M1", "M2"):
         sender.socket.sendall(b"\x0b" + oru(exam_id=E1, pdf=ONE, control=control).encode() + end)
@@ -342,7 +344,7 @@ def test_messages_that_end_without_a_carriage_return_may_come_at_once(connect: C
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
-def test_a_file_separator_within_a_text_cuts_no_finding(desk: Desk, connect: Connect, pause: float) -> None:
+def test_a_file_separator_within_a_text_cuts_no_finding(desk: IntakeFolder, connect: Connect, pause: float) -> None:
     sender = connect()
     data = b"\x0b" + oru(exam_id=E1, findings="左肺\x1c右肺结节。").encode() + b"\x1c\r"
     cut = data.index(b"\x1c") + 1

@@ -12,7 +12,7 @@ from router.model import Channel
 from router.policy.attention import LEDGER_LOST, Cause
 from router.policy.states import Needs, State
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.intake_folder import CONFIG, E1, E2
 
 S1, S2 = "1.2.1", "1.2.2"
@@ -20,22 +20,22 @@ APPROVED = "2026-03-02 18:00:00"  # as the clinic opens
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     yield made
     made.catalogue.engine.close_thread()
 
 
-def ris(clinic: Clinic, exam_id: str, /, **changes: object) -> None:
+def ris(clinic: ExamWorkflow, exam_id: str, /, **changes: object) -> None:
     given = {"Report__SubmitTime": "2026-03-02 17:30:00", "Report__ApproveTime": APPROVED}
     clinic.ris(exam_id, **{"Study__StudyInstanceUIDs": [S1 if exam_id == E1 else S2], **given, **changes})
 
 
-def stands(clinic: Clinic) -> set[tuple[str, str]]:
+def stands(clinic: ExamWorkflow) -> set[tuple[str, str]]:
     return {(one.alarm, one.subject) for one in clinic.catalogue.alarms.standing()}
 
 
-def moved(clinic: Clinic, delivery: Delivery, *way: State, **changes: object) -> None:
+def moved(clinic: ExamWorkflow, delivery: Delivery, *way: State, **changes: object) -> None:
     for to in way:
         (now,) = clinic.catalogue.queue.these([delivery.id])
         assert clinic.catalogue.queue.move(now, to, clinic.clock.now(), "on the way", changes=changes)
@@ -43,7 +43,7 @@ def moved(clinic: Clinic, delivery: Delivery, *way: State, **changes: object) ->
 
 @pytest.mark.ends("exam-json")
 @pytest.mark.fires("exam-json")
-def test_faults_of_approved_exams_are_one_alarm_a_destination_from_the_first_minute(clinic: Clinic) -> None:
+def test_faults_of_approved_exams_are_one_alarm_a_destination_from_the_first_minute(clinic: ExamWorkflow) -> None:
     for exam_id in (E1, E2):
         ris(clinic, exam_id, Order__AccessionNumber=f"A{exam_id}", Report__ApproveDoctorName="")
     (found,) = (one for one in clinic.attention() if one.what == Cause.EXAM_JSON)
@@ -60,7 +60,7 @@ def test_faults_of_approved_exams_are_one_alarm_a_destination_from_the_first_min
     assert "exam-json" not in [alarm for alarm, _ in stands(clinic)]
 
 
-def test_a_draft_with_faults_waits_for_nobody(clinic: Clinic) -> None:
+def test_a_draft_with_faults_waits_for_nobody(clinic: ExamWorkflow) -> None:
     ris(clinic, E1, Order__Status="Submitted", Report__ApproveTime="", Report__ApproveDoctorName="")
     assert not clinic.attention()
     assert not stands(clinic)
@@ -70,7 +70,7 @@ def test_a_draft_with_faults_waits_for_nobody(clinic: Clinic) -> None:
 @pytest.mark.ends("approval")
 @pytest.mark.fires("approval")
 def test_an_approval_in_another_word_waits_for_a_person_until_the_ris_says_it_otherwise(
-    clinic: Clinic, status: str
+    clinic: ExamWorkflow, status: str
 ) -> None:
     ris(clinic, E1, Order__Status=status)
     (found,) = clinic.attention()
@@ -88,7 +88,7 @@ def test_an_approval_in_another_word_waits_for_a_person_until_the_ris_says_it_ot
     assert "approval" not in [alarm for alarm, _ in stands(clinic)]
 
 
-def test_exams_of_one_source_and_word_are_one_alarm_and_another_branch_has_its_own(clinic: Clinic) -> None:
+def test_exams_of_one_source_and_word_are_one_alarm_and_another_branch_has_its_own(clinic: ExamWorkflow) -> None:
     for exam_id, branch in ((E1, "01"), (E2, "01"), ("E3", "02"), ("E4", "HIS-张三")):
         ris(
             clinic,
@@ -105,7 +105,7 @@ def test_exams_of_one_source_and_word_are_one_alarm_and_another_branch_has_its_o
     assert len(stands(clinic)) == 3
 
 
-def test_a_cancelled_exam_whose_approval_cannot_be_read_is_nobodys_question(clinic: Clinic) -> None:
+def test_a_cancelled_exam_whose_approval_cannot_be_read_is_nobodys_question(clinic: ExamWorkflow) -> None:
     ris(clinic, E1, Order__Status="已审核")
     assert clinic.attention()
     for channel in Channel:
@@ -116,7 +116,7 @@ def test_a_cancelled_exam_whose_approval_cannot_be_read_is_nobodys_question(clin
     assert not stands(clinic)
 
 
-def test_a_version_after_the_approval_that_cannot_be_read_is_told_once(clinic: Clinic) -> None:
+def test_a_version_after_the_approval_that_cannot_be_read_is_told_once(clinic: ExamWorkflow) -> None:
     ris(clinic, E1)
     clinic.later(minutes=1)
     ris(clinic, E1, Order__Status="已审核", Report__SubmitTime="2026-03-02 17:59:00",
@@ -127,7 +127,7 @@ def test_a_version_after_the_approval_that_cannot_be_read_is_told_once(clinic: C
 
 @pytest.mark.ends("failed")
 @pytest.mark.fires("failed")
-def test_what_failed_is_an_alarm_until_it_goes(clinic: Clinic) -> None:
+def test_what_failed_is_an_alarm_until_it_goes(clinic: ExamWorkflow) -> None:
     clinic.pacs(S1)
     ris(clinic, E1)
     clinic.later(minutes=2)
@@ -150,7 +150,7 @@ def test_what_failed_is_an_alarm_until_it_goes(clinic: Clinic) -> None:
 
 @pytest.mark.ends("held")
 @pytest.mark.fires("held")
-def test_late_images_are_an_alarm_while_they_are_held(clinic: Clinic) -> None:
+def test_late_images_are_an_alarm_while_they_are_held(clinic: ExamWorkflow) -> None:
     clinic.pacs(S1)
     ris(clinic, E1)
     clinic.later(minutes=2)
@@ -163,7 +163,7 @@ def test_late_images_are_an_alarm_while_they_are_held(clinic: Clinic) -> None:
 
 
 @pytest.mark.ends("ledger")
-def test_a_lost_ledger_is_an_alarm_while_something_is_held_for_it(clinic: Clinic) -> None:
+def test_a_lost_ledger_is_an_alarm_while_something_is_held_for_it(clinic: ExamWorkflow) -> None:
     clinic.pacs(S1)
     ris(clinic, E1)
     clinic.later(minutes=2)
@@ -176,7 +176,7 @@ def test_a_lost_ledger_is_an_alarm_while_something_is_held_for_it(clinic: Clinic
 
 
 def test_a_report_pdf_that_does_not_come_and_images_that_do_not_are_listed_from_half_of_the_time_on(
-    clinic: Clinic,
+    clinic: ExamWorkflow,
 ) -> None:
     ris(clinic, E1)
     assert not clinic.attention()
@@ -192,7 +192,7 @@ def test_a_report_pdf_that_does_not_come_and_images_that_do_not_are_listed_from_
 
 @pytest.mark.ends("quarantine")
 @pytest.mark.fires("quarantine")
-def test_quarantine_is_an_alarm_until_it_is_empty(clinic: Clinic) -> None:
+def test_quarantine_is_an_alarm_until_it_is_empty(clinic: ExamWorkflow) -> None:
     kept = clinic.config.node.data / "quarantine" / "20260301T000000-unreadable"
     kept.mkdir(parents=True)
     assert [(one.what, one.count, one.command) for one in clinic.attention()] == [
@@ -206,7 +206,7 @@ def test_quarantine_is_an_alarm_until_it_is_empty(clinic: Clinic) -> None:
 
 @pytest.mark.ends("not-configured")
 @pytest.mark.fires("not-configured")
-def test_what_goes_where_nothing_is_configured_is_an_alarm_until_it_is_again(clinic: Clinic) -> None:
+def test_what_goes_where_nothing_is_configured_is_an_alarm_until_it_is_again(clinic: ExamWorkflow) -> None:
     clinic.pacs(S1)
     ris(clinic, E1)
     clinic.later(minutes=2)
@@ -222,7 +222,7 @@ def test_what_goes_where_nothing_is_configured_is_an_alarm_until_it_is_again(cli
     assert "not-configured" not in [alarm for alarm, _ in stands(clinic)]
 
 
-def test_nothing_is_listed_while_all_goes_well(clinic: Clinic) -> None:
+def test_nothing_is_listed_while_all_goes_well(clinic: ExamWorkflow) -> None:
     clinic.pacs(S1)
     ris(clinic, E1)
     for _ in range(20):

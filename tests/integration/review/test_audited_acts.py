@@ -15,7 +15,7 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.decisions import Decisions
 from router.review.deliveries import Review
-from support.exam_workflow import WANG, Clinic
+from support.exam_workflow import WANG, ExamWorkflow
 from support.intake_folder import E1
 
 
@@ -24,9 +24,9 @@ class PowerLost(BaseException):
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     """An exam that is held, since its images bear another patient's number."""
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     made.ris(Study__StudyInstanceUIDs=["1.2.3"])
     made.pacs("1.2.3", patient_id="P9", name="李^四")
     assert made.delivery().state == State.HELD
@@ -34,28 +34,28 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
     made.catalogue.engine.close_thread()
 
 
-def audited(clinic: Clinic) -> list[str]:
+def audited(clinic: ExamWorkflow) -> list[str]:
     return [one.message for one in trail_of(clinic.config, clinic.config.node.owner).records()]
 
 
-def told(clinic: Clinic) -> list[str]:
+def told(clinic: ExamWorkflow) -> list[str]:
     return [event.text for _, event in clinic.catalogue.history.of([clinic.case(E1).exam], [])]
 
 
-def resolve(clinic: Clinic) -> None:
+def resolve(clinic: ExamWorkflow) -> None:
     with opened(clinic.config) as (catalogue, bus):
         decisions = Decisions(clinic.config.identity, catalogue, bus, SystemClock())
         decisions.resolve(E1, WANG)
 
 
-def alias(clinic: Clinic) -> None:
+def alias(clinic: ExamWorkflow) -> None:
     with opened(clinic.config) as (catalogue, bus):
         decisions = Decisions(clinic.config.identity, catalogue, bus, SystemClock())
         decisions.alias("P0001", "P9", WANG)
 
 
-def review(act: Callable[[Review, Delivery, str, str], bool]) -> Callable[[Clinic], None]:
-    def run(clinic: Clinic) -> None:
+def review(act: Callable[[Review, Delivery, str, str], bool]) -> Callable[[ExamWorkflow], None]:
+    def run(clinic: ExamWorkflow) -> None:
         with opened(clinic.config) as (catalogue, _):
             found = Review(catalogue, SystemClock())
             chosen = found.named([E1])
@@ -72,7 +72,7 @@ ACTS = {
 
 @pytest.mark.parametrize("name", ACTS)
 def test_power_that_fails_before_the_commit_leaves_the_act_audited_and_not_done(
-    clinic: Clinic, name: str, monkeypatch: pytest.MonkeyPatch
+    clinic: ExamWorkflow, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = clinic.delivery(), told(clinic)
 
@@ -92,7 +92,7 @@ def test_power_that_fails_before_the_commit_leaves_the_act_audited_and_not_done(
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_an_act_that_cannot_be_audited_is_not_done(clinic: Clinic, name: str) -> None:
+def test_an_act_that_cannot_be_audited_is_not_done(clinic: ExamWorkflow, name: str) -> None:
     before = clinic.delivery(), told(clinic)
     shutil.rmtree(clinic.config.node.data / "audit", ignore_errors=True)
     (clinic.config.node.data / "audit").write_text("not a folder")
@@ -102,7 +102,7 @@ def test_an_act_that_cannot_be_audited_is_not_done(clinic: Clinic, name: str) ->
     assert not clinic.catalogue.decisions.aliases()
 
 
-def test_each_act_is_audited_once_in_one_chain(clinic: Clinic) -> None:
+def test_each_act_is_audited_once_in_one_chain(clinic: ExamWorkflow) -> None:
     for act in ACTS.values():
         act(clinic)
     messages = [message for message in audited(clinic) if "asked the ward" in message]

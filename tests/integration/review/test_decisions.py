@@ -16,7 +16,7 @@ from router.matching.patient.alias import classes
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.upkeep.rebuild import Rebuild
-from support.exam_workflow import CLOUD, WANG, Clinic
+from support.exam_workflow import CLOUD, WANG, ExamWorkflow
 from support.intake_folder import CONFIG, E1, E2
 
 STUDY = "1.2.3"
@@ -24,14 +24,14 @@ LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     yield made
     made.catalogue.engine.close_thread()
 
 
 @pytest.fixture
-def doubtful(clinic: Clinic) -> Clinic:
+def doubtful(clinic: ExamWorkflow) -> ExamWorkflow:
     """An exam whose images bear another patient's number and name."""
     clinic.ris(**LISTS)
     clinic.pacs(STUDY, patient_id="P9", name="李^四")
@@ -41,7 +41,7 @@ def doubtful(clinic: Clinic) -> Clinic:
 
 @pytest.mark.ends("doubt")
 @pytest.mark.fires("doubt")
-def test_a_settled_doubt_lets_the_exam_go_and_is_told_with_name_and_reason(doubtful: Clinic) -> None:
+def test_a_settled_doubt_lets_the_exam_go_and_is_told_with_name_and_reason(doubtful: ExamWorkflow) -> None:
     assert doubtful.decisions.resolve(E1, WANG) == [f"study {STUDY} differs from the exam in patient id, name"]
     doubtful.settle()
     assert doubtful.delivery().state == State.READY
@@ -50,7 +50,9 @@ def test_a_settled_doubt_lets_the_exam_go_and_is_told_with_name_and_reason(doubt
     assert not [one for one in doubtful.catalogue.alarms.standing() if one.alarm == Alarm.DOUBT]
 
 
-def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_same_patient(doubtful: Clinic) -> None:
+def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_same_patient(
+    doubtful: ExamWorkflow,
+) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
     doubtful.restart()
@@ -59,7 +61,7 @@ def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_sa
     assert doubtful.delivery().state == State.READY
 
 
-def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None:
+def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: ExamWorkflow) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
     known = (doubtful.config, doubtful.catalogue, doubtful.storage, books_of(doubtful.config))
@@ -71,28 +73,28 @@ def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None
 
 @pytest.mark.parametrize("patient", [{"patient_id": "P8", "name": "李^四"}, {"patient_id": "P9", "name": "吴^五"},
                                      {"patient_id": "P9", "name": "李^四", "sex": "M"}])  # fmt: skip
-def test_a_later_contradiction_of_another_kind_is_a_doubt_anew(doubtful: Clinic, patient: dict[str, str]) -> None:
+def test_a_later_contradiction_of_another_kind_is_a_doubt_anew(doubtful: ExamWorkflow, patient: dict[str, str]) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
     doubtful.pacs(STUDY, number=2, **patient)
     assert doubtful.delivery().state == State.HELD
 
 
-def test_what_differs_less_than_was_settled_is_no_doubt(doubtful: Clinic) -> None:
+def test_what_differs_less_than_was_settled_is_no_doubt(doubtful: ExamWorkflow) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
     doubtful.pacs(STUDY, number=2, patient_id="P9")
     assert doubtful.delivery().state == State.READY
 
 
-def test_a_correction_of_the_data_settles_a_doubt_by_itself(doubtful: Clinic) -> None:
+def test_a_correction_of_the_data_settles_a_doubt_by_itself(doubtful: ExamWorkflow) -> None:
     doubtful.ris(Patient__PatientId="P9", Patient__Name="李四", **LISTS)
     assert doubtful.delivery().state == State.READY
     with pytest.raises(InvalidData, match="nothing contradicts"):
         doubtful.decisions.resolve(E1, WANG)
 
 
-def test_there_is_nothing_to_settle_twice_nor_in_an_exam_that_nobody_knows(doubtful: Clinic) -> None:
+def test_there_is_nothing_to_settle_twice_nor_in_an_exam_that_nobody_knows(doubtful: ExamWorkflow) -> None:
     doubtful.decisions.resolve(E1, WANG)
     with pytest.raises(InvalidData, match="no identity doubt"):
         doubtful.decisions.resolve(E1, WANG)
@@ -103,7 +105,7 @@ def test_there_is_nothing_to_settle_twice_nor_in_an_exam_that_nobody_knows(doubt
 # -- merged patients
 
 
-def test_two_numbers_of_one_patient_agree_in_held_exams_at_once_until_that_is_taken_back(clinic: Clinic) -> None:
+def test_two_numbers_of_one_patient_agree_in_held_exams_at_once_until_that_is_taken_back(clinic: ExamWorkflow) -> None:
     clinic.ris(**LISTS)
     clinic.pacs(STUDY, patient_id="P9")
     assert clinic.delivery().state == State.HELD
@@ -116,7 +118,7 @@ def test_two_numbers_of_one_patient_agree_in_held_exams_at_once_until_that_is_ta
     assert clinic.delivery().state == State.HELD
 
 
-def test_a_study_under_the_old_number_joins_a_waiting_exam_by_accession_number(clinic: Clinic) -> None:
+def test_a_study_under_the_old_number_joins_a_waiting_exam_by_accession_number(clinic: ExamWorkflow) -> None:
     clinic.ris(Study__StudyInstanceUIDs=[])
     clinic.pacs("5.5", patient_id="P9")
     assert not clinic.case().links
@@ -125,7 +127,7 @@ def test_a_study_under_the_old_number_joins_a_waiting_exam_by_accession_number(c
     assert set(clinic.case().links) == {"5.5"}
 
 
-def test_an_alias_that_is_known_and_one_that_is_not_are_refused(clinic: Clinic) -> None:
+def test_an_alias_that_is_known_and_one_that_is_not_are_refused(clinic: ExamWorkflow) -> None:
     clinic.decisions.alias("A", "B", WANG)
     clinic.decisions.alias("B", "C", WANG)
     with pytest.raises(InvalidData, match="already"):
@@ -145,7 +147,7 @@ def test_numbers_are_equal_through_others_in_whatever_order_that_was_said() -> N
 # -- by hand
 
 
-def test_a_study_that_nothing_names_is_joined_by_hand_and_its_identity_is_still_checked(clinic: Clinic) -> None:
+def test_a_study_that_nothing_names_is_joined_by_hand_and_its_identity_is_still_checked(clinic: ExamWorkflow) -> None:
     clinic.ris(Study__StudyInstanceUIDs=[])
     clinic.pacs("7.1", accession="")
     clinic.pacs("7.2", accession="", patient_id="P9")
@@ -159,7 +161,7 @@ def test_a_study_that_nothing_names_is_joined_by_hand_and_its_identity_is_still_
         clinic.decisions.link(E1, "7.1", WANG)
 
 
-def test_a_study_that_is_kept_apart_stays_so_though_the_json_lists_it_until_it_is_linked(clinic: Clinic) -> None:
+def test_a_study_that_is_kept_apart_stays_so_though_the_json_lists_it_until_it_is_linked(clinic: ExamWorkflow) -> None:
     clinic.ris(**LISTS)
     clinic.pacs(STUDY)
     clinic.decisions.unlink(E1, STUDY, WANG)
@@ -174,7 +176,7 @@ def test_a_study_that_is_kept_apart_stays_so_though_the_json_lists_it_until_it_i
         clinic.decisions.link(E1, "study one", WANG)
 
 
-def test_a_difference_that_came_after_the_person_looked_stays(doubtful: Clinic) -> None:
+def test_a_difference_that_came_after_the_person_looked_stays(doubtful: ExamWorkflow) -> None:
     seen = doubtful.decisions.differences("e1")
     doubtful.pacs(STUDY, number=2, patient_id="P0009", sex="M")
     now = doubtful.decisions.differences("e1")
@@ -190,7 +192,7 @@ def test_a_difference_that_came_after_the_person_looked_stays(doubtful: Clinic) 
 
 
 def test_resolve_prints_what_differs_and_settles_it_by_its_mark(
-    doubtful: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    doubtful: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "router.toml"
     file.write_text(CONFIG + CLOUD)
@@ -205,7 +207,7 @@ def test_resolve_prints_what_differs_and_settles_it_by_its_mark(
 
 
 def test_release_says_that_it_settles_no_identity_doubt(
-    doubtful: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    doubtful: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "router.toml"
     file.write_text(CONFIG + CLOUD)
@@ -218,7 +220,7 @@ def test_release_says_that_it_settles_no_identity_doubt(
     assert doubtful.delivery().state == State.HELD
 
 
-def test_the_commands_answer_with_the_exit_status_of_the_contract(doubtful: Clinic, tmp_path: Path) -> None:
+def test_the_commands_answer_with_the_exit_status_of_the_contract(doubtful: ExamWorkflow, tmp_path: Path) -> None:
     file = tmp_path / "router.toml"
     file.write_text(CONFIG + CLOUD)
     why = ["--why", "asked the ward", "--who", "wang", "--config", str(file)]
@@ -249,7 +251,7 @@ def call(*arguments: str) -> int:
 
 
 def test_both_sides_of_a_doubt_are_shown_to_who_asks_and_that_is_in_the_history(
-    doubtful: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    doubtful: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "router.toml"
     file.write_text(CONFIG + CLOUD)

@@ -23,7 +23,7 @@ from router.review.unreported import dismiss
 from router.upkeep.daily import Daily
 from router.upkeep.silence import SilenceWatch
 from support.catalogue_rows import instance
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, E1
 
@@ -31,7 +31,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)  # 08:00 by the hospital's clock
 WANG = OperatorReason("wang", "a scanner of the laboratory")
 
 
-class Ward(Clinic):
+class UnreportedWatch(ExamWorkflow):
     """Senders, a RIS, and the watch over what has no report. The clock begins on Monday, 08:00 of the hospital."""
 
     def __init__(self, folder: Path, readers: Readers, settings: str = "") -> None:
@@ -72,11 +72,11 @@ class Ward(Clinic):
 
 
 @pytest.fixture
-def wards(tmp_path: Path, readers: Readers) -> Iterator[Callable[..., Ward]]:
-    made: list[Ward] = []
+def wards(tmp_path: Path, readers: Readers) -> Iterator[Callable[..., UnreportedWatch]]:
+    made: list[UnreportedWatch] = []
 
-    def opened(settings: str = "") -> Ward:
-        made.append(Ward(tmp_path, readers, settings))
+    def opened(settings: str = "") -> UnreportedWatch:
+        made.append(UnreportedWatch(tmp_path, readers, settings))
         return made[-1]
 
     yield opened
@@ -85,11 +85,11 @@ def wards(tmp_path: Path, readers: Readers) -> Iterator[Callable[..., Ward]]:
 
 
 @pytest.fixture
-def ward(wards: Callable[..., Ward]) -> Ward:
+def ward(wards: Callable[..., UnreportedWatch]) -> UnreportedWatch:
     return wards()
 
 
-def unmapped(ward: Ward) -> None:
+def unmapped(ward: UnreportedWatch) -> None:
     """A day on which CT2's reports do not come and CT1's do."""
     for n in range(3):
         ward.comes(f"1.1.{n}", "CT1")
@@ -100,7 +100,7 @@ def unmapped(ward: Ward) -> None:
 
 @pytest.mark.ends("unreported")
 @pytest.mark.fires("unreported")
-def test_a_sender_none_of_whose_studies_has_its_report_is_an_alarm_until_one_has(ward: Ward) -> None:
+def test_a_sender_none_of_whose_studies_has_its_report_is_an_alarm_until_one_has(ward: UnreportedWatch) -> None:
     unmapped(ward)
     ward.till("2026-03-03 01:50")
     assert ward.standing() == set()
@@ -115,7 +115,7 @@ def test_a_sender_none_of_whose_studies_has_its_report_is_an_alarm_until_one_has
     assert ward.standing() == set()
 
 
-def test_an_alarm_whose_cause_ended_while_the_node_was_down_ends_at_its_start(ward: Ward) -> None:
+def test_an_alarm_whose_cause_ended_while_the_node_was_down_ends_at_its_start(ward: UnreportedWatch) -> None:
     unmapped(ward)
     ward.till("2026-03-03 02:00")
     for uid in ("1.2.0", "1.2.1", "1.2.2"):
@@ -127,7 +127,7 @@ def test_an_alarm_whose_cause_ended_while_the_node_was_down_ends_at_its_start(wa
     assert ward.standing() == set()
 
 
-def test_an_exam_json_takes_its_study_from_the_count_at_once(ward: Ward) -> None:
+def test_an_exam_json_takes_its_study_from_the_count_at_once(ward: UnreportedWatch) -> None:
     ward.comes("5.5")
     ward.comes("5.6")
     assert look(ward.config, ward.catalogue, ward.clock.now()).unreported.count == 2
@@ -138,7 +138,7 @@ def test_an_exam_json_takes_its_study_from_the_count_at_once(ward: Ward) -> None
 
 
 @pytest.mark.fires("unreported")
-def test_a_ris_that_fell_silent_is_one_alarm_about_the_reports_folder(ward: Ward) -> None:
+def test_a_ris_that_fell_silent_is_one_alarm_about_the_reports_folder(ward: UnreportedWatch) -> None:
     for n in range(3):
         for number, ae in enumerate(("CT1", "CT2", "MR1")):
             ward.comes(f"1.{number}.{n}", ae)
@@ -150,7 +150,7 @@ def test_a_ris_that_fell_silent_is_one_alarm_about_the_reports_folder(ward: Ward
 
 
 @pytest.mark.fires("unreported")
-def test_more_overdue_studies_than_usual_are_an_alarm_until_there_are_fewer(ward: Ward) -> None:
+def test_more_overdue_studies_than_usual_are_an_alarm_until_there_are_fewer(ward: UnreportedWatch) -> None:
     for n in range(21):
         ward.comes(f"1.{n}", f"CT{n}")
     ward.till("2026-03-05 08:00")
@@ -163,7 +163,7 @@ def test_more_overdue_studies_than_usual_are_an_alarm_until_there_are_fewer(ward
     assert ward.standing() == set()
 
 
-def test_after_a_week_the_usual_number_counts_and_not_twenty(ward: Ward) -> None:
+def test_after_a_week_the_usual_number_counts_and_not_twenty(ward: UnreportedWatch) -> None:
     for n in range(21):
         ward.comes(f"1.{n}", f"CT{n}")
     for day in range(5, 13):
@@ -175,7 +175,9 @@ def test_after_a_week_the_usual_number_counts_and_not_twenty(ward: Ward) -> None
     assert ward.standing() == {"studies"}
 
 
-def test_priors_other_modalities_and_studies_of_before_the_start_raise_nothing(wards: Callable[..., Ward]) -> None:
+def test_priors_other_modalities_and_studies_of_before_the_start_raise_nothing(
+    wards: Callable[..., UnreportedWatch],
+) -> None:
     ward = wards('[share]\nfrom = "2026-03-02"\n')
     for n in range(30):
         ward.comes(f"1.{n}", "PACS", date="20240101")
@@ -187,7 +189,7 @@ def test_priors_other_modalities_and_studies_of_before_the_start_raise_nothing(w
     assert (found.count, found.recent) == (90, 0)
 
 
-def test_phantoms_that_a_rule_keeps_back_raise_nothing(wards: Callable[..., Ward], tmp_path: Path) -> None:
+def test_phantoms_that_a_rule_keeps_back_raise_nothing(wards: Callable[..., UnreportedWatch], tmp_path: Path) -> None:
     rules = (
         '[[share.exclude]]\nname = "phantoms"\nAccessionNumber = "^A1[.]1"\n'
         '[[share.exclude]]\nname = "staff"\nAccessionNumber = "A"\n"Visit.PatientType" = "^$"\n'
@@ -203,7 +205,7 @@ def test_phantoms_that_a_rule_keeps_back_raise_nothing(wards: Callable[..., Ward
 
 
 def test_a_holiday_of_the_file_beside_the_configuration_counts_as_soon_as_it_is_there(
-    ward: Ward, tmp_path: Path
+    ward: UnreportedWatch, tmp_path: Path
 ) -> None:
     for n in range(21):
         ward.comes(f"1.{n}", f"CT{n}")
@@ -215,7 +217,7 @@ def test_a_holiday_of_the_file_beside_the_configuration_counts_as_soon_as_it_is_
     assert ward.standing() == {"studies"}
 
 
-def test_a_line_that_is_no_date_is_an_alarm_until_it_is_corrected(ward: Ward, tmp_path: Path) -> None:
+def test_a_line_that_is_no_date_is_an_alarm_until_it_is_corrected(ward: UnreportedWatch, tmp_path: Path) -> None:
     (tmp_path / "holidays.txt").write_text("2026-03-03\nnext Monday\n", encoding="utf-8")
     ward.watch.step()
     assert "these lines are no date and are left out: 2" in ward.told(Kind.ALARM)[-1]
@@ -252,13 +254,13 @@ def told(folder: Path, *arguments: str) -> str:
     return answer.stdout
 
 
-def now_is(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+def now_is(ward: UnreportedWatch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands see the ward's clock."""
     monkeypatch.setattr("router.clock.SystemClock.now", lambda _: ward.clock.now())
 
 
 def test_the_list_says_where_each_study_came_from_and_how_old_it_is(
-    ward: Ward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ward: UnreportedWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_is(ward, monkeypatch)
     ward.comes("1.2.3", "CT1")
@@ -285,7 +287,7 @@ def test_the_list_says_where_each_study_came_from_and_how_old_it_is(
 
 
 def test_the_list_can_be_narrowed_by_sender_and_age(
-    ward: Ward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ward: UnreportedWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_is(ward, monkeypatch)
     ward.comes("1.1")
@@ -304,7 +306,7 @@ def test_the_list_can_be_narrowed_by_sender_and_age(
     assert command_here("queue", "unreported", "--older", "soon", "--config", tmp_path / "router.toml").returncode == 2
 
 
-def test_the_table_fits_80_columns_with_the_longest_names(ward: Ward, tmp_path: Path) -> None:
+def test_the_table_fits_80_columns_with_the_longest_names(ward: UnreportedWatch, tmp_path: Path) -> None:
     uid = "1.2.826.0.1.3680043.8.498.12345678901234567890123456789012345678"
     for number, address in enumerate(("2001:0db8:85a3:0000:0000:8a2e:0370:7334", "192.168.100.200")):
         for n, modality in enumerate(("CT", "SR")):
@@ -323,7 +325,7 @@ def test_the_table_fits_80_columns_with_the_longest_names(ward: Ward, tmp_path: 
 
 
 def test_a_dismissed_sender_raises_no_alarm_until_one_of_its_studies_is_reported(
-    ward: Ward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ward: UnreportedWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_is(ward, monkeypatch)
     unmapped(ward)
@@ -353,7 +355,9 @@ def test_a_dismissed_sender_raises_no_alarm_until_one_of_its_studies_is_reported
     assert ward.standing() == {"sender CT2"}
 
 
-def test_dismissing_is_recorded_with_who_and_why_and_wants_a_reason_and_a_sender(ward: Ward, tmp_path: Path) -> None:
+def test_dismissing_is_recorded_with_who_and_why_and_wants_a_reason_and_a_sender(
+    ward: UnreportedWatch, tmp_path: Path
+) -> None:
     ward.comes("1.1", "CT2")
     config = ["--config", tmp_path / "router.toml"]
     assert command_here("queue", "unreported", "--dismiss", "CT2", *config).returncode == 2
@@ -367,7 +371,7 @@ def test_dismissing_is_recorded_with_who_and_why_and_wants_a_reason_and_a_sender
 
 
 def test_explain_says_since_when_from_where_and_that_it_counts(
-    ward: Ward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ward: UnreportedWatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_is(ward, monkeypatch)
     ward.comes("5.5", "CT1")
@@ -383,7 +387,7 @@ def test_explain_says_since_when_from_where_and_that_it_counts(
     assert "counts as unreported" not in told(tmp_path, "queue", "explain", "5.5")
 
 
-def test_status_and_the_daily_report_have_a_line(ward: Ward, tmp_path: Path) -> None:
+def test_status_and_the_daily_report_have_a_line(ward: UnreportedWatch, tmp_path: Path) -> None:
     assert "Without a report: no study" in told(tmp_path, "status")
     ward.comes("5.5", "CT1")
     came = ward.clock.now()
@@ -403,7 +407,7 @@ def test_status_and_the_daily_report_have_a_line(ward: Ward, tmp_path: Path) -> 
     assert lines[-2:] == ["- 2 sent by PACS", "- 1 sent by CT1"]
 
 
-def test_a_changed_configuration_counts_from_the_next_look(ward: Ward, tmp_path: Path) -> None:
+def test_a_changed_configuration_counts_from_the_next_look(ward: UnreportedWatch, tmp_path: Path) -> None:
     for n in range(21):
         ward.comes(f"1.{n}", f"CT{n}")
     ward.till("2026-03-04 08:30")

@@ -10,16 +10,16 @@ from router.errors import InvalidData, WrongUse
 from router.events import Kind
 from router.reports.pdf.reader import Readers
 from router.review.lookup import ExamId, Lookup
-from support.exam_workflow import CLOUD, WANG, Clinic
+from support.exam_workflow import CLOUD, WANG, ExamWorkflow
 from support.intake_folder import CONFIG, E1
 
 STUDY = "1.2.3"
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     """Exam e1 has deliveries d1 and d2, e2 is called "E1" by its RIS, e3 "700", e4 "D2"."""
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     for exam_id in (E1, "E1", "700", "D2"):
         made.ris(exam_id, Study__StudyInstanceUIDs=[f"1.2.{len(exam_id)}{ord(exam_id[0])}"])
     yield made
@@ -27,7 +27,7 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
 
 
 @pytest.fixture
-def lookup(clinic: Clinic) -> Lookup:
+def lookup(clinic: ExamWorkflow) -> Lookup:
     return Lookup(clinic.catalogue)
 
 
@@ -80,7 +80,7 @@ def test_what_nobody_is_called_is_not_known(lookup: Lookup, word: str) -> None:
     assert lookup.exams(word) == []
 
 
-def test_resolving_by_a_bare_number_touches_nothing(clinic: Clinic, tmp_path: Path) -> None:
+def test_resolving_by_a_bare_number_touches_nothing(clinic: ExamWorkflow, tmp_path: Path) -> None:
     """It once meant delivery 4, of another patient's exam."""
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD, encoding="utf-8")
     call = ["queue", "resolve", "4", "--why", WANG.why, "--config", str(tmp_path / "router.toml")]

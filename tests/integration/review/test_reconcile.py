@@ -12,7 +12,7 @@ from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.harness import command_here
 from support.intake_folder import CONFIG, E1, E2, START
 
@@ -22,10 +22,10 @@ EXAM: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY], "Report__Approve
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD, encoding="utf-8")
     (tmp_path / "k").touch()
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     yield made
     made.catalogue.engine.close_thread()
 
@@ -35,7 +35,7 @@ def reconciled(folder: Path, *options: str) -> tuple[int, Any]:
     return answer.returncode, json.loads(answer.stdout)
 
 
-def sent(clinic: Clinic, fate: Fate = Fate.SENT) -> None:
+def sent(clinic: ExamWorkflow, fate: Fate = Fate.SENT) -> None:
     exam = clinic.delivery().exam
     rows = clinic.catalogue.ledger.to_send(exam, "cloud", 99)
     clinic.catalogue.ledger.record(
@@ -43,14 +43,14 @@ def sent(clinic: Clinic, fate: Fate = Fate.SENT) -> None:
     )
 
 
-def delivered(clinic: Clinic) -> None:
+def delivered(clinic: ExamWorkflow) -> None:
     for channel in Channel:
         while (one := clinic.delivery(E1, channel)).state != State.DELIVERED:
             to = {State.WAITING: State.READY, State.READY: State.SENDING}.get(one.state, State.DELIVERED)
             assert clinic.catalogue.queue.move(one, to, clinic.clock.now(), "on the way")
 
 
-def test_an_exam_of_which_all_is_confirmed_has_no_gap(clinic: Clinic, tmp_path: Path) -> None:
+def test_an_exam_of_which_all_is_confirmed_has_no_gap(clinic: ExamWorkflow, tmp_path: Path) -> None:
     clinic.ris(Study__ImageCount=2, **EXAM)
     for number in (1, 2):
         clinic.pacs(STUDY, number=number)
@@ -63,7 +63,7 @@ def test_an_exam_of_which_all_is_confirmed_has_no_gap(clinic: Clinic, tmp_path: 
     assert (account["report"], account["images"]) == ("delivered", "delivered")
 
 
-def test_every_gap_is_named(clinic: Clinic, tmp_path: Path) -> None:
+def test_every_gap_is_named(clinic: ExamWorkflow, tmp_path: Path) -> None:
     clinic.ris(Study__ImageCount=3, **EXAM)
     clinic.pacs(STUDY, number=1)
     sent(clinic, Fate.STORED)
@@ -82,7 +82,7 @@ def test_every_gap_is_named(clinic: Clinic, tmp_path: Path) -> None:
     assert "1 exam(s) at 1 destination(s), 1 exam(s) with gaps" in shown.stdout
 
 
-def test_only_exams_approved_on_the_day_count_and_none_that_is_not_shared(clinic: Clinic, tmp_path: Path) -> None:
+def test_only_exams_approved_on_the_day_count_and_none_that_is_not_shared(clinic: ExamWorkflow, tmp_path: Path) -> None:
     clinic.ris(**EXAM)
     clinic.ris(E2, **(EXAM | {"Order__Status": "Registered", "Study__StudyInstanceUIDs": ["1.2.9"]}))
     for channel in Channel:

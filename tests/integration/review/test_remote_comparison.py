@@ -34,7 +34,7 @@ HOSPITAL = (
 )
 
 
-class Ward:
+class ComparedNode:
     """A node that has delivered `count` reports in the three days before midnight, and its platform."""
 
     def __init__(self, folder: Path, count: int, *, resend: bool = False, hospitals: str = HOSPITAL) -> None:
@@ -69,11 +69,11 @@ class Ward:
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Callable[..., Ward]]:
-    made: list[Ward] = []
+def ward(tmp_path: Path) -> Iterator[Callable[..., ComparedNode]]:
+    made: list[ComparedNode] = []
 
-    def make(count: int = 600, **settings: bool) -> Ward:
-        made.append(Ward(tmp_path, count, **settings))  # type: ignore[arg-type]
+    def make(count: int = 600, **settings: bool) -> ComparedNode:
+        made.append(ComparedNode(tmp_path, count, **settings))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -84,19 +84,19 @@ def ward(tmp_path: Path) -> Iterator[Callable[..., Ward]]:
 @pytest.fixture(autouse=True)
 def at_hand(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """The duty asks the ward's platform."""
-    asked: dict[str, Ward] = {}
+    asked: dict[str, ComparedNode] = {}
     monkeypatch.setattr(comparison, "asking", lambda *_: asked["ward"].cloud.ask)
     request.node.ward_at_hand = asked
 
 
-def nightly(request: pytest.FixtureRequest, ward: Ward) -> Ward:
+def nightly(request: pytest.FixtureRequest, ward: ComparedNode) -> ComparedNode:
     request.node.ward_at_hand["ward"] = ward
     return ward
 
 
 @pytest.mark.parametrize("count", [3000, pytest.param(100_000, marks=pytest.mark.torture)])
 def test_one_in_a_hundred_that_was_forgotten_is_found_and_goes_again_once(
-    ward: Callable[..., Ward], count: int
+    ward: Callable[..., ComparedNode], count: int
 ) -> None:
     here = ward(count)
     lost = [f"i{number}" for number in range(7, count + 1, 100)]
@@ -116,7 +116,9 @@ def test_one_in_a_hundred_that_was_forgotten_is_found_and_goes_again_once(
 
 @pytest.mark.fires("missing-there")
 @pytest.mark.ends("missing-there")
-def test_the_first_comparison_is_a_baseline_and_the_next_one_raises_the_alarm(ward: Callable[..., Ward]) -> None:
+def test_the_first_comparison_is_a_baseline_and_the_next_one_raises_the_alarm(
+    ward: Callable[..., ComparedNode],
+) -> None:
     here = ward()
     here.cloud.forget(["i5"])
     assert here.compare().why_not == BASELINE
@@ -133,7 +135,9 @@ def test_the_first_comparison_is_a_baseline_and_the_next_one_raises_the_alarm(wa
 
 @pytest.mark.fires("unknown-there")
 @pytest.mark.ends("unknown-there")
-def test_what_is_there_beside_is_one_alarm_without_what_was_there_at_the_first_time(ward: Callable[..., Ward]) -> None:
+def test_what_is_there_beside_is_one_alarm_without_what_was_there_at_the_first_time(
+    ward: Callable[..., ComparedNode],
+) -> None:
     here = ward()
     gateway = {f"g{number}": MIDNIGHT - HOUR for number in range(5)}
     here.cloud.has |= gateway
@@ -148,14 +152,14 @@ def test_what_is_there_beside_is_one_alarm_without_what_was_there_at_the_first_t
     assert here.alarms() == {}
 
 
-def test_before_the_first_report_of_ours_nothing_is_unknown(ward: Callable[..., Ward]) -> None:
+def test_before_the_first_report_of_ours_nothing_is_unknown(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.compare()
     here.cloud.has |= {f"o{number}": MIDNIGHT - 3 * DAY - HOUR for number in range(50)}
     assert here.compare().strange == 0
 
 
-def test_what_was_frozen_and_never_confirmed_is_not_unknown(ward: Callable[..., Ward]) -> None:
+def test_what_was_frozen_and_never_confirmed_is_not_unknown(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.compare()
     driver(here.catalogue).execute_sql("UPDATE upload SET confirmed = NULL WHERE idem IN ('i1', 'i2')")
@@ -175,7 +179,7 @@ def _empty(found: Inventory) -> Inventory:
     ("spoil", "why"), [(_empty, SHRUNK), (_lacks_its_last_page, CUT)], ids=["empty", "a page missing"]
 )
 def test_a_doubtful_answer_sends_nothing_by_itself(
-    ward: Callable[..., Ward], request: pytest.FixtureRequest, spoil: Callable[[Inventory], Inventory], why: str
+    ward: Callable[..., ComparedNode], request: pytest.FixtureRequest, spoil: Callable[[Inventory], Inventory], why: str
 ) -> None:
     here = nightly(request, ward(resend=True))
     here.night()
@@ -188,7 +192,7 @@ def test_a_doubtful_answer_sends_nothing_by_itself(
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_an_hour_off_misses_nothing_and_sends_nothing(
-    ward: Callable[..., Ward], request: pytest.FixtureRequest, hours: int
+    ward: Callable[..., ComparedNode], request: pytest.FixtureRequest, hours: int
 ) -> None:
     here = nightly(request, ward(resend=True))
     here.night()
@@ -204,7 +208,7 @@ def test_a_clock_an_hour_off_misses_nothing_and_sends_nothing(
 
 
 def test_a_small_loss_goes_again_by_itself_where_that_is_set_and_a_large_one_does_not(
-    ward: Callable[..., Ward], request: pytest.FixtureRequest
+    ward: Callable[..., ComparedNode], request: pytest.FixtureRequest
 ) -> None:
     here = nightly(request, ward(3000, resend=True))
     here.night()
@@ -220,7 +224,7 @@ def test_a_small_loss_goes_again_by_itself_where_that_is_set_and_a_large_one_doe
 
 
 def test_nothing_goes_again_by_itself_where_that_is_not_set(
-    ward: Callable[..., Ward], request: pytest.FixtureRequest
+    ward: Callable[..., ComparedNode], request: pytest.FixtureRequest
 ) -> None:
     here = nightly(request, ward())
     here.night()
@@ -231,7 +235,7 @@ def test_nothing_goes_again_by_itself_where_that_is_not_set(
 
 
 def test_a_night_is_compared_once_and_a_silent_platform_is_asked_again_after_an_hour(
-    ward: Callable[..., Ward], request: pytest.FixtureRequest
+    ward: Callable[..., ComparedNode], request: pytest.FixtureRequest
 ) -> None:
     here = nightly(request, ward())
     watch = ComparisonWatch(here.config, here.catalogue, here.bus, here.clock, pins=None)  # type: ignore[arg-type]
@@ -251,7 +255,7 @@ def test_a_night_is_compared_once_and_a_silent_platform_is_asked_again_after_an_
 
 @pytest.mark.parametrize("error", [PermanentError("400"), TransientError("503"), Unproven("no"), DestinationDown("no")])
 def test_a_platform_that_gives_no_answer_is_asked_again_after_an_hour_and_nothing_is_concluded(
-    ward: Callable[..., Ward], request: pytest.FixtureRequest, error: Exception
+    ward: Callable[..., ComparedNode], request: pytest.FixtureRequest, error: Exception
 ) -> None:
     here = nightly(request, ward(30))
 
@@ -270,7 +274,7 @@ def test_a_platform_that_gives_no_answer_is_asked_again_after_an_hour_and_nothin
     assert any("was not possible" in event.text for event in here.told)
 
 
-def test_what_is_withdrawn_there_and_not_here_is_told_and_not_sent_again(ward: Callable[..., Ward]) -> None:
+def test_what_is_withdrawn_there_and_not_here_is_told_and_not_sent_again(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.compare()
     here.cloud.states = {"i9": "withdrawn"}
@@ -285,7 +289,7 @@ def test_each_hospital_is_compared_by_itself(tmp_path: Path) -> None:
         'HospitalBranchCode = "01"\n'
         for name, usci in (("a", "121100004000000001"), ("b", "121100004000000027"))
     )
-    here = Ward(tmp_path, 3, hospitals=hospitals)
+    here = ComparedNode(tmp_path, 3, hospitals=hospitals)
     for name in "ab":
         confirm(here.catalogue, 10, MIDNIGHT - DAY, HOUR, hospital=name)
     here.cloud.take(here.catalogue)

@@ -16,7 +16,7 @@ from router.review.decisions import OperatorReason
 from router.review.sources import dismiss_source, lines
 from router.upkeep.sources import SourceWatch
 from support.catalogue_rows import document, studies_at
-from support.exam_workflow import Clinic
+from support.exam_workflow import ExamWorkflow
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)  # 08:00 by the hospital's clock
 NOON = MONDAY + timedelta(days=14, hours=4)
@@ -26,7 +26,7 @@ USUAL = [MONDAY + day * DAY + 10 * n * MINUTE for day in range(14) for n in rang
 TODAY = [MONDAY + 14 * DAY + 10 * n * MINUTE for n in range(24)]
 
 
-class Rooms(Clinic):
+class Rooms(ExamWorkflow):
     """Two weeks of senders; it is Monday noon."""
 
     def __init__(self, folder: Path, readers: Readers) -> None:

@@ -16,7 +16,7 @@ from router.model import Head
 from router.reports.pdf.reader import Readers
 from router.review.reconcile import Reconciliation
 from router.upkeep.daily import Daily, outstanding
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.intake_folder import CONFIG
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -48,21 +48,21 @@ def test_a_clock_that_goes_back_reports_on_no_day_twice() -> None:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD, encoding="utf-8")
     (tmp_path / "k").touch()
-    made = Clinic(tmp_path, readers)
+    made = ExamWorkflow(tmp_path, readers)
     yield made
     made.catalogue.engine.close_thread()
 
 
-def daily(clinic: Clinic) -> Daily:
+def daily(clinic: ExamWorkflow) -> Daily:
     accounts = Reconciliation(clinic.catalogue, ExamReader(clinic.config), clinic.storage.reports.read)
     known = (clinic.config, clinic.catalogue, clinic.bus, clinic.clock)
     return Daily(*known, reconciliation=accounts, dailies=clinic.storage.dailies)
 
 
-def test_the_heads_of_the_audit_trails_are_in_the_days_text_and_in_what_is_mailed(clinic: Clinic) -> None:
+def test_the_heads_of_the_audit_trails_are_in_the_days_text_and_in_what_is_mailed(clinic: ExamWorkflow) -> None:
     for n, node in ((3, "node-1"), (7, "node-1"), (5, "node-2")):
         head = Head(node=node, n=n, seal="ab", at="2026-03-02", chain="k", key="12", signature="c2ln")
         clinic.catalogue.audit_heads.add(head)
@@ -77,7 +77,7 @@ def test_the_heads_of_the_audit_trails_are_in_the_days_text_and_in_what_is_maile
 
 @pytest.mark.ends("gaps")
 @pytest.mark.fires("gaps")
-def test_a_day_with_a_gap_is_written_down_and_an_alarm_until_there_is_none(clinic: Clinic) -> None:
+def test_a_day_with_a_gap_is_written_down_and_an_alarm_until_there_is_none(clinic: ExamWorkflow) -> None:
     day = clinic.clock.now().astimezone(clinic.config.node.timezone).date()
     approved = (clinic.clock.now().astimezone(ZONE) - timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S")
     clinic.ris(Study__StudyInstanceUIDs=["1.2.3"], Report__ApproveTime=approved)
@@ -108,7 +108,7 @@ def test_a_day_with_a_gap_is_written_down_and_an_alarm_until_there_is_none(clini
     assert Alarm.GAPS not in [standing.alarm for standing in clinic.catalogue.alarms.standing()]
 
 
-def test_reports_older_than_the_audit_trail_are_removed(clinic: Clinic) -> None:
+def test_reports_older_than_the_audit_trail_are_removed(clinic: ExamWorkflow) -> None:
     old, day = date(2020, 1, 1), clinic.clock.now().date()
     clinic.storage.dailies.write(old, {"gaps": b""}, "")
     clinic.storage.dailies.write(day - timedelta(days=2), {}, "")

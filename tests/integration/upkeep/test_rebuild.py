@@ -222,6 +222,21 @@ def test_a_rebuild_changes_nothing_where_all_rows_are_there(place: Place) -> Non
     assert [line.delivery for line in place.review.listed([], None, None)] == [line.delivery for line in before]
 
 
+def test_files_that_came_again_since_a_backup_that_knows_them_as_removed_have_their_rows(place: Place) -> None:
+    (line,) = place.review.listed([], None, None)
+    assert place.review.cancel(line.delivery, "a test patient", "somebody")
+    place.correlator.run_due()
+    later = datetime.now(UTC) + timedelta(days=1)
+    (old,) = place.catalogue.purge.delivered(later, later, 9)
+    while (files := place.catalogue.purge.take(old, later, later)) is not None:
+        with place.catalogue.purge.removing(files):
+            pass  # they are here again when the backup is put in place
+    assert len(inventory(place).unindexed) == 3
+    assert place.rebuild(older=True).instances == 3
+    assert inventory(place).sound
+    assert len(place.catalogue.ledger.to_send(line.delivery.exam, "cloud", 9)) == 3
+
+
 def test_after_a_lost_database_everything_is_indexed_and_held_until_a_person_releases_it(place: Place) -> None:
     assert place.states() == {State.READY}
     for file in place.config.node.data.glob("router.db*"):

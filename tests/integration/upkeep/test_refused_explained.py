@@ -17,8 +17,8 @@ from router.events import Event, Kind
 from router.refusals import Why
 from router.reports.pdf.reader import Readers
 from router.upkeep.refusals import Gathering, RefusalWatch, subject_of
-from support.cataloguer_folder import Ward, data_set, file
-from support.exam_workflow import CLOUD, Clinic
+from support.cataloguer_folder import CataloguerFolder, data_set, file
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.explain_command import Told
 from support.intake_folder import CONFIG, E1, START
 
@@ -41,19 +41,19 @@ ROUTED = "whether it was routed"
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
-    made = Clinic(tmp_path, readers)
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[ExamWorkflow]:
+    made = ExamWorkflow(tmp_path, readers)
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD)
     yield made
     made.catalogue.engine.close_thread()
 
 
 @pytest.fixture
-def told(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Told:
+def told(clinic: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Told:
     return Told(tmp_path, capsys)
 
 
-def refuse(clinic: Clinic, *found: Refused, times: int = 1) -> Batch:
+def refuse(clinic: ExamWorkflow, *found: Refused, times: int = 1) -> Batch:
     gathering = Gathering(zone=clinic.config.node.timezone)
     for second in range(times):
         for n, one in enumerate(found):
@@ -65,7 +65,7 @@ def refuse(clinic: Clinic, *found: Refused, times: int = 1) -> Batch:
     return batch
 
 
-def missing(clinic: Clinic) -> list[str]:
+def missing(clinic: ExamWorkflow) -> list[str]:
     return [one.text for one in clinic.catalogue.alarms.standing() if one.alarm == Alarm.IMAGES_MISSING]
 
 
@@ -83,7 +83,7 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tu
 
 @pytest.mark.parametrize("name", [E1, "e1", STUDY, "d2"])
 def test_an_exam_whose_images_were_refused_says_by_whom_they_were_offered_how_often_and_why(
-    clinic: Clinic, told: Told, name: str
+    clinic: ExamWorkflow, told: Told, name: str
 ) -> None:
     refuse(clinic, NO_ROOM, times=120)
     clinic.ris(**EXAM)
@@ -95,7 +95,7 @@ def test_an_exam_whose_images_were_refused_says_by_whom_they_were_offered_how_of
     assert [(one["ae_title"], one["times"], one["why"]) for one in story["refused"]] == [("CT1", 120, "A700")]
 
 
-def test_images_that_came_after_their_refusal_are_told_beside_it(clinic: Clinic, told: Told) -> None:
+def test_images_that_came_after_their_refusal_are_told_beside_it(clinic: ExamWorkflow, told: Told) -> None:
     refuse(clinic, NO_ROOM)
     clinic.ris(**EXAM)
     clinic.pacs(STUDY)
@@ -105,7 +105,7 @@ def test_images_that_came_after_their_refusal_are_told_beside_it(clinic: Clinic,
     assert "make room" not in text
 
 
-def test_where_the_study_is_not_known_the_refusals_of_that_time_are_a_hint(clinic: Clinic, told: Told) -> None:
+def test_where_the_study_is_not_known_the_refusals_of_that_time_are_a_hint(clinic: ExamWorkflow, told: Told) -> None:
     refuse(clinic, NOT_A_SENDER, times=3)
     refuse(clinic, replace(NOT_A_SENDER, calling_ae="", why=Why.PROTOCOL), times=500)
     clinic.ris(**EXAM)
@@ -120,7 +120,7 @@ def test_where_the_study_is_not_known_the_refusals_of_that_time_are_a_hint(clini
 
 
 def test_what_was_refused_long_before_the_exam_is_no_hint_and_then_the_pacs_is_to_be_asked(
-    clinic: Clinic, told: Told
+    clinic: ExamWorkflow, told: Told
 ) -> None:
     refuse(clinic, NOT_A_SENDER)
     clinic.later(hours=30)
@@ -130,14 +130,14 @@ def test_what_was_refused_long_before_the_exam_is_no_hint_and_then_the_pacs_is_t
     assert ROUTED in text
 
 
-def test_an_exam_that_has_its_images_is_told_of_no_hint(clinic: Clinic, told: Told) -> None:
+def test_an_exam_that_has_its_images_is_told_of_no_hint(clinic: ExamWorkflow, told: Told) -> None:
     refuse(clinic, NOT_A_SENDER)
     clinic.ris(Study__ImageCount=1, **EXAM)
     clinic.pacs(STUDY)
     assert "PACS2" not in told(E1)
 
 
-def test_a_study_of_which_all_was_refused_is_known_by_its_uid(clinic: Clinic, told: Told) -> None:
+def test_a_study_of_which_all_was_refused_is_known_by_its_uid(clinic: ExamWorkflow, told: Told) -> None:
     refuse(clinic, replace(NO_ROOM, status=0xC000, reason="the data set is cut off: 16 of 32 bytes"))
     text = told(STUDY)
     assert f"Study {STUDY}: nothing of it is here" in text
@@ -147,7 +147,7 @@ def test_a_study_of_which_all_was_refused_is_known_by_its_uid(clinic: Clinic, to
     assert "see `scripts/queue refused`" in told("9.9.9")
 
 
-def test_a_study_without_an_exam_says_what_of_it_was_refused(clinic: Clinic, told: Told) -> None:
+def test_a_study_without_an_exam_says_what_of_it_was_refused(clinic: ExamWorkflow, told: Told) -> None:
     clinic.pacs(STUDY)
     refuse(clinic, NO_ROOM)
     assert "refused: A700" in told(STUDY)
@@ -157,7 +157,7 @@ def test_a_study_without_an_exam_says_what_of_it_was_refused(clinic: Clinic, tol
 # -- the alarm of missing images
 
 
-def test_the_alarm_of_missing_images_names_what_this_node_refused_of_them(clinic: Clinic) -> None:
+def test_the_alarm_of_missing_images_names_what_this_node_refused_of_them(clinic: ExamWorkflow) -> None:
     refuse(clinic, NO_ROOM, NOT_A_SENDER)
     clinic.ris(**EXAM)
     clinic.later(hours=3)
@@ -168,7 +168,7 @@ def test_the_alarm_of_missing_images_names_what_this_node_refused_of_them(clinic
     )
 
 
-def test_the_alarm_that_stands_names_the_refusal_that_came_later(clinic: Clinic) -> None:
+def test_the_alarm_that_stands_names_the_refusal_that_came_later(clinic: ExamWorkflow) -> None:
     clinic.ris(Study__ImageCount=1, **EXAM)
     clinic.later(hours=3)
     assert missing(clinic) == ["no image of this approved exam has come"]
@@ -178,7 +178,7 @@ def test_the_alarm_that_stands_names_the_refusal_that_came_later(clinic: Clinic)
     assert missing(clinic) == []
 
 
-def test_the_alarm_names_the_sender_that_was_refused_in_that_time(clinic: Clinic) -> None:
+def test_the_alarm_names_the_sender_that_was_refused_in_that_time(clinic: ExamWorkflow) -> None:
     refuse(clinic, NOT_A_SENDER)
     clinic.ris(**EXAM)
     clinic.later(hours=3)
@@ -189,8 +189,8 @@ def test_the_alarm_names_the_sender_that_was_refused_in_that_time(clinic: Clinic
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward(tmp_path / "data")
+def ward(tmp_path: Path) -> Iterator[CataloguerFolder]:
+    made = CataloguerFolder(tmp_path / "data")
     (tmp_path / "router.toml").write_text(CONFIG + CLOUD)
     yield made
     made.catalogue.engine.close_thread()
@@ -204,7 +204,7 @@ def unreadable() -> bytes:
 
 
 def test_what_is_in_quarantine_is_told_with_its_study_and_the_command_until_it_is_deleted(
-    ward: Ward, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ward: CataloguerFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ward.receive(unreadable())
     (kept,) = ward.storage.quarantine.listed()
@@ -219,7 +219,7 @@ def test_what_is_in_quarantine_is_told_with_its_study_and_the_command_until_it_i
     assert "no delivery, exam, study or file" in told("1.2.3")
 
 
-def test_an_exam_without_images_names_the_one_that_is_in_quarantine(clinic: Clinic, told: Told) -> None:
+def test_an_exam_without_images_names_the_one_that_is_in_quarantine(clinic: ExamWorkflow, told: Told) -> None:
     fields = {"folder": "20260301T093000-poison", "calling_ae": "CT01"}
     clinic.bus.record(Event(clinic.clock.now(), Kind.QUARANTINED, "set apart", study_uid=STUDY, fields=fields))
     clinic.ris(**EXAM)
@@ -233,7 +233,7 @@ def test_an_exam_without_images_names_the_one_that_is_in_quarantine(clinic: Clin
 
 
 def test_the_command_lists_senders_with_their_causes_within_eighty_columns(
-    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    clinic: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("router.cli.options.SystemClock", lambda: clinic.clock)
     assert "nothing was refused since" in command(tmp_path, capsys)[1]
@@ -259,7 +259,7 @@ def test_the_command_lists_senders_with_their_causes_within_eighty_columns(
 
 
 def test_a_person_dismisses_a_sender_by_its_title_or_address_and_that_is_recorded(
-    clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clinic: ExamWorkflow, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuse(clinic, NOT_A_SENDER)
     watch = RefusalWatch(clinic.config, clinic.catalogue, clinic.bus, clinic.clock)

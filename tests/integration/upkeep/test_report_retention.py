@@ -136,6 +136,25 @@ def test_the_pdf_goes_after_its_time_and_the_same_one_again_changes_nothing(site
     assert site.copies() == ["exam.json"]
 
 
+def test_a_pdf_whose_report_was_never_confirmed_is_kept_once_more_and_goes_when_the_delivery_is_taken_back(
+    site: Site,
+) -> None:
+    pdf, review = printed("E1"), Review(site.catalogue, site.clock)
+    site.drop(json=exam("E1"), pdf=pdf)
+    assert review.cancel(site.report(), "a test patient", "wang")
+    site.purge(31)
+    assert site.copies() == ["exam.json"]
+    site.drop(json=exam("E1"), pdf=pdf)
+    site.purge(1)
+    assert site.copies() == ["exam.json", "report.pdf"], "its time begins again"
+    assert site.report().state == State.CANCELLED
+    assert review.retry(site.report(), "it goes after all", "wang")
+    site.correlator.run_due()
+    assert Needs.PDF not in site.report().waiting_for
+    site.purge(31)
+    assert site.copies() == ["exam.json", "report.pdf"], "it is to be delivered"
+
+
 def test_a_pdf_that_is_needed_once_more_is_waited_for_and_taken_back(site: Site) -> None:
     pdf = printed("E1")
     site.drop(json=exam("E1"), pdf=pdf)

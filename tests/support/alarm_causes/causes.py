@@ -21,7 +21,7 @@ from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review
 from support.catalogue_rows import driver
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.intake_folder import CONFIG, E1, START
 
 STUDY = "1.2.3"
@@ -42,7 +42,7 @@ class Jumping(FakeClock):
         return super().now() + self.wrong
 
 
-class House(Clinic):
+class House(ExamWorkflow):
     """A clinic whose clock may jump; `works` are the loops that its node runs."""
 
     start = START

@@ -12,7 +12,7 @@ from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.intake.pickup import Pickup
 from router.upkeep.retention import Retention
-from support.intake_folder import Desk, another, exam, printed
+from support.intake_folder import IntakeFolder, another, exam, printed
 
 SEVERAL = """
 [node]
@@ -49,7 +49,7 @@ MONTH = 31 * 86400.0
 class Town:
     """A node of hospitals a and b, with folders of their own, and c, whose files come in the common one."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: IntakeFolder) -> None:
         self.desk = desk
         desk.config = parse(SEVERAL, base=desk.config.node.data.parent)
         self.away: set[str | None] = set()
@@ -98,7 +98,7 @@ class Town:
 
 
 @pytest.fixture
-def town(desk: Desk) -> Town:
+def town(desk: IntakeFolder) -> Town:
     return Town(desk)
 
 

@@ -8,7 +8,7 @@ import pytest
 from router.errors import InvalidData
 from router.exam.mapping import parse
 from router.exam.xml_document import is_xml, read, standard
-from support.intake_folder import E1, Desk, printed
+from support.intake_folder import E1, IntakeFolder, printed
 from support.sample_exam import exam_document
 
 
@@ -104,7 +104,7 @@ def test_other_documents_are_no_xml(data: bytes) -> None:
     assert not is_xml(data)
 
 
-def test_an_xml_file_is_the_exam_of_its_pdf(desk: Desk) -> None:
+def test_an_xml_file_is_the_exam_of_its_pdf(desk: IntakeFolder) -> None:
     report = printed(f"report of {E1}")
     document = exam_document({"ExamId": E1})
     desk.drop("m1.xml", xml(document, "gb18030"))
@@ -118,7 +118,7 @@ def test_an_xml_file_is_the_exam_of_its_pdf(desk: Desk) -> None:
     assert desk.counts() == (1, 1)
 
 
-def test_a_file_is_refused_that_is_not_what_its_ending_says(desk: Desk) -> None:
+def test_a_file_is_refused_that_is_not_what_its_ending_says(desk: IntakeFolder) -> None:
     desk.drop("a.xml", json.dumps(exam_document()).encode())
     desk.drop("b.json", xml(exam_document()))
     assert desk.exams.find(exam_document()["ExamId"]) == []

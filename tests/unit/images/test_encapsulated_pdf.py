@@ -17,7 +17,7 @@ from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage.incoming import IncomingFolder
-from support.intake_folder import E1, E2, Desk, another, exam, printed
+from support.intake_folder import E1, E2, IntakeFolder, another, exam, printed
 
 STUDY = "1.2.826.0.1.3680043.2.1125.1"  # the sample exam's
 ONE = printed(f"report of {E1}")
@@ -44,13 +44,13 @@ def instance(
     return path
 
 
-def take(desk: Desk, data: bytes = ONE, study: str = STUDY) -> None:
+def take(desk: IntakeFolder, data: bytes = ONE, study: str = STUDY) -> None:
     desk.clock.advance(1)
     desk.intake.take_encapsulated(study, data, desk.clock.now())
     desk.intake.pair_studies()
 
 
-def link(desk: Desk, exam_id: str = E1) -> None:
+def link(desk: IntakeFolder, exam_id: str = E1) -> None:
     """As the correlator does when it evaluates the exam."""
     (number,) = desk.exams.find(exam_id)
     desk.exams.links.link(number, [STUDY], "listed", desk.clock.now())
@@ -76,7 +76,7 @@ def test_what_is_no_dicom_is_refused(tmp_path: Path) -> None:
         document_of(path)
 
 
-def test_it_goes_with_the_exam_of_its_study_whichever_comes_first(desk: Desk) -> None:
+def test_it_goes_with_the_exam_of_its_study_whichever_comes_first(desk: IntakeFolder) -> None:
     take(desk)
     desk.drop("r.json", exam())
     assert desk.pdf_of() is None
@@ -90,7 +90,7 @@ def test_it_goes_with_the_exam_of_its_study_whichever_comes_first(desk: Desk) ->
     assert desk.pdf_of() == corrected
 
 
-def test_the_same_again_changes_nothing_waiting_or_bound(desk: Desk) -> None:
+def test_the_same_again_changes_nothing_waiting_or_bound(desk: IntakeFolder) -> None:
     take(desk)
     take(desk)
     desk.drop("r.json", exam())
@@ -102,7 +102,7 @@ def test_the_same_again_changes_nothing_waiting_or_bound(desk: Desk) -> None:
     assert not list((desk.config.node.data / "reports/unpaired").glob("*"))
 
 
-def test_of_several_exams_of_its_study_it_goes_with_the_one_that_it_names_or_waits(desk: Desk) -> None:
+def test_of_several_exams_of_its_study_it_goes_with_the_one_that_it_names_or_waits(desk: IntakeFolder) -> None:
     for name, data, exam_id in (("a.json", exam(), E1), ("b.json", another(), E2)):
         desk.drop(name, data)
         link(desk, exam_id)
@@ -112,7 +112,7 @@ def test_of_several_exams_of_its_study_it_goes_with_the_one_that_it_names_or_wai
     assert (desk.counts(E1), desk.counts(E2)) == ((1, 0), (1, 1))
 
 
-def test_one_that_names_another_exam_is_in_doubt(desk: Desk) -> None:
+def test_one_that_names_another_exam_is_in_doubt(desk: IntakeFolder) -> None:
     desk.drop("b.json", another())
     desk.drop("a.json", exam())
     link(desk)
@@ -121,12 +121,12 @@ def test_one_that_names_another_exam_is_in_doubt(desk: Desk) -> None:
     assert desk.case().pdfs[0].doubt
 
 
-def test_what_does_not_open_is_refused(desk: Desk) -> None:
+def test_what_does_not_open_is_refused(desk: IntakeFolder) -> None:
     with pytest.raises(InvalidData):
         take(desk, b"%PDF-1.4 cut off")
 
 
-def test_a_crash_between_cataloguing_and_taking_it_loses_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_a_crash_between_cataloguing_and_taking_it_loses_nothing(desk: IntakeFolder, tmp_path: Path) -> None:
     file = IncomingFolder(desk.storage.incoming.worker_folder(1), 0).create()
     path = instance(tmp_path, ONE)
     file.write([path.read_bytes()])
@@ -155,7 +155,7 @@ def test_a_crash_between_cataloguing_and_taking_it_loses_nothing(desk: Desk, tmp
     assert desk.pdf_of() == ONE
 
 
-def test_a_pdf_of_a_hospital_whose_reports_come_otherwise_is_no_report(desk: Desk, tmp_path: Path) -> None:
+def test_a_pdf_of_a_hospital_whose_reports_come_otherwise_is_no_report(desk: IntakeFolder, tmp_path: Path) -> None:
     texts = (f'[[hospital]]\nname = "{name}"\nUSCI = "{name}"\nHospitalCode = "{name}"\nHospitalName = "{name}"\n'
              f'HospitalBranchCode = "01"\nsenders = [{{ ae_title = "CT-{name}" }}]\n' for name in "ab")  # fmt: skip
     config = parse(

@@ -4,7 +4,7 @@ import pytest
 
 from router.matching.exam.versions import successive, withdrawn
 from support.hl7_messages import oru
-from support.intake_folder import E1, E2, Desk, OpenDesk, another, printed
+from support.intake_folder import E1, E2, IntakeFolder, OpenDesk, another, printed
 
 ONE = printed(f"report of {E1}")
 
@@ -13,7 +13,7 @@ def hl7(**changes: object) -> bytes:
     return oru(**{"exam_id": E1, **changes}).encode()  # type: ignore[arg-type]  # as oru takes them
 
 
-def test_one_message_is_the_exam_and_its_pdf(desk: Desk) -> None:
+def test_one_message_is_the_exam_and_its_pdf(desk: IntakeFolder) -> None:
     desk.drop("m1.HL7", hl7(pdf=ONE))
     assert desk.counts() == (1, 1)
     assert desk.pdf_of() == ONE
@@ -23,7 +23,7 @@ def test_one_message_is_the_exam_and_its_pdf(desk: Desk) -> None:
     assert kept.read_bytes() == hl7(pdf=ONE)
 
 
-def test_a_message_without_pdf_waits_for_a_later_one_or_for_a_pdf_of_its_name(desk: Desk) -> None:
+def test_a_message_without_pdf_waits_for_a_later_one_or_for_a_pdf_of_its_name(desk: IntakeFolder) -> None:
     desk.drop("m1.hl7", hl7())
     assert desk.pdf_of() is None
     desk.drop("m2.hl7", hl7(pdf=ONE, control="M2"))
@@ -34,13 +34,13 @@ def test_a_message_without_pdf_waits_for_a_later_one_or_for_a_pdf_of_its_name(de
     assert desk.pdf_of(E2) == printed(f"another of {E2}")
 
 
-def test_the_same_message_sent_again_changes_nothing(desk: Desk) -> None:
+def test_the_same_message_sent_again_changes_nothing(desk: IntakeFolder) -> None:
     for number in ("M1", "M2", "M3"):
         desk.drop(f"{number}.hl7", hl7(pdf=ONE, control=number))
     assert desk.counts() == (1, 1)
 
 
-def test_draft_final_correction_and_withdrawal_follow_each_other(desk: Desk) -> None:
+def test_draft_final_correction_and_withdrawal_follow_each_other(desk: IntakeFolder) -> None:
     corrected = printed(f"corrected report of {E1}")
     desk.drop("a.hl7", hl7(status="P", approved=""))
     assert not desk.case().jsons[-1].approved
@@ -53,7 +53,7 @@ def test_draft_final_correction_and_withdrawal_follow_each_other(desk: Desk) -> 
     assert withdrawn(successive(desk.case().jsons))
 
 
-def test_a_file_name_used_again_takes_each_pdf_to_the_exam_of_its_message(desk: Desk) -> None:
+def test_a_file_name_used_again_takes_each_pdf_to_the_exam_of_its_message(desk: IntakeFolder) -> None:
     two = printed("nothing that names anyone")
     desk.drop("r.hl7", hl7(pdf=ONE))
     desk.drop("r.json", another())
@@ -62,7 +62,7 @@ def test_a_file_name_used_again_takes_each_pdf_to_the_exam_of_its_message(desk: 
     assert desk.counts(E2) == (1, 0)
 
 
-def test_what_cannot_be_read_goes_to_rejected_whole(desk: Desk) -> None:
+def test_what_cannot_be_read_goes_to_rejected_whole(desk: IntakeFolder) -> None:
     desk.drop("m.hl7", hl7(pdf=b"%PDF-1.4 cut off"))
     desk.drop("n.hl7", hl7().replace(b"ORU^R01", b"ADT^A01"))
     assert desk.left() == {"rejected/m.hl7", "rejected/m.reason.txt", "rejected/n.hl7", "rejected/n.reason.txt"}
@@ -70,7 +70,9 @@ def test_what_cannot_be_read_goes_to_rejected_whole(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("findings", ["右|左", "MRA|左侧\n中动脉", "\\XFF\\"])
-def test_a_message_whose_text_cannot_be_read_whole_goes_to_rejected_with_the_reason(desk: Desk, findings: str) -> None:
+def test_a_message_whose_text_cannot_be_read_whole_goes_to_rejected_with_the_reason(
+    desk: IntakeFolder, findings: str
+) -> None:
     desk.drop("m.hl7", hl7(findings=findings))
     assert desk.left() == {"rejected/m.hl7", "rejected/m.reason.txt"}
     assert findings not in (desk.inbox / "rejected" / "m.reason.txt").read_text(encoding="utf-8")
@@ -85,7 +87,7 @@ def test_on_a_read_only_share_a_message_is_taken_once(open_desk: OpenDesk) -> No
     assert desk.counts() == (1, 1)
 
 
-def test_a_message_from_the_listener_is_durable_and_changes_nothing_when_it_comes_again(desk: Desk) -> None:
+def test_a_message_from_the_listener_is_durable_and_changes_nothing_when_it_comes_again(desk: IntakeFolder) -> None:
     for number in ("M1", "M2"):
         desk.intake.take_message(hl7(pdf=ONE, control=number))
     assert desk.counts() == (1, 1)
@@ -94,7 +96,7 @@ def test_a_message_from_the_listener_is_durable_and_changes_nothing_when_it_come
     assert kept.read_bytes() == hl7(pdf=ONE)
 
 
-def test_a_pdf_that_comes_again_in_its_message_is_that_versions_at_once(desk: Desk) -> None:
+def test_a_pdf_that_comes_again_in_its_message_is_that_versions_at_once(desk: IntakeFolder) -> None:
     signed = printed("signed")
     desk.intake.take_message(hl7(pdf=ONE))
     desk.intake.take_message(hl7(pdf=signed, control="M2"))
@@ -102,7 +104,9 @@ def test_a_pdf_that_comes_again_in_its_message_is_that_versions_at_once(desk: De
     assert desk.pdf_of() == signed
 
 
-def test_the_pdf_of_a_preliminary_message_does_not_go_with_a_final_one_that_says_something_else(desk: Desk) -> None:
+def test_the_pdf_of_a_preliminary_message_does_not_go_with_a_final_one_that_says_something_else(
+    desk: IntakeFolder,
+) -> None:
     desk.intake.take_message(hl7(status="P", pdf=ONE))
     desk.intake.take_message(hl7(findings="右肺见结节。", control="M2"))
     assert desk.pdf_of() is None
@@ -111,7 +115,9 @@ def test_the_pdf_of_a_preliminary_message_does_not_go_with_a_final_one_that_says
 
 
 @pytest.mark.parametrize("order", [("pdf", "hl7"), ("hl7", "pdf")])
-def test_a_pdf_apart_from_its_messages_is_the_final_ones_in_any_order(desk: Desk, order: tuple[str, str]) -> None:
+def test_a_pdf_apart_from_its_messages_is_the_final_ones_in_any_order(
+    desk: IntakeFolder, order: tuple[str, str]
+) -> None:
     draft, final = hl7(status="P"), hl7(findings="右肺见结节。", control="M2")
     desk.drop("r.hl7", draft)
     for form in order:

@@ -18,7 +18,7 @@ from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
 from router.reports.pdf import pdf
 from router.storage.reports import Copies
-from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
+from support.intake_folder import E1, E2, IntakeFolder, OpenDesk, another, exam, printed
 from support.sample_exam import exam_document
 
 ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
@@ -29,7 +29,7 @@ ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
 
 @pytest.mark.parametrize("order", [("r.json", "r.pdf"), ("r.pdf", "r.json")])
 @pytest.mark.parametrize("together", [True, False])
-def test_json_and_pdf_pair_in_any_order(desk: Desk, order: tuple[str, str], together: bool) -> None:
+def test_json_and_pdf_pair_in_any_order(desk: IntakeFolder, order: tuple[str, str], together: bool) -> None:
     for name in order:
         desk.put(name, exam() if name.endswith("json") else ONE)
         if not together:
@@ -42,7 +42,7 @@ def test_json_and_pdf_pair_in_any_order(desk: Desk, order: tuple[str, str], toge
     assert not list((desk.config.node.data / "reports/unpaired").glob("*"))
 
 
-def test_a_pdf_that_waits_is_durable_before_its_original_is_set_aside(desk: Desk) -> None:
+def test_a_pdf_that_waits_is_durable_before_its_original_is_set_aside(desk: IntakeFolder) -> None:
     desk.drop("r.pdf", ONE)
     assert desk.left() == {"done/r.pdf"}
     (kept,) = (desk.config.node.data / "reports/unpaired").glob("*/report.pdf")
@@ -50,7 +50,7 @@ def test_a_pdf_that_waits_is_durable_before_its_original_is_set_aside(desk: Desk
     assert "waits for its JSON" in desk.told(Kind.DOCUMENT)[0]
 
 
-def test_files_of_different_subfolders_do_not_pair(desk: Desk) -> None:
+def test_files_of_different_subfolders_do_not_pair(desk: IntakeFolder) -> None:
     desk.drop("a/r.json", exam())
     desk.drop("b/r.pdf", ONE)
     desk.drop("r.pdf", ONE)
@@ -59,7 +59,7 @@ def test_files_of_different_subfolders_do_not_pair(desk: Desk) -> None:
     assert desk.pdf_of() == ONE
 
 
-def test_the_branch_of_a_subfolder_tells_equal_exam_ids_apart(desk: Desk) -> None:
+def test_the_branch_of_a_subfolder_tells_equal_exam_ids_apart(desk: IntakeFolder) -> None:
     desk.drop("branch2/r.json", exam(HospitalBranchCode=""))
     desk.drop("branch22/r.json", exam(HospitalBranchCode=""))
     desk.drop("s.json", exam())
@@ -67,7 +67,7 @@ def test_the_branch_of_a_subfolder_tells_equal_exam_ids_apart(desk: Desk) -> Non
     assert branches == {"01": 2, "02": 1}
 
 
-def test_a_file_name_in_gb18030_on_an_old_share_pairs_like_any_other(desk: Desk) -> None:
+def test_a_file_name_in_gb18030_on_an_old_share_pairs_like_any_other(desk: IntakeFolder) -> None:
     for ending, data in ((".pdf", ONE), (".json", exam())):
         desk.put(os.fsdecode("报告".encode("gb18030")) + ending, data)
     desk.take()
@@ -77,7 +77,7 @@ def test_a_file_name_in_gb18030_on_an_old_share_pairs_like_any_other(desk: Desk)
 # -- the same again, and newer versions
 
 
-def test_the_same_files_again_change_nothing(desk: Desk) -> None:
+def test_the_same_files_again_change_nothing(desk: IntakeFolder) -> None:
     for hour in (1, 2, 3):
         desk.put("r.json", exam(), hour=hour)
         desk.put("r.pdf", ONE, hour=hour)
@@ -86,7 +86,7 @@ def test_the_same_files_again_change_nothing(desk: Desk) -> None:
     assert "done/r~3.json" in desk.left()
 
 
-def test_a_pdf_that_waits_and_is_exported_again_waits_once(desk: Desk) -> None:
+def test_a_pdf_that_waits_and_is_exported_again_waits_once(desk: IntakeFolder) -> None:
     for hour in (1, 2, 3):
         desk.drop("r.pdf", ONE, hour=hour)
     desk.drop("r.json", exam())
@@ -94,7 +94,7 @@ def test_a_pdf_that_waits_and_is_exported_again_waits_once(desk: Desk) -> None:
     assert desk.pdf_of() == ONE
 
 
-def test_the_same_json_under_another_name_still_takes_the_pdf_of_that_name(desk: Desk) -> None:
+def test_the_same_json_under_another_name_still_takes_the_pdf_of_that_name(desk: IntakeFolder) -> None:
     desk.drop("a.json", exam())
     desk.drop("b.pdf", ONE)
     assert desk.pdf_of() is None
@@ -103,7 +103,7 @@ def test_the_same_json_under_another_name_still_takes_the_pdf_of_that_name(desk:
     assert desk.counts() == (1, 1)
 
 
-def test_a_corrected_pdf_follows_the_former_one(desk: Desk) -> None:
+def test_a_corrected_pdf_follows_the_former_one(desk: IntakeFolder) -> None:
     corrected = printed(f"corrected report of {E1}")
     desk.drop("r.json", exam())
     desk.drop("r.pdf", ONE)
@@ -113,7 +113,7 @@ def test_a_corrected_pdf_follows_the_former_one(desk: Desk) -> None:
     assert desk.pdf_of() == corrected
 
 
-def test_a_changed_report_waits_for_a_pdf_that_came_after_the_former_one(desk: Desk) -> None:
+def test_a_changed_report_waits_for_a_pdf_that_came_after_the_former_one(desk: IntakeFolder) -> None:
     corrected = printed(f"corrected report of {E1}")
     desk.drop("r.json", exam())
     desk.drop("r.pdf", ONE)
@@ -123,7 +123,7 @@ def test_a_changed_report_waits_for_a_pdf_that_came_after_the_former_one(desk: D
     assert desk.pdf_of() == corrected
 
 
-def test_an_approval_by_a_second_json_keeps_the_pdf(desk: Desk) -> None:
+def test_an_approval_by_a_second_json_keeps_the_pdf(desk: IntakeFolder) -> None:
     desk.drop("r.json", exam(Order__Status="Registered", Report__ApproveTime=""))
     desk.drop("r.pdf", ONE)
     assert not successive(desk.case().jsons)[-1].approved
@@ -132,7 +132,7 @@ def test_an_approval_by_a_second_json_keeps_the_pdf(desk: Desk) -> None:
     assert desk.pdf_of() == ONE
 
 
-def test_a_draft_without_findings_does_not_cost_the_final_report_its_pdf(desk: Desk) -> None:
+def test_a_draft_without_findings_does_not_cost_the_final_report_its_pdf(desk: IntakeFolder) -> None:
     draft = {"Order__Status": "Registered", "Report__ApproveTime": "", "Report__Findings": "", "Report__Impression": ""}
     desk.drop("r.json", exam(**draft))
     desk.drop("r.json", exam())
@@ -141,7 +141,7 @@ def test_a_draft_without_findings_does_not_cost_the_final_report_its_pdf(desk: D
 
 
 @pytest.mark.parametrize("name", ["r.json", "draft.json"])
-def test_an_old_draft_after_the_final_changes_nothing(desk: Desk, name: str) -> None:
+def test_an_old_draft_after_the_final_changes_nothing(desk: IntakeFolder, name: str) -> None:
     draft = exam(
         Order__Status="Registered",
         Report__ApproveTime="",
@@ -156,7 +156,7 @@ def test_an_old_draft_after_the_final_changes_nothing(desk: Desk, name: str) -> 
     assert desk.counts() == (2, 1)  # it is kept all the same
 
 
-def test_a_nightly_export_of_draft_and_final_makes_no_new_versions(desk: Desk) -> None:
+def test_a_nightly_export_of_draft_and_final_makes_no_new_versions(desk: IntakeFolder) -> None:
     draft = exam(Order__Status="Registered", Report__ApproveTime="", Report__SubmitTime="2024-05-06 10:00:00")
     for night in (1, 2, 3):
         desk.put("final.json", exam(), hour=24 * night)
@@ -166,7 +166,7 @@ def test_a_nightly_export_of_draft_and_final_makes_no_new_versions(desk: Desk) -
     assert desk.document_of()["Order"]["Status"] == "Reported"
 
 
-def test_a_scan_of_several_versions_is_taken_oldest_first(desk: Desk) -> None:
+def test_a_scan_of_several_versions_is_taken_oldest_first(desk: IntakeFolder) -> None:
     early, late = (exam(Report__ApproveTime="", Order__Note=note) for note in ("early", "late"))
     desk.put("z.json", early, hour=1)
     desk.put("a.json", late, hour=2)
@@ -177,7 +177,7 @@ def test_a_scan_of_several_versions_is_taken_oldest_first(desk: Desk) -> None:
 # -- a name that the RIS uses again
 
 
-def test_a_name_used_again_gives_each_exam_its_own_pdf(desk: Desk) -> None:
+def test_a_name_used_again_gives_each_exam_its_own_pdf(desk: IntakeFolder) -> None:
     for data in ((exam(), ONE), (another(), TWO)):
         desk.put("r.json", data[0])
         desk.put("r.pdf", data[1])
@@ -185,7 +185,7 @@ def test_a_name_used_again_gives_each_exam_its_own_pdf(desk: Desk) -> None:
     assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, TWO)
 
 
-def test_the_pdf_of_a_second_exam_that_comes_first_never_serves_the_first_exam(desk: Desk) -> None:
+def test_the_pdf_of_a_second_exam_that_comes_first_never_serves_the_first_exam(desk: IntakeFolder) -> None:
     desk.drop("r.json", exam())
     desk.drop("r.pdf", ONE)
     desk.drop("r.pdf", TWO)
@@ -210,7 +210,7 @@ def test_a_pdf_that_waits_for_a_second_exam_is_not_paired_by_the_first_coming_ag
     assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, TWO)
 
 
-def test_a_late_pdf_goes_with_the_one_of_its_name_s_exams_that_its_text_names(desk: Desk) -> None:
+def test_a_late_pdf_goes_with_the_one_of_its_name_s_exams_that_its_text_names(desk: IntakeFolder) -> None:
     desk.drop("r.json", exam())
     desk.drop("r.json", another())
     desk.drop("r.pdf", ONE)
@@ -218,7 +218,7 @@ def test_a_late_pdf_goes_with_the_one_of_its_name_s_exams_that_its_text_names(de
     assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, TWO)
 
 
-def test_a_second_exam_under_the_name_does_not_get_the_pdf_of_the_first(desk: Desk) -> None:
+def test_a_second_exam_under_the_name_does_not_get_the_pdf_of_the_first(desk: IntakeFolder) -> None:
     desk.drop("r.pdf", ONE)
     desk.drop("r.json", exam())
     desk.drop("r.json", another())
@@ -298,7 +298,7 @@ def test_a_pattern_that_does_not_fit_leaves_the_pdf_waiting_for_its_json(open_de
      json.dumps(exam_document(), indent=2).replace("\n", "\r\n").encode()],
     ids=["UTF-8", "BOM", "GB18030", "ASCII with escapes"],
 )  # fmt: skip
-def test_every_encoding_of_a_ris_is_read_and_kept_as_it_came(desk: Desk, data: bytes) -> None:
+def test_every_encoding_of_a_ris_is_read_and_kept_as_it_came(desk: IntakeFolder, data: bytes) -> None:
     desk.drop("r.json", data)
     case = desk.case()
     assert desk.storage.reports.read(case.places[case.jsons[0].document]) == data
@@ -323,7 +323,7 @@ _REFUSED = [
 
 @pytest.mark.parametrize(("name", "data", "why"), _REFUSED)
 def test_a_file_that_does_not_read_is_rejected_with_its_reason_in_two_languages(
-    desk: Desk, name: str, data: bytes, why: str
+    desk: IntakeFolder, name: str, data: bytes, why: str
 ) -> None:
     desk.drop(name, data)
     reason = str(Path("rejected") / Path(name).with_suffix(".reason.txt"))
@@ -335,20 +335,20 @@ def test_a_file_that_does_not_read_is_rejected_with_its_reason_in_two_languages(
     assert why in desk.told(Kind.REFUSED)[0]
 
 
-def test_a_refusal_tells_no_name_and_no_value(desk: Desk) -> None:
+def test_a_refusal_tells_no_name_and_no_value(desk: IntakeFolder) -> None:
     desk.drop("张三 P0001.json", b'{"Patient": {"Name": "\xe5\xbc\xa0\xe4\xb8\x89"}, "Order": ')
     desk.drop("张三 P0001.pdf", b"no PDF")
     told = " ".join(f"{event.text} {event.fields}" for event in desk.events)
     assert not {word for word in ("张三", "P0001") if word in told}
 
 
-def test_a_json_full_of_faults_is_taken_as_long_as_it_has_an_exam_id(desk: Desk) -> None:
+def test_a_json_full_of_faults_is_taken_as_long_as_it_has_an_exam_id(desk: IntakeFolder) -> None:
     desk.drop("r.json", b'{"ExamId": "X1", "Order": 7, "Study": {"StudyInstanceUIDs": "../../etc"}}')
     assert desk.counts("X1") == (1, 0)
     assert desk.left() == {"done/r.json"}
 
 
-def test_a_corrected_file_is_taken_under_the_name_of_the_rejected_one(desk: Desk) -> None:
+def test_a_corrected_file_is_taken_under_the_name_of_the_rejected_one(desk: IntakeFolder) -> None:
     desk.drop("r.json", b"{")
     desk.drop("r.json", exam())
     assert desk.left() == {"rejected/r.json", "rejected/r.reason.txt", "done/r.json"}
@@ -397,7 +397,7 @@ def test_on_a_read_only_share_nothing_needs_to_be_written(open_desk: OpenDesk) -
 # -- changes under our hands, and crashes
 
 
-def test_a_file_overwritten_between_scan_and_reading_waits_to_settle_again(desk: Desk) -> None:
+def test_a_file_overwritten_between_scan_and_reading_waits_to_settle_again(desk: IntakeFolder) -> None:
     path = desk.put("r.json", exam())
     state = path.stat()
     desk.put("r.json", another())
@@ -407,7 +407,7 @@ def test_a_file_overwritten_between_scan_and_reading_waits_to_settle_again(desk:
 
 
 def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = originals.set_aside
 
@@ -431,7 +431,7 @@ def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
 )  # fmt: skip
 @pytest.mark.parametrize("after", [False, True])
 def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, module: str, step: str, after: bool
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch, module: str, step: str, after: bool
 ) -> None:
     class PowerLoss(BaseException):
         pass
@@ -511,7 +511,7 @@ def test_a_mapping_file_that_finds_another_patient_or_study_has_the_exam_evaluat
 
 @pytest.mark.parametrize("order", [("r.json", "r.pdf"), ("r.pdf", "r.json")])
 def test_a_report_crosses_to_the_catalogue_and_back_a_few_times(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
 ) -> None:
     """One snapshot and one write a document, beside the transaction and the originals of the batch."""
     crossings: list[str] = []

@@ -16,33 +16,33 @@ from router.reports.folder import directory, originals, watch
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 from support.hl7_messages import oru
-from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
+from support.intake_folder import E1, E2, IntakeFolder, OpenDesk, another, exam, printed
 
 REJECTED, UNCLAIMED, NEAR, OTHER = FileKind
 BROKEN = b'{"ExamId": '
 KEEP = 'on_pickup = "keep"\n'
 
 
-def steps(desk: Desk, loop: Pickup, seconds: float = 31, count: int = 3) -> None:
+def steps(desk: IntakeFolder, loop: Pickup, seconds: float = 31, count: int = 3) -> None:
     """So many scans, with a pause before each."""
     for _ in range(count):
         desk.clock.advance(seconds)
         loop.step()
 
 
-def listed(desk: Desk, kind: FileKind | None = None) -> list[FolderFile]:
+def listed(desk: IntakeFolder, kind: FileKind | None = None) -> list[FolderFile]:
     return [one for one in desk.exams.files.open() if kind in (None, one.found.kind)]
 
 
-def paths(desk: Desk, kind: FileKind) -> list[str]:
+def paths(desk: IntakeFolder, kind: FileKind) -> list[str]:
     return sorted(one.found.path for one in listed(desk, kind))
 
 
-def standing(desk: Desk) -> list[tuple[Alarm, str]]:
+def standing(desk: IntakeFolder) -> list[tuple[Alarm, str]]:
     return [(one.alarm, one.subject) for one in desk.catalogue.alarms.standing()]
 
 
-def cleared(desk: Desk) -> list[str]:
+def cleared(desk: IntakeFolder) -> list[str]:
     return desk.told(Kind.CLEARED)
 
 
@@ -82,7 +82,7 @@ def test_a_refused_file_is_an_alarm_until_one_of_its_name_is_taken(
     assert any("was replaced by one that is taken" in text for text in cleared(desk))
 
 
-def test_neither_alarms_nor_events_hold_a_file_name(desk: Desk) -> None:
+def test_neither_alarms_nor_events_hold_a_file_name(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("张三.json", BROKEN)
     desk.put("张三.pdf", printed("report"))
@@ -126,7 +126,7 @@ def test_with_keep_a_refused_file_that_is_removed_from_the_folder_is_no_alarm_an
     assert standing(desk) == []
 
 
-def test_all_of_rejected_removed_ends_every_alarm_and_a_folder_that_is_away_none(desk: Desk) -> None:
+def test_all_of_rejected_removed_ends_every_alarm_and_a_folder_that_is_away_none(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     for name in "abc":
         desk.put(f"{name}.json", BROKEN)
@@ -148,7 +148,7 @@ def test_all_of_rejected_removed_ends_every_alarm_and_a_folder_that_is_away_none
     assert standing(desk) == []
 
 
-def test_a_branch_folder_whose_mount_is_away_ends_no_alarm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_branch_folder_whose_mount_is_away_ends_no_alarm(desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     mount, mounted = desk.inbox / "branch2", [True]
 
     def device(handle: int) -> int:
@@ -174,7 +174,7 @@ def test_a_branch_folder_whose_mount_is_away_ends_no_alarm(desk: Desk, monkeypat
     assert standing(desk) == []
 
 
-def test_rejected_as_a_link_or_a_file_swapped_for_one_gains_nothing(desk: Desk) -> None:
+def test_rejected_as_a_link_or_a_file_swapped_for_one_gains_nothing(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("a.json", BROKEN)
     steps(desk, loop)
@@ -188,7 +188,7 @@ def test_rejected_as_a_link_or_a_file_swapped_for_one_gains_nothing(desk: Desk) 
     assert secret.read_bytes() == b"key"
 
 
-def test_a_file_refused_again_is_one_alarm_and_another_reason_is_told(desk: Desk) -> None:
+def test_a_file_refused_again_is_one_alarm_and_another_reason_is_told(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     for data in (BROKEN, BROKEN, b"{}"):
         desk.put("a.json", data)
@@ -227,7 +227,9 @@ def test_with_keep_content_that_was_refused_and_replaced_is_refused_anew_when_it
     assert len(standing(desk)) == 1
 
 
-def test_a_crash_between_the_move_and_its_row_leaves_an_alarm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_between_the_move_and_its_row_leaves_an_alarm(
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = originals.reject
 
     def dies(*given: Any) -> Any:
@@ -246,7 +248,7 @@ def test_a_crash_between_the_move_and_its_row_leaves_an_alarm(desk: Desk, monkey
     assert standing(desk) == [(Alarm.REJECTED_FILE, "file f1")]
 
 
-def test_a_trouble_right_after_the_move_leaves_an_alarm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trouble_right_after_the_move_leaves_an_alarm(desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     real = originals.reject
 
     def fails(*given: Any) -> Any:
@@ -262,7 +264,9 @@ def test_a_trouble_right_after_the_move_leaves_an_alarm(desk: Desk, monkeypatch:
     assert standing(desk) == [(Alarm.REJECTED_FILE, "file f1")]
 
 
-def test_a_file_that_cannot_be_moved_is_not_listed_as_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_moved_is_not_listed_as_refused(
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def closed(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -279,7 +283,9 @@ def test_a_file_that_cannot_be_moved_is_not_listed_as_refused(desk: Desk, monkey
     ("else.json", b'{"ExamId": "' + E1.encode() + b'", "Report": {"Findi'),  # by what it says, cut off as it is
     ("R1 - 副本.pdf", b"no PDF"),  # by a near name
 ])  # fmt: skip
-def test_a_refused_file_is_told_with_the_exam_that_it_seems_to_be_of(desk: Desk, name: str, data: bytes) -> None:
+def test_a_refused_file_is_told_with_the_exam_that_it_seems_to_be_of(
+    desk: IntakeFolder, name: str, data: bytes
+) -> None:
     loop = desk.pickup()
     desk.put("r1.json", exam())
     steps(desk, loop)
@@ -318,7 +324,7 @@ def test_a_pdf_that_no_exam_claims_in_its_time_is_an_alarm_until_one_does(open_d
     assert desk.counts() == (1, 1)
 
 
-def test_a_dismissed_pdf_stays_so_until_another_one_comes_under_its_name(desk: Desk) -> None:
+def test_a_dismissed_pdf_stays_so_until_another_one_comes_under_its_name(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("a.pdf", printed("one"))
     steps(desk, loop, 400, 4)
@@ -330,7 +336,7 @@ def test_a_dismissed_pdf_stays_so_until_another_one_comes_under_its_name(desk: D
     assert standing(desk) == [(Alarm.UNCLAIMED_PDF, "file f1")]
 
 
-def test_the_alarm_of_a_pdf_ends_with_the_time_for_which_what_nobody_names_is_kept(desk: Desk) -> None:
+def test_the_alarm_of_a_pdf_ends_with_the_time_for_which_what_nobody_names_is_kept(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("a.pdf", printed("one"))
     steps(desk, loop, 86400, 29)
@@ -343,7 +349,7 @@ def test_the_alarm_of_a_pdf_ends_with_the_time_for_which_what_nobody_names_is_ke
     assert desk.counts() == (1, 1)
 
 
-def test_a_pdf_that_a_dicom_instance_brought_has_three_days(desk: Desk) -> None:
+def test_a_pdf_that_a_dicom_instance_brought_has_three_days(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.intake.take_encapsulated("1.2.3", printed("report"), desk.clock.now())
     steps(desk, loop, 86000)
@@ -352,7 +358,7 @@ def test_a_pdf_that_a_dicom_instance_brought_has_three_days(desk: Desk) -> None:
     assert paths(desk, UNCLAIMED) == ["dicom:1.2.3"]
 
 
-def test_the_time_of_a_pdf_is_that_of_a_reloaded_configuration(desk: Desk) -> None:
+def test_the_time_of_a_pdf_is_that_of_a_reloaded_configuration(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("a.pdf", printed("report"))
     steps(desk, loop, 3)
@@ -379,7 +385,7 @@ def test_the_time_of_a_pdf_is_that_of_a_reloaded_configuration(desk: Desk) -> No
 ])  # fmt: skip
 @pytest.mark.parametrize("first", ["json", "pdf"])
 def test_a_json_and_a_pdf_of_nearly_one_name_are_shown_and_never_paired(
-    desk: Desk, json: str, pdf: str, why: str, first: str
+    desk: IntakeFolder, json: str, pdf: str, why: str, first: str
 ) -> None:
     loop = desk.pickup()
     both = [(json, exam()), (pdf, printed(f"report of {E1}"))]
@@ -400,7 +406,9 @@ def test_a_json_and_a_pdf_of_nearly_one_name_are_shown_and_never_paired(
 
 
 @pytest.mark.parametrize("name", ["a1.json.txt", "A1.json.txt", "a1.html", "a1.JSON.bak", "a1.docx", "a1"])
-def test_another_file_whose_name_nearly_pairs_with_a_pdf_that_waits_is_shown_with_it(desk: Desk, name: str) -> None:
+def test_another_file_whose_name_nearly_pairs_with_a_pdf_that_waits_is_shown_with_it(
+    desk: IntakeFolder, name: str
+) -> None:
     loop = desk.pickup()
     desk.put("a1.pdf", printed("report"))
     desk.put(name, exam())
@@ -413,7 +421,7 @@ def test_another_file_whose_name_nearly_pairs_with_a_pdf_that_waits_is_shown_wit
 
 @pytest.mark.parametrize("name", ["a1.pdf.txt", "a1.html", "A1.ofd"])
 def test_another_file_whose_name_nearly_pairs_with_a_json_without_pdf_is_shown_with_its_exam(
-    desk: Desk, name: str
+    desk: IntakeFolder, name: str
 ) -> None:
     loop = desk.pickup()
     desk.put("a1.json", exam())
@@ -427,7 +435,7 @@ def test_another_file_whose_name_nearly_pairs_with_a_json_without_pdf_is_shown_w
     assert (paths(desk, NEAR), paths(desk, OTHER)) == ([], [name])  # a RIS that writes three files of each
 
 
-def test_of_two_exams_with_near_names_the_one_without_a_pdf_is_told(desk: Desk) -> None:
+def test_of_two_exams_with_near_names_the_one_without_a_pdf_is_told(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("a1.json", exam())
     desk.put("a1.pdf", printed(f"report of {E1}"))
@@ -441,7 +449,7 @@ def test_of_two_exams_with_near_names_the_one_without_a_pdf_is_told(desk: Desk) 
 # -- other files
 
 
-def test_other_files_that_stay_are_listed_and_those_of_a_writer_or_of_the_system_are_not(desk: Desk) -> None:
+def test_other_files_that_stay_are_listed_and_those_of_a_writer_or_of_the_system_are_not(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("in/readme.txt", b"x")
     for name in ("a.json.tmp", "b.part", "~c.pdf", ".d.json.Xy12", "Thumbs.db", ".hidden", "~$e.docx", "desktop.ini"):
@@ -465,7 +473,7 @@ def test_other_files_that_stay_are_listed_and_those_of_a_writer_or_of_the_system
     assert listed(desk) == []
 
 
-def test_a_link_with_the_name_of_a_report_is_told_as_a_link_with_its_exam(desk: Desk) -> None:
+def test_a_link_with_the_name_of_a_report_is_told_as_a_link_with_its_exam(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("a1.json", exam())
     (desk.inbox / "a1.pdf").symlink_to("/etc/passwd")
@@ -474,7 +482,7 @@ def test_a_link_with_the_name_of_a_report_is_told_as_a_link_with_its_exam(desk: 
     assert (one.found.kind, one.found.why, one.found.exam) == (OTHER, "link", desk.exams.find(E1)[0])
 
 
-def test_a_temporary_file_that_is_still_written_is_left_alone_whatever_time_it_has(desk: Desk) -> None:
+def test_a_temporary_file_that_is_still_written_is_left_alone_whatever_time_it_has(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     for size in range(1, 9):
         desk.put("a.json.tmp", b"x" * size, hour=5)  # a writer whose clock is ahead
@@ -485,11 +493,11 @@ def test_a_temporary_file_that_is_still_written_is_left_alone_whatever_time_it_h
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_folder_that_cannot_be_read_is_listed(desk: Desk) -> None:
+def test_a_folder_that_cannot_be_read_is_listed(desk: IntakeFolder) -> None:
     _unreadable(desk)
 
 
-def test_a_folder_that_lies_too_deep_is_listed(desk: Desk) -> None:
+def test_a_folder_that_lies_too_deep_is_listed(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("/".join(["n"] * 66) + "/a.json", exam())
     steps(desk, loop)
@@ -497,7 +505,7 @@ def test_a_folder_that_lies_too_deep_is_listed(desk: Desk) -> None:
     assert (one.found.kind, one.found.why) == (OTHER, "unreadable")
 
 
-def _unreadable(desk: Desk) -> None:
+def _unreadable(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("closed/a.json", exam())
     (desk.inbox / "closed").chmod(0)
@@ -508,7 +516,7 @@ def _unreadable(desk: Desk) -> None:
         (desk.inbox / "closed").chmod(0o700)
 
 
-def test_of_very_many_other_files_a_thousand_are_named_and_all_are_counted(desk: Desk) -> None:
+def test_of_very_many_other_files_a_thousand_are_named_and_all_are_counted(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     for number in range(1300):
         (desk.inbox / f"{number}.csv").touch()
@@ -517,7 +525,7 @@ def test_of_very_many_other_files_a_thousand_are_named_and_all_are_counted(desk:
     assert len(listed(desk, OTHER)) == 1000
 
 
-def test_while_nothing_changes_nothing_is_written(desk: Desk) -> None:
+def test_while_nothing_changes_nothing_is_written(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("readme.txt", b"x")
     desk.put("a.json", BROKEN)
@@ -530,7 +538,7 @@ def test_while_nothing_changes_nothing_is_written(desk: Desk) -> None:
     assert (list(desk.events), desk.exams.files.open()) == before
 
 
-def test_names_of_an_older_share_are_listed_as_they_read(desk: Desk) -> None:
+def test_names_of_an_older_share_are_listed_as_they_read(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     for name in ("报告.doc".encode("gb18030"), b"\xff\xfe.doc"):
         Path(os.fsdecode(os.fsencode(desk.inbox) + b"/" + name)).write_bytes(b"x")
@@ -538,5 +546,5 @@ def test_names_of_an_older_share_are_listed_as_they_read(desk: Desk) -> None:
     assert set(paths(desk, OTHER)) == {"报告.doc", "\\xff\\xfe.doc"}
 
 
-def _dismiss(desk: Desk, name: str) -> None:
+def _dismiss(desk: IntakeFolder, name: str) -> None:
     Dismissals(desk.catalogue, desk.bus, desk.clock).dismiss(name, OperatorReason("wang", "asked the RIS"))

@@ -10,7 +10,7 @@ from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import SEVERAL, PaperReader
 from router.matching.exam.versions import JsonVersion
 from support.hl7_messages import oru
-from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
+from support.intake_folder import E1, E2, IntakeFolder, OpenDesk, another, exam, printed
 
 SCAN = printed("seen by nobody")
 
@@ -19,7 +19,7 @@ def message(exam_id: str = E1, accession: str = "A1", **changes: object) -> byte
     return oru(exam_id=exam_id, accession=accession, **changes).encode()  # type: ignore[arg-type]  # as oru takes them
 
 
-def weighed(desk: Desk, exam_id: str = E1) -> tuple[bytes | None, str]:
+def weighed(desk: IntakeFolder, exam_id: str = E1) -> tuple[bytes | None, str]:
     """The PDF that goes with the exam as the node weighs it, and why none does."""
     references, reports = ExamReader(desk.config), desk.storage.reports
 
@@ -34,7 +34,7 @@ def weighed(desk: Desk, exam_id: str = E1) -> tuple[bytes | None, str]:
     return (reports.read(case.places[choice.pdf.document]) if choice.pdf else None), choice.doubt
 
 
-def held(desk: Desk, exam_id: str = E1) -> str:
+def held(desk: IntakeFolder, exam_id: str = E1) -> str:
     """Why the exam's only PDF does not go."""
     (pdf,) = desk.case(exam_id).pdfs
     return pdf.doubt
@@ -43,7 +43,7 @@ def held(desk: Desk, exam_id: str = E1) -> str:
 @pytest.mark.parametrize("name", [E1, "A1", f"2026/11/{E1}"], ids=["exam", "accession", "folder"])
 @pytest.mark.parametrize("first", ["message", "pdf"])
 def test_a_pdf_named_by_a_number_of_the_exam_joins_the_message_in_either_order(
-    desk: Desk, name: str, first: str
+    desk: IntakeFolder, name: str, first: str
 ) -> None:
     if first == "message":
         desk.intake.take_message(message())
@@ -53,13 +53,13 @@ def test_a_pdf_named_by_a_number_of_the_exam_joins_the_message_in_either_order(
     assert desk.pdf_of() == SCAN
 
 
-def test_a_pdf_named_by_the_exam_joins_the_json_of_another_name(desk: Desk) -> None:
+def test_a_pdf_named_by_the_exam_joins_the_json_of_another_name(desk: IntakeFolder) -> None:
     desk.drop("export-77.json", exam())
     desk.drop(f"{E1}.pdf", SCAN)
     assert desk.pdf_of() == SCAN
 
 
-def test_the_pdf_of_a_correction_joins_by_its_name_before_and_after_it(desk: Desk) -> None:
+def test_the_pdf_of_a_correction_joins_by_its_name_before_and_after_it(desk: IntakeFolder) -> None:
     desk.intake.take_message(message())
     desk.drop("A1.pdf", SCAN)
     second, third = printed("second"), printed("third")
@@ -73,7 +73,7 @@ def test_the_pdf_of_a_correction_joins_by_its_name_before_and_after_it(desk: Des
 
 
 @pytest.mark.parametrize("order", ["exams, pdf", "pdf, exams", "exam, pdf, exam"])
-def test_a_pdf_whose_number_two_exams_have_is_never_guessed(desk: Desk, order: str) -> None:
+def test_a_pdf_whose_number_two_exams_have_is_never_guessed(desk: IntakeFolder, order: str) -> None:
     steps = {
         "exams, pdf": [message(), message(E2), None],
         "pdf, exams": [None, message(), message(E2)],
@@ -89,7 +89,7 @@ def test_a_pdf_whose_number_two_exams_have_is_never_guessed(desk: Desk, order: s
 
 
 @pytest.mark.parametrize("order", ["exams, pdf", "pdf, exams", "exam, pdf, exam"])
-def test_of_two_exams_with_its_number_a_pdf_joins_the_one_that_its_text_names(desk: Desk, order: str) -> None:
+def test_of_two_exams_with_its_number_a_pdf_joins_the_one_that_its_text_names(desk: IntakeFolder, order: str) -> None:
     of_second = printed(f"report of {E2}, A1")
     steps = {
         "exams, pdf": [message(), message(E2), None],
@@ -105,7 +105,7 @@ def test_of_two_exams_with_its_number_a_pdf_joins_the_one_that_its_text_names(de
     assert weighed(desk, E2) == (of_second, "")
 
 
-def test_the_exam_id_of_one_exam_that_is_the_accession_number_of_another_is_not_guessed(desk: Desk) -> None:
+def test_the_exam_id_of_one_exam_that_is_the_accession_number_of_another_is_not_guessed(desk: IntakeFolder) -> None:
     desk.intake.take_message(message(exam_id="N100", accession="N200"))
     desk.intake.take_message(message(exam_id="N200", accession="N300"))
     desk.drop("N200.pdf", SCAN)
@@ -114,7 +114,7 @@ def test_the_exam_id_of_one_exam_that_is_the_accession_number_of_another_is_not_
     assert desk.counts("N200") == (1, 1)
 
 
-def test_a_pdf_that_names_another_patient_s_exam_is_in_doubt(desk: Desk) -> None:
+def test_a_pdf_that_names_another_patient_s_exam_is_in_doubt(desk: IntakeFolder) -> None:
     desk.drop("other.json", another())
     desk.intake.take_message(message())
     desk.drop(f"{E1}.pdf", printed(f"report of {E2}"))
@@ -122,7 +122,7 @@ def test_a_pdf_that_names_another_patient_s_exam_is_in_doubt(desk: Desk) -> None
     assert "names e" in held(desk)
 
 
-def test_a_branch_s_folder_holds_no_other_branch_s_pdf(desk: Desk) -> None:
+def test_a_branch_s_folder_holds_no_other_branch_s_pdf(desk: IntakeFolder) -> None:
     desk.intake.take_message(message())
     desk.drop(f"branch2/{E1}.pdf", SCAN)
     assert desk.counts() == (1, 0)
@@ -133,13 +133,13 @@ def test_a_branch_s_folder_holds_no_other_branch_s_pdf(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["A10", "XA1", "a1", "A1 - 副本", "A1_2"])
-def test_a_name_that_is_only_nearly_the_number_joins_nothing(desk: Desk, name: str) -> None:
+def test_a_name_that_is_only_nearly_the_number_joins_nothing(desk: IntakeFolder, name: str) -> None:
     desk.intake.take_message(message())
     desk.drop(f"{name}.pdf", SCAN)
     assert desk.counts() == (1, 0)
 
 
-def test_the_pdf_of_an_accession_number_is_not_a_delivered_report_s_but_waits(desk: Desk) -> None:
+def test_the_pdf_of_an_accession_number_is_not_a_delivered_report_s_but_waits(desk: IntakeFolder) -> None:
     """Its exam has its PDF: this one may be the next exam's of that accession number."""
     desk.intake.take_message(message(pdf=printed(f"report of {E1}")))
     case = desk.case()
@@ -151,7 +151,7 @@ def test_the_pdf_of_an_accession_number_is_not_a_delivered_report_s_but_waits(de
     assert desk.counts(E2) == (1, 0)
 
 
-def test_one_that_several_exams_claim_is_listed_with_their_numbers(desk: Desk) -> None:
+def test_one_that_several_exams_claim_is_listed_with_their_numbers(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.intake.take_message(message())
     desk.intake.take_message(message(E2))

@@ -14,12 +14,12 @@ from router.intake.pickup import Pickup
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
 from router.reports.folder.watch import Listing, scan
-from support.intake_folder import E1, E2, Desk, OpenDesk, another, exam, printed
+from support.intake_folder import E1, E2, IntakeFolder, OpenDesk, another, exam, printed
 
 ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
 
 
-def steps(desk: Desk, loop: Pickup, seconds: float = 2, count: int = 2) -> None:
+def steps(desk: IntakeFolder, loop: Pickup, seconds: float = 2, count: int = 2) -> None:
     """So many steps, with a pause after each."""
     for _ in range(count):
         loop.step()
@@ -93,7 +93,7 @@ def test_the_loop_stops_between_two_batches(open_desk: OpenDesk, monkeypatch: py
 # -- files in the making
 
 
-def test_a_file_written_slowly_is_taken_once_it_is_whole(desk: Desk) -> None:
+def test_a_file_written_slowly_is_taken_once_it_is_whole(desk: IntakeFolder) -> None:
     loop, whole = desk.pickup(), exam()
     for length in (0, 100, len(whole) // 2, len(whole)):
         desk.put("r.json", whole[:length])
@@ -104,7 +104,7 @@ def test_a_file_written_slowly_is_taken_once_it_is_whole(desk: Desk) -> None:
     assert desk.told(Kind.REFUSED) == []
 
 
-def test_a_file_renamed_into_place_is_taken_and_its_temporary_name_is_not(desk: Desk) -> None:
+def test_a_file_renamed_into_place_is_taken_and_its_temporary_name_is_not(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     part = desk.put("r.json.tmp", exam())
     steps(desk, loop)
@@ -114,7 +114,9 @@ def test_a_file_renamed_into_place_is_taken_and_its_temporary_name_is_not(desk: 
     assert desk.counts() == (1, 0)
 
 
-def test_two_versions_within_a_second_are_one_file_while_it_settles_and_two_versions_after_it(desk: Desk) -> None:
+def test_two_versions_within_a_second_are_one_file_while_it_settles_and_two_versions_after_it(
+    desk: IntakeFolder,
+) -> None:
     loop = desk.pickup()
     path = desk.put("r.json", exam(Order__Note="first"), hour=1)
     loop.step()
@@ -129,7 +131,7 @@ def test_two_versions_within_a_second_are_one_file_while_it_settles_and_two_vers
     assert desk.counts() == (2, 0)
 
 
-def test_a_file_deleted_before_it_is_taken_is_no_trouble(desk: Desk) -> None:
+def test_a_file_deleted_before_it_is_taken_is_no_trouble(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     desk.put("note.txt", b"")  # a folder with nothing in it at all would be one without its share
     desk.put("r.json", exam()).unlink()
@@ -156,7 +158,7 @@ def test_without_settling_a_file_is_taken_at_once_and_one_in_the_making_is_not_r
     assert desk.left() >= {"rejected/t.json", "rejected/t.reason.txt"}
 
 
-def test_endings_in_either_case_and_names_in_chinese_with_blanks_pair(desk: Desk) -> None:
+def test_endings_in_either_case_and_names_in_chinese_with_blanks_pair(desk: IntakeFolder) -> None:
     desk.put("报告 张 三 1.PDF", ONE)
     desk.put("报告 张 三 1.Json", exam())
     steps(desk, desk.pickup())
@@ -167,7 +169,7 @@ def test_endings_in_either_case_and_names_in_chinese_with_blanks_pair(desk: Desk
 # -- shares
 
 
-def test_a_share_that_tells_sizes_late_gives_no_half_files(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_share_that_tells_sizes_late_gives_no_half_files(desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = desk.pickup()
     path = desk.put("r.json", exam()[:500])
     early = scan(desk.inbox)
@@ -183,7 +185,7 @@ def test_a_share_that_tells_sizes_late_gives_no_half_files(desk: Desk, monkeypat
     assert desk.counts() == (1, 0)
 
 
-def test_without_any_event_the_rescan_finds_what_came(desk: Desk) -> None:
+def test_without_any_event_the_rescan_finds_what_came(desk: IntakeFolder) -> None:
     loop = desk.pickup()  # its watch is never started: as on a share that sends no events
     assert loop.step() == 30
     desk.put("sub/r.json", exam())
@@ -194,7 +196,9 @@ def test_without_any_event_the_rescan_finds_what_came(desk: Desk) -> None:
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.ends("drop-folder")
 @pytest.mark.fires("drop-folder")
-def test_an_unmounted_share_is_an_alarm_once_and_not_a_folder_without_files(desk: Desk, restarted: bool) -> None:
+def test_an_unmounted_share_is_an_alarm_once_and_not_a_folder_without_files(
+    desk: IntakeFolder, restarted: bool
+) -> None:
     loop = desk.pickup()
     desk.put("r.json", exam())
     steps(desk, loop)
@@ -216,14 +220,14 @@ def test_an_unmounted_share_is_an_alarm_once_and_not_a_folder_without_files(desk
     assert len(desk.told(Kind.ALARM)) == 1
 
 
-def test_a_new_folder_without_files_is_no_alarm(desk: Desk) -> None:
+def test_a_new_folder_without_files_is_no_alarm(desk: IntakeFolder) -> None:
     steps(desk, desk.pickup())
     assert desk.events == []
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EHOSTDOWN, errno.EACCES])
 def test_a_share_that_answers_with_an_error_is_an_alarm_once_and_recovers(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, number: int
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     loop = desk.pickup()
     desk.put("r.json", exam())
@@ -240,7 +244,7 @@ def test_a_share_that_answers_with_an_error_is_an_alarm_once_and_recovers(
 
 
 def test_a_share_that_goes_away_between_scan_and_reading_loses_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = desk.pickup()
     desk.put("r.json", exam())
@@ -264,7 +268,7 @@ def test_a_share_that_goes_away_between_scan_and_reading_loses_nothing(
 
 
 def test_a_subfolder_that_cannot_be_read_is_an_alarm_once_and_the_rest_is_taken(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = desk.pickup()
     locked = desk.put("张三/r.json", exam()).parent
@@ -329,7 +333,7 @@ def test_a_file_larger_than_any_report_is_refused_without_being_read(open_desk: 
 
 
 def test_many_files_that_wait_at_the_start_are_taken_oldest_first_with_progress(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("router.intake.pickup._MANY", 50)
     monkeypatch.setattr("router.intake.pickup._FILES_AT_ONCE", 25)
@@ -345,7 +349,7 @@ def test_many_files_that_wait_at_the_start_are_taken_oldest_first_with_progress(
     assert [desk.exams.known("", "01", f"V{number:04}") for number in range(60)] == list(range(1, 61))
 
 
-def test_one_file_that_does_not_read_costs_its_batch_nothing(desk: Desk) -> None:
+def test_one_file_that_does_not_read_costs_its_batch_nothing(desk: IntakeFolder) -> None:
     for number in range(10):
         desk.put(f"r{number}.json", exam(f"V{number:04}") if number % 2 else b"{")
     steps(desk, desk.pickup())

@@ -185,6 +185,7 @@ def test_who_acts_on_a_failure_depends_on_what_failed() -> None:
     cases = [
         (Channel.IMAGES, "2 of 300 refused", Actor.PLATFORM),
         (Channel.IMAGES, "1 of 300 damaged, 2 of 300 refused", Actor.PACS),
+        (Channel.IMAGES, "2 of 300 removed before they were sent", Actor.PACS),
         (Channel.REPORT, "the platform does not accept the exam JSON: Patient.IdNo: is missing", Actor.RIS),
         (Channel.REPORT, "the upload is too large for the platform", Actor.PLATFORM),
     ]

@@ -26,27 +26,27 @@ from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
 from router.upkeep.retention import Retention
-from support.intake_folder import E1, E2, START, Desk, OpenDesk, another, exam
+from support.intake_folder import E1, E2, START, IntakeFolder, OpenDesk, another, exam
 
 NESTED = 1500
 YEAR_30828 = 910_692_730_085  # seconds: the last time that NTFS can name
 MONTH = 31 * 86400.0
 
 
-def steps(desk: Desk, loop: Pickup, count: int = 3) -> None:
+def steps(desk: IntakeFolder, loop: Pickup, count: int = 3) -> None:
     for _ in range(count):
         loop.step()
         desk.clock.advance(2)
 
 
-def retention(desk: Desk) -> Retention:
+def retention(desk: IntakeFolder) -> Retention:
     return Retention(
         config=desk.config, purge=desk.catalogue.purge, expiry=desk.catalogue.expiry, storage=desk.storage,
         bus=desk.bus, clock=desk.clock, free=lambda: 2**50, filing=threading.Lock(),
     )  # fmt: skip
 
 
-def purge(desk: Desk, sweeper: Retention, seconds: float = MONTH) -> None:
+def purge(desk: IntakeFolder, sweeper: Retention, seconds: float = MONTH) -> None:
     desk.clock.advance(seconds)
     while sweeper.step() == 0:
         pass
@@ -66,7 +66,7 @@ def nest(folder: Path, levels: int = NESTED) -> None:
 
 
 @pytest.fixture
-def secret(desk: Desk) -> Path:
+def secret(desk: IntakeFolder) -> Path:
     """A file of the node's own, in its data folder."""
     path = desk.config.node.data / "secret"
     path.write_bytes(b"key")
@@ -74,7 +74,7 @@ def secret(desk: Desk) -> Path:
 
 
 @pytest.fixture
-def nested(desk: Desk) -> Iterator[Path]:
+def nested(desk: IntakeFolder) -> Iterator[Path]:
     """Such a folder; taken apart at the end, as pytest removes its folders by recursion."""
     folder = desk.inbox / "levels"
     folder.mkdir()
@@ -93,7 +93,7 @@ def nested(desk: Desk) -> Iterator[Path]:
 
 
 @pytest.mark.fires("retention")
-def test_done_as_a_link_into_the_data_folder_moves_and_removes_nothing_there(desk: Desk) -> None:
+def test_done_as_a_link_into_the_data_folder_moves_and_removes_nothing_there(desk: IntakeFolder) -> None:
     images = desk.config.node.data / "studies" / "1.2" / "1.2.3"
     images.mkdir(parents=True)
     for name in ("1.dcm", "backup", "receipt.json"):
@@ -123,7 +123,9 @@ def test_done_as_a_link_into_the_data_folder_moves_and_removes_nothing_there(des
 
 
 @pytest.mark.parametrize("into", ["done", "rejected"])
-def test_a_folder_below_done_as_a_link_holds_up_only_what_belongs_there(desk: Desk, tmp_path: Path, into: str) -> None:
+def test_a_folder_below_done_as_a_link_holds_up_only_what_belongs_there(
+    desk: IntakeFolder, tmp_path: Path, into: str
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (desk.inbox / into).mkdir()
@@ -137,7 +139,7 @@ def test_a_folder_below_done_as_a_link_holds_up_only_what_belongs_there(desk: De
 
 @pytest.mark.parametrize("there", ["link", "dangling", "pipe", "socket", "folder", "file"])
 def test_whatever_has_the_name_of_a_reason_is_neither_written_nor_waited_for(
-    desk: Desk, secret: Path, tmp_path: Path, there: str
+    desk: IntakeFolder, secret: Path, tmp_path: Path, there: str
 ) -> None:
     taken = desk.inbox / "rejected" / "r.reason.txt"
     taken.parent.mkdir()
@@ -158,7 +160,9 @@ def test_whatever_has_the_name_of_a_reason_is_neither_written_nor_waited_for(
     assert desk.counts() == (1, 0)
 
 
-def test_a_reason_that_cannot_be_written_is_said_with_the_refusal(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reason_that_cannot_be_written_is_said_with_the_refusal(
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.open
 
     def full(path: str, flags: int, *given: int, **named: int) -> int:
@@ -176,7 +180,7 @@ def test_a_reason_that_cannot_be_written_is_said_with_the_refusal(desk: Desk, mo
     assert "its reason could not be written" in told
 
 
-def test_only_what_the_node_put_there_is_removed_and_only_while_it_is_that(desk: Desk) -> None:
+def test_only_what_the_node_put_there_is_removed_and_only_while_it_is_that(desk: IntakeFolder) -> None:
     loop, sweeper = desk.pickup(), retention(desk)
     purge(desk, sweeper, 60)
     for name in ("a.json", "b.json", "sub/c.json", "d.json"):
@@ -200,7 +204,9 @@ def test_only_what_the_node_put_there_is_removed_and_only_while_it_is_that(desk:
     assert len([text for text in desk.told(Kind.PURGED) if "original(s)" in text]) == 1
 
 
-def test_originals_that_lay_there_before_the_node_noted_any_go_by_their_own_time(desk: Desk, tmp_path: Path) -> None:
+def test_originals_that_lay_there_before_the_node_noted_any_go_by_their_own_time(
+    desk: IntakeFolder, tmp_path: Path
+) -> None:
     old = desk.put("done/张三.json".encode("gb18030").decode("utf-8", "surrogateescape"), b"{}")
     outside = tmp_path / "outside.json"
     outside.write_bytes(b"{}")
@@ -213,7 +219,7 @@ def test_originals_that_lay_there_before_the_node_noted_any_go_by_their_own_time
     assert outside.exists()
 
 
-def test_a_share_that_is_away_is_not_forgotten_and_purged_when_it_is_there_again(desk: Desk) -> None:
+def test_a_share_that_is_away_is_not_forgotten_and_purged_when_it_is_there_again(desk: IntakeFolder) -> None:
     loop, sweeper = desk.pickup(), retention(desk)
     desk.put("r.json", exam())
     steps(desk, loop)
@@ -229,7 +235,7 @@ def test_a_share_that_is_away_is_not_forgotten_and_purged_when_it_is_there_again
     assert desk.told(Kind.ALARM) == []
 
 
-def test_a_share_that_knows_no_upper_and_lower_case_gives_back_done_in_any_writing(desk: Desk) -> None:
+def test_a_share_that_knows_no_upper_and_lower_case_gives_back_done_in_any_writing(desk: IntakeFolder) -> None:
     for number, name in enumerate(("Done", "DONE", "Rejected", "rejecteD")):
         desk.put(f"{name}/r.json", exam(f"V{number}"))
     desk.put("s.json", another())
@@ -240,7 +246,7 @@ def test_a_share_that_knows_no_upper_and_lower_case_gives_back_done_in_any_writi
 
 
 def test_a_branch_folder_that_is_a_mount_of_its_own_has_its_own_done(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mount = desk.inbox / "branch2"
 
@@ -267,7 +273,9 @@ def test_a_branch_folder_that_is_a_mount_of_its_own_has_its_own_done(
     assert desk.catalogue.alarms.standing() == []
 
 
-def test_done_on_another_device_than_its_folder_is_left_alone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_done_on_another_device_than_its_folder_is_left_alone(
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def device(handle: int) -> int:
         return 2 if Path(f"/proc/self/fd/{handle}").readlink().name == "done" else 1
 
@@ -279,7 +287,7 @@ def test_done_on_another_device_than_its_folder_is_left_alone(desk: Desk, monkey
     assert desk.left() == {"r.json"}
 
 
-def test_names_that_are_all_taken_cost_one_file_no_time_and_the_others_nothing(desk: Desk) -> None:
+def test_names_that_are_all_taken_cost_one_file_no_time_and_the_others_nothing(desk: IntakeFolder) -> None:
     done = desk.inbox / "done"
     done.mkdir()
     for number in originals._NUMBERS:
@@ -313,7 +321,7 @@ _SWAPS: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.parametrize("how", list(_SWAPS))
 def test_250_files_swapped_between_scan_and_read_gain_nothing_and_cost_nobody_anything(
-    desk: Desk, secret: Path, monkeypatch: pytest.MonkeyPatch, how: str
+    desk: IntakeFolder, secret: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     secret.write_bytes(exam("SECRET"))
     loop = desk.pickup()
@@ -343,7 +351,7 @@ def test_250_files_swapped_between_scan_and_read_gain_nothing_and_cost_nobody_an
     assert desk.told(Kind.ALARM) == desk.told(Kind.REFUSED) == []
 
 
-def test_a_folder_swapped_for_a_link_between_scan_and_read_leads_nowhere(desk: Desk, tmp_path: Path) -> None:
+def test_a_folder_swapped_for_a_link_between_scan_and_read_leads_nowhere(desk: IntakeFolder, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     loop = desk.pickup()
@@ -363,7 +371,7 @@ def test_a_folder_swapped_for_a_link_between_scan_and_read_leads_nowhere(desk: D
 @pytest.mark.parametrize("how", ["link", "pipe", "folder", "grown"])
 @pytest.mark.parametrize("content", [exam(), b"{"], ids=["good", "refused"])
 def test_a_file_swapped_after_it_was_read_is_not_what_is_set_aside(
-    desk: Desk, secret: Path, monkeypatch: pytest.MonkeyPatch, how: str, content: bytes
+    desk: IntakeFolder, secret: Path, monkeypatch: pytest.MonkeyPatch, how: str, content: bytes
 ) -> None:
     real = directory.opened
     path = desk.put("r.json", content)
@@ -390,7 +398,7 @@ def test_a_file_swapped_after_it_was_read_is_not_what_is_set_aside(
 
 @pytest.mark.parametrize("how", ["link", "pipe", "folder"])
 def test_a_file_swapped_in_the_very_moment_of_the_move_goes_back(
-    desk: Desk, secret: Path, monkeypatch: pytest.MonkeyPatch, how: str
+    desk: IntakeFolder, secret: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     real = os.rename
     path = desk.put("r.json", exam())
@@ -419,7 +427,7 @@ def test_a_file_swapped_in_the_very_moment_of_the_move_goes_back(
 
 @pytest.mark.fires("dropped-file")
 @pytest.mark.usefixtures("nested")
-def test_folders_nested_by_the_thousand_are_told_and_stop_nothing(desk: Desk) -> None:
+def test_folders_nested_by_the_thousand_are_told_and_stop_nothing(desk: IntakeFolder) -> None:
     desk.put("s.json", another())
     loop = desk.pickup()
     loop.watch.start()
@@ -431,7 +439,7 @@ def test_folders_nested_by_the_thousand_are_told_and_stop_nothing(desk: Desk) ->
     assert "lie too deep" in desk.told(Kind.ALARM)[0]
 
 
-def test_a_name_as_long_as_a_name_can_be_is_set_aside_under_a_shorter_one(desk: Desk) -> None:
+def test_a_name_as_long_as_a_name_can_be_is_set_aside_under_a_shorter_one(desk: IntakeFolder) -> None:
     loop = desk.pickup()
     names = ["a" * 250, "检" * 83, "b" * 247 + "检", ("检" * 120).encode("gb18030").decode("utf-8", "surrogateescape")]
     for content in (b"{", b"[", exam()):
@@ -456,7 +464,7 @@ def test_a_file_time_that_no_calendar_has_counts_as_the_time_of_arrival(
 ) -> None:
     folder = Path(tempfile.mkdtemp(dir="/dev/shm"))  # a disk's file system would keep a nearer time
     try:
-        desk = Desk(folder, readers, 'on_pickup = "keep"\n' if keeps else "")
+        desk = IntakeFolder(folder, readers, 'on_pickup = "keep"\n' if keeps else "")
         path = desk.put("r.json", content)
         os.utime(path, ns=(seconds * 10**9, seconds * 10**9))
         assert path.stat().st_mtime_ns == seconds * 10**9
@@ -479,7 +487,7 @@ def test_a_file_time_that_no_calendar_has_counts_as_the_time_of_arrival(
 
 @pytest.mark.fires("dropped-file")
 def test_a_file_whose_disk_answers_with_an_error_is_told_and_the_others_are_taken(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = originals._content
 
@@ -500,7 +508,7 @@ def test_a_file_whose_disk_answers_with_an_error_is_told_and_the_others_are_take
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no watches"), OSError(errno.EMFILE, "no instances"),
                                    RecursionError()])  # fmt: skip
 def test_without_watches_the_folder_is_only_rescanned(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, call: str, error: Exception
+    desk: IntakeFolder, monkeypatch: pytest.MonkeyPatch, call: str, error: Exception
 ) -> None:
     def exhausted(*_: object, **__: object) -> None:
         raise error
@@ -582,7 +590,7 @@ _TREES = st.lists(st.tuples(st.lists(_NAMES, max_size=2), _NAMES, _KINDS), min_s
 _MADE = iter(range(10**9))
 
 
-def _make(desk: Desk, folder: Path, kind: str, name: bytes) -> None:
+def _make(desk: IntakeFolder, folder: Path, kind: str, name: bytes) -> None:
     """One entry; a name that the file system does not take is passed by."""
     path = folder / os.fsdecode(name)
     if kind == "valid":
@@ -618,7 +626,7 @@ def test_whatever_lies_in_the_folder_the_reports_beside_it_are_taken_and_nothing
     readers: Readers, keeps: bool, tree: list[tuple[list[bytes], bytes, str]]
 ) -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        desk = Desk(Path(name), readers, 'on_pickup = "keep"\n' if keeps else "")
+        desk = IntakeFolder(Path(name), readers, 'on_pickup = "keep"\n' if keeps else "")
         (desk.config.node.data / "secret").write_bytes(b"key")
         shut = set()
         for folders, last, kind in tree:

@@ -128,8 +128,9 @@ class Document(Model):
     does; `confirmed` the JSON (a document's id) that a person has said it belongs to; `message` the JSON that came in
     one message with it; `unread` how often its text could not be read in its processor time; `learnt` that its source
     is calibrated by it. Of a JSON `named` is a digest, and `confirmed` its own id where a person has said that it
-    counts. One that is `purged` has no file any more. `checksum` is SHA-256 of its file, null where only `digest` is
-    known, which is another thing for an HL7 message; `damaged` says why the file is not what came, null while it is.
+    counts. One that is `purged` has no file any more; `returned` is when it came again since. `checksum` is SHA-256 of
+    its file, null where only `digest` is known, which is another thing for an HL7 message; `damaged` says why the
+    file is not what came, null while it is.
     `near` is `near_key` of the stem, null where the document came before there was one.
     """
 
@@ -158,6 +159,7 @@ class Document(Model):
     checksum = CleanTextField(null=True)
     damaged = CleanTextField(null=True)
     near = KeyField(null=True, index=True)
+    returned = InstantField(null=True)
 
     class Meta:
         indexes = ((("kind", "purged", "arrived"), False),)
