@@ -29,6 +29,21 @@ _CLOCK_HINT = "compare this machine's clock with the platform's (NTP); more than
 _PROFILE_HINT = "check url: it is not, or not directly, the platform's interface of this profile"
 
 
+class Headers(dict[str, str]):
+    """Header fields, whose names compare without case (RFC 9110 5.1)."""
+
+    def __missing__(self, name: str) -> str:
+        found = {own.lower(): value for own, value in self.items()}
+        return found[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in map(str.lower, self)
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override] # text, never None
+        """The value under the name, or the default."""
+        return self[name] if name in self else default
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of the peer: header names compare without case, the body is whole."""
@@ -36,6 +51,9 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", Headers(self.headers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,10 +59,10 @@ def read_json(data: Bytes | Answer) -> dict[str, Any]:
 
 
 def field(document: object, path: str) -> Any:
-    """The value under "data.token", "" when a name on the way is missing."""
+    """The value under "data.token", "" when a name on the way is missing, or the value is null."""
     for name in path.split("."):
-        document = document.get(name, "") if isinstance(document, dict) else ""
-    return document
+        document = document.get(name) if isinstance(document, dict) else None
+    return "" if document is None else document
 
 
 def hexed(data: bytes, *, upper: bool = False) -> str:
@@ -74,7 +74,7 @@ def unhexed(text: Bytes) -> bytes:
     """The bytes of hex digits; InvalidData when they are none."""
     try:
         return binascii.unhexlify(raw(text))
-    except ValueError:
+    except (ValueError, TypeError):
         raise InvalidData("no hex digits") from None
 
 
@@ -87,7 +87,7 @@ def unbase64ed(text: Bytes) -> bytes:
     """The bytes of Base64 with padding; InvalidData when it is none."""
     try:
         return base64.b64decode(raw(text), validate=True)
-    except ValueError:
+    except (ValueError, TypeError):
         raise InvalidData("no Base64") from None
 
 

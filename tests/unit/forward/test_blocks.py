@@ -235,3 +235,14 @@ def test_a_secret_does_not_print_and_the_blocks_are_all_described() -> None:
     page = (Path(blocks.__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
     left_out = {"WEAK", "Answer", "Document", "Message", "Piece", "Proof", "Secret", "Verdict", "same", "shown"}
     assert {name for name in blocks.__all__ if name not in page} <= left_out
+
+
+def test_header_names_compare_without_case_and_what_is_null_or_no_text_raises_nothing_else_than_the_rest() -> None:
+    headers = Answer(200, {"x-sign": "1"}, b"").headers
+    assert (headers.get("X-Sign"), headers["X-SIGN"], "X-sign" in headers, headers.get("X-No", "-")) == ("1", "1", True, "-")
+    with pytest.raises(KeyError):
+        headers["X-No"]
+    assert [field(one, "data.no") for one in ({"data": {"no": None}}, {"data": None}, {}, None)] == ["", "", "", ""]
+    for read in (unhexed, unbase64ed):
+        with pytest.raises(InvalidData):
+            read(5)
