@@ -41,7 +41,10 @@ class Headers(dict[str, str]):
 
     def get(self, name: str, default: str = "") -> str:  # type: ignore[override] # text, never None
         """The value under the name, or the default."""
-        return self[name] if name in self else default
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,10 +239,12 @@ def test_a_secret_does_not_print_and_the_blocks_are_all_described() -> None:
 
 def test_header_names_compare_without_case_and_what_is_null_or_no_text_raises_nothing_else_than_the_rest() -> None:
     headers = Answer(200, {"x-sign": "1"}, b"").headers
-    assert (headers.get("X-Sign"), headers["X-SIGN"], "X-sign" in headers, headers.get("X-No", "-")) == ("1", "1", True, "-")
+    assert (headers.get("X-Sign"), headers["X-SIGN"], headers.get("X-No", "-")) == ("1", "1", "-")
+    assert "X-sign" in headers
+    assert "X-No" not in headers
     with pytest.raises(KeyError):
         headers["X-No"]
     assert [field(one, "data.no") for one in ({"data": {"no": None}}, {"data": None}, {}, None)] == ["", "", "", ""]
     for read in (unhexed, unbase64ed):
         with pytest.raises(InvalidData):
-            read(5)
+            read(5)  # type: ignore[arg-type] # as a careless judge might
