@@ -248,3 +248,17 @@ def test_header_names_compare_without_case_and_what_is_null_or_no_text_raises_no
     for read in (unhexed, unbase64ed):
         with pytest.raises(InvalidData):
             read(5)  # type: ignore[arg-type] # as a careless judge might
+
+
+@given(some.integers(0, 3), some.booleans(), some.booleans())
+def test_long_base64_stands_in_json_as_any_other_text(times: int, ordered: bool, ascii_only: bool) -> None:
+    long = base64ed(b"\xfb" * 60_000)
+    place = "\ue0a5 long Base64 \ue0a5"
+    value = {
+        "z": long,
+        "检查": ['"\\\n', {"y": [long] * times, "b": place * (times // 3), "a": (1, None)}],
+        "a": long[:9],
+    }
+    plain = json.loads(json.dumps(value))
+    expected = json.dumps(plain, ensure_ascii=ascii_only, sort_keys=ordered, separators=(",", ":"))
+    assert write_json(value, ordered=ordered, ascii_only=ascii_only) == expected
