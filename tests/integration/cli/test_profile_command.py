@@ -44,7 +44,7 @@ def test_check_prints_every_fault_or_none(home: tuple[Path, FrontEndReceiver]) -
     assert (fine.returncode, json.loads(fine.stdout)["faults"]) == (0, [])
     assert json.loads(fine.stdout)["calls"] == ["login", "exam", "report", "mark-deleted"]
     (folder / "bad.py").write_text("import os\nimport socket\n" + GOOD, encoding="utf-8")
-    bad = command_here("profile", "check", folder / "bad.py")
+    bad = command_here("profile", "check", folder / "bad.py", "--config", folder / "router.toml")
     assert bad.returncode == 1
     assert "line 1: imports os" in bad.stdout
     assert "line 2: imports socket" in bad.stdout
