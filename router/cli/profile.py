@@ -343,7 +343,7 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return say("yes") if value else say("no")
     if isinstance(value, str | int):
-        return say(value) if name == "why" else str(value)
+        return say(str(value)) if name == "why" else str(value)
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
