@@ -333,7 +333,9 @@ def _verdict(verdict: Verdict) -> str:
 def _lines(found: dict[str, Any]) -> str:
     """One field a line, under its label in the command's language; what has parts is indented JSON."""
     return "\n".join(
-        f"{say(_LABELS[name])}: {_value(name, one)}" for name, one in found.items() if one not in (None, "", [], {}, ())
+        f"{say(_LABELS.get(name, name))}: {_value(name, one)}"
+        for name, one in found.items()
+        if one not in (None, "", [], {}, ())
     )
 
 

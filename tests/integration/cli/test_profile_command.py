@@ -84,6 +84,9 @@ def test_try_sends_a_marked_exam_and_its_session_is_judged_again(home: tuple[Pat
     again = command_here("profile", "replay", folder / "session", "--json", *config)
     assert again.returncode == 0, again.stderr
     assert [(one["same"], one["request differs in"]) for one in json.loads(again.stdout)] == [(True, [])] * 3
+    shown = command_here("profile", "replay", folder / "session", *config).stdout
+    assert "verdict then: Granted (errCode 0 with a ticket)\nverdict again: Granted" in shown
+    assert shown.count("the same: yes") == 3
     other = GOOD.replace('rule="errCode 0, X-Sign verified"', 'rule="another"').replace("X-Request-No", "X-No")
     changed = other.replace("X_Request_No=m.idem", "X_No=m.idem")
     (folder / "changed.py").write_text(changed, encoding="utf-8")

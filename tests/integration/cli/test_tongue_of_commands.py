@@ -161,7 +161,6 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
         ("{home}/faulty.py",),
         ("{home}/judges.py",),
         ("{home}/undeclared.py",),
-        (f"{PROFILES}/parts.py", "--destination", "cloud"),
     ],
     "profile last": [("cloud",), ("clod",)],
     "profile replay": [("{home}/receipt.json",)],

@@ -237,7 +237,7 @@ def test_a_secret_does_not_print_and_the_blocks_are_all_described() -> None:
     assert {name for name in blocks.__all__ if name not in page} <= left_out
 
 
-def test_header_names_compare_without_case_and_what_is_null_or_no_text_raises_nothing_else_than_the_rest() -> None:
+def test_header_names_compare_without_case_null_reads_as_missing_and_a_number_as_no_hex_digits() -> None:
     headers = Answer(200, {"x-sign": "1"}, b"").headers
     assert (headers.get("X-Sign"), headers["X-SIGN"], headers.get("X-No", "-")) == ("1", "1", "-")
     assert "X-sign" in headers
