@@ -98,8 +98,7 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
         except click.Abort:
             pass
         except RouterError as error:
-            first, *faults = str(error).splitlines() or [""]
-            text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
+            text = "\n".join(map(speech.tongue.told, str(error).splitlines()))
             click.echo(speech.tongue.say("error: {text}", text=text), err=True)
             status = 2 if isinstance(error, ConfigurationError | WrongUse) else 1
     sys.exit(status)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from router.cli.options import common_options, configured, destinations, print_json, require_destination
-from router.cli.speech import confirm, echo
+from router.cli.speech import confirm, echo, say
 from router.clock import SystemClock
 from router.config.sections import Config, HttpDestination
 from router.errors import ConfigurationError, InvalidData, RouterError
@@ -28,10 +28,20 @@ from router.forward.recorded import masked
 from router.forward.report import ReportAgent, Upload
 from router.forward.session import Session, load, replay, save
 from router.forward.tryout import rehearsed_calls, throw_away
+from router.text.language import N_
 
 _LONGEST = 400
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _MARK = "TEST-"
+_LABELS = N_({
+    "name": "profile name", "sha256": "SHA-256", "calls": "calls in order", "keys": "keys",
+    "secrets": "secrets needed", "settings": "settings needed", "allow_weak": "weak modes allowed, because",
+    "call": "call", "at": "sent at (ms)", "idem": "content number (idem)", "piece": "part number", "request": "request",
+    "headers": "headers", "body": "body", "answer": "answer", "verdict": "verdict", "rule": "rule that decided",
+    "why": "reason", "receipt": "receipt number", "status": "HTTP status", "error": "kind of error",
+    "faults": "fields with faults", "then": "verdict then", "again": "verdict again", "same": "the same",
+    "request differs in": "request differs in",
+})  # fmt: skip
 file_argument = click.argument("file", type=_FILE)
 exam_option = click.option("--exam", "exam_file", type=_FILE, required=True, help="An exam JSON.")
 pdf_option = click.option("--pdf", "pdf_file", type=_FILE, required=True, help="The report's PDF.")
@@ -72,7 +82,7 @@ def check(file: Path, name: str | None, hospital: str, config_file: Path, as_jso
         print_json(kept)
     else:
         for fault in kept["faults"]:
-            click.echo(f"  {fault}")
+            click.echo(f"  {say(fault)}")
         if not kept["faults"]:
             click.echo(_lines(kept))
         echo(f"{len(kept['faults'])} fault(s)")
@@ -317,13 +327,30 @@ def _text(data: bytes) -> str:
 
 
 def _verdict(verdict: Verdict) -> str:
-    return f"{type(verdict).__name__} by {verdict.rule or 'no named rule'}"
+    return f"{type(verdict).__name__} ({verdict.rule})" if verdict.rule else type(verdict).__name__
 
 
 def _lines(found: dict[str, Any]) -> str:
-    """One field a line; what has parts is indented JSON."""
+    """One field a line, under its label in the command's language; what has parts is indented JSON."""
     return "\n".join(
-        f"{name}: {one if isinstance(one, str | int) else json.dumps(one, ensure_ascii=False, indent=2)}"
+        f"{say(_LABELS.get(name, name))}: {_value(name, one)}"
         for name, one in found.items()
         if one not in (None, "", [], {}, ())
     )
+
+
+def _value(name: str, value: Any) -> str:
+    if name == "keys" and not isinstance(value[0], str):
+        return "".join(map(_use, value))
+    if isinstance(value, bool):
+        return say("yes") if value else say("no")
+    if isinstance(value, str | int):
+        return say(str(value)) if name == "why" else str(value)
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _use(key: dict[str, Any]) -> str:
+    """One use of a key: for what, which one, and what over, or, masked, over how much."""
+    done, by, length = key["done"], key["by"], key.get("length")
+    over = key["over"] if length is None else say(f"{length} bytes")
+    return f"\n  {say(done)}, {say(by)}: {over}"

@@ -10,7 +10,7 @@ from router.crypto import sm2_der
 from router.crypto.curve import A, B, G, N, is_on_curve
 from router.crypto.library import KeyHandle, Library
 from router.crypto.sm2_gmssl import Gmssl
-from router.crypto.symmetric import sm3
+from router.crypto.symmetric import Sm3, sm3
 from router.errors import IntegrityError, InvalidData
 
 DISTINGUISHING_ID = b"1234567812345678"
@@ -69,7 +69,9 @@ class PublicKey:
         """e = SM3(Z || M) (GB/T 32918.2 5.5, 6.1)."""
         curve = b"".join(number.to_bytes(32) for number in (A, B))
         bits = (8 * len(DISTINGUISHING_ID)).to_bytes(2)
-        return int.from_bytes(sm3(sm3(bits + DISTINGUISHING_ID + curve + G + self.point) + data))
+        running = Sm3(sm3(bits + DISTINGUISHING_ID + curve + G + self.point))
+        running.update(data)
+        return int.from_bytes(running.digest())
 
 
 class PrivateKey:

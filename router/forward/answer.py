@@ -25,8 +25,27 @@ _LONGEST_WAIT = 86400.0
 _LONGEST_TOKEN = 30 * 86400.0
 _MOST_FAULTS = 200
 _LONGEST_TEXT = 500
+_LONGEST_RECEIPT = 500
 _CLOCK_HINT = "compare this machine's clock with the platform's (NTP); more than 300 s apart is refused"
 _PROFILE_HINT = "check url: it is not, or not directly, the platform's interface of this profile"
+
+
+class Headers(dict[str, str]):
+    """Header fields, whose names compare without case (RFC 9110 5.1)."""
+
+    def __missing__(self, name: str) -> str:
+        found = {own.lower(): value for own, value in self.items()}
+        return found[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in map(str.lower, self)
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override] # text, never None
+        """The value under the name, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,9 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", Headers(self.headers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +83,21 @@ class Receipt:
     body: bytes
     proof: Proof
 
+    def __post_init__(self) -> None:
+        """Unproven unless its number is text that can be kept and shown."""
+        if not self.receipt.isprintable() or len(self.receipt) > _LONGEST_RECEIPT:
+            raise Unproven("the receipt has a number that is no printable text", idem=self.idem)
+
     def to_document(self) -> dict[str, object]:
         """The content of receipt.json: with the platform's key `key_id`, all that another check needs.
 
-        `signed` is the text under the signature, which holds SM3 of the bytes of `body` (base64).
+        `signed` is the text under the signature, which holds SM3 of the bytes of `body` (base64); bytes that are no
+        text stand in `signed_bytes` (base64).
         """
+        try:
+            signed = {"signed": self.proof.text.decode()}
+        except UnicodeDecodeError:
+            signed = {"signed_bytes": envelope.encode64(self.proof.text)}
         return {
             "receipt": self.receipt,
             "idem": self.idem,
@@ -76,7 +108,7 @@ class Receipt:
             "key_id": self.proof.key_id,
             "request_keys": dict(self.proof.request_keys),
             "signature": envelope.encode64(self.proof.signature),
-            "signed": self.proof.text.decode(),
+            **signed,
             "body": envelope.encode64(self.body),
         }
 

@@ -1,12 +1,14 @@
-"""`bench crypto`: a report sealed and signed, beside gmssl alone; SM2 by each library; memory while one is uploaded."""
+"""`bench crypto`: a report sealed and signed, beside gmssl alone and by profiles of files; SM2; memory of an upload."""
 
 import io
 import os
+import secrets
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,15 +17,21 @@ from gmssl.sm4 import SM4_ENCRYPT, CryptSM4
 from measure import Run, Table
 
 from router.clock import SystemClock
+from router.config.file import shipped
 from router.config.sections import HttpDestination
 from router.crypto import sm2
 from router.crypto.curve import new_secret
 from router.crypto.envelope import Message, new_nonce
 from router.crypto.keys import new_folder
 from router.crypto.sm2 import PrivateKey
+from router.forward import blocks
+from router.forward.blocks import Document, Piece
 from router.forward.credentials import load_credentials
+from router.forward.guard.outside import Outside
+from router.forward.guard.source import read_source
 from router.forward.profiles import Profile, load_profile
 from router.forward.report import ReportAgent, Upload
+from router.forward.tryout import throw_away
 from router.trial.platform.keyring import read_keyring
 from router.trial.platform.service import ReferencePlatform
 
@@ -178,7 +186,47 @@ def _serve(keys: Path, folder: Path, write: int) -> None:
     time.sleep(600)
 
 
-SECTIONS: Mapping[str, Callable[[Run], str]] = {"seal": seal, "sm2": asymmetric, "memory": memory}
+def files(run: Run) -> str:
+    """the requests of a 20 MiB PDF by each worked profile: made in its process, and brought to the node"""
+    length = run.count(PDF_BYTES, 2**20)
+    (run.folder / "exam.json").write_bytes(shipped("exam.json").read_bytes())
+    (run.folder / "report.pdf").write_bytes(os.urandom(length))
+    seconds = {}
+    for file in sorted(shipped("profiles").glob("*.py")):
+        profile, keys = Outside(read_source(file)), run.folder / file.stem
+        keys.mkdir()
+        profile.open(throw_away(profile, keys))
+        rounds = [_requests_made(profile, run.folder) for _ in range(run.rounds)]
+        profile.close()
+        seconds[file.stem] = tuple(rounds)
+    table = Table(
+        f"{length / 2**20:.1f} MiB by a profile of a file, processor seconds of both processes", "s", seconds, {}
+    )
+    return "\n\n".join([table.markdown(), *(f"{one}: {length / 1e6 / table.median(one):.0f} MB/s" for one in seconds)])
+
+
+def _requests_made(profile: Outside, folder: Path) -> float:
+    report, exam = (Document.whole(folder / name) for name in ("report.pdf", "exam.json"))
+    message = blocks.Message(
+        app="app", org="org", idem=secrets.token_hex(16), revision=1, ts=int(time.time() * 1000), nonce="nonce",
+        seed=os.urandom(32), base="", spool=folder, exam=exam, report=report, token="token",
+    )  # fmt: skip
+    began = time.process_time() + _spent(profile.pid)
+    for step in profile.outline.upload:
+        for begin in range(0, report.size, step.size or report.size):
+            number, data = begin // (step.size or report.size) + 1, report.piece(begin, step.size or report.size)
+            piece = Piece(number=number, count=number, offset=begin, data=data)
+            profile.turn(step.name, replace(message, piece=piece), rehearsing=True)
+    return time.process_time() + _spent(profile.pid) - began
+
+
+def _spent(pid: int | None) -> float:
+    """Processor seconds of another process (proc(5): utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"seal": seal, "files": files, "sm2": asymmetric, "memory": memory}
 
 if __name__ == "__main__":
     print(growth(Path(sys.argv[1]), sys.argv[2]))  # noqa: T201  # read by `memory`

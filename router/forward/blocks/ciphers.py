@@ -38,13 +38,13 @@ def md5(data: Bytes) -> bytes:
 
 def hmac_sm3(key: Key, data: Bytes) -> bytes:
     """HMAC with SM3, 32 bytes."""
-    note("HMAC-SM3", _name(key), raw(data))
+    note("HMAC-SM3", _name(key), data)
     return symmetric.hmac_sm3(_raw(key), raw(data))
 
 
 def hmac_sha256(key: Key, data: Bytes) -> bytes:
     """HMAC with SHA-256, 32 bytes."""
-    note("HMAC-SHA256", _name(key), raw(data))
+    note("HMAC-SHA256", _name(key), data)
     return whole.hmac_sha256(_raw(key), raw(data))
 
 
@@ -55,7 +55,7 @@ def same(a: bytes, b: bytes) -> bool:
 
 def sm4_gcm(key: Key, iv: bytes, data: Bytes, *, aad: Bytes = b"") -> tuple[bytes, bytes]:
     """SM4-GCM: ciphertext, and tag of 16 bytes; `iv` has 12 and is used once with a key."""
-    note("SM4-GCM", _name(key), raw(data))
+    note("SM4-GCM", _name(key), data)
     return whole.gcm(_raw(key), iv, raw(aad), raw(data))
 
 
@@ -66,7 +66,7 @@ def open_sm4_gcm(key: Key, iv: bytes, data: bytes, tag: bytes, *, aad: Bytes = b
 
 def sm4_cbc(key: Key, iv: bytes, data: Bytes) -> bytes:
     """SM4-CBC with PKCS#7 padding; `iv` has 16 bytes and is drawn for each message. Sign what it gives."""
-    note("SM4-CBC", _name(key), raw(data))
+    note("SM4-CBC", _name(key), data)
     return whole.cbc(_raw(key), iv, raw(data))
 
 
@@ -77,7 +77,7 @@ def open_sm4_cbc(key: Key, iv: bytes, data: bytes) -> bytes:
 
 def sm4_ecb(key: Key, data: Bytes) -> bytes:
     """SM4-ECB with PKCS#7 padding. Weak, since equal blocks stay equal: `allow_weak` says why."""
-    note("SM4-ECB", _name(key), raw(data))
+    note("SM4-ECB", _name(key), data)
     return whole.ecb(_raw(key), raw(data))
 
 

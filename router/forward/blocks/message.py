@@ -99,7 +99,7 @@ class Message:
     def sign(self, text: Bytes, form: Signature = "der") -> bytes:
         """Our SM2 signature with SM3 of the text: `der`, or `rs` for r || s."""
         entry = self._ring("signing", self._keys.signing).active(self.at)
-        note("SM2 signature", f"signing key {entry.id}", raw(text))
+        note("SM2 signature", f"signing key {entry.id}", text)
         return signature_as(entry.key.sign(raw(text)), form)
 
     def decrypt(self, ciphertext: bytes, form: Ciphertext = "der") -> bytes:

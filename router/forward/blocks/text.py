@@ -6,6 +6,7 @@ import gzip as gzip_format
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,14 @@ from router.errors import InvalidData
 from router.forward.answer import Answer
 
 Bytes = bytes | str
+_LONG = 64 * 1024
+_PLACE = "\ue0a5 long Base64 \ue0a5"
+
+
+class _Base64(str):
+    """Long Base64: JSON writes it as it is, so that nobody searches tens of megabytes for what to escape."""
+
+    __slots__ = ()
 
 
 def raw(value: Bytes) -> bytes:
@@ -46,7 +55,24 @@ def _plain(value: object) -> str:
 
 def write_json(value: object, *, ordered: bool = False, ascii_only: bool = False) -> str:
     """Compact JSON; keys as they come, or `ordered` by code point at every depth; Chinese as it is or as \\uXXXX."""
-    return json.dumps(value, ensure_ascii=ascii_only, sort_keys=ordered, separators=(",", ":"), allow_nan=False)
+    dumps = partial(json.dumps, ensure_ascii=ascii_only, sort_keys=ordered, separators=(",", ":"), allow_nan=False)
+    held: list[str] = []
+    between = dumps(_held_back(value, held, ordered)).split(dumps(_PLACE))
+    if len(between) != len(held) + 1:  # the text of the place stands in the value itself
+        return dumps(value)
+    return between[0] + "".join(
+        piece for long, rest in zip(held, between[1:], strict=True) for piece in ('"', long, '"', rest)
+    )
+
+
+def _held_back(value: object, held: list[str], ordered: bool) -> object:
+    """The value with a place for each long Base64, which are added to `held` in the order of writing."""
+    if isinstance(value, _Base64):
+        held.append(value)
+        return _PLACE
+    if isinstance(value, dict):
+        return {name: _held_back(value[name], held, ordered) for name in (sorted(value) if ordered else value)}
+    return [_held_back(one, held, ordered) for one in value] if isinstance(value, list | tuple) else value
 
 
 def read_json(data: Bytes | Answer) -> dict[str, Any]:
@@ -59,10 +85,10 @@ def read_json(data: Bytes | Answer) -> dict[str, Any]:
 
 
 def field(document: object, path: str) -> Any:
-    """The value under "data.token", "" when a name on the way is missing."""
+    """The value under "data.token", "" when a name on the way is missing, or the value is null."""
     for name in path.split("."):
-        document = document.get(name, "") if isinstance(document, dict) else ""
-    return document
+        document = document.get(name) if isinstance(document, dict) else None
+    return "" if document is None else document
 
 
 def hexed(data: bytes, *, upper: bool = False) -> str:
@@ -74,20 +100,21 @@ def unhexed(text: Bytes) -> bytes:
     """The bytes of hex digits; InvalidData when they are none."""
     try:
         return binascii.unhexlify(raw(text))
-    except ValueError:
+    except (ValueError, TypeError):
         raise InvalidData("no hex digits") from None
 
 
 def base64ed(data: bytes, *, url: bool = False) -> str:
     """Base64 with padding; `url`: with - and _ in place of + and /, without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode() if url else base64.b64encode(data).decode()
+    written = base64.urlsafe_b64encode(data).rstrip(b"=") if url else base64.b64encode(data)
+    return _Base64(written, "ascii") if len(written) >= _LONG else written.decode()
 
 
 def unbase64ed(text: Bytes) -> bytes:
     """The bytes of Base64 with padding; InvalidData when it is none."""
     try:
         return base64.b64decode(raw(text), validate=True)
-    except ValueError:
+    except (ValueError, TypeError):
         raise InvalidData("no Base64") from None
 
 

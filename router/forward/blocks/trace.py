@@ -19,10 +19,11 @@ _NOTES: ContextVar[list[Note] | None] = ContextVar("notes", default=None)
 _LONGEST = 64 * 1024
 
 
-def note(done: str, by: str, text: bytes) -> None:
+def note(done: str, by: str, text: bytes | str) -> None:
     """Keep a note where somebody listens; of a long text its beginning."""
     if (notes := _NOTES.get()) is not None:
-        notes.append(Note(done=done, by=by, text=text[:_LONGEST]))
+        begin = text[:_LONGEST]
+        notes.append(Note(done=done, by=by, text=begin.encode() if isinstance(begin, str) else begin))
 
 
 @contextmanager

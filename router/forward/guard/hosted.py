@@ -111,10 +111,10 @@ class Host:
     def _told(self, error: BaseException) -> str:
         """The error by its kind and the line of the profile: its own words may hold patient data."""
         lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == self._name]
-        where = f" at line {lines[-1]}" if lines else ""
         if isinstance(error, RouterError) and not lines:
             return error.message
-        return f"raises {type(error).__name__}{where}"
+        name = type(error).__name__
+        return f"raises {name} at line {lines[-1]}" if lines else f"raises {name}"
 
 
 def main() -> None:

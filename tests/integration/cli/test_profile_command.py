@@ -44,7 +44,7 @@ def test_check_prints_every_fault_or_none(home: tuple[Path, FrontEndReceiver]) -
     assert (fine.returncode, json.loads(fine.stdout)["faults"]) == (0, [])
     assert json.loads(fine.stdout)["calls"] == ["login", "exam", "report", "mark-deleted"]
     (folder / "bad.py").write_text("import os\nimport socket\n" + GOOD, encoding="utf-8")
-    bad = command_here("profile", "check", folder / "bad.py")
+    bad = command_here("profile", "check", folder / "bad.py", "--config", folder / "router.toml")
     assert bad.returncode == 1
     assert "line 1: imports os" in bad.stdout
     assert "line 2: imports socket" in bad.stdout
@@ -84,6 +84,9 @@ def test_try_sends_a_marked_exam_and_its_session_is_judged_again(home: tuple[Pat
     again = command_here("profile", "replay", folder / "session", "--json", *config)
     assert again.returncode == 0, again.stderr
     assert [(one["same"], one["request differs in"]) for one in json.loads(again.stdout)] == [(True, [])] * 3
+    shown = command_here("profile", "replay", folder / "session", *config).stdout
+    assert "verdict then: Granted (errCode 0 with a ticket)\nverdict again: Granted" in shown
+    assert shown.count("the same: yes") == 3
     other = GOOD.replace('rule="errCode 0, X-Sign verified"', 'rule="another"').replace("X-Request-No", "X-No")
     changed = other.replace("X_Request_No=m.idem", "X_No=m.idem")
     (folder / "changed.py").write_text(changed, encoding="utf-8")

@@ -23,7 +23,7 @@ CASES = Path(__file__).parents[2] / "cases"
 # `setup` speaks the terminal's language, before there is a configuration: tests/unit/test_questions.py
 ENGLISH = {
     "demo", "run", "platform", "setup", "install", "bundle", "reference", "completion", "audit export",
-    "audit incident", "profile check", "profile show", "profile try", "profile replay", "profile last",
+    "audit incident",
 }  # fmt: skip
 # What is typed, or is a name: commands, keys, paths, UIDs, options.
 TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]|\S*[/\\=_]\S*|--\S+|scripts/.*|Order\.\w+|Reported|\b(?:queue|audit|keys) \S+")
@@ -70,6 +70,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, readers: Readers) -> Path:
     file.write_text(CONFIG.replace('"en"', '"zh_CN"') + CLOUD, "utf-8")
     new_folder(keys)
     (home / "receipt.json").write_text("{}")
+    (home / "faulty.py").write_text(FAULTY)
+    (home / "undeclared.py").write_text(UNDECLARED)
+    (home / "judges.py").write_text((PROFILES / "front_end.py").read_text("utf-8").replace("CODES.judge(", "len("))
     (home / "none").mkdir()
     (home / "unknown").mkdir()
     status = exam(Order__Status="已审")
@@ -77,6 +80,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory, readers: Readers) -> Path:
     return home
 
 
+PROFILES = Path(__file__).parents[3] / "conf" / "profiles"
+FAULTY = """import os
+from router.forward.blocks import Call, Declaration, Request, sm5
+
+def exam(m):
+    return eval("1")
+
+PROFILE = Declaration(name="a b", upload=(Call(name="Exam", request=1, judge=exam),), keys=("key_file",))
+"""
+UNDECLARED = FAULTY.replace("import os\n", "").replace(", sm5", "").replace("eval(", "len(")
+ONE = ("--exam", str(PROFILES.parent / "exam.json"), "--pdf", str(PROFILES.parent / "exam.json"))
 WHY = ("--why", "x")
 # What of each command is tried; a word with a place for the folder is in it.
 TRIED: Mapping[str, Sequence[Sequence[str]]] = {
@@ -142,6 +156,16 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
         ("{home}/keys/hospital-sign.pem", "{home}/request.pem", "--subject", "示范"),
     ],
     "keys show": [("{home}/keys/hospital-sign.pem",), ("{home}/keys/api.key",), ("{home}/receipt.json",)],
+    "profile check": [
+        (f"{PROFILES}/parts.py",),
+        ("{home}/faulty.py",),
+        ("{home}/judges.py",),
+        ("{home}/undeclared.py",),
+    ],
+    "profile last": [("cloud",), ("clod",)],
+    "profile replay": [("{home}/receipt.json",)],
+    "profile show": [(f"{PROFILES}/parts.py", *ONE), ("{home}/faulty.py", *ONE)],
+    "profile try": [("cloud", "--yes", *ONE), ("cloud", "--yes", "--plain", *ONE)],
     "users add": [("node", "--role", "viewer")],
     "users disable": [("nobody",), ("nobody", *WHY)],
     "users enable": [("nobody", *WHY)],

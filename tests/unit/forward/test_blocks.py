@@ -235,3 +235,30 @@ def test_a_secret_does_not_print_and_the_blocks_are_all_described() -> None:
     page = (Path(blocks.__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
     left_out = {"WEAK", "Answer", "Document", "Message", "Piece", "Proof", "Secret", "Verdict", "same", "shown"}
     assert {name for name in blocks.__all__ if name not in page} <= left_out
+
+
+def test_header_names_compare_without_case_null_reads_as_missing_and_a_number_as_no_hex_digits() -> None:
+    headers = Answer(200, {"x-sign": "1"}, b"").headers
+    assert (headers.get("X-Sign"), headers["X-SIGN"], headers.get("X-No", "-")) == ("1", "1", "-")
+    assert "X-sign" in headers
+    assert "X-No" not in headers
+    with pytest.raises(KeyError):
+        headers["X-No"]
+    assert [field(one, "data.no") for one in ({"data": {"no": None}}, {"data": None}, {}, None)] == ["", "", "", ""]
+    for read in (unhexed, unbase64ed):
+        with pytest.raises(InvalidData):
+            read(5)  # type: ignore[arg-type] # as a careless judge might
+
+
+@given(some.integers(0, 3), some.booleans(), some.booleans())
+def test_long_base64_stands_in_json_as_any_other_text(times: int, ordered: bool, ascii_only: bool) -> None:
+    long = base64ed(b"\xfb" * 60_000)
+    place = "\ue0a5 long Base64 \ue0a5"
+    value = {
+        "z": long,
+        "检查": ['"\\\n', {"y": [long] * times, "b": place * (times // 3), "a": (1, None)}],
+        "a": long[:9],
+    }
+    plain = json.loads(json.dumps(value))
+    expected = json.dumps(plain, ensure_ascii=ascii_only, sort_keys=ordered, separators=(",", ":"))
+    assert write_json(value, ordered=ordered, ascii_only=ascii_only) == expected

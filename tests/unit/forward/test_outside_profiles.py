@@ -14,10 +14,11 @@ from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
 from router.errors import ConfigurationError, DestinationDown, Outage
 from router.forward.answer import Answer
-from router.forward.blocks import Accepted, Document, Message
+from router.forward.blocks import Accepted, Document, Message, Untrue, hmac_sm3, sm3
 from router.forward.guard.outside import Outside, load_file
 from router.forward.guard.process import Child
 from router.forward.guard.source import Source, faults_of, read_source, weak_in
+from router.forward.tryout import throw_away
 
 GOOD = """
     from router.forward.blocks import Accepted, Call, Declaration, Later, Request, Rate, read_json
@@ -242,3 +243,24 @@ def test_a_profile_with_its_own_calls_is_not_begun_by_hand(keys: Path, tmp_path:
     with pytest.raises(DestinationDown, match="wire format of its own"):
         profile.exchange(None)
     profile.close()
+
+
+def test_the_profile_in_the_document_is_whole_and_finds_a_header_written_otherwise(
+    tmp_path: Path, started: list[Outside]
+) -> None:
+    page = (shipped("profiles").parents[1] / "router" / "docs" / "profiles.md").read_text(encoding="utf-8")
+    code = page.partition("## The file")[2].partition("\nIt imports")[0]
+    block = "\n".join(line for line in code.splitlines() if line.startswith("    ") or not line)
+    profile = Outside(source(textwrap.dedent(block)))
+    started.append(profile)
+    profile.open(throw_away(profile, tmp_path))
+    turn = profile.turn("done", message(tmp_path), rehearsing=True)
+    body = b'{"ret": "0", "result": {"receipt": "R-1"}}'
+    assert isinstance(turn.judge(Answer(200, {"x-sign": "00"}, body)), Untrue)
+    key = (tmp_path / "keys" / "secret-sign_key").read_bytes()
+    sign = hmac_sm3(key, f"n\n{sm3(body).hex()}\n".encode()).hex()
+    for name in ("X-Sign", "x-sign"):
+        again = profile.turn("done", message(tmp_path), rehearsing=True)
+        verdict = again.judge(Answer(200, {name: sign}, body))
+        assert isinstance(verdict, Accepted)
+        assert (verdict.receipt, verdict.proof is None) == ("R-1", False)

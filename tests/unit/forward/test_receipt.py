@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from router.cli.audit import command
 from router.crypto import keys
 from router.crypto.symmetric import sm3
+from router.errors import Unproven
+from router.forward.answer import Proof, Receipt
 
 AT = datetime.fromtimestamp(1795248000, UTC)
 BODY = b'{"receipt": "R1", "idem": "i", "nonce": "n", "ts": 1795248000000}'
@@ -117,3 +119,16 @@ def test_the_printed_commands_check_the_same(folder: Path) -> None:
     done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=folder, capture_output=True, text=True, check=False)
     assert "Verified OK" in done.stdout
     assert sm3(BODY).hex() in done.stdout
+
+
+def test_a_receipt_holds_a_number_that_can_be_kept_and_signed_bytes_of_any_kind() -> None:
+    def made(number: str, text: bytes) -> Receipt:
+        proof = Proof(profile="p/1", key_id="k", signature=b"s", text=text, request_keys={})
+        return Receipt(receipt=number, idem="i", at=AT, nonce="n", status=200, body=b"", proof=proof)
+
+    assert made("回执 1", b"text").to_document()["signed"] == "text"
+    document = made("1", b"\xff\x00").to_document()
+    assert ("signed" in document, document["signed_bytes"]) == (False, "/wA=")
+    for number in ("\ud800", "a\0b", "a\nb", "1" * 501):
+        with pytest.raises(Unproven, match="no printable text"):
+            made(number, b"")
