@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from router.dicom.scu.association_limit import AssociationLimit
 from router.dicom.scu.requestor import Requestor
 from router.dicom.ul.contexts import Context
-from router.errors import TransientError
+from router.errors import DestinationDown, Outage, TransientError
 
 _NO_CHANCE = 2  # associations that end after the same number of instances
 _MOST_LOSSES = 3  # instances that may cost their association before the session is given up
@@ -55,8 +55,10 @@ class SessionAssociations:
             return None
         try:
             return self._associate(contexts)
-        except BaseException:
+        except BaseException as error:
             self.limit.give()
+            if _is_refusal(error):
+                self.limit.refused()
             raise
 
     def is_full(self, association: Requestor) -> bool:
@@ -69,10 +71,10 @@ class SessionAssociations:
         if number > 1 and self._ended_at[number] >= _NO_CHANCE:
             self._most = min(number - 1, self._most or number)
 
-    def give_back(self, association: Requestor) -> None:
+    def give_back(self, association: Requestor, *, keep: bool = True) -> None:
         """Keep the association for the next use, unless it is lost, the session is over, or another sender waits."""
         with self._lock:
-            spare = association.is_quiet and not self.is_full(association)
+            spare = keep and association.is_quiet and not self.is_full(association)
             if spare and not self._closed and not self.limit.wanted:
                 self._kept.append(association)
                 return
@@ -81,3 +83,10 @@ class SessionAssociations:
     def _end(self, association: Requestor) -> None:
         association.release()
         self.limit.give()
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the destination is there and takes no association now: it rejects it, or leaves it unanswered."""
+    if isinstance(error, DestinationDown):
+        return error.outage in (Outage.ASSOCIATION, Outage.PROTOCOL)
+    return isinstance(error, TransientError)

@@ -48,7 +48,7 @@ class Batch:
         self._own: Requestor | None = None
         self._results: Queue[Result | Exception | None] = Queue(_BEHIND)
         self._lock = threading.Lock()
-        self._working = 0
+        self._working = self._others = 0
         self._ending = False
         self._trouble: Exception | None = None
 
@@ -57,8 +57,6 @@ class Batch:
         if self._association(stop) is None:
             return
         try:
-            for number in range(min(len(self._items) // _WORTH_ANOTHER, self._limit.number - 1)):
-                threading.Thread(target=self._join_in, name=f"dicom-send-{number + 2}", daemon=True).start()
             try:
                 yield from self._alongside(stop)
             except RouterError as error:
@@ -88,8 +86,16 @@ class Batch:
         if own is not None:
             self._associations.give_back(own)
 
+    def _widen(self) -> None:
+        """Begin to send beside the caller, over as many associations as are worth having by what went so far."""
+        while self._others < min(self._limit.breadth - 1, len(self._items) // _WORTH_ANOTHER):
+            self._others += 1
+            number = self._others + 1
+            threading.Thread(target=self._join_in, args=(number,), name=f"dicom-send-{number}", daemon=True).start()
+
     def _alongside(self, stop: Stop) -> Iterator[Result]:
         while self._items or self._once_more:
+            self._widen()
             if self._ending or stop() or (own := self._association(stop)) is None:
                 return
             if (item := self._next(self._items)) is not None:
@@ -134,6 +140,8 @@ class Batch:
         result = deliver(association, item, self._offers)
         if result is None:
             self.uncovered.append(item)
+        else:
+            self._limit.note(association.exchange)
         return result
 
     def _lost(self, ended: "_Ended") -> Result:
@@ -165,7 +173,7 @@ class Batch:
         except IndexError:
             return None
 
-    def _join_in(self) -> None:
+    def _join_in(self, number: int) -> None:
         try:
             association = self._associations.borrow(self._contexts, self._limit.take_spare, fresh=self._narrowed)
         except TransientError as error:
@@ -179,12 +187,15 @@ class Batch:
         if late:
             self._associations.give_back(association)
         else:
-            self._beside(association)
+            self._beside(association, number)
 
-    def _beside(self, association: Requestor) -> None:
+    def _beside(self, association: Requestor, number: int) -> None:
+        """Send over the `number`-th association, as long as so many are worth having."""
         try:
-            while not self._ending and not self._limit.wanted and association.is_quiet:
-                if self._associations.is_full(association) or (item := self._next(self._items)) is None:
+            while not self._ending and not self._limit.wanted and number <= self._limit.breadth:
+                if not association.is_quiet or self._associations.is_full(association):
+                    break
+                if (item := self._next(self._items)) is None:
                     break
                 try:
                     if (result := self._delivered(association, item)) is not None:
@@ -197,7 +208,7 @@ class Batch:
         except Exception as error:  # noqa: BLE001  # the top of a thread: the caller raises it
             self._results.put(error)
         finally:
-            self._associations.give_back(association)
+            self._associations.give_back(association, keep=number <= self._limit.breadth)
             with self._lock:
                 self._working -= 1
             self._results.put(None)  # wakes the caller
