@@ -87,6 +87,11 @@ class AssociationLimit:
         """How many slots are worth having for one holder."""
         return min(self._chosen.number, self.number)
 
+    def opened(self) -> None:
+        """Note that an association is open: what goes over all of them is measured from here."""
+        with self._changed:
+            self._measured = Measured(associations=0)
+
     def note(self, exchange: Exchange) -> None:
         """Note what went over one of the associations; it counts while as many are open as are to be judged."""
         with self._changed:

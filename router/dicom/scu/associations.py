@@ -32,11 +32,16 @@ class SessionAssociations:
         self._most: int | None = None  # instances over one association
 
     def close(self) -> None:
-        """Release the open associations."""
+        """Release the open associations, all at once: each takes a round trip."""
         with self._lock:
             self._closed, kept, self._kept = True, self._kept, []
-        for association in kept:
+        others = [threading.Thread(target=self._end, args=(one,), name="dicom-release") for one in kept[1:]]
+        for other in others:
+            other.start()
+        for association in kept[:1]:
             self._end(association)
+        for other in others:
+            other.join()
 
     def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool], *, fresh: bool = False) -> Requestor | None:
         """An association with these contexts: a kept one unless `fresh`, or a new one; None when `slot` gives none.
@@ -54,12 +59,14 @@ class SessionAssociations:
         elif not slot():
             return None
         try:
-            return self._associate(contexts)
+            association = self._associate(contexts)
         except BaseException as error:
             self.limit.give()
             if _is_refusal(error):
                 self.limit.refused()
             raise
+        self.limit.opened()
+        return association
 
     def is_full(self, association: Requestor) -> bool:
         """Whether the destination would end the association at the next instance, as it did with others."""

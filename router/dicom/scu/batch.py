@@ -88,9 +88,12 @@ class Batch:
 
     def _widen(self) -> None:
         """Begin to send beside the caller, over as many associations as are worth having by what went so far."""
-        while self._others < min(self._limit.breadth - 1, len(self._items) // _WORTH_ANOTHER):
-            self._others += 1
-            number = self._others + 1
+        with self._lock:
+            known, wanted = self._others, min(self._limit.breadth - 1, len(self._items) // _WORTH_ANOTHER)
+            if self._ending or wanted <= known:
+                return
+            self._others = wanted
+        for number in range(known + 2, wanted + 2):
             threading.Thread(target=self._join_in, args=(number,), name=f"dicom-send-{number}", daemon=True).start()
 
     def _alongside(self, stop: Stop) -> Iterator[Result]:
@@ -200,6 +203,7 @@ class Batch:
                 try:
                     if (result := self._delivered(association, item)) is not None:
                         self._results.put(result)
+                        self._widen()
                 except TransientError as error:
                     _log.info("an association is given up: %s", error)
                     ended = _Ended(item, association.last_message, association.name, error.message)

@@ -253,6 +253,24 @@ def test_a_destination_that_takes_two_associations_is_not_asked_for_more_with_ea
     assert 2 < len(asked) <= 4 + 2
 
 
+def test_the_associations_of_a_session_are_released_at_once_since_each_takes_a_round_trip(tmp_path: Path) -> None:
+    together = threading.Barrier(3)
+
+    def released_with_the_others(connection: socket.socket) -> None:
+        accept(connection)
+        while True:
+            if connection.recv(1, socket.MSG_PEEK) == bytes((RELEASE_RQ,)):
+                together.wait(4)
+            number, message, _ = read_instance(connection)
+            time.sleep(0.02)
+            connection.sendall(pdata(number, 3, command_of(message)))
+
+    with acceptor(released_with_the_others) as port:
+        results = send(port, small(tmp_path, 60), associations=3)
+    assert len({result.association for result in results}) == 3
+    assert not together.broken
+
+
 def test_another_association_that_is_lost_costs_nothing(tmp_path: Path) -> None:
     count = iter(range(100))
 
