@@ -24,12 +24,14 @@ ROOT = Path(__file__).parents[3]
                 "pdu",
                 "workers",
                 "many",
+                "slow",
                 "--only",
-                "^ours, .* threads|^storescp .B|^probe|^limit|^fsync",
+                "^ours, .* threads|^storescp .B|^probe|^limit|^fsync|^10 ms",
             ],
-            8,
+            11,
         ),
         (["forward", "ct", "large", "--only", "^ours, 1|^storescu, 128|^limit"], 6),
+        (["forward", "line", "--only", "at most 16"], 4),
         (["pipeline", "ct", "processor", "--only", "^the node, (2|d)|^limit"], 2),
         (["drain", "backlog", "--only", "of 20"], 1),
         (["sustained", "profile"], 0),
@@ -38,7 +40,7 @@ ROOT = Path(__file__).parents[3]
         (["crypto", "sm2"], 0),
         (["nodes", "claims", "--only", "^2"], 1),
     ],
-    ids=["receive", "forward", "pipeline", "drain", "sustained", "series", "intake", "crypto", "nodes"],
+    ids=["receive", "forward", "line", "pipeline", "drain", "sustained", "series", "intake", "crypto", "nodes"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")

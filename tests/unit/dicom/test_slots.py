@@ -9,7 +9,9 @@ from router.catalogue import Catalogue
 from router.delivery.sharing import Sharing
 from router.dicom.scu import association_limit
 from router.dicom.scu.association_limit import AssociationLimit
-from router.errors import Crowded, TransientError
+from router.dicom.scu.associations import SessionAssociations
+from router.dicom.scu.requestor import Requestor
+from router.errors import Crowded, DestinationDown, Outage, TransientError
 from router.policy.breadth import Exchange
 
 LEASE = timedelta(seconds=30)
@@ -129,6 +131,29 @@ def test_one_that_refuses_the_only_association_says_nothing_about_further_ones()
     mine = AssociationLimit(4)
     mine.refused()
     assert mine.breadth == 4
+
+
+@pytest.mark.parametrize(
+    ("trouble", "breadth"),
+    [
+        (TransientError("too busy"), 2),
+        (DestinationDown("it rejects it", outage=Outage.ASSOCIATION), 2),
+        (DestinationDown("it leaves it unanswered", outage=Outage.PROTOCOL), 2),
+        (DestinationDown("the line is broken", outage=Outage.CONNECTION), 4),
+        (KeyboardInterrupt(), 4),
+    ],
+)
+def test_what_says_that_a_destination_takes_no_more(trouble: BaseException, breadth: int) -> None:
+    def associate(_: object) -> Requestor:
+        raise trouble
+
+    mine = AssociationLimit(4)
+    assert mine.take_spare()
+    assert mine.take_spare()
+    with pytest.raises(type(trouble)):
+        SessionAssociations(associate, mine).borrow((), mine.take_spare)
+    assert mine.breadth == breadth
+    assert mine.take_spare() == (breadth == 4), "the slot is given back"
 
 
 def taken(mine: AssociationLimit) -> int:
