@@ -56,19 +56,17 @@ def _accept(listener: socket.socket, target: int, delay: float, ways: list[_Way]
 def _carry(near: socket.socket, target: int, delay: float, ways: list[_Way]) -> None:
     """Both directions of a connection, which is made after the round trip that it takes."""
     time.sleep(2 * delay)
-    far = socket.create_connection(("127.0.0.1", target))
-    for end in (near, far):
-        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    carrying = [
-        threading.Thread(target=_one_way, args=(*ends, delay, way), daemon=True)
-        for ends, way in zip(((near, far), (far, near)), ways, strict=True)
-    ]
-    for one in carrying:
-        one.start()
-    for one in carrying:
-        one.join()
-    near.close()
-    far.close()
+    with near, socket.create_connection(("127.0.0.1", target)) as far:
+        for end in (near, far):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        carrying = [
+            threading.Thread(target=_one_way, args=(*ends, delay, way), daemon=True)
+            for ends, way in zip(((near, far), (far, near)), ways, strict=True)
+        ]
+        for one in carrying:
+            one.start()
+        for one in carrying:
+            one.join()
 
 
 def _one_way(source: socket.socket, sink: socket.socket, delay: float, way: _Way) -> None:
