@@ -38,7 +38,9 @@ class DicomDestination(Section):
     host: str = Field("127.0.0.1", description="of the destination")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(11113, description="of the destination")
     associations: Annotated[int, Field(ge=1, le=16)] = Field(
-        2, description="at the same time, of all nodes together: several exams share them, or one large exam uses all"
+        2,
+        description="at the same time, of all nodes together: several exams share them, or one large exam uses all, "
+        "those beyond 4 only while they carry more: allow 16 over a long line",
     )
     allow_plain: bool = Field(False, description="beyond loopback without TLS")
     source_address: str = Field("", description="our own address on the way, such as the dedicated line's (5.1)")

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+import long_line
 import material
 import rivals
 import senders
@@ -51,6 +52,16 @@ def large(run: Run) -> str:
     return f"{table}\n\nThe memory of ours grew by {max(grown, default=0):.1f} MiB."
 
 
+def line(run: Run) -> str:
+    """200 CT and 2,000 small instances over a long line: round trip 20 ms, 100 Mbit/s, plain and TLS."""
+    return long_line.table(run, long_line.SIZES)
+
+
+def whole_line(run: Run) -> str:
+    """The same with 2,000 CT instances: 80 s each timing."""
+    return long_line.table(run, long_line.WHOLE)
+
+
 def _of_all(run: Run, count: int, size: int, *, best: bool, slow: bool = True) -> Table:
     folder = material.instances(run.folder / "material", run.count(count), size)
     with _senders(run, folder, slow=slow) as found:
@@ -91,4 +102,6 @@ def _compared(folder: Path, size: int, run: Run, found: Mapping[str, Send], *, b
     return compare(f"{work}, receiver at its {'best' if best else 'defaults'}", cases, run, against)
 
 
-SECTIONS: Mapping[str, Callable[[Run], object]] = {"ct": ct, "small": small, "large": large, "default": default}
+SECTIONS: Mapping[str, Callable[[Run], object]] = {
+    "ct": ct, "small": small, "large": large, "default": default, "line": line, "whole-line": whole_line,
+}  # fmt: skip

@@ -2,8 +2,9 @@
 
 import functools
 import os
+import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import rivals
 import senders
 from limit import DURABLE_LIMIT, limit
 from material import CT_BYTES, LARGE_BYTES, SMALL_BYTES
-from measure import Case, Run, Table, Timing, compare, say
+from measure import Case, Run, Table, Timing, compare, markdown, say
 from processes import connections, family, fresh, have, resident, watching
 from rivals import LARGE_PDU, Receiver
 
@@ -161,6 +162,29 @@ def many(run: Run) -> str:
     )
 
 
+def slow(run: Run) -> str:
+    """20 KB instances where each fsync takes 1 or 10 ms, over 1, 4 and 16 associations."""
+    rows = []
+    for associations in (1, 4, 16):
+        groups = _groups(run, _EACH * associations, SMALL_BYTES, associations)
+        count, send = sum(map(material.count, groups)), functools.partial(senders.storescu, groups=groups)
+        cases = {name: rivals.case(run.folder, rivals.ours(CORES, slower=t), send) for name, t in _FSYNCS.items()}
+        title = f"{material.work(groups, SMALL_BYTES)}, {associations} association(s)"
+        times = compare(title, cases, run).times
+        rates = {name: [count / seconds for seconds in found] for name, found in times.items()}
+        rows += [_slow_row(associations, name, found, rates.get(_FAST, [])) for name, found in rates.items()]
+    heads = ["associations", "fsync", "median instances/s", "range", "least", "reached"]
+    title = "20 KB instances received; least: 0.8 x associations / fsync, or what goes with the disk as it is"
+    return markdown(title, heads, rows)
+
+
+def _slow_row(associations: int, name: str, rates: Sequence[float], fast: Sequence[float]) -> list[str]:
+    median, seconds = statistics.median(rates), _FSYNCS[name]
+    least = min([0.8 * associations / seconds if seconds else median, *([statistics.median(fast)] if fast else [])])
+    span = f"{min(rates):.0f} - {max(rates):.0f}"
+    return [str(associations), name, f"{median:.0f}", span, f"{least:.0f}", f"{median / least:.2f}"]
+
+
 def _against_all(
     title: str, run: Run, whole: int, size: int, associations: int, floor: str, *, defaults: bool = True
 ) -> Table:
@@ -191,8 +215,11 @@ def _groups(run: Run, whole: int, size: int, associations: int) -> list[Path]:
     return [material.instances(folder / str(n), each, size, series=n) for n in range(1, associations + 1)]
 
 
+_FAST = "as it is"
+_FSYNCS = {_FAST: 0.0, "1 ms": 0.001, "10 ms": 0.01}
+_EACH = 1000  # instances of each association
 _PLAIN_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
 SECTIONS: Mapping[str, Callable[[Run], object]] = {
     "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "pdu": pdu, "workers": workers,
-    "memory": memory, "many": many,
+    "memory": memory, "many": many, "slow": slow,
 }  # fmt: skip

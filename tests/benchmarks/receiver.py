@@ -1,4 +1,7 @@
-"""A receiver as a process of its own until SIGTERM: `receiver.py ours|durable|unsynced FOLDER PORT WORKERS MAX_PDU`."""
+"""A receiver as a process of its own until SIGTERM.
+
+`receiver.py ours|durable|unsynced FOLDER PORT WORKERS MAX_PDU [SECONDS]`: ours with a disk slower by so many seconds.
+"""
 
 import itertools
 import os
@@ -7,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import slow_disk
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, _config, evt
 
 from router.dicom.scp.admission import Admission
@@ -18,8 +22,11 @@ from router.storage.incoming import Incoming, IncomingFolder
 JOURNAL = 2**29  # the node's default, for all workers together
 
 
-def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
+def ours(folder: Path, port: int, workers: int, max_pdu: int, slower: float) -> None:
     """The node's own."""
+    if slower:
+        slow_disk.slow(slower)
+        slow_disk.slow_workers(slower)
     incoming = Incoming(folder)
     own = IncomingFolder(incoming.worker_folder(1), 0, 0 if workers else JOURNAL)
     sink = receive_worker.commands(incoming, workers, 0, JOURNAL // workers) if workers else own
@@ -70,9 +77,9 @@ def _wait() -> None:
         pass
 
 
-def main(kind: str, folder: str, port: str, workers: str, max_pdu: str) -> None:
+def main(kind: str, folder: str, port: str, workers: str, max_pdu: str, slower: str = "0") -> None:
     if kind == "ours":
-        ours(Path(folder), int(port), int(workers), int(max_pdu))
+        ours(Path(folder), int(port), int(workers), int(max_pdu), float(slower))
     else:
         plain(Path(folder), int(port), int(max_pdu), durable=kind == "durable")
 

@@ -28,12 +28,12 @@ def case(folder: Path, receiver: Receiver, send: Callable[[int], float]) -> Case
     return prepared
 
 
-def ours(workers: int, max_pdu: int = LARGE_PDU) -> Receiver:
-    """This node's Storage SCP with so many worker processes; 0: threads of one process."""
+def ours(workers: int, max_pdu: int = LARGE_PDU, slower: float = 0.0) -> Receiver:
+    """This node's Storage SCP with so many worker processes; 0: threads of one process. Its disk may be `slower`."""
 
     @contextmanager
     def start(folder: Path) -> Iterator[Peer]:
-        with _receiver("ours", folder, workers, max_pdu) as peer:
+        with _receiver("ours", folder, workers, max_pdu, slower) as peer:
             StorageClient(DicomDestination(port=peer.port)).echo()  # answered when every worker is up
             yield peer
 
@@ -74,7 +74,7 @@ def pynetdicom(*, durable: bool, max_pdu: int) -> Receiver:
 
 
 @contextmanager
-def _receiver(kind: str, folder: Path, workers: int, max_pdu: int) -> Iterator[Peer]:
+def _receiver(kind: str, folder: Path, workers: int, max_pdu: int, slower: float = 0.0) -> Iterator[Peer]:
     port = processes.free_port()
-    with running(processes.ours("receiver.py", kind, folder, port, workers, max_pdu), port) as peer:
+    with running(processes.ours("receiver.py", kind, folder, port, workers, max_pdu, slower), port) as peer:
         yield peer

@@ -1,4 +1,4 @@
-"""A sender as a process: `sender.py ours PORT FOLDER ASSOCIATIONS [LONGEST_PDU]` or `sender.py pynetdicom PORT FOLDER`.
+"""A sender as a process: `sender.py ours PORT FOLDER ASSOCIATIONS [LONGEST_PDU [CA]]` or `... pynetdicom PORT FOLDER`.
 
 Prints how many seconds the sending took, from before the association to its end, and how much the memory grew.
 """
@@ -14,16 +14,18 @@ from pathlib import Path
 import material
 from pynetdicom import AE, _config, build_context
 
-from router.config.sections import DicomDestination
+from router.config.sections import DicomDestination, Tls
 from router.dicom.scu import requestor
 from router.dicom.scu.client import Outgoing, StorageClient
 from router.dicom.ul.contexts import Context
 
 
-def ours(port: int, items: Sequence[Outgoing], associations: int, longest_pdu: int = requestor._LONGEST_PDU) -> None:
-    """The node's. It never sends PDUs longer than a limit of its own, which may be changed here to find a good one."""
-    requestor._LONGEST_PDU = longest_pdu
-    client = StorageClient(DicomDestination(port=port, associations=associations))
+def ours(port: int, items: Sequence[Outgoing], associations: int, longest_pdu: int = 0, ca: str = "") -> None:
+    """The node's, by TLS with a `ca`. It never sends PDUs longer than a limit of its own, which may be changed here to
+    find a good one."""
+    requestor._LONGEST_PDU = longest_pdu or requestor._LONGEST_PDU
+    tls = Tls(ca=Path(ca)) if ca else None
+    client = StorageClient(DicomDestination(port=port, associations=associations, tls=tls))
     for result in client.send(items, lambda: False):
         if result.status != 0:
             raise SystemExit(f"the receiver says: {result.why}")
@@ -46,11 +48,11 @@ def _resident(what: str) -> int:
     return int(re.findall(rf"{what}:\s+(\d+) kB", status)[0]) * 1024
 
 
-def main(kind: str, port: str, folder: str, *numbers: str) -> None:
+def main(kind: str, port: str, folder: str, associations: str = "1", longest_pdu: str = "0", ca: str = "") -> None:
     items = material.outgoing(Path(folder))
     before, began, spent = _resident("VmRSS"), time.perf_counter(), time.process_time()
     if kind == "ours":
-        ours(int(port), items, *map(int, numbers))
+        ours(int(port), items, int(associations), int(longest_pdu), ca)
     else:
         pynetdicom(int(port), items)
     seconds = {"seconds": time.perf_counter() - began, "processor": time.process_time() - spent}

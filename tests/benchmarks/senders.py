@@ -39,9 +39,9 @@ def storescu(
     return seconds
 
 
-def ours(port: int, folder: Path, associations: int, *longest_pdu: int) -> dict[str, float]:
-    """`seconds` that the node's sender takes for a folder, and `grown`: bytes by which its memory did."""
-    return _sender("ours", port, folder, associations, *longest_pdu)
+def ours(port: int, folder: Path, associations: int, longest_pdu: int = 0, ca: Path | None = None) -> dict[str, float]:
+    """`seconds` that the node's sender takes for a folder, `processor` seconds, and `grown`: bytes of memory."""
+    return _sender("ours", port, folder, associations, longest_pdu, ca or "")
 
 
 def pynetdicom(port: int, folder: Path) -> dict[str, float]:

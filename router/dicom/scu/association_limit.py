@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from router.errors import Crowded, RouterError
+from router.policy.breadth import Exchange, Measured, first, judged, refused
 
 _LOOK_AGAIN_SECONDS = 0.5
 _LOOKS = 10  # for a slot that other nodes hold, before the sender does something else
@@ -24,7 +25,10 @@ class Shared(Protocol):
 
 
 class AssociationLimit:
-    """Hands out `number` slots, of all nodes when `shared`; a holder's second one only while no one waits for one."""
+    """Hands out `number` slots, of all nodes when `shared`; a holder's second one only while no one waits for one.
+
+    `breadth` of them are worth having for one holder: what goes over them is measured by `note`.
+    """
 
     def __init__(self, number: int, shared: Shared | None = None) -> None:
         self._full = number
@@ -33,6 +37,8 @@ class AssociationLimit:
         self._numbers: list[int] = []
         self._taken = 0
         self._waiting = 0
+        self._chosen = first(number)
+        self._measured = Measured(associations=0)
         self._changed = threading.Condition()
 
     def take(self, stop: Callable[[], bool]) -> bool:
@@ -55,9 +61,9 @@ class AssociationLimit:
                 self._waiting -= 1
 
     def take_spare(self) -> bool:
-        """Take a further slot if one is free and no one waits; returns at once."""
+        """Take a further slot if one is free, worth having, and no one waits; returns at once."""
         with self._changed:
-            if self._taken >= self.number or self._waiting:
+            if self._taken >= self.breadth or self._waiting:
                 return False
             self._taken += 1
         return self._granted()
@@ -71,10 +77,35 @@ class AssociationLimit:
         self._back()
 
     def narrow(self, number: int) -> None:
-        """Hand out at most so many from now on, up to the full number; slots that are taken stay taken."""
+        """Hand out at most so many from now on, up to the full number; a slot that is taken stays its holder's."""
         with self._changed:
             self.number = min(number, self._full)
             self._changed.notify_all()
+
+    @property
+    def breadth(self) -> int:
+        """How many slots are worth having for one holder."""
+        return min(self._chosen.number, self.number)
+
+    def opened(self) -> None:
+        """Note that an association is open: what goes over all of them is measured from here."""
+        with self._changed:
+            self._measured = Measured(associations=0)
+
+    def note(self, exchange: Exchange) -> None:
+        """Note what went over one of the associations; it counts while as many are open as are to be judged."""
+        with self._changed:
+            if self._measured.associations != self._taken:
+                self._measured = Measured(associations=self._taken)
+            self._measured = self._measured.after(exchange)
+            if self._measured.is_enough and self._taken == self._chosen.number:
+                self._chosen, self._measured = judged(self._chosen, self._measured), Measured(associations=0)
+
+    def refused(self) -> None:
+        """Note that the destination refused an association, whose slot is given back; the others say what it takes."""
+        with self._changed:
+            if self._taken:
+                self._chosen = refused(self._chosen, self._taken)
 
     @property
     def wanted(self) -> bool:

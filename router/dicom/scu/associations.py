@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from router.dicom.scu.association_limit import AssociationLimit
 from router.dicom.scu.requestor import Requestor
 from router.dicom.ul.contexts import Context
-from router.errors import TransientError
+from router.errors import DestinationDown, Outage, TransientError
 
 _NO_CHANCE = 2  # associations that end after the same number of instances
 _MOST_LOSSES = 3  # instances that may cost their association before the session is given up
@@ -32,11 +32,16 @@ class SessionAssociations:
         self._most: int | None = None  # instances over one association
 
     def close(self) -> None:
-        """Release the open associations."""
+        """Release the open associations, all at once: each takes a round trip."""
         with self._lock:
             self._closed, kept, self._kept = True, self._kept, []
-        for association in kept:
+        others = [threading.Thread(target=self._end, args=(one,), name="dicom-release") for one in kept[1:]]
+        for other in others:
+            other.start()
+        for association in kept[:1]:
             self._end(association)
+        for other in others:
+            other.join()
 
     def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool], *, fresh: bool = False) -> Requestor | None:
         """An association with these contexts: a kept one unless `fresh`, or a new one; None when `slot` gives none.
@@ -54,10 +59,14 @@ class SessionAssociations:
         elif not slot():
             return None
         try:
-            return self._associate(contexts)
-        except BaseException:
+            association = self._associate(contexts)
+        except BaseException as error:
             self.limit.give()
+            if _is_refusal(error):
+                self.limit.refused()
             raise
+        self.limit.opened()
+        return association
 
     def is_full(self, association: Requestor) -> bool:
         """Whether the destination would end the association at the next instance, as it did with others."""
@@ -69,10 +78,10 @@ class SessionAssociations:
         if number > 1 and self._ended_at[number] >= _NO_CHANCE:
             self._most = min(number - 1, self._most or number)
 
-    def give_back(self, association: Requestor) -> None:
+    def give_back(self, association: Requestor, *, keep: bool = True) -> None:
         """Keep the association for the next use, unless it is lost, the session is over, or another sender waits."""
         with self._lock:
-            spare = association.is_quiet and not self.is_full(association)
+            spare = keep and association.is_quiet and not self.is_full(association)
             if spare and not self._closed and not self.limit.wanted:
                 self._kept.append(association)
                 return
@@ -81,3 +90,10 @@ class SessionAssociations:
     def _end(self, association: Requestor) -> None:
         association.release()
         self.limit.give()
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the destination is there and takes no association now: it rejects it, or leaves it unanswered."""
+    if isinstance(error, DestinationDown):
+        return error.outage in (Outage.ASSOCIATION, Outage.PROTOCOL)
+    return isinstance(error, TransientError)

@@ -48,7 +48,7 @@ class Batch:
         self._own: Requestor | None = None
         self._results: Queue[Result | Exception | None] = Queue(_BEHIND)
         self._lock = threading.Lock()
-        self._working = 0
+        self._working = self._others = 0
         self._ending = False
         self._trouble: Exception | None = None
 
@@ -57,8 +57,6 @@ class Batch:
         if self._association(stop) is None:
             return
         try:
-            for number in range(min(len(self._items) // _WORTH_ANOTHER, self._limit.number - 1)):
-                threading.Thread(target=self._join_in, name=f"dicom-send-{number + 2}", daemon=True).start()
             try:
                 yield from self._alongside(stop)
             except RouterError as error:
@@ -88,8 +86,19 @@ class Batch:
         if own is not None:
             self._associations.give_back(own)
 
+    def _widen(self) -> None:
+        """Begin to send beside the caller, over as many associations as are worth having by what went so far."""
+        with self._lock:
+            known, wanted = self._others, min(self._limit.breadth - 1, len(self._items) // _WORTH_ANOTHER)
+            if self._ending or wanted <= known:
+                return
+            self._others = wanted
+        for number in range(known + 2, wanted + 2):
+            threading.Thread(target=self._join_in, args=(number,), name=f"dicom-send-{number}", daemon=True).start()
+
     def _alongside(self, stop: Stop) -> Iterator[Result]:
         while self._items or self._once_more:
+            self._widen()
             if self._ending or stop() or (own := self._association(stop)) is None:
                 return
             if (item := self._next(self._items)) is not None:
@@ -134,6 +143,8 @@ class Batch:
         result = deliver(association, item, self._offers)
         if result is None:
             self.uncovered.append(item)
+        else:
+            self._limit.note(association.exchange)
         return result
 
     def _lost(self, ended: "_Ended") -> Result:
@@ -165,7 +176,7 @@ class Batch:
         except IndexError:
             return None
 
-    def _join_in(self) -> None:
+    def _join_in(self, number: int) -> None:
         try:
             association = self._associations.borrow(self._contexts, self._limit.take_spare, fresh=self._narrowed)
         except TransientError as error:
@@ -179,16 +190,20 @@ class Batch:
         if late:
             self._associations.give_back(association)
         else:
-            self._beside(association)
+            self._beside(association, number)
 
-    def _beside(self, association: Requestor) -> None:
+    def _beside(self, association: Requestor, number: int) -> None:
+        """Send over the `number`-th association, as long as so many are worth having."""
         try:
-            while not self._ending and not self._limit.wanted and association.is_quiet:
-                if self._associations.is_full(association) or (item := self._next(self._items)) is None:
+            while not self._ending and not self._limit.wanted and number <= self._limit.breadth:
+                if not association.is_quiet or self._associations.is_full(association):
+                    break
+                if (item := self._next(self._items)) is None:
                     break
                 try:
                     if (result := self._delivered(association, item)) is not None:
                         self._results.put(result)
+                        self._widen()
                 except TransientError as error:
                     _log.info("an association is given up: %s", error)
                     ended = _Ended(item, association.last_message, association.name, error.message)
@@ -197,7 +212,7 @@ class Batch:
         except Exception as error:  # noqa: BLE001  # the top of a thread: the caller raises it
             self._results.put(error)
         finally:
-            self._associations.give_back(association)
+            self._associations.give_back(association, keep=number <= self._limit.breadth)
             with self._lock:
                 self._working -= 1
             self._results.put(None)  # wakes the caller

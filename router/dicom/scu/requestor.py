@@ -23,6 +23,7 @@ from router.dicom.ul.pdu import AbortSource, PduType, Violation
 from router.dicom.ul.status import DESTINATION, Peer, hint, is_for_good
 from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
 from router.policy.bandwidth import Paced, unbounded
+from router.policy.breadth import Exchange
 
 _OUR_LONGEST = 16384  # little comes back
 _ITEMS_AT = items.ITEMS_AT - pdu.HEADER_BYTES  # in the variable field
@@ -86,6 +87,7 @@ class Requestor:
         self._read = bytearray()
         self._room = bytearray(pdata.ROOM)
         self.last_message = 0  # id of the last request
+        self.exchange = Exchange(0, 0.0, 0.0)  # the last C-STORE
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +119,7 @@ class Requestor:
         """C-STORE (PS3.7 9.1.1); the response's status. IntegrityError, and an abort, when the file is another one."""
         context_id = self.accepted[context]
         command = dimse.composite_rq(Operation.C_STORE, self.next_message(), context[0], instance=sop_instance)
+        began = time.monotonic()
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_message(self._connection, context_id, command, data_set, self._longest, self._room, self._paced)
@@ -125,7 +128,11 @@ class Requestor:
             raise
         except OSError as error:
             raise self._lost(error) from error
-        return self._response(context_id, Operation.C_STORE)
+        written = time.monotonic()
+        status = self._response(context_id, Operation.C_STORE)
+        answered = time.monotonic()
+        self.exchange = Exchange(data_set.size, answered - began, answered - written)
+        return status
 
     def echo(self) -> int:
         """C-ECHO (PS3.7 9.1.5) over the context VERIFY, which is accepted; the response's status."""

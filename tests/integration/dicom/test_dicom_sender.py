@@ -219,6 +219,63 @@ def test_many_instances_go_side_by_side_each_once(tmp_path: Path) -> None:
     assert len({result.association for result in results}) == 3
 
 
+def test_more_associations_are_opened_in_the_midst_of_a_batch_where_answers_take_long(tmp_path: Path) -> None:
+    def long_way_off(connection: socket.socket) -> None:
+        accept(connection)
+        while True:
+            number, message, _ = read_instance(connection)
+            time.sleep(0.02)
+            connection.sendall(pdata(number, 3, command_of(message)))
+
+    with acceptor(long_way_off) as port:
+        results = send(port, small(tmp_path, 150), associations=16)
+    assert sorted(result.key for result in results) == list(range(150))
+    assert 4 < len({result.association for result in results}) <= 16
+
+
+def test_a_destination_that_takes_two_associations_is_not_asked_for_more_with_each_batch(tmp_path: Path) -> None:
+    opened, asked, busy = threading.Semaphore(2), list[int](), bytes((3, 0, 0, 0, 0, 4, 0, 2, 3, 2))
+
+    def takes_two(connection: socket.socket) -> None:
+        asked.append(1)
+        if not opened.acquire(blocking=False):
+            read_pdu(connection)
+            connection.sendall(busy)
+            return
+        try:
+            accept(connection)
+            while True:
+                number, message, _ = read_instance(connection)
+                time.sleep(0.002)
+                connection.sendall(pdata(number, 3, command_of(message)))
+        finally:
+            opened.release()
+
+    items = small(tmp_path, 120)
+    with acceptor(takes_two) as port, client(port, associations=4).session() as session:
+        for start in range(0, 120, 40):
+            assert len(list(session.send(items[start : start + 40], never))) == 40
+    assert 2 < len(asked) <= 4 + 2
+
+
+def test_the_associations_of_a_session_are_released_at_once_since_each_takes_a_round_trip(tmp_path: Path) -> None:
+    together = threading.Barrier(3)
+
+    def released_with_the_others(connection: socket.socket) -> None:
+        accept(connection)
+        while True:
+            if connection.recv(1, socket.MSG_PEEK) == bytes((RELEASE_RQ,)):
+                together.wait(4)
+            number, message, _ = read_instance(connection)
+            time.sleep(0.02)
+            connection.sendall(pdata(number, 3, command_of(message)))
+
+    with acceptor(released_with_the_others) as port:
+        results = send(port, small(tmp_path, 60), associations=3)
+    assert len({result.association for result in results}) == 3
+    assert not together.broken
+
+
 def test_another_association_that_is_lost_costs_nothing(tmp_path: Path) -> None:
     count = iter(range(100))
 

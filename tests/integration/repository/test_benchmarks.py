@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[3]
     ("arguments", "cases"),
     [
         (["--readme", "--only", "^(ours|the node)|^storescp|^storescu, 128|^limit"], 12),
-        (["receive", "disk", "pdu", "workers", "many", "--only", "^threads|^fsync"], 8),
-        (["forward", "large", "--only", "^ours"], 1),
+        (["receive", "disk", "pdu", "workers", "many", "slow", "--only", "^threads|^fsync|^10 ms"], 11),
+        (["forward", "large", "line", "--only", "^ours|at most 16"], 5),
         (["drain", "backlog", "--only", "of 20"], 1),
         (["sustained", "profile"], 0),
         (["series"], 0),

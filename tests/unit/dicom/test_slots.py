@@ -9,7 +9,10 @@ from router.catalogue import Catalogue
 from router.delivery.sharing import Sharing
 from router.dicom.scu import association_limit
 from router.dicom.scu.association_limit import AssociationLimit
-from router.errors import Crowded, TransientError
+from router.dicom.scu.associations import SessionAssociations
+from router.dicom.scu.requestor import Requestor
+from router.errors import Crowded, DestinationDown, Outage, TransientError
+from router.policy.breadth import Exchange
 
 LEASE = timedelta(seconds=30)
 
@@ -89,6 +92,73 @@ def test_a_destination_of_which_one_is_asked_for_gets_one_among_all_nodes() -> N
     mine.narrow(1)
     assert mine.take(lambda: False)
     assert others.free == [2]
+
+
+def test_further_associations_are_had_while_they_carry_more() -> None:
+    mine, waiting = AssociationLimit(16), Exchange(1000, 0.02, 0.02)
+    held = taken(mine)
+    assert held == mine.breadth == 4
+    while held < 16:
+        for _ in range(1000):
+            mine.note(waiting)  # as long over each, however many there are
+        held += taken(mine)
+        assert held == mine.breadth
+    mine.give()
+    assert mine.take_spare()
+    assert not mine.take_spare()
+
+
+def test_a_sender_s_own_association_is_had_though_no_further_one_is_worth_having() -> None:
+    mine = AssociationLimit(16)
+    assert taken(mine) == 4
+    assert mine.take(lambda: True)
+    assert not mine.take_spare()
+
+
+def test_a_destination_that_refuses_a_further_association_is_not_asked_again_at_once() -> None:
+    mine = AssociationLimit(4)
+    assert [mine.take_spare() for _ in range(3)] == [True] * 3
+    mine.give()
+    mine.refused()
+    assert mine.breadth == 2
+    assert not mine.take_spare()
+    for _ in range(10_000):
+        mine.note(Exchange(1000, 0.02, 0.02))
+    assert mine.take_spare()
+
+
+def test_one_that_refuses_the_only_association_says_nothing_about_further_ones() -> None:
+    mine = AssociationLimit(4)
+    mine.refused()
+    assert mine.breadth == 4
+
+
+@pytest.mark.parametrize(
+    ("trouble", "breadth"),
+    [
+        (TransientError("too busy"), 2),
+        (DestinationDown("it rejects it", outage=Outage.ASSOCIATION), 2),
+        (DestinationDown("it leaves it unanswered", outage=Outage.PROTOCOL), 2),
+        (DestinationDown("the line is broken", outage=Outage.CONNECTION), 4),
+        (KeyboardInterrupt(), 4),
+    ],
+)
+def test_what_says_that_a_destination_takes_no_more(trouble: BaseException, breadth: int) -> None:
+    def associate(_: object) -> Requestor:
+        raise trouble
+
+    mine = AssociationLimit(4)
+    assert mine.take_spare()
+    assert mine.take_spare()
+    with pytest.raises(type(trouble)):
+        SessionAssociations(associate, mine).borrow((), mine.take_spare)
+    assert mine.breadth == breadth
+    assert mine.take_spare() == (breadth == 4), "the slot is given back"
+
+
+def taken(mine: AssociationLimit) -> int:
+    """How many could be had beside those that are taken."""
+    return next(n for n in range(100) if not mine.take_spare())
 
 
 def test_a_node_that_is_alone_on_its_database_spends_no_statement() -> None:
