@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from router.catalogue import Catalogue
 from router.catalogue.queue.outcomes import GroupSum
+from router.policy.attention import SAYS, Cause
 from router.policy.completeness import Completeness
 
 PERCENTILES = (50, 90, 95, 99)
@@ -91,10 +92,12 @@ class Statistics:
     kept_back: Sequence[Reason]
 
 
-def statistics_of(catalogue: Catalogue, first: date, last: date, by: By) -> Statistics:
-    """The statistics of these days, as far as they are counted."""
+def statistics_of(
+    catalogue: Catalogue, first: date, last: date, by: By, hospitals: Sequence[str] = ()
+) -> Statistics:  # fmt: skip
+    """The statistics of these days, as far as they are counted; of these hospitals or of all."""
     column = By.DAY if by in (By.WEEK, By.MONTH) else by
-    return statistics(catalogue.outcomes.grouped(first.isoformat(), last.isoformat(), column), by)
+    return statistics(catalogue.outcomes.grouped(first.isoformat(), last.isoformat(), column, hospitals), by)
 
 
 def statistics(sums: Sequence[GroupSum], by: By) -> Statistics:
@@ -120,6 +123,16 @@ def percentile(took: Mapping[int, int], percent: int) -> int | None:
         if seen * 100 >= whole * percent:
             return minutes
     return None
+
+
+def percent(rate: float | None) -> str:
+    """Cut off, not rounded: 100 % is said only where none is missing; "" where nothing counts."""
+    return "" if rate is None else f"{int(round(rate * 10_000, 6)) / 100:.2f}%"
+
+
+def worded(reason: str) -> str:
+    """A reason in words: that of a cause is its sentence."""
+    return SAYS[Cause(reason)] if reason in set(Cause) else reason
 
 
 def _week(day: str) -> str:
