@@ -6,7 +6,7 @@ by its kind and length.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,23 @@ _DEEPEST = 8
 _MOST_ENTRIES = 40
 _HEADERS = frozenset({"content-type", "content-length", "content-encoding", "date", "retry-after", "server"})
 _TEXT = 40
+_LONGEST = 2**22
 Masked = dict[str, Any]
+
+
+def exchange_file(folder: Path, destination: str, account: str = "") -> Path:
+    """The file of the last exchange with a destination, by the account of a hospital or the shared one."""
+    return folder / (f"{destination}~{account}.json" if account else f"{destination}.json")
+
+
+def last_exchange(folder: Path, destination: str, account: str = "") -> Sequence[Masked]:
+    """The calls of the last exchange as they were kept; none where there was none, or where it cannot be read."""
+    try:
+        with exchange_file(folder, destination, account).open("rb") as file:
+            found: Sequence[Masked] = json.loads(file.read(_LONGEST))["calls"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return found
 
 
 class Recorder:
