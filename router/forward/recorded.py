@@ -33,10 +33,10 @@ def last_exchange(folder: Path, destination: str, account: str = "") -> Sequence
     """The calls of the last exchange as they were kept; none where there was none, or where it cannot be read."""
     try:
         with exchange_file(folder, destination, account).open("rb") as file:
-            found: Sequence[Masked] = json.loads(file.read(_LONGEST))["calls"]
+            calls = json.loads(file.read(_LONGEST))["calls"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return found
+    return [one for one in calls if isinstance(one, dict)] if isinstance(calls, list) else ()
 
 
 class Recorder:

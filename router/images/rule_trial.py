@@ -90,7 +90,7 @@ def _answer(rules: tuple[Rule, ...], questions: Sequence[Sequence[Any]]) -> dict
     fits: list[int | None] = []
     for limits, facts in questions:
         book = Rulebook(rules, tuple(ThinLimit(**one) for one in limits))
-        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in facts.items()}
         found = classify(SeriesFacts(**values), book)
         fits.append(None if found is NO_RULE else rules.index(found))
     told = [
