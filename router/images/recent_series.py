@@ -4,7 +4,7 @@ It reads the catalogue alone, so that it is as quick for a study of ten thousand
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from router.catalogue import Catalogue
@@ -19,7 +19,7 @@ from router.series.select import candidate, select
 from router.series.study import Marks, Member, Verdict, Verdicts, judge, outcome
 
 STUDIES = 60
-MOST_INSTANCES = 12_000  # then no further study is read
+MOST_INSTANCES = 8_000  # then no further study is read
 Question = tuple[tuple[ThinLimit, ...], SeriesFacts]
 """What a rule is asked about: the limits for thin slices, and the facts with those of the whole series."""
 Fitting = Mapping[Question, Rule]
@@ -61,9 +61,9 @@ class SeriesSum:
     instances: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
-    """Instances of a series with the same facts and outcome."""
+    """Instances of a series with the same facts and outcome; each is itself alone, which is quick to count."""
 
     study: RecentStudy
     series: str
@@ -98,14 +98,14 @@ class RecentSeries:
 
     def sums(self) -> list[SeriesSum]:
         """The outcomes by the rules in use, by sender, device and modality."""
-        found = _summed((one, one, "") for one in self._now)
+        found = _summed(Counter((one, one) for one in self._now), lambda _: "")
         return sorted(found, key=lambda one: (one.sender, one.device, one.modality, -one.instances))
 
     def changes(self, fitting: Fitting) -> list[SeriesSum]:
         """Outcomes that become others, those of the most instances first."""
-        pairs = zip(self._now, self._pieces(fitting), strict=True)
-        found = _summed((now, then, _words(then)) for now, then in pairs if now.outcome != then.outcome)
-        return sorted(found, key=lambda one: -one.instances)
+        pairs = Counter(zip(self._now, self._pieces(fitting), strict=True))
+        changed = {pair: count for pair, count in pairs.items() if pair[0].outcome != pair[1].outcome}
+        return sorted(_summed(changed, _words), key=lambda one: -one.instances)
 
     def _pieces(self, fitting: Fitting) -> Iterator[_Piece]:
         """Each instance, in a fixed order."""
@@ -117,11 +117,15 @@ class RecentSeries:
                 theirs = book_for(destination, book)
                 said = verdicts if theirs.limits == book.limits else self._judged(one, theirs, fitting)
                 chosen |= chosen_of(one.members, said, theirs, destination, one.marks)
+            made: dict[tuple[object, ...], _Piece] = {}
             for member in one.members:
                 verdict = verdicts[member.series_uid, member.facts]
-                rule = outcome(member, verdict, one.marks)
-                yield _Piece(one.study, member.series_uid, Verdict(rule, verdict.facts),
-                             Outcome(rule=replace(rule, conditions=()), sent=member.key in chosen))  # fmt: skip
+                rule, sent = outcome(member, verdict, one.marks), member.key in chosen
+                key = member.series_uid, member.facts, rule is verdict.rule, sent
+                if key not in made:
+                    told = Outcome(rule=replace(rule, conditions=()), sent=sent)
+                    made[key] = _Piece(one.study, member.series_uid, Verdict(rule, verdict.facts), told)
+                yield made[key]
 
     def _judged(self, one: Headers, book: Rulebook, fitting: Fitting) -> Verdicts:
         found = judge(one.members, one.facts, book)
@@ -158,18 +162,20 @@ def _headers(catalogue: Catalogue, hospitals: Sequence[str]) -> Iterator[Headers
             return
 
 
-def _summed(pairs: Iterable[tuple[_Piece, _Piece, str]]) -> list[SeriesSum]:
-    series: dict[tuple[str, str, str, Outcome, Outcome, str], Counter[tuple[str, str]]] = defaultdict(Counter)
-    for now, then, words in pairs:
+def _summed(
+    pairs: Mapping[tuple[_Piece, _Piece], int], words: Callable[[_Piece], str]
+) -> list[SeriesSum]:  # fmt: skip
+    groups: dict[tuple[str, str, str, Outcome, Outcome, str], Counter[tuple[str, str]]] = defaultdict(Counter)
+    for (now, then), count in pairs.items():
         of = now.study
-        key = of.sender, of.device, of.modality, now.outcome, then.outcome, words
-        series[key][of.uid, now.series] += 1
+        key = of.sender, of.device, of.modality, now.outcome, then.outcome, words(then)
+        groups[key][of.uid, now.series] += count
     return [
         SeriesSum(
-            sender=sender, device=device, modality=modality, now=now, then=then, used=words, series=len(counts),
+            sender=sender, device=device, modality=modality, now=now, then=then, used=said, series=len(counts),
             instances=counts.total(),
         )
-        for (sender, device, modality, now, then, words), counts in series.items()
+        for (sender, device, modality, now, then, said), counts in groups.items()
     ]  # fmt: skip
 
 

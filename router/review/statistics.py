@@ -106,8 +106,9 @@ def statistics(sums: Sequence[GroupSum], by: By) -> Statistics:
     name = _NAMES.get(by, str)
     for one in sums:
         groups[name(one.group)].append(one)
+    rows = [_rates(group, some) for group, some in sorted(groups.items())]
     return Statistics(
-        rows=[_rates(group, some) for group, some in sorted(groups.items())], total=_rates("", sums),
+        rows=rows, total=_rates("", sums, rows),
         critical=_rates("", [one for one in sums if one.critical]),
         misses=_ranked((one.miss, one.whose, one.exams) for one in sums if one.miss),
         waits=_ranked((one.reason, "", one.exams) for one in sums if one.state == Completeness.PERSON),
@@ -143,7 +144,8 @@ def _week(day: str) -> str:
 _NAMES: Mapping[By, Callable[[str], str]] = {By.WEEK: _week, By.MONTH: lambda day: day[:7]}
 
 
-def _rates(group: str, sums: Sequence[GroupSum]) -> Rates:
+def _rates(group: str, sums: Sequence[GroupSum], parts: Sequence[Rates] = ()) -> Rates:
+    """Rates of a group; its times are those of its `parts`, where these are known already."""
     states = dict.fromkeys(map(str, Completeness), 0)
     for one in sums:
         states[one.state] += one.exams
@@ -152,8 +154,9 @@ def _rates(group: str, sums: Sequence[GroupSum]) -> Rates:
         uploaded=sum(one.uploaded for one in sums), report_on_time=sum(one.report_on_time for one in sums),
         images_on_time=sum(one.images_on_time for one in sums), on_time=sum(one.on_time for one in sums),
         accepted_first_time=sum(one.first_time for one in sums), unreported=states[Completeness.UNREPORTED],
-        states=states, report_took=_times(one.report_took for one in sums),
-        images_took=_times(one.images_took for one in sums),
+        states=states,
+        report_took=_merged(one.report_took for one in parts) or _times(one.report_took for one in sums),
+        images_took=_merged(one.images_took for one in parts) or _times(one.images_took for one in sums),
     )  # fmt: skip
 
 
@@ -167,6 +170,13 @@ def _times(took: Iterable[str]) -> Mapping[int, int]:
     for entry, times in entries.items():
         minutes, _, exams = entry.partition(":")
         counts[int(minutes)] += int(exams) * times
+    return counts
+
+
+def _merged(took: Iterable[Mapping[int, int]]) -> Mapping[int, int]:
+    counts = Counter[int]()
+    for one in took:
+        counts.update(one)
     return counts
 
 

@@ -34,7 +34,8 @@ class ConfigurationPage:
         """Each table with the keys that are set, and those that are as they are by default."""
         for table, some in groupby(self.settings, key=lambda one: one.table):
             rows = [one for one in some if one.value]
-            yield table, [one for one in rows if not one.default], [one for one in rows if one.default]
+            if table:  # else lists without an entry
+                yield table, [one for one in rows if not one.default], [one for one in rows if one.default]
 
 
 class ConfigurationPages:

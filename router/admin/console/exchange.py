@@ -14,8 +14,14 @@ from router.events import Kind
 from router.forward.recorded import last_exchange
 from router.policy.account import at, fields_of
 from router.policy.roles import sees
+from router.text.language import N_
 
 _LONGEST = 20_000  # characters of a body that are shown
+_VERDICTS = N_({
+    "Granted": "granted", "Accepted": "accepted", "Refused": "refused", "Later": "to be tried later", "Down": "down",
+    "Untrue": "not proved to be the platform's", "Renew": "another token is needed", "NotOffered": "not offered",
+    "Unknown": "unknown there", "Listed": "listed",
+})  # fmt: skip
 _GOOD = frozenset({"Granted", "Accepted", "Listed"})  # verdicts by which the exchange goes on
 _PLAIN_STEP = re.compile(r"[a-z_.-]{1,40}|v\d{1,3}")  # of a path: a word of the interface, no number of anything
 
@@ -45,6 +51,11 @@ class ExchangePage:
     def mood(self, call: Mapping[str, Any]) -> str:
         """The colour of a call by how its answer was judged."""
         return "good" if call.get("verdict") in _GOOD else "bad"
+
+    def verdict(self, call: Mapping[str, Any]) -> str:
+        """How its answer was judged, in words."""
+        said = str(call.get("verdict", ""))
+        return _VERDICTS.get(said, said)
 
     def when(self, call: Mapping[str, Any], view: View) -> str:
         """The time of a call as the hospital's clock shows it."""

@@ -54,8 +54,11 @@ class StatisticsPage:
 
     names = _BY
     percentile_names = tuple(f"{n} %" for n in PERCENTILES)
-    percentile = staticmethod(percentile)
     worded = staticmethod(worded)
+
+    def minutes(self, took: Mapping[int, int]) -> str:
+        """The minutes within which half of these were done, and 95 of 100."""
+        return f"{percentile(took, 50)} / {percentile(took, 95)}" if took else "-"
 
     def percentiles_of(self, took: Mapping[int, int]) -> Sequence[object]:
         """The minutes within which so many per cent of these were done."""
