@@ -21,6 +21,8 @@ _MOST_ENTRIES = 40
 _HEADERS = frozenset({"content-type", "content-length", "content-encoding", "date", "retry-after", "server"})
 _TEXT = 40
 _LONGEST = 2**22
+_OF_CALL = frozenset({"call", "at", "request", "keys", "answer", "verdict", "rule", "why", "receipt"})
+_OF_HTTP = frozenset({"method", "path", "status", "headers", "body"})
 Masked = dict[str, Any]
 
 
@@ -36,7 +38,15 @@ def last_exchange(folder: Path, destination: str, account: str = "") -> Sequence
             calls = json.loads(file.read(_LONGEST))["calls"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return [one for one in calls if isinstance(one, dict)] if isinstance(calls, list) else ()
+    return [one for one in calls if _is_call(one)] if isinstance(calls, list) else ()
+
+
+def _is_call(found: object) -> bool:
+    """Whether it has all that `masked` gives."""
+    if not isinstance(found, dict) or not found.keys() >= _OF_CALL:
+        return False
+    request, answer = found["request"], found["answer"]
+    return isinstance(request, dict) and isinstance(answer, dict) and request.keys() | answer.keys() >= _OF_HTTP
 
 
 class Recorder:

@@ -97,8 +97,8 @@ def test_each_table_of_a_kind_is_told_apart_though_two_have_one_name() -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "where", "values", "waits"), [
-    ("[destination.dicom]", '[destination.dicom]\nhost = "10.0.0.9"\nallow_plain = true', "destination cloud.dicom host",
-     ('"127.0.0.1"', '"10.0.0.9"'), False),
+    ("[destination.dicom]", '[destination.dicom]\nhost = "10.0.0.9"\nallow_plain = true',
+     "destination cloud.dicom host", ('"127.0.0.1"', '"10.0.0.9"'), False),
     ('data = "data"', 'data = "data"\nlease = "90 s"', "node lease", ('"30 s"', '"90 s"'), True),
     ('data = "data"', 'data = "other"', "node data", ('"/etc/router/data"', '"/etc/router/other"'), True),
 ])  # fmt: skip
