@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from router.errors import ConfigurationError, InvalidData, TransientError
@@ -31,6 +31,7 @@ sys.path[:] = sys.argv.pop(1).split(os.pathsep)
 from router.images.rule_trial import main
 main()
 """
+_NOTHING, _NAMES = SeriesFacts(), tuple(one.name for one in fields(SeriesFacts))
 _Question = tuple[tuple[ThinLimit, ...], SeriesFacts]
 
 
@@ -42,8 +43,8 @@ def tried(text: str, questions: Sequence[_Question]) -> Mapping[_Question, Rule]
     """
     if len(text) > LONGEST:
         raise InvalidData(f"a rule to try has at most {LONGEST} characters")
-    found = _run({"rules": text, "questions": [[[asdict(one) for one in limits], asdict(facts)]
-                                               for limits, facts in questions]})  # fmt: skip
+    asked = [[[asdict(one) for one in limits], _given(facts)] for limits, facts in questions]
+    found = _run({"rules": text, "questions": asked})
     if "faults" in found:
         raise InvalidData("; ".join(found["faults"]))
     rules = [
@@ -55,6 +56,12 @@ def tried(text: str, questions: Sequence[_Question]) -> Mapping[_Question, Rule]
     ]  # fmt: skip
     fits = zip(questions, found["fits"], strict=True)
     return {question: rules[number] for question, number in fits if number is not None}
+
+
+def _given(facts: SeriesFacts) -> dict[str, object]:
+    """The facts that differ from their defaults."""
+    values = ((name, getattr(facts, name)) for name in _NAMES)
+    return {name: value for name, value in values if value != getattr(_NOTHING, name)}
 
 
 def _run(question: Mapping[str, object]) -> Mapping[str, Any]:

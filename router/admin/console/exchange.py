@@ -1,6 +1,5 @@
 """The last exchange of reports with a destination, as it was recorded: masked, and closed until somebody opens it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +22,6 @@ _VERDICTS = N_({
     "Unknown": "unknown there", "Listed": "listed",
 })  # fmt: skip
 _GOOD = frozenset({"Granted", "Accepted", "Listed"})  # verdicts by which the exchange goes on
-_PLAIN_STEP = re.compile(r"[a-z_.-]{1,40}|v\d{1,3}")  # of a path: a word of the interface, no number of anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +63,8 @@ class ExchangePage:
             return "-"
 
     def path(self, call: Mapping[str, Any]) -> str:
-        """The path of a call."""
-        path = str(call["request"]["path"])
-        return path if self.open else "/".join(_step(one) for one in path.split("/"))
+        """The path of a call; a part of it may name an exam."""
+        return str(call["request"]["path"]) if self.open else "…"
 
     def text(self, body: object) -> str:
         """A body, or headers, one value a line."""
@@ -121,10 +118,6 @@ def closed(value: object) -> object:
     if isinstance(value, list):
         return [closed(one) for one in value]
     return value if value is None or isinstance(value, bool) or str(value).startswith("<") else "…"
-
-
-def _step(step: str) -> str:
-    return step if not step or _PLAIN_STEP.fullmatch(step) else "…"
 
 
 def _lines(value: object, before: str) -> Sequence[str]:
