@@ -38,15 +38,15 @@ _Question = tuple[tuple[ThinLimit, ...], SeriesFacts]
 def tried(text: str, questions: Sequence[_Question]) -> Mapping[_Question, Rule]:
     """The rule of this text, in TOML, that fits each of the questions; those that none fits are left out.
 
-    The conditions of the rules name their fields alone. InvalidData tells the faults of the text; TransientError where
-    it takes too long or too much.
+    The conditions of the rules name their fields alone. ConfigurationError tells the faults of the text; InvalidData
+    where it is too long, TransientError where it takes too long or too much memory.
     """
     if len(text) > LONGEST:
         raise InvalidData(f"a rule to try has at most {LONGEST} characters")
     asked = [[[asdict(one) for one in limits], _given(facts)] for limits, facts in questions]
     found = _run({"rules": text, "questions": asked})
     if "faults" in found:
-        raise InvalidData("; ".join(found["faults"]))
+        raise ConfigurationError("the rule has faults:", faults=tuple(found["faults"]))
     rules = [
         Rule(
             one["name"], SeriesClass(one["class"]), tuple(Condition(f, "present", True) for f in one["fields"]),

@@ -9,7 +9,7 @@ from router.admin.console.overview import Shared
 from router.admin.console.view import View, render
 from router.admin.http.server import Answer, Request, html
 from router.correlator.holidays import Holidays
-from router.errors import InvalidData, TransientError
+from router.errors import ConfigurationError, InvalidData, TransientError
 from router.events import Kind
 from router.images.recent_series import RecentSeries, SeriesSum
 from router.images.rule_trial import LONGEST, tried
@@ -37,13 +37,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendersPage:
-    """The senders, the latest series, and the `rule` on trial with its changes, or what is wrong with it."""
+    """The senders, the latest series, and the `rule` on trial with its changes, or what is wrong with it.
+
+    `faults` are in the words of the rule's file, whatever the reader's language.
+    """
 
     sources: Sequence[SourceLine]
     latest: Series
     rule: str = _EXAMPLE
     changes: Sequence[SeriesSum] | None = None
     fault: str = ""
+    faults: Sequence[str] = ()
 
     longest = LONGEST
 
@@ -102,6 +106,8 @@ class SendersPages:
             return replace(page, fault=_BUSY)
         try:
             return replace(page, changes=read.changes(tried(rule, read.questions)))
+        except ConfigurationError as error:
+            return replace(page, fault=error.message, faults=error.faults)
         except (InvalidData, TransientError) as error:
             return replace(page, fault=error.message)
         finally:

@@ -287,8 +287,8 @@ def test_a_reader_for_some_hospitals_sees_only_exchanges_that_are_of_no_other(
         seen: set[str] = set()
         for name in ("cloud", "cloud for fuxing"):
             with suppress(InvalidData):
-                seen |= set(re.findall("R-[A-Z]+", town.page("/exchange", destination=name)))
-                seen |= set(re.findall("R-[A-Z]+", town.post("/exchange", destination=name).body.decode()))
+                seen |= set(re.findall("<dd>(R-[A-Z]+)</dd>", town.page("/exchange", destination=name)))
+                seen |= set(re.findall("<dd>(R-[A-Z]+)</dd>", town.post("/exchange", destination=name).body.decode()))
         assert seen == receipts, hospitals
     town.district.close()
 
