@@ -24,7 +24,7 @@ from router.forward.conversation import Said
 from router.forward.credentials import load_credentials
 from router.forward.guard.outside import Outside
 from router.forward.guard.source import read_source
-from router.forward.recorded import masked
+from router.forward.recorded import last_exchange, masked
 from router.forward.report import ReportAgent, Upload
 from router.forward.session import Session, load, replay, save
 from router.forward.tryout import rehearsed_calls, throw_away
@@ -203,17 +203,14 @@ def last(destination: str, hospital: str, config_file: Path, as_json: bool) -> i
     """Show the last exchange of the node with DESTINATION, masked: calls, answers, and the rules that decided."""
     config = configured(config_file)
     require_destination(destination, config)
-    own = f"{destination}~{hospital}" if hospital else destination
-    file = config.node.data / "exchanges" / f"{own}.json"
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    calls = last_exchange(config.node.data / "exchanges", destination, hospital)
+    if not calls:
         echo("nothing was exchanged yet")
         return 1
     if as_json:
-        print_json(found)
+        print_json({"masked": True, "calls": calls})
         return 0
-    for one in found["calls"]:
+    for one in calls:
         click.echo(_lines(one) + "\n")
     return 0
 

@@ -3,18 +3,15 @@
 import types
 import typing
 from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
 
 from router.config.sections import Branch, Config, Hospital, StudyRule
 from router.config.types import A_SIZE
+from router.config.written import written
 
 _USUALLY_ALONE = {"hospital"}
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-_SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @click.command("reference")
@@ -75,25 +72,6 @@ def _within(annotation: Any) -> Iterator[Any]:
 
 def _row(name: str, field: Any) -> str:
     size = A_SIZE in field.metadata
-    default = "required" if field.is_required() else f"`{_written(field.default, size=size)}`"
+    default = "required" if field.is_required() else f"`{written(field.default, size=size)}`"
     description = (field.description or "").replace("|", "\\|")
     return f"| `{field.alias or name}` | {default} | {description} |\n"
-
-
-def _written(value: Any, *, size: bool) -> str:
-    """A default as the file would have it."""
-    if isinstance(value, timedelta):
-        return _quantity(int(value.total_seconds()), _UNITS)
-    if size and isinstance(value, int):
-        return _quantity(value, _SIZES)
-    if isinstance(value, tuple):
-        return f"[{', '.join(_written(each, size=size) for each in value)}]"
-    if value is None or isinstance(value, int | dict):
-        return "not set" if value is None else str(value).lower()
-    return f'"{value.as_posix() if isinstance(value, Path) else value}"'
-
-
-def _quantity(value: int, units: tuple[tuple[int, str], ...]) -> str:
-    """In the largest unit that divides it."""
-    size, unit = next((size, unit) for size, unit in units if value % size == 0)
-    return f'"{value // size} {unit}"'

@@ -26,7 +26,7 @@ from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.profiles import Profile
-from router.forward.recorded import Recorder
+from router.forward.recorded import Recorder, exchange_file
 from router.forward.report import ReportAgent
 from router.intake.exam_reader import ExamReader
 from router.loop import Loop
@@ -71,7 +71,7 @@ class RouteFactory:
     ) -> Route:
         """One route for each account: what a platform refuses of one hospital stops no other one's."""
         keys = self._key_files(destination.name, account, http)
-        file = self.storage.exchanges / f"{at(destination.name, account).replace(' for ', '~')}.json"
+        file = exchange_file(self.storage.exchanges, destination.name, account)
         heard = Recorder(file, lambda: keys.current().profile.outline.upload[0].name)
         agent = ReportAgent(http, keys.current, self.clock, paced=paced, heard=heard)
         report = ReportSender(

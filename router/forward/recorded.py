@@ -6,7 +6,7 @@ by its kind and length.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,33 @@ _DEEPEST = 8
 _MOST_ENTRIES = 40
 _HEADERS = frozenset({"content-type", "content-length", "content-encoding", "date", "retry-after", "server"})
 _TEXT = 40
+_LONGEST = 2**22
+_OF_CALL = frozenset({"call", "at", "request", "keys", "answer", "verdict", "rule", "why", "receipt"})
+_OF_HTTP = frozenset({"method", "path", "status", "headers", "body"})
 Masked = dict[str, Any]
+
+
+def exchange_file(folder: Path, destination: str, account: str = "") -> Path:
+    """The file of the last exchange with a destination, by the account of a hospital or the shared one."""
+    return folder / (f"{destination}~{account}.json" if account else f"{destination}.json")
+
+
+def last_exchange(folder: Path, destination: str, account: str = "") -> Sequence[Masked]:
+    """The calls of the last exchange as they were kept; none where there was none, or where it cannot be read."""
+    try:
+        with exchange_file(folder, destination, account).open("rb") as file:
+            calls = json.loads(file.read(_LONGEST))["calls"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return [one for one in calls if _is_call(one)] if isinstance(calls, list) else ()
+
+
+def _is_call(found: object) -> bool:
+    """Whether it has all that `masked` gives."""
+    if not isinstance(found, dict) or not found.keys() >= _OF_CALL:
+        return False
+    request, answer = found["request"], found["answer"]
+    return isinstance(request, dict) and isinstance(answer, dict) and request.keys() | answer.keys() >= _OF_HTTP
 
 
 class Recorder:

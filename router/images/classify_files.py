@@ -8,10 +8,10 @@ from pathlib import Path
 from router.config.sections import Destination
 from router.dicom.dataset.header import Glimpse, read_glimpse
 from router.errors import InvalidData
+from router.images.recent_series import chosen_of
 from router.images.rulebook import book_for
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, used
-from router.series.select import candidate, select
 from router.series.study import Marks, Member, judge, marks_of, outcome, purpose_of
 
 
@@ -90,10 +90,5 @@ def _chosen(
         theirs = book_for(destination, book)
         verdicts = judge(members, facts, theirs)
         for study in studies.values():
-            pool = [
-                candidate(m.key, m.series_uid, m.sop_uid, verdicts[m.series_uid, m.facts], theirs.limits, marks)
-                for m in study
-            ]
-            choices = select(pool, frozenset(destination.classes), complete=True)
-            chosen.update(choice.key for choice in choices if choice.selected)
+            chosen |= chosen_of(study, verdicts, theirs, destination, marks)
     return chosen

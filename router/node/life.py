@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from router.config.file import ConfigFile
 from router.config.sections import Config
@@ -29,6 +30,11 @@ class Life:
     def identity(self) -> Mapping[str, object]:
         """The node's name, and two values that no other life of the node has together."""
         return {"node": self._node, "pid": os.getpid(), "started": self._started}
+
+    @property
+    def configuration(self) -> Path | None:
+        """The configuration file that was read last; None where the node was started without one."""
+        return None if self._file is None else self._file.path
 
     def listens(self, listeners: Sequence[Listener]) -> None:
         """Write down where the node listens."""

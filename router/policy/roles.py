@@ -26,7 +26,7 @@ class Right(StrEnum):
     PATIENT = "patient data, and search by it"
     DECIDE = "decisions about an exam: hold, release, retry, resolve"
     OPERATE = "the node as a whole: pause, resume, dismissals, names of files"
-    REVIEW = "users and their logins"
+    REVIEW = "users and their logins, the configuration"
     ADMINISTER = "adding and changing users"
 
 

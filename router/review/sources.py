@@ -44,10 +44,10 @@ class SourceLine:
     dismissed: bool
 
 
-def sources_of(catalogue: Catalogue, now: datetime) -> Sources:
-    """Every source that has sent in the last four weeks."""
-    senders = catalogue.sources.senders(now - _WINDOW)
-    reports = catalogue.sources.reports(now - _WINDOW)
+def sources_of(catalogue: Catalogue, now: datetime, hospitals: Sequence[str] = ()) -> Sources:
+    """Every source that has sent in the last four weeks, with what is of these hospitals or of all."""
+    senders = catalogue.sources.senders(now - _WINDOW, hospitals)
+    reports = catalogue.sources.reports(now - _WINDOW, hospitals)
     return Sources(
         senders=[replace(one, name=subject_of(one.name)) for one in senders],
         reports=[replace(one, name=f"reports of {one.name}" if one.name else _REPORTS) for one in reports],
@@ -71,9 +71,11 @@ def silent_of(
     return quiet
 
 
-def lines(config: Config, catalogue: Catalogue, days: Workdays, now: datetime) -> list[SourceLine]:
-    """Every source, the silent ones first."""
-    found = sources_of(catalogue, now)
+def lines(
+    config: Config, catalogue: Catalogue, days: Workdays, now: datetime, hospitals: Sequence[str] = ()
+) -> list[SourceLine]:  # fmt: skip
+    """Every source of these hospitals or of all, the silent ones first."""
+    found = sources_of(catalogue, now, hospitals)
     standing = {one.subject for one in catalogue.alarms.of([Alarm.SILENT_SOURCE])}
     dismissed = {one.source for one in catalogue.sources.dismissed()}
     made = []

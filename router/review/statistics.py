@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from router.catalogue import Catalogue
 from router.catalogue.queue.outcomes import GroupSum
+from router.policy.attention import SAYS, Cause
 from router.policy.completeness import Completeness
 
 PERCENTILES = (50, 90, 95, 99)
@@ -91,10 +92,12 @@ class Statistics:
     kept_back: Sequence[Reason]
 
 
-def statistics_of(catalogue: Catalogue, first: date, last: date, by: By) -> Statistics:
-    """The statistics of these days, as far as they are counted."""
+def statistics_of(
+    catalogue: Catalogue, first: date, last: date, by: By, hospitals: Sequence[str] = ()
+) -> Statistics:  # fmt: skip
+    """The statistics of these days, as far as they are counted; of these hospitals or of all."""
     column = By.DAY if by in (By.WEEK, By.MONTH) else by
-    return statistics(catalogue.outcomes.grouped(first.isoformat(), last.isoformat(), column), by)
+    return statistics(catalogue.outcomes.grouped(first.isoformat(), last.isoformat(), column, hospitals), by)
 
 
 def statistics(sums: Sequence[GroupSum], by: By) -> Statistics:
@@ -103,8 +106,9 @@ def statistics(sums: Sequence[GroupSum], by: By) -> Statistics:
     name = _NAMES.get(by, str)
     for one in sums:
         groups[name(one.group)].append(one)
+    rows = [_rates(group, some) for group, some in sorted(groups.items())]
     return Statistics(
-        rows=[_rates(group, some) for group, some in sorted(groups.items())], total=_rates("", sums),
+        rows=rows, total=_rates("", sums, rows),
         critical=_rates("", [one for one in sums if one.critical]),
         misses=_ranked((one.miss, one.whose, one.exams) for one in sums if one.miss),
         waits=_ranked((one.reason, "", one.exams) for one in sums if one.state == Completeness.PERSON),
@@ -122,6 +126,16 @@ def percentile(took: Mapping[int, int], percent: int) -> int | None:
     return None
 
 
+def percent(rate: float | None) -> str:
+    """Cut off, not rounded: 100 % is said only where none is missing; "" where nothing counts."""
+    return "" if rate is None else f"{int(round(rate * 10_000, 6)) / 100:.2f}%"
+
+
+def worded(reason: str) -> str:
+    """A reason in words: that of a cause is its sentence."""
+    return SAYS[Cause(reason)] if reason in set(Cause) else reason
+
+
 def _week(day: str) -> str:
     year, week, _ = date.fromisoformat(day).isocalendar()
     return f"{year}-W{week:02}"
@@ -130,7 +144,8 @@ def _week(day: str) -> str:
 _NAMES: Mapping[By, Callable[[str], str]] = {By.WEEK: _week, By.MONTH: lambda day: day[:7]}
 
 
-def _rates(group: str, sums: Sequence[GroupSum]) -> Rates:
+def _rates(group: str, sums: Sequence[GroupSum], parts: Sequence[Rates] = ()) -> Rates:
+    """Rates of a group; its times are those of its `parts`, where these are known already."""
     states = dict.fromkeys(map(str, Completeness), 0)
     for one in sums:
         states[one.state] += one.exams
@@ -139,8 +154,9 @@ def _rates(group: str, sums: Sequence[GroupSum]) -> Rates:
         uploaded=sum(one.uploaded for one in sums), report_on_time=sum(one.report_on_time for one in sums),
         images_on_time=sum(one.images_on_time for one in sums), on_time=sum(one.on_time for one in sums),
         accepted_first_time=sum(one.first_time for one in sums), unreported=states[Completeness.UNREPORTED],
-        states=states, report_took=_times(one.report_took for one in sums),
-        images_took=_times(one.images_took for one in sums),
+        states=states,
+        report_took=_merged(one.report_took for one in parts) or _times(one.report_took for one in sums),
+        images_took=_merged(one.images_took for one in parts) or _times(one.images_took for one in sums),
     )  # fmt: skip
 
 
@@ -154,6 +170,13 @@ def _times(took: Iterable[str]) -> Mapping[int, int]:
     for entry, times in entries.items():
         minutes, _, exams = entry.partition(":")
         counts[int(minutes)] += int(exams) * times
+    return counts
+
+
+def _merged(took: Iterable[Mapping[int, int]]) -> Mapping[int, int]:
+    counts = Counter[int]()
+    for one in took:
+        counts.update(one)
     return counts
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from pydicom import dcmread
@@ -318,6 +319,21 @@ def test_status_queue_list_console_and_metrics_show_the_same(ward: TroubledNode)
     text = ward.tell("list", "--attention").stdout
     assert "received files are in quarantine" in text
     assert ward.exams["person"].id in text
+
+
+def test_pages_of_a_running_node_show_its_last_exchange_and_its_configuration(ward: TroubledNode) -> None:
+    page = ward.asked("/exchange?destination=cloud&lang=en")
+    assert "Decided by" in page
+    assert not [secret for exam in ward.exams.values() for secret in exam.secrets() if secret in page]
+    console = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = urlencode({"token": (ward.site.data / "console-token").read_text(encoding="ascii")}).encode()
+    with console.open(f"{ward.admin}/login", form, timeout=5) as answer:
+        assert answer.status == 200
+    with console.open(f"{ward.admin}/configuration?lang=en", timeout=5) as answer:
+        page = answer.read().decode()
+    assert f"<code>{ward.site.config_file}</code>" in page
+    assert "The node runs with the file as it is." in page
+    assert f"destination {REFUSING}.dicom" in page
 
 
 def test_every_cause_has_its_alarm_within_a_minute(ward: TroubledNode) -> None:

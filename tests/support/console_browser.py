@@ -18,7 +18,10 @@ from typing import Any
 from router.admin.http.server import AdminServer, Answer, Handle, Request, html
 from support.console_site import PASSWORD, Site
 
-_PATHS = "/ /work /exam?id={exam} /queue /unreported /refused /files /login /users /password"
+_PATHS = (
+    "/ /work /exam?id={exam} /queue /unreported /refused /files /login /users /password /senders /statistics"
+    " /exchange /configuration"
+)
 PAGES = tuple(_PATHS.split())
 _AXE = Path(__file__).parents[2] / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 _FLOWS = Path(__file__).parent / "console_flows.js"

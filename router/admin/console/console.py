@@ -8,14 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from router.admin.console.configuration import ConfigurationPages
 from router.admin.console.context import Act, ConsoleContext
 from router.admin.console.exams import ExamPages
+from router.admin.console.exchange import ExchangePages
 from router.admin.console.lists import Lists
 from router.admin.console.overview import OverviewPage, Scope, Shared, Sources, overview, scope_of, sending_of
 from router.admin.console.pages import LoginPage
 from router.admin.console.people import People
+from router.admin.console.plots import RatePlot
 from router.admin.console.queue import QueuePages
 from router.admin.console.rights import right_of
+from router.admin.console.senders import SendersPages
+from router.admin.console.statistics import StatisticsPages, recent_rates
 from router.admin.console.view import View, reason_of, render
 from router.admin.console.work import WorkPages
 from router.admin.http.server import Answer, Handle, Request, html, see_other, unchanged
@@ -32,7 +37,11 @@ from router.review.answers import Answers
 from router.review.deliveries import Review
 from router.text.language import LANGUAGES, Tongue, chosen_language
 
-_LINKED = ("/", "/queue", "/work", "/login", "/unreported", "/refused", "/files", "/users", "/password")
+_LINKED = (
+    "/", "/queue", "/work", "/login", "/unreported", "/refused", "/files", "/users", "/password", "/senders",
+    "/exchange", "/statistics", "/configuration",
+)  # fmt: skip
+_RATES_SECONDS = 60.0  # that plots of the last days are shown by all browsers
 _FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
 _POLICY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -48,8 +57,12 @@ class Console:
         self._use(context)
         self._logins = Logins(token, context.catalogue.users, context.bus, context.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
-        self._review, self._shared = Review(context.catalogue, context.clock), Shared(context.clock)
+        self._review = Review(context.catalogue, context.clock)
+        self._shared: Shared[Scope, OverviewPage] = Shared(context.clock)
+        self._rates: Shared[tuple[str, ...], Sequence[RatePlot]] = Shared(context.clock, _RATES_SECONDS)
         self._exams, self._queue, self._work = ExamPages(context), QueuePages(context), WorkPages(context)
+        self._senders, self._exchange = SendersPages(context), ExchangePages(context)
+        self._statistics, self._configuration = StatisticsPages(context), ConfigurationPages(context)
         self._lists = Lists(
             config=context.config, catalogue=context.catalogue, bus=context.bus, clock=context.clock, seal=context.seal
         )
@@ -65,7 +78,9 @@ class Console:
         self._use(replace(self._context, config=config, queues=queues))
         self._lists.reconfigure(config)
         self._people.reconfigure(config)
-        for pages in (self._exams, self._queue, self._work):
+        for pages in (
+            self._exams, self._queue, self._work, self._senders, self._exchange, self._statistics, self._configuration
+        ):  # fmt: skip
             pages.use(self._context)
 
     def _use(self, context: ConsoleContext) -> None:
@@ -80,6 +95,8 @@ class Console:
             **self._work.looks,
             **self._lists.looks,
             **self._people.looks,
+            **self._statistics.looks,
+            **self._configuration.looks,
         }
         acts: dict[str, Act] = {
             **self._exams.acts,
@@ -92,6 +109,8 @@ class Console:
         return {
             **{f"/{name}": self._file(name) for name in _FILES},
             "/queue": self._guarded(self._queue.show, self._may_ask),
+            "/senders": self._guarded(self._senders.show, self._may_ask),
+            "/exchange": self._guarded(self._exchange.show, self._may_ask),
             "/password": self._guarded(self._people.password, self._may_ask),
             "/login": self._guarded(self._log_in, lambda _, __: None),
             **{path: self._guarded(page, self._may_look) for path, page in looks.items()},
@@ -191,8 +210,11 @@ class Console:
         context = self._context
         sources = Sources(
             catalogue=context.catalogue, clock=context.clock, free=context.free, attention=context.attention,
-            report=context.report,
+            report=context.report, rates=lambda of: self._rates.of(of, rates),
         )  # fmt: skip
+
+        def rates(of: tuple[str, ...]) -> Sequence[RatePlot]:
+            return recent_rates(context.catalogue, view.now.astimezone(view.zone).date(), of)
 
         def read(scope: Scope) -> OverviewPage:
             return overview(sources, context.config, context.queues, self._review, self._answers, scope)

@@ -23,7 +23,8 @@ class ConsoleContext:
     """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
 
     `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
-    is what waits for a person, of these hospitals or (none named) in all, `report` the body of /health.
+    is what waits for a person, of these hospitals or (none named) in all, `report` the body of /health. `file` is the
+    configuration's.
     """
 
     config: Config
@@ -37,6 +38,7 @@ class ConsoleContext:
     seal: Callable[[], None]
     attention: Callable[[tuple[str, ...]], Sequence[Attention]]
     report: Callable[[], Mapping[str, object]] = dict
+    file: Path | None = None
 
     def record(self, kind: Kind, text: str, who: str, **about: object) -> None:
         """Record an event of now; `about` are further values of an Event."""

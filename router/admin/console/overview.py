@@ -1,15 +1,15 @@
 """The first screen: whether all is well, who takes and sends what, and what waits for a person."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from router.admin.console.backlog import Bar, bars
 from router.admin.console.light import Known, Light, light
-from router.admin.console.plots import Plot, plot
+from router.admin.console.plots import Plot, RatePlot, plot
 from router.admin.console.view import View
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -34,11 +34,12 @@ from router.text.language import N_
 _ALARMS = 20
 _DUE = 12
 _SENDERS = 40
-_SHARED_SECONDS = 3.0
 _LATE = (Age.MISSED, Age.MISSED_A_DAY)
 _PLOTS = N_(["Studies received", "Exams approved", "Deliveries confirmed"])
 _POSITIONS = N_({Position.CLOSED: "up", Position.OPEN: "no answer", Position.HALF_OPEN: "tried again"})
 _PAUSED = N_("paused")
+_Of = TypeVar("_Of", bound=Hashable)
+_Read = TypeVar("_Read")
 
 
 LISTS: Mapping[str, str] = {
@@ -136,6 +137,7 @@ class OverviewPage:
     senders: Sequence[SourceCard]
     reports: Sequence[SourceCard]
     plots: Sequence[Plot]
+    rates: Sequence[RatePlot]
     backlog: Sequence[BacklogCount]
     queues: Sequence[Place]
     attention: Sequence[Attention]
@@ -170,13 +172,17 @@ class OverviewPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Parts that the first screen reads. `report` is the body of /health, `free` gives bytes."""
+    """Parts that the first screen reads. `report` is the body of /health, `free` gives bytes.
+
+    `rates` gives the plots of the last days' rates, of these hospitals or of all.
+    """
 
     catalogue: Catalogue
     clock: Clock
     free: Callable[[], int]
     attention: Callable[[tuple[str, ...]], Sequence[Attention]]
     report: Callable[[], Mapping[str, Any]]
+    rates: Callable[[tuple[str, ...]], Sequence[RatePlot]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +198,20 @@ def scope_of(view: View) -> Scope:
     return Scope(view.scope, tuple(view.hospitals) if view.hospital is None else ())
 
 
-class Shared:
-    """First screens as they were read last, for pages that refresh themselves: many browsers cost as much as one."""
+class Shared(Generic[_Of, _Read]):
+    """What was read last of each scope, for pages that refresh themselves: many browsers cost as much as one."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, seconds: float = 3.0) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._lock = threading.Lock()
-        self._read: dict[Scope, tuple[float, OverviewPage]] = {}
+        self._read: dict[_Of, tuple[float, _Read]] = {}
 
-    def of(self, scope: Scope, read: Callable[[Scope], OverviewPage], *, fresh: bool) -> OverviewPage:
-        """The last one of this scope, unless it is old or a `fresh` one is asked for."""
+    def of(self, scope: _Of, read: Callable[[_Of], _Read], *, fresh: bool = False) -> _Read:
+        """The last one of this scope, unless it is older than so many seconds or a `fresh` one is asked for."""
         with self._lock:
             now = self._clock.monotonic()
-            self._read = {of: one for of, one in self._read.items() if now - one[0] <= _SHARED_SECONDS}
+            self._read = {of: one for of, one in self._read.items() if now - one[0] <= self._seconds}
             if fresh or scope not in self._read:
                 self._read[scope] = now, read(scope)
             return self._read[scope][1]
@@ -230,7 +237,8 @@ def overview(
     return OverviewPage(
         light=light(known), places=cards, senders=_senders(config, catalogue.traffic.senders(midnight, now, of), of),
         reports=_reports(config, catalogue.traffic.reports(midnight, now, of), of),
-        plots=_plots(catalogue.traffic.hours(midnight, now, of)), backlog=backlog, queues=queues, attention=entries,
+        plots=_plots(catalogue.traffic.hours(midnight, now, of)), rates=sources.rates(of), backlog=backlog,
+        queues=queues, attention=entries,
         alarms=alarms, most=_ALARMS, due=answers.of(review.first(PENDING, None, _DUE, of), plain=True),
         free=sources.free(), min_free=config.receive.min_free,
         sending=sending, hospitals=_hospitals(catalogue, now, scope),

@@ -14,12 +14,19 @@ LOOKS: Mapping[str, Right] = {
     "/unreported": Right.LOOK,
     "/refused": Right.LOOK,
     "/files": Right.LOOK,
+    "/senders": Right.LOOK,
+    "/exchange": Right.LOOK,
+    "/statistics": Right.LOOK,
+    "/statistics.csv": Right.LOOK,
     "/password": Right.OWN,
     "/users": Right.REVIEW,
+    "/configuration": Right.REVIEW,
 }
 ACTS: Mapping[str, Right] = {
     "/queue": Right.PATIENT,  # a search tells whether an identifier is here
     "/patient": Right.PATIENT,
+    "/exchange": Right.PATIENT,
+    "/senders": Right.PATIENT,  # a rule that is tried reads headers letter by letter
     "/act": Right.DECIDE,
     "/resolve": Right.DECIDE,
     "/unlink": Right.DECIDE,

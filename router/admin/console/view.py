@@ -13,6 +13,7 @@ from router.admin.console.rights import right_of
 from router.admin.http.session import Session
 from router.policy.roles import Right
 from router.policy.states import CLOSED
+from router.review.statistics import percent
 from router.text.decoding import shown
 from router.text.language import LANGUAGES, N_, Tongue
 
@@ -140,5 +141,6 @@ _ENVIRONMENT = Environment(
     trim_blocks=True, lstrip_blocks=True, auto_reload=False,
 )  # fmt: skip
 _ENVIRONMENT.globals.update(headings=lambda names: [names[0], N_("Hospital"), *names[1:]])
+_ENVIRONMENT.globals.update(percent=percent)
 _ENVIRONMENT.globals.update(N_=N_, CLOSED=CLOSED, LANGUAGES=LANGUAGES, LONGEST_REASON=LONGEST_REASON)
 _ENVIRONMENT.filters.update(masked=masked, masked_name=masked_name)

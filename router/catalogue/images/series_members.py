@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from router.catalogue.db.engine import Engine, Rows, portions
-from router.catalogue.db.tables.images import Facts, Instance, Study
+from router.catalogue.db.tables.images import Facts, Instance, Study, StudyHospital
+from router.catalogue.images.hospitals import hospitals_by_uid
 from router.model import SeriesClass, SeriesFacts
 from router.remembered import remembered
 from router.series.study import Member
@@ -25,8 +26,36 @@ class Classified:
     rule: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentStudy:
+    """A study with what it came from: `device` is its station name, else its model; `hospitals` as far as known."""
+
+    uid: str
+    sender: str
+    device: str
+    modality: str
+    hospitals: frozenset[str]
+
+
 class SeriesMembers(Rows):
     """Instances of studies, without what tells their versions apart."""
+
+    def recent(self, most: int, hospitals: Sequence[str] = ()) -> list[RecentStudy]:
+        """The studies whose images came last and are here, of these hospitals or of all, the latest first."""
+        columns = (Study.uid, Study.sending_ae, Study.station_name, Study.model, Study.device_modality)
+        query = Study.select(*columns).where(Study.purged.is_null())
+        if hospitals:
+            mine = StudyHospital.select(StudyHospital.study).where(StudyHospital.hospital.in_(list(hospitals)))
+            query = query.where(Study.id.in_(mine))
+        rows = list(self._engine.rows(query.order_by(Study.last_received.desc()).limit(most)))
+        known = hospitals_by_uid(self._engine, [row[0] for row in rows])
+        return [
+            RecentStudy(
+                uid=uid, sender=sender, device=station or model, modality=modality,
+                hospitals=known.get(uid, frozenset()),
+            )
+            for uid, sender, station, model, modality in rows
+        ]  # fmt: skip
 
     def of_study(self, study_uid: str) -> list[Classified]:
         """The newest versions of the study's instances, in the order in which they came."""

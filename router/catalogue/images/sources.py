@@ -1,6 +1,7 @@
 """Arrivals by source and hour, and the sources that a person says are not to be waited for."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +17,18 @@ _HOUR = 3_600_000_000  # in an instant's microseconds
 # Studies that came since then, by sender and hour, and when images of them came last.
 # of all hospitals: a sender is a device or a PACS, whoever's images it brings
 _STUDIES = Statement(
-    f"SELECT sending_ae, first_received / {_HOUR}, COUNT(*), MAX(last_received) FROM study WHERE last_received >= ?"  # noqa: S608 our own text
-    f" GROUP BY sending_ae, first_received / {_HOUR}", Study.last_received,
+    f"SELECT '', sending_ae, first_received / {_HOUR}, COUNT(*), MAX(last_received) FROM study"  # noqa: S608 our own text
+    f" WHERE last_received >= ? GROUP BY sending_ae, first_received / {_HOUR}", Study.last_received,
+)  # fmt: skip
+_STUDIES_OF = Statement(
+    f"SELECT h.hospital, s.sending_ae, s.first_received / {_HOUR}, COUNT(*), MAX(s.last_received) FROM study s"  # noqa: S608 our own text
+    " JOIN study_hospital h ON h.study_id = s.id"
+    f" WHERE s.last_received >= ? GROUP BY h.hospital, s.sending_ae, s.first_received / {_HOUR}", Study.last_received,
 )  # fmt: skip
 # Exam JSONs that came since then, by hospital and hour.
 _REPORTS = Statement(
-    f"SELECT e.hospital, d.arrived / {_HOUR}, COUNT(*), MAX(d.arrived) FROM document d JOIN exam e ON e.id = d.exam_id"  # noqa: S608 our own text
+    f"SELECT e.hospital, e.hospital, d.arrived / {_HOUR}, COUNT(*), MAX(d.arrived)"  # noqa: S608 our own text
+    " FROM document d JOIN exam e ON e.id = d.exam_id"
     f" WHERE d.kind = 'json' AND d.arrived >= ? GROUP BY e.hospital, d.arrived / {_HOUR}", Document.arrived,
 )  # fmt: skip
 
@@ -39,19 +46,21 @@ class DismissedSource:
 class Sources(Rows):
     """Reads rows of studies and documents alone."""
 
-    def senders(self, since: datetime) -> list[Source]:
-        """Every AE title of which images came since then, by name."""
-        return self._sources(_STUDIES, since)
+    def senders(self, since: datetime, hospitals: Sequence[str] = ()) -> list[Source]:
+        """Every AE title of which images came since then, of these hospitals or of all, by name."""
+        return self._sources(_STUDIES_OF if hospitals else _STUDIES, since, hospitals)
 
-    def reports(self, since: datetime) -> list[Source]:
-        """Every hospital of which an exam JSON came since then, "" where the node serves one alone."""
-        return self._sources(_REPORTS, since)
+    def reports(self, since: datetime, hospitals: Sequence[str] = ()) -> list[Source]:
+        """Each of these hospitals, or of all, of which an exam JSON came since then; "" where there is one alone."""
+        return self._sources(_REPORTS, since, hospitals)
 
-    def _sources(self, statement: Statement, since: datetime) -> list[Source]:
-        hours: dict[str, dict[datetime, int]] = defaultdict(dict)
+    def _sources(self, statement: Statement, since: datetime, hospitals: Sequence[str]) -> list[Source]:
+        hours: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
         last: dict[str, datetime] = {}
-        for name, hour, count, at in statement.run(self._engine, since):
-            hours[name][instant(int(hour) * _HOUR)] = int(count)
+        for hospital, name, hour, count, at in statement.run(self._engine, since):
+            if hospitals and hospital not in hospitals:
+                continue
+            hours[name][instant(int(hour) * _HOUR)] += int(count)
             last[name] = max(instant(int(at)), last.get(name, instant(int(at))))
         return [Source(name=name, hours=hours[name], last=last[name]) for name in sorted(hours)]
 

@@ -297,8 +297,8 @@ class Outcomes(Rows):
         """The sums of the days from `first` to `last`, in order."""
         return [dict(zip(_SUMMED, row, strict=True)) for row in _SUMS.run(self._engine, first, last)]
 
-    def grouped(self, first: str, last: str, by: str) -> list[GroupSum]:
-        """The sums of the days from `first` to `last` by one of the places, in order."""
+    def grouped(self, first: str, last: str, by: str, hospitals: Sequence[str] = ()) -> list[GroupSum]:
+        """The sums of the days from `first` to `last` by one of the places, in order; of these hospitals or of all."""
         assert by in _PLACES
         joined = "STRING_AGG({}, ' ')" if self._engine.is_shared else "GROUP_CONCAT({}, ' ')"
         counts = [f"CAST(SUM({name}) AS INTEGER)" for name in ("exams", *_NUMBERS)]
@@ -306,7 +306,9 @@ class Outcomes(Rows):
         keys = ", ".join((by, *_KINDS))
         param = self._engine.database.param
         sql = f"SELECT {keys}, {', '.join([*counts, *times])} FROM outcome_sum WHERE day >= {param} AND day <= {param}"  # noqa: S608 our own names
-        rows = self._engine.execute(f"{sql} GROUP BY {keys} ORDER BY {keys}", [first, last])
+        if hospitals:
+            sql += f" AND hospital IN ({', '.join([param] * len(hospitals))})"
+        rows = self._engine.execute(f"{sql} GROUP BY {keys} ORDER BY {keys}", [first, last, *hospitals])
         names = ("group", *_KINDS, "exams", *_NUMBERS, *_TIMES)
         filled = (["" if value is None else value for value in row] for row in rows)
         return [GroupSum(**dict[str, Any](zip(names, row, strict=True))) for row in filled]

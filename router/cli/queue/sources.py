@@ -15,7 +15,7 @@ from router.review.sources import SourceLine, dismiss_source, lines
 from router.text.language import N_
 
 _COLUMNS = ("Source", "A day", "Last", "Expected since", "")
-_SILENT, _DISMISSED = N_("silent"), N_("dismissed")
+_SILENT, _DISMISSED = N_("fell silent"), N_("dismissed")
 
 
 @click.command("sources", short_help="Senders and reports: what is usual, which are silent; one dismissed.")

@@ -15,27 +15,26 @@ from router.cli.tables import show
 from router.config.sections import Config
 from router.errors import ConfigurationError, InvalidData, TransientError
 from router.intake.exam_reader import ExamReader
-from router.policy.attention import SAYS, Cause
-from router.policy.completeness import Completeness
 from router.review.outcomes import OutcomeCounter
 from router.review.pacs_days import ask_pacs
-from router.review.statistics import PERCENTILES, By, Rates, Reason, Statistics, percentile, statistics_of
+from router.review.statistics import (
+    PERCENTILES,
+    By,
+    Rates,
+    Reason,
+    Statistics,
+    percent,
+    percentile,
+    statistics_of,
+    worded,
+)
 from router.storage import open_storage
 from router.text.language import N_
-from router.upkeep.daily import table_of
+from router.upkeep.statistics_table import csv_of
 
 _DAY = timedelta(days=1)
 _DAYS = 30  # that are shown where nothing is asked for
 _COLUMNS = ("", "Exams due", "Uploaded", "Rate", "Both in time", "In time", "First try", "Accepted", "Unreported")
-_HEADINGS = {
-    By.DAY: "日期", By.WEEK: "周", By.MONTH: "月份", By.HOSPITAL: "医院", By.BRANCH: "院区", By.DEPARTMENT: "科室",
-    By.MODALITY: "检查类型", By.DEVICE: "设备",
-}  # fmt: skip
-_STATES = {
-    Completeness.ON_TIME: "按时完成", Completeness.LATE: "超时", Completeness.ON_ITS_WAY: "上传中",
-    Completeness.PAUSED: "已暂停", Completeness.PERSON: "待人工处理", Completeness.NOT_SHARED: "不共享",
-    Completeness.UNREPORTED: "未出报告", Completeness.NEVER_CAME: "影像未到",
-}  # fmt: skip
 _ALL, _CRITICAL = N_("all"), N_("critical values")
 
 
@@ -125,38 +124,12 @@ def _plain(one: Reason) -> dict[str, Any]:
     return {"reason": one.reason, "exams": one.exams}
 
 
-def csv_of(found: Statistics, by: By) -> bytes:
-    """The rows, and all of them together, as spreadsheets of a Chinese office read them: UTF-8 with BOM."""
-    columns = [
-        _HEADINGS[by], "应上传数", "已上传数", "上传率", "报告及时数", "影像及时数", "及时数", "及时率",
-        "首次合格数", "合格率", "未出报告数", *_STATES.values(), "总数",
-        *(f"报告用时P{n}(分钟)" for n in PERCENTILES), *(f"影像用时P{n}(分钟)" for n in PERCENTILES),
-    ]  # fmt: skip
-    rows = [_cells(one.group, one) for one in found.rows]
-    rows += [_cells("合计", found.total), _cells("危急值", found.critical)]
-    return table_of(columns, (dict(zip(columns, row, strict=True)) for row in rows))
-
-
-def _cells(name: str, one: Rates) -> list[object]:
-    return [
-        name, one.due, one.uploaded, _percent(one.upload_rate), one.report_on_time, one.images_on_time, one.on_time,
-        _percent(one.on_time_rate), one.accepted_first_time, _percent(one.first_time_rate), one.unreported,
-        *(one.states[state] for state in _STATES), one.exams,
-        *(percentile(one.report_took, n) for n in PERCENTILES), *(percentile(one.images_took, n) for n in PERCENTILES),
-    ]  # fmt: skip
-
-
 def _percentiles(took: Mapping[int, int]) -> dict[str, int | None]:
     return {f"p{n}": percentile(took, n) for n in PERCENTILES}
 
 
 def _rounded(rate: float | None) -> float | None:
     return None if rate is None else round(rate, 6)
-
-
-def _percent(rate: float | None) -> str:
-    """Cut off, not rounded: 100 % is said only where none is missing."""
-    return "" if rate is None else f"{int(rate * 10_000) / 100:.2f}%"
 
 
 # -- for people
@@ -189,12 +162,12 @@ def _reasons(title: str, reasons: Sequence[Reason]) -> None:
 
 
 def said(reason: str) -> str:
-    """A reason in words: that of a cause is its sentence."""
-    return say(SAYS[Cause(reason)] if reason in set(Cause) else reason)
+    """A reason in words."""
+    return say(worded(reason))
 
 
 def _line(name: str, one: Rates) -> tuple[str, ...]:
     return (
-        name, str(one.due), str(one.uploaded), _percent(one.upload_rate), str(one.on_time), _percent(one.on_time_rate),
-        str(one.accepted_first_time), _percent(one.first_time_rate), str(one.unreported),
+        name, str(one.due), str(one.uploaded), percent(one.upload_rate), str(one.on_time), percent(one.on_time_rate),
+        str(one.accepted_first_time), percent(one.first_time_rate), str(one.unreported),
     )  # fmt: skip

@@ -1,6 +1,8 @@
 """The console in Chromium, walked through once; each test looks at a part of what was found."""
 
+import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from router.config.sections import Admin
 from router.events import Event, Kind
 from router.reports.pdf.reader import Readers
 from support.console_browser import PAGES, Walk, browser, has_axe
+from support.console_rows import EXCHANGE, late, row
 from support.console_site import Site
 from support.exam_workflow import ExamWorkflow
 from support.intake_folder import E1
@@ -30,6 +33,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         clinic.pacs(f"1.3.{number}", accession=accession, patient_id=patient_id, name=patient)
     clinic.pacs("1.2.840.113619.2.55.3.604688119.969.1268071029.320.12345678", accession="A9", ae="US7")
     clinic.put("readme.txt", b"x")
+    today = clinic.clock.now().date()
+    clinic.catalogue.outcomes.write([row(1, today), late(2, today), row(3, today - timedelta(days=1))])
+    exchanges = clinic.config.node.data / "exchanges"
+    exchanges.mkdir()
+    (exchanges / "cloud.json").write_text(json.dumps({"calls": EXCHANGE}), encoding="utf-8")
     site = Site(clinic, Admin())
     site.log_in("wang")
 
