@@ -25,7 +25,7 @@ from support import hospital_rows
 from support.catalogue_rows import instance
 from support.console_rows import EXCHANGE, late, row
 from support.console_site import Got, Site
-from support.exam_workflow import CLOUD, Clinic
+from support.exam_workflow import CLOUD, ExamWorkflow
 from support.hospital_console import NOW, Town
 from support.intake_folder import CONFIG
 
@@ -46,7 +46,7 @@ def words(page: str) -> str:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A clinic with four studies of two senders, exams of some days, an exchange and a file that has changed."""
     folder, readers = tmp_path_factory.mktemp("clinic"), Readers()
-    clinic = Clinic(folder, readers)
+    clinic = ExamWorkflow(folder, readers)
     for n in range(4):
         clinic.pacs(f"1.2.{n}", ae=f"CT{n % 2}")
     today = clinic.clock.now().astimezone(clinic.config.node.timezone).date()
