@@ -335,8 +335,8 @@ class ImagesSender:
             interrupted = self.catalogue.queue.interrupted(delivery)
         except TransientError:  # asked again, it says so again
             return replace(result, verdict=Verdict.LATER)
-        again = sent.version == 1 and interrupted is not None and sent.since <= interrupted
-        return replace(result, verdict=classify(DUPLICATE, again=again))
+        may = interrupted is not None and (sent.since <= interrupted or sent.refused not in (None, DUPLICATE))
+        return replace(result, verdict=classify(DUPLICATE, again=sent.version == 1 and may))
 
     def _note_damage(self, batch: Sequence[ToSend], error: IntegrityError) -> None:
         damaged = next((one for one in batch if one.key == error.fields.get("key")), None)

@@ -37,7 +37,7 @@ from simulation.node import hook
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A slip, and a seed whose run finds it soon; 0 where none is known."""
+    """A slip, and a seed whose run finds it soon; 0 where none does."""
 
     name: str
     plant: Callable[[], AbstractContextManager[object]]
@@ -247,8 +247,8 @@ FAULTS = (
     Fault("answers are not written down before the next try", _replaced((Unwritten, "write_down", _nothing)), 5),
     Fault("a breaker never becomes half-open", _replaced((breaker, "answered", lambda found: found)), 1),
     Fault("a half-open breaker lets everything through", _replaced((dispatcher, "width", _width)), 2),
-    Fault("every node asks a destination that is down", _replaced((BreakerGate, "_may_probe", _always)), 9),
-    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 4),
+    Fault("every node asks a destination that is down", _replaced((BreakerGate, "_may_probe", _always)), 1),
+    Fault("a limit is never released", _replaced((Window, "holds", _holds)), 1),
     Fault("`<` for `<=` at the due time", _replaced((deadline_monitor, "stage", _stage)), 3),
     Fault("due times count from the arrival", _replaced((assess, "approval_of", _from_arrival)), 1),
     Fault("a node that was frozen after its claim sends without a look",
@@ -256,6 +256,6 @@ FAULTS = (
     Fault("what a person took from its sender was not sent", _replaced((Queue, "interrupted", _given_back_only)), 9),
     Fault("retention counts from when a delivery was made", _replaced((purge, "_done", _done_by_creation)), 1),
     Fault("retention takes what has failed", _replaced((purge, "CLOSED", CLOSED | {State.FAILED})), 1),
-    Fault("what was removed before it went is a duplicate", _replaced((Returns, "awaited", _none)), 1),
+    Fault("what was removed before it went is a duplicate", _replaced((Returns, "awaited", _none))),
     Fault("an ended delivery is not evaluated", _moving(evaluated=False), 1),
 )  # fmt: skip

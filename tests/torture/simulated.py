@@ -25,7 +25,7 @@ from rich.progress import Progress
 from simulation.faults import FAULTS, Fault
 from simulation.runs import Outcome, Runs, told
 
-_SEEDS_EACH = 40
+_SEEDS_EACH = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,10 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToSend:
-    """A selected instance. `key`, `tries`: its row's; `checksum`: XXH3-128, else SHA-256; `since`: last decided."""
+    """A selected instance. `key`, `tries`: its row's; `checksum`: XXH3-128, else SHA-256; `since`: last decided.
+
+    `refused` is the status of its refusal, if a person has it sent again after one.
+    """
 
     key: int
     uids: InstanceUids
@@ -69,6 +72,7 @@ class ToSend:
     checksum: str
     tries: int
     since: datetime
+    refused: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +207,8 @@ class Ledger(Rows):
         """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
         return [
             ToSend(key=k, uids=InstanceUids(st, se, so), version=v, sop_class=c, transfer_syntax=t, instance=i,
-                   checksum=x or d, tries=tries, since=at)
-            for k, st, se, so, v, c, t, i, x, d, tries, at in self._engine.rows(_TO_SEND(exam, destination, limit))
+                   checksum=x or d, tries=tries, since=at, refused=no)
+            for k, st, se, so, v, c, t, i, x, d, tries, at, no in self._engine.rows(_TO_SEND(exam, destination, limit))
         ]  # fmt: skip
 
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
@@ -330,6 +334,7 @@ _TO_SEND = Prepared(
     lambda exam, destination, limit: _of(
         exam, LedgerRow.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.sop_class,
         Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest, LedgerRow.tries, LedgerRow.at,
+        LedgerRow.status,
     )
     .where((LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED))
     .order_by(LedgerRow.tries, Instance.id)

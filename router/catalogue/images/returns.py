@@ -47,7 +47,7 @@ class Returns(Rows):
                 waiting = LedgerRow.instance.in_(some) & LedgerRow.state.in_([Fate.GONE, Fate.DAMAGED])
                 self._engine.run(later)
                 self._engine.run(Instance.update(purged=None, damaged=None).where(mine))
-                self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=received).where(waiting))
+                self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="").where(waiting))
                 evaluate(self._engine, Exam.id.in_(exams_of(Study.select(Study.uid).where(here))), received)
 
     def counted(self, tally: Tally, exam: int, destination: str) -> Tally:

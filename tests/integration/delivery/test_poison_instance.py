@@ -478,3 +478,20 @@ def test_a_duplicate_of_what_came_after_the_node_died_is_refused(desk: SentExam)
     with sending_to(desk, Picky(does=lambda place, data: 0x0111)):
         desk.attempt()
     assert desk.tally == Tally(selected=2, sent=1, refused=1)
+
+
+def test_a_person_s_retry_of_another_refusal_forgets_no_dead_node_and_that_of_a_duplicate_changes_nothing(
+    desk: SentExam,
+) -> None:
+    desk.file(0)
+    desk.catalogue.queue.move(desk.delivery, State.READY, datetime.now(UTC), "all there")
+    desk.catalogue.queue.move(desk.delivery, State.SENDING, datetime.now(UTC), "claimed", changes={"lease_owner": "n"})
+    desk.catalogue.queue.take_back("n", datetime.now(UTC))
+    desk.file(1)
+    with sending_to(desk, Picky(does=lambda place, data: 0xC000 if place == 1 else 0x0111)):
+        desk.attempt()
+    assert desk.tally == Tally(selected=2, refused=2)
+    desk.catalogue.ledger.reselect_refused(desk.exam, "cloud", datetime.now(UTC))
+    with sending_to(desk, Picky(does=lambda place, data: 0x0111)):
+        desk.attempt()
+    assert desk.tally == Tally(selected=2, sent=1, refused=1)
