@@ -202,7 +202,7 @@ def files(run: Run) -> str:
     table = Table(
         f"{length / 2**20:.1f} MiB by a profile of a file, processor seconds of both processes", "s", seconds, {}
     )
-    return "\n\n".join([table, *(f"{one}: {length / 1e6 / table.median(one):.0f} MB/s" for one in seconds)])
+    return "\n\n".join([str(table), *(f"{one}: {length / 1e6 / table.median(one):.0f} MB/s" for one in seconds)])
 
 
 def _requests_made(profile: Outside, folder: Path) -> float:
