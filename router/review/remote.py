@@ -242,7 +242,10 @@ class RemoteComparison:
     def _judged(self, place: Place, answer: _Answer, now: datetime) -> Found:
         kept = self._catalogue.comparisons
         before = {one.day: one for one in kept.of(place.destination.name, place.hospital, place.channel)}
-        days, there = by_day(answer.ours, answer.difference.missing, self._zone), answer.there
+        difference, there = answer.difference, answer.there
+        days = by_day(answer.ours, difference.missing, self._zone)
+        # A day stands out until nothing of it differs: so long it is compared again, and the alarm stands.
+        differing = by_day(answer.ours, [*difference.missing, *difference.otherwise], self._zone)
         both = {day: one.theirs for day, one in before.items() if day in there}
         if place.channel == Channel.IMAGES:
             # Exams that were delivered again since are of another day.
@@ -256,13 +259,13 @@ class RemoteComparison:
             kept.keep(
                 Compared(
                     destination=place.destination.name, hospital=place.hospital, channel=place.channel, day=day,
-                    at=now, ours=days.get(day, (0, 0))[0], theirs=count, missing=days.get(day, (0, 0))[1],
+                    at=now, ours=days.get(day, (0, 0))[0], theirs=count, missing=differing.get(day, (0, 0))[1],
                     strange=answer.strange.get(day, 0), usual=usual, whole=answer.whole,
                 )
                 for day, count in there.items()
             )  # fmt: skip
         found = Found(
-            place=place, ours=len(answer.ours), there=sum(there.values()), difference=answer.difference,
+            place=place, ours=len(answer.ours), there=sum(there.values()), difference=difference,
             days=tuple((day, *numbers) for day, numbers in days.items()), why_not=why_not,
             strange=max((unexplained(count, usual) for count in answer.strange.values()), default=0),
         )  # fmt: skip

@@ -22,8 +22,8 @@ _STAYS = (State.DELIVERED, State.WITHDRAWN)
 class Compared:
     """A comparison of the reports, or of exams' images, of a day by the hospital's calendar.
 
-    `whole`: the destination's answer was. `strange` reports (instances) were never sent from here, as `usual` of them
-    at the first comparison. `hospital` is whose they are.
+    `whole`: the destination's answer was. `missing` are not there, or there in another state. `strange` reports
+    (instances) were never sent from here, as `usual` of them at the first comparison. `hospital` is whose they are.
     """
 
     destination: str

@@ -73,7 +73,14 @@ class Finder:
         return Listed(frozenset(clean(one.text(SOP_INSTANCE)) for one in mine), status == dimse.SUCCESS)
 
     def _whole(self, asked: Dataset) -> list[Elements]:
-        status, found = self._ask(asked)
+        try:
+            status, found = self._ask(asked)
+        except TransientError as error:
+            if self._answered:
+                raise
+            # So Orthanc, say, answers a sender that it does not know as one that may ask.
+            text = f"no answer to the first C-FIND: {error.message}"
+            raise NotOffered(text, association=self._association.name) from error
         if status == dimse.SUCCESS:
             self._answered = True
             return found

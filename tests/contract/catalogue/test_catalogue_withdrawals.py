@@ -97,8 +97,8 @@ def test_a_source_is_stopped_until_a_person_confirms_it(catalogue: Catalogue) ->
 def test_of_each_day_the_last_comparison_is_kept(catalogue: Catalogue) -> None:
     def compared(missing: int, days: int = 0, channel: Channel = Channel.REPORT) -> Compared:
         return Compared(
-            destination=CLOUD, hospital="", channel=channel, day=(NOW + days * DAY).date(), at=NOW, ours=9, theirs=9, missing=missing,
-            strange=0, usual=0, whole=True,
+            destination=CLOUD, hospital="", channel=channel, day=(NOW + days * DAY).date(), at=NOW, ours=9, theirs=9,
+            missing=missing, strange=0, usual=0, whole=True,
         )  # fmt: skip
 
     kept = catalogue.comparisons
