@@ -65,8 +65,8 @@ class Place:
     @property
     def subject(self) -> str:
         """The subject of its alarms."""
-        what = "comparison" if self.channel == Channel.REPORT else "comparison of images"
-        return f"{what} with {at(self.destination.name, self.hospital)}"
+        name = at(self.destination.name, self.hospital)
+        return f"comparison with {name}" if self.channel == Channel.REPORT else f"comparison of images with {name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,9 +289,14 @@ class RemoteComparison:
         lost, otherwise = len(found.difference.missing), len(found.difference.otherwise)
         name, images = at(found.place.destination.name, found.place.hospital), found.place.channel == Channel.IMAGES
         text = (
-            f"{'images ' if images else ''}compared with {name}: {found.ours} confirmed, {found.there} there, "
-            f"{lost} missing there, {otherwise} in another state, {found.strange} unknown here"
+            f"compared with {name}: {found.ours} confirmed, {found.there} there, {lost} missing there, "
+            f"{otherwise} in another state, {found.strange} unknown here"
         )
+        if images:
+            text = (
+                f"images compared with {name}: of {found.ours} exam(s) confirmed, of {found.there} there, "
+                f"of {lost} missing there, of {otherwise} not found, {found.strange} image(s) of others"
+            )
         fields = fields_of(found.place.destination.name, found.place.hospital)
         self._bus.record(Event(now, Kind.REPORTED, f"{text}; {found.why_not}".removesuffix("; "), fields=fields))
         if found.why_not in (BASELINE, CUT):

@@ -10,7 +10,8 @@ from router.config.sections import Config
 from router.dicom.scu.finder import finding
 from router.errors import ConfigurationError, IntegrityError, PermanentError, TransientError
 from router.events import Event, EventBus, Kind
-from router.policy.account import fields_of
+from router.model import Channel
+from router.policy.account import at, fields_of
 from router.review.remote import Place, RemoteComparison, asking, never, places
 from router.storage.pins import Pins
 
@@ -94,6 +95,8 @@ class ComparisonWatch:
         return min(first, end - timedelta(days=_DAYS))
 
     def _say_impossible(self, place: Place, why: str, now: datetime) -> None:
-        text = f"the {place.subject} was not possible: {why}"
-        fields = fields_of(place.destination.name, place.hospital)
+        name, fields = at(place.destination.name, place.hospital), fields_of(place.destination.name, place.hospital)
+        text = f"the comparison with {name} was not possible: {why}"
+        if place.channel == Channel.IMAGES:
+            text = f"the comparison of images with {name} was not possible: {why}"
         self._bus.record(Event(now, Kind.REPORTED, text, fields=fields))

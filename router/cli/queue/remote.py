@@ -75,8 +75,9 @@ def _sent_again(remote: RemoteComparison, found: Found, resending: Resending) ->
     much = not found.there or (len(missing) >= _FEW and len(missing) * _PART > found.ours)
     if missing and much:
         name = at(found.place.destination.name, found.place.hospital)
-        kind = "exam(s) of images" if found.place.channel == Channel.IMAGES else "report(s)"
-        what = f"send again {len(missing)} of {found.ours} {kind} to {name}, which says that it has {found.there}"
+        what = f"send again {len(missing)} of {found.ours} report(s) to {name}, which says that it has {found.there}"
+        if found.place.channel == Channel.IMAGES:
+            what = f"send again images of {len(missing)} of {found.ours} exam(s) to {name}, which has {found.there}"
         agreed(what, [], yes=resending.yes)
     return remote.send_again(found.place, missing, "the destination has lost it", resending.who)
 
@@ -118,7 +119,8 @@ def _said(one: Confirmed, what: str) -> str:
     """What differs, with the number of instances where they are images."""
     if not isinstance(one, OurImages):
         return say(what)
-    return say(f"{len(one.lost)} of {sum(one.studies.values())} instances: {one.why or what}")
+    sent = sum(one.studies.values())
+    return say(f"{len(one.lost)} of {sent} instances: {one.why or what}")
 
 
 def _document(place: Place, found: Found | None, trouble: str, sent: int) -> dict[str, Any]:
