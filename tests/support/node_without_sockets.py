@@ -181,8 +181,8 @@ def _config(folder: Path, settings: str, of_destination: str, text: str) -> Conf
 class Node:
     """A node on a folder. `restart` throws away all that is in memory; the cloud and the clock are not the node's."""
 
-    def __init__(self, folder: Path, settings: str = "", of_destination: str = "", text: str = CONFIG) -> None:
-        self.config = _config(folder, settings, of_destination, text)
+    def __init__(self, folder: Path, settings: str = "", of_destination: str = "", text: str = "") -> None:
+        self.config = _config(folder, settings, of_destination, text or CONFIG)
         self.config.reports.folder.mkdir(exist_ok=True)
         self.clock, self.cloud = FakeClock(START), Cloud()
         self.events: list[Event] = []
