@@ -44,7 +44,7 @@ REASONS = (
     "dicom/dataset/facts.py", "dicom/dataset/header.py", "dicom/dataset/part10.py", "dicom/dataset/sameness.py",
     "dicom/dataset/uid.py", "dicom/scp/acceptor.py", "dicom/scp/admission.py", "dicom/scp/negotiation.py",
     "dicom/scp/store.py", "dicom/scp/whole.py", "dicom/scu/client.py", "dicom/scu/commitment.py",
-    "dicom/scu/requestor.py", "dicom/scu/associations.py", "dicom/scu/batch.py", "dicom/scu/session.py",
+    "dicom/scu/finder.py", "dicom/scu/requestor.py", "dicom/scu/associations.py", "dicom/scu/batch.py", "dicom/scu/session.py",
     "dicom/scu/store.py", "dicom/scu/transcode.py", "dicom/dataset/decoders.py", "dicom/ul/connection.py",
     "dicom/ul/pdu.py", "dicom/ul/proxy.py", "dicom/ul/socket.py", "dicom/ul/status.py", "dicom/ul/tls.py",
     "exam/*.py", "forward/*.py", "forward/blocks/ciphers.py", "forward/blocks/codes.py",

@@ -41,6 +41,7 @@ from router.catalogue.queue.backfills import Backfills
 from router.catalogue.queue.backlog import Backlog
 from router.catalogue.queue.breakers import Breakers
 from router.catalogue.queue.commitments import Commitments
+from router.catalogue.queue.compared_images import ComparedImages
 from router.catalogue.queue.comparisons import Comparisons
 from router.catalogue.queue.delivered import Delivered
 from router.catalogue.queue.late import LateResults
@@ -110,6 +111,7 @@ class Catalogue:
     outlooks: Outlooks
     search: Search
     comparisons: Comparisons
+    compared_images: ComparedImages
     withdrawals: Withdrawals
 
 
@@ -154,4 +156,5 @@ def open_catalogue(
         association_leases=AssociationLeases(engine), outcomes=Outcomes(engine), sources=Sources(engine),
         unknown_words=UnknownWords(engine, bus, queue), traffic=Traffic(engine), outlooks=Outlooks(engine),
         search=Search(engine), comparisons=Comparisons(engine, bus), withdrawals=Withdrawals(engine, bus),
+        compared_images=ComparedImages(engine),
     )  # fmt: skip

@@ -190,8 +190,8 @@ def _tell_hospitals(found: DatabaseStatus, config: Config) -> None:
 def _tell_compared(found: DatabaseStatus, config: Config) -> None:
     """Print the last comparison with each destination; nothing where none was made."""
     for one in found.compared:
-        name, day, zone = at(one.destination, one.hospital), one.day.isoformat(), config.node.timezone
-        text = f"Compared with {name} {local(one.at, zone)}, reports of {day}: {one.ours} confirmed, {one.theirs} there"
+        name, when = at(one.destination, one.hospital), local(one.at, config.node.timezone)
+        text = f"Compared with {name} {when}, {one.channel} of {one.day}: {one.ours} confirmed, {one.theirs} there"
         console().print(text, markup=False, soft_wrap=True)
         if one.missing:
             console().print(f"  {one.missing} missing there: `{RECONCILE}`", style="red", markup=False, soft_wrap=True)
@@ -351,9 +351,9 @@ def _database_json(found: DatabaseStatus) -> dict[str, Any]:
         "configuration": [{"node": one.node, "at": iso(one.at), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
         "compared": [
-            {"destination": one.destination, "hospital": one.hospital or None, "day": one.day.isoformat(),
-             "at": one.at.isoformat(), "ours": one.ours, "there": one.theirs, "missing": one.missing,
-             "unknown": one.strange}
+            {"destination": one.destination, "hospital": one.hospital or None, "channel": str(one.channel),
+             "day": one.day.isoformat(), "at": one.at.isoformat(), "ours": one.ours, "there": one.theirs,
+             "missing": one.missing, "unknown": one.strange}
             for one in found.compared
         ],
         "absent_nodes": [

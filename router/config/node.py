@@ -59,7 +59,9 @@ class Retention(Section):
     unmatched: Duration = Field(timedelta(days=30), description="studies that no exam ever named")
     done: Duration = Field(timedelta(days=30), description="originals in done/ and rejected/")
     audit: Duration = Field(
-        timedelta(days=1095), description="the history, and by what purged images are known when they come again"
+        timedelta(days=1095),
+        description="the history, by what purged images are known when they come again, and how each exam counted in "
+        "the statistics (the sums of days stay)",
     )
     records: Duration = Field(
         timedelta(days=1825),

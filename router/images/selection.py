@@ -8,6 +8,7 @@ from datetime import datetime
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.exams.exams import ExamSnapshot
+from router.catalogue.images.fate import SENT_AND_REJECTED
 from router.catalogue.images.ledger import CUT_OFF, Fate, Undecided
 from router.catalogue.images.series_members import changes_of
 from router.config.hospitals import HospitalConfigs
@@ -24,7 +25,6 @@ from router.series.study import Marks, Member, Verdict, judge, outcome
 _NEVER = (NOTE, AS_SENT)  # why a key image is left out, too
 _THERE = (Fate.SENT, Fate.STORED)
 _LATE = "came after [share] late_window"
-_SENT_AND_REJECTED = "sent; a rejection note refers to it"
 _TELLS = "a rejection note about images that were sent"
 
 
@@ -174,12 +174,12 @@ class Selection:
         references = self._catalogue.references
         rows = references.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
-        sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
+        sent = [one.key for one in rejected if one.fate in _THERE and one.rule != SENT_AND_REJECTED]
         left_out = [one for one in rows if one.fate is Fate.FILTERED and not one.purged]
         again = [one.key for one in left_out if one.sop_uid not in marks.rejected and one.rule not in _NEVER]
         with self._catalogue.engine.write():
             references.leave_out([one.key for one in rejected], REJECTED, now)
-            references.remark(sent, _SENT_AND_REJECTED)
+            references.remark(sent, SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
                 references.reopen(again)
             if sent and not (destination.dicom is not None and destination.dicom.rejection_notes):

@@ -60,7 +60,7 @@ class Duties:
         )  # fmt: skip
         self._silence, self._refusals = SilenceWatch(*known), RefusalWatch(*known)
         self._certificates, self._sources = CertificateWatch(*known), SourceWatch(*known)
-        self._comparison = ComparisonWatch(*known, pins=parts.storage.pins)
+        self._comparison = ComparisonWatch(*known, pins=parts.storage.pins, stop=parts.stopping.is_set)
         self._daily = Daily(
             parts.config, parts.catalogue, parts.bus, parts.clock,
             reconciliation=Reconciliation(parts.catalogue, parts.exam_reader, parts.storage.reports.read),

@@ -6,7 +6,7 @@ to each patient.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from router.text.language import N_
@@ -22,6 +22,9 @@ BASELINE = N_("it is the first comparison, which shows what is usual")
 CUT = N_("the answer is not whole")
 CLOCK = N_("the destination's clock differs from ours")
 SHRUNK = N_("the answer holds less than 95 % of what the one before held")
+ELSEWHERE = N_("there under another UID, it seems")
+FEWER = N_("fewer are there, and it does not say which")
+AGAIN = N_("sent again before, and still not found")
 MANY = N_("on one day 50 or more are missing, or 1 % or more")
 
 
@@ -36,32 +39,72 @@ class Theirs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
-    """The last revision of an exam that a platform has confirmed: an upload of a delivery, by their numbers.
+class Confirmed:
+    """A delivery that a destination has confirmed, by its numbers. `goes_again`: it is on its way again already."""
 
-    `withdrawn`: the platform has also confirmed its withdrawal. `goes_again`: another one is on its way already.
-    """
-
-    upload: int
     delivery: int
     exam: int
-    revision: int
-    idem: str
     confirmed: datetime
-    withdrawn: bool = False
     goes_again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ours(Confirmed):
+    """The last revision of an exam that a platform has confirmed: an upload of a delivery.
+
+    `withdrawn`: the platform has also confirmed its withdrawal.
+    """
+
+    upload: int
+    revision: int
+    idem: str
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurImages(Confirmed):
+    """An exam's images that a destination has confirmed: its studies by UID, and how many instances of each.
+
+    `again` are the studies of which a comparison has had some sent again. `lost` are the ledger rows of instances that
+    the destination does not have, `why` is the reason where these are not to be sent again.
+    """
+
+    studies: Mapping[str, int]
+    again: frozenset[str] = frozenset()
+    lost: tuple[int, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentInstance:
+    """An instance that a destination has taken; `key`: its ledger row. `again`: a comparison had it sent again."""
+
+    key: int
+    series_uid: str
+    sop_uid: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyThere:
+    """A study as a destination has it: ledger rows of `lost` instances, the number of those that are not from here."""
+
+    lost: tuple[int, ...] = ()
+    why: str = ""
+    beside: int = 0
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """The difference between what was confirmed and what a platform says.
+    """The difference between what was confirmed and what a destination says.
 
     `missing` it does not have, `otherwise` it has in another state than the last that it confirmed, `strange` is the
     number of those that it has and that were never sent from here.
     """
 
-    missing: tuple[Ours, ...] = ()
-    otherwise: tuple[Ours, ...] = ()
+    missing: tuple[Confirmed, ...] = ()
+    otherwise: tuple[Confirmed, ...] = ()
     strange: int = 0
 
 
@@ -107,7 +150,44 @@ def compare(ours: Sequence[Ours], theirs: Sequence[Theirs], known: Collection[st
     return Difference(missing=missing, otherwise=otherwise, strange=sum(idem not in known for idem in there))
 
 
-def by_day(ours: Sequence[Ours], missing: Sequence[Ours], zone: tzinfo) -> dict[date, tuple[int, int]]:
+def judge_study(
+    sent: Sequence[SentInstance], listed: Collection[str], instances: int | None, *, whole: bool = True
+) -> StudyThere:  # fmt: skip
+    """Judge a study that a destination has, `instances` by its own count, of which it lists these instances.
+
+    `whole`: it lists all that it has. An instance that is not found after it went again does not go a third time:
+    the destination keeps it under another UID, or not at all.
+    """
+    if not whole:
+        fewer = instances is not None and instances < len(sent)
+        return StudyThere(lost=tuple(one.key for one in sent), why=FEWER) if fewer else StudyThere(whole=False)
+    lost = [one for one in sent if one.sop_uid not in listed]
+    beside = max((instances or 0) - (len(sent) - len(lost)), 0)
+    if lost and len(lost) == len(sent) <= beside:
+        return StudyThere(lost=tuple(one.key for one in lost), why=ELSEWHERE, beside=beside)
+    first = tuple(one.key for one in lost if not one.again)
+    why = AGAIN if lost and not first else ""
+    return StudyThere(lost=first or tuple(one.key for one in lost), why=why, beside=beside)
+
+
+def judge_images(ours: Sequence[OurImages], there: Mapping[str, StudyThere]) -> Difference:
+    """The difference of images, by exam; `there` are the studies that do not simply have as many as were taken."""
+    missing, otherwise = list[Confirmed](), list[Confirmed]()
+    for one in ours:
+        found = [there[uid] for uid in one.studies if uid in there]
+        lost = tuple(key for study in found if not study.why for key in study.lost)
+        why = next((study.why for study in found if study.why), "")
+        if lost:
+            missing.append(replace(one, lost=lost))
+        elif why:
+            kept = tuple(key for study in found for key in study.lost)
+            otherwise.append(replace(one, lost=kept, why=why))
+    return Difference(
+        missing=tuple(missing), otherwise=tuple(otherwise), strange=sum(one.beside for one in there.values())
+    )
+
+
+def by_day(ours: Sequence[Confirmed], missing: Sequence[Confirmed], zone: tzinfo) -> dict[date, tuple[int, int]]:
     """The number of ours, and of those missing, by the day of their confirmation."""
     all_ = Counter(one.confirmed.astimezone(zone).date() for one in ours)
     lost = Counter(one.confirmed.astimezone(zone).date() for one in missing)

@@ -1,6 +1,7 @@
 """Comparison with what the destinations say that they have (对账), and sending again what they have lost."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -9,28 +10,34 @@ from router.catalogue import Catalogue
 from router.catalogue.db.engine import portions
 from router.catalogue.queue.comparisons import Compared
 from router.clock import Clock
-from router.config.sections import Config, Destination, HttpDestination
+from router.config.sections import Config, Destination, DicomDestination, HttpDestination
+from router.dicom.scu.finder import finding
 from router.errors import ConfigurationError, NotOffered
 from router.events import Event, EventBus, Kind
 from router.forward.credentials import load_credentials
 from router.forward.inventory import Inventory
 from router.forward.report import ReportAgent
+from router.model import Channel
 from router.policy.account import at, fields_of
 from router.policy.comparison import (
     BASELINE,
     CLOCK,
     CUT,
     Answered,
+    Confirmed,
     Difference,
+    OurImages,
     Ours,
     by_day,
     compare,
     hindrance,
+    judge_images,
     midnight_before,
     unexplained,
     windows,
 )
 from router.policy.states import State
+from router.review.images_there import ImagesThere, Opened
 from router.storage.pins import Pins, strange
 
 DAY = timedelta(days=1)
@@ -40,29 +47,37 @@ NOT_TO_BE_TRUSTED = (CUT, CLOCK)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A hospital's reports at a destination; `org` is its USCI, `account` the one by which they go."""
+    """A hospital's reports or images at a destination; `org` is its USCI, `account` the one by which reports go."""
 
     destination: Destination
     hospital: str
     org: str
     account: str
-    http: HttpDestination
+    channel: Channel
+
+    @property
+    def http(self) -> HttpDestination:
+        """The way of its reports; ConfigurationError where there is none."""
+        if (http := self.destination.http_of(self.hospital)) is None:
+            raise ConfigurationError(f"{self.destination.name} has no [destination.http]")
+        return http
 
     @property
     def subject(self) -> str:
         """The subject of its alarms."""
-        return f"comparison with {at(self.destination.name, self.hospital)}"
+        name = at(self.destination.name, self.hospital)
+        return f"comparison with {name}" if self.channel == Channel.REPORT else f"comparison of images with {name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A comparison. `offered`: the destination answers inventories. `why_not`: nothing is to go again by itself.
+    """A comparison. `not_offered`: why the destination answers none. `why_not`: nothing is to go again by itself.
 
     `days` has the numbers of ours and of those missing, by day; `there` is the number of exams that it has.
     """
 
     place: Place
-    offered: bool = True
+    not_offered: str = ""
     ours: int = 0
     there: int = 0
     difference: Difference = field(default_factory=Difference)
@@ -71,24 +86,38 @@ class Found:
     strange: int = 0
 
     @property
-    def missing(self) -> tuple[Ours, ...]:
+    def missing(self) -> tuple[Confirmed, ...]:
         """What the destination confirmed and does not have, and what is not on its way there already."""
         return tuple(one for one in self.difference.missing if not one.goes_again)
 
     @property
     def well(self) -> bool:
         """Whether there is nothing to tell a person."""
-        return not (self.difference.missing or self.difference.otherwise or self.strange or self.why_not == CUT)
+        strange = self.strange and self.place.channel == Channel.REPORT
+        return not (self.difference.missing or self.difference.otherwise or strange or self.why_not == CUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """An answer as it was understood; `there` and `strange` are the numbers by day, `before` those of days before."""
+
+    ours: Sequence[Confirmed]
+    difference: Difference
+    there: Mapping[date, int]
+    strange: Mapping[date, int]
+    whole: bool
+    ahead: timedelta = timedelta(0)
 
 
 def places(config: Config, destination: str | None = None, hospital: str | None = None) -> list[Place]:
-    """Every hospital's reports at every destination, or one's, or at one."""
+    """Every hospital's reports and images at every destination, or one's, or at one."""
     return [
-        Place(destination=one, hospital=of.own.name, org=of.own.USCI, account=one.account_of(of.own.name), http=http)
+        Place(destination=one, hospital=of.own.name, org=of.own.USCI, account=one.account_of(of.own.name),
+              channel=channel)
         for one in config.destination
         for of in config.hospitals
         if destination in (None, one.name) and hospital in (None, of.own.name) and of.own.name in config.served(one)
-        and (http := one.http_of(of.own.name)) is not None
+        for channel in sorted(one.channels, reverse=True)
     ]  # fmt: skip
 
 
@@ -102,45 +131,90 @@ def agent_for(place: Place, pins: Pins, clock: Clock) -> ReportAgent:
     return ReportAgent(place.http, lambda: keys, clock)
 
 
+def never() -> bool:
+    """Stop for nothing."""
+    return False
+
+
 class RemoteComparison:
-    """Compares, keeps the result and its alarms, and has lost reports sent again. `ask` asks a destination."""
+    """Compares, keeps the result and its alarms, and has what was lost sent again.
+
+    `ask` asks a destination for its inventory, `open_archive` opens the archive of one.
+    """
 
     def __init__(
         self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, *,
         ask: Callable[[Place, datetime, datetime], Inventory],
+        open_archive: Callable[[DicomDestination], Opened] = lambda peer: finding(peer, never),
     ) -> None:  # fmt: skip
         self._zone = config.node.timezone
         self._catalogue = catalogue
         self._bus = bus
         self._clock = clock
         self._ask = ask
+        self._open = open_archive
 
     def compare(self, place: Place, begin: datetime, end: datetime) -> Found:
         """Compare what was confirmed from the day of `begin` on and before `end`; keep it by day, and its alarms.
 
-        It is asked for a day more on both sides: the destination's clock decides where it has an exam. Raises as
-        `ReportAgent.inventory`, but for NotOffered.
+        Raises as `ReportAgent.inventory` or `finding`, but for NotOffered.
         """
-        name, now, kept = place.destination.name, self._clock.now(), self._catalogue.comparisons
         begin = midnight_before(begin, self._zone)
+        compare = self._reports if place.channel == Channel.REPORT else self._images
+        try:
+            answer = compare(place, begin, end)
+        except NotOffered as error:
+            return Found(place=place, not_offered=error.message)
+        if answer is None:
+            return Found(place=place, why_not=BASELINE)
+        return self._judged(place, answer, self._clock.now())
+
+    def _reports(self, place: Place, begin: datetime, end: datetime) -> _Answer | None:
+        """The inventory of a day more on both sides: the destination's clock decides where it has an exam."""
+        name, kept = place.destination.name, self._catalogue.comparisons
         first = kept.begin(name, place.hospital)
         ours = kept.ours(name, place.hospital, begin, end)
         if first is None or begin >= end:
-            return Found(place=place, why_not=BASELINE)
-        try:
-            around = windows(begin - DAY, midnight_before(end, self._zone) + 2 * DAY, self._zone)
-            asked = [(start, self._ask(place, start, stop)) for start, stop in around]
-        except NotOffered:
-            return Found(place=place, offered=False)
-        there = [one for _, answer in asked for one in answer.exams]
-        known = kept.known(name, {one.idem for one in there})
-        difference = compare(ours, there, known)
-        return self._judged(place, ours, difference, asked, known, (max(begin, first), end), now)
+            return None
+        around = windows(begin - DAY, midnight_before(end, self._zone) + 2 * DAY, self._zone)
+        asked = [(start, self._ask(place, start, stop)) for start, stop in around]
+        theirs = [one for _, answer in asked for one in answer.exams]
+        known = kept.known(name, {one.idem for one in theirs})
+        there, strange_ = self._by_day(asked, known, (max(begin, first), end))
+        return _Answer(
+            ours=ours, difference=compare(ours, theirs, known), there=there, strange=strange_,
+            whole=all(answer.whole for _, answer in asked),
+            ahead=max((answer.ahead for _, answer in asked), key=abs),
+        )  # fmt: skip
 
-    def send_again(self, place: Place, missing: Sequence[Ours], why: str, who: str = "node") -> int:
+    def _images(self, place: Place, begin: datetime, end: datetime) -> _Answer | None:
+        """Each study by its UID, so that no clock decides which are asked for."""
+        name, dicom, rows = place.destination.name, place.destination.dicom, self._catalogue.compared_images
+        ours = rows.ours(name, place.hospital, begin, end)
+        if not ours or dicom is None:
+            return None
+        studies = {uid: count for one in ours for uid, count in one.studies.items()}
+        with self._open(dicom) as archive:
+            differing = ImagesThere(archive, rows, name).look(studies)
+        difference = judge_images(ours, differing)
+        again = {uid for one in ours for uid in one.again}
+        rows.found(name, {uid for uid in again if uid not in differing or not differing[uid].lost})
+        window = (start.astimezone(self._zone).date() for start, _ in windows(begin, end, self._zone))
+        days = dict.fromkeys(window, (0, 0)) | by_day(ours, difference.missing, self._zone)
+        beside = Counter[date]()
+        for one in ours:
+            extra = sum(differing[uid].beside for uid in one.studies if uid in differing)
+            beside[one.confirmed.astimezone(self._zone).date()] += extra
+        return _Answer(
+            ours=ours, difference=difference, there={day: all_ - lost for day, (all_, lost) in days.items()},
+            strange=beside, whole=all(one.whole for one in differing.values()),
+        )  # fmt: skip
+
+    def send_again(self, place: Place, missing: Sequence[Confirmed], why: str, who: str = "node") -> int:
         """Have these sent again under the names that they had; how many. Those that moved on meanwhile are left out."""
         queue, now, sent = self._catalogue.queue, self._clock.now(), 0
-        due = now + place.destination.report_within
+        to = place.destination
+        due = now + (to.report_within if place.channel == Channel.REPORT else to.images_within)
         for some in portions(sorted(missing, key=lambda one: one.exam)):
             with self._catalogue.engine.write():
                 here = {one.id: one for one in queue.these([one.delivery for one in some])}
@@ -148,42 +222,52 @@ class RemoteComparison:
                     delivery = here.get(one.delivery)
                     if delivery is None or delivery.state != State.DELIVERED:
                         continue
-                    wanted = next(up.wanted for up in self._catalogue.uploads.of(delivery.id) if up.id == one.upload)
-                    changes = {"wanted": wanted, "due": due, "attempts": 0, "error": ""}
-                    if self._catalogue.comparisons.lost(one.upload):
-                        sent += queue.move(delivery, State.READY, now, f"sent again: {why}", who=who, changes=changes)
+                    changes = {"due": due, "attempts": 0, "error": ""}
+                    if (more := self._lost(one, now)) is not None:
+                        text = f"sent again: {why}"
+                        sent += queue.move(delivery, State.READY, now, text, who=who, changes=changes | more)
         if sent:
             self._tell(place, Kind.CLEARED, Alarm.MISSING_THERE, "what is missing there is sent again", now)
         return sent
 
-    def _judged(
-        self, place: Place, ours: Sequence[Ours], difference: Difference,
-        asked: Sequence[tuple[datetime, Inventory]], known: set[str], when: tuple[datetime, datetime], now: datetime,
-    ) -> Found:  # fmt: skip
+    def _lost(self, one: Confirmed, now: datetime) -> dict[str, object] | None:
+        """Note that the destination has lost it; how its delivery changes, None where that is noted already."""
+        if isinstance(one, OurImages):
+            self._catalogue.compared_images.select_again(one.lost, now)
+            return {}
+        if not isinstance(one, Ours) or not self._catalogue.comparisons.lost(one.upload):
+            return None
+        return {"wanted": next(up.wanted for up in self._catalogue.uploads.of(one.delivery) if up.id == one.upload)}
+
+    def _judged(self, place: Place, answer: _Answer, now: datetime) -> Found:
         kept = self._catalogue.comparisons
-        before = {one.day: one for one in kept.of(place.destination.name, place.hospital)}
-        days = by_day(ours, difference.missing, self._zone)
-        there, strange_ = self._by_day(asked, known, when)
-        both = [one for day, one in before.items() if day in there]
-        usual = max((one.usual for one in before.values()), default=max(strange_.values(), default=0))
-        whole = all(answer.whole for _, answer in asked)
+        before = {one.day: one for one in kept.of(place.destination.name, place.hospital, place.channel)}
+        difference, there = answer.difference, answer.there
+        days = by_day(answer.ours, difference.missing, self._zone)
+        # A day stands out until nothing of it differs: so long it is compared again, and the alarm stands.
+        differing = by_day(answer.ours, [*difference.missing, *difference.otherwise], self._zone)
+        both = {day: one.theirs for day, one in before.items() if day in there}
+        if place.channel == Channel.IMAGES:
+            # Exams that were delivered again since are of another day.
+            both = {day: min(theirs, days.get(day, (0, 0))[0]) for day, theirs in both.items()}
+        usual = max((one.usual for one in before.values()), default=max(answer.strange.values(), default=0))
         why_not = hindrance(Answered(
-            days=days, whole=whole, ahead=max((answer.ahead for _, answer in asked), key=abs),
-            before=sum(one.theirs for one in both) if both else None, held=sum(there[one.day] for one in both),
+            days=days, whole=answer.whole, ahead=answer.ahead,
+            before=sum(both.values()) if both else None, held=sum(there[day] for day in both),
         ))  # fmt: skip
-        if whole:
+        if answer.whole:
             kept.keep(
                 Compared(
-                    destination=place.destination.name, hospital=place.hospital, day=day, at=now,
-                    ours=days.get(day, (0, 0))[0], theirs=count, missing=days.get(day, (0, 0))[1],
-                    strange=strange_.get(day, 0), usual=usual, whole=whole,
+                    destination=place.destination.name, hospital=place.hospital, channel=place.channel, day=day,
+                    at=now, ours=days.get(day, (0, 0))[0], theirs=count, missing=differing.get(day, (0, 0))[1],
+                    strange=answer.strange.get(day, 0), usual=usual, whole=answer.whole,
                 )
                 for day, count in there.items()
             )  # fmt: skip
         found = Found(
-            place=place, ours=len(ours), there=sum(there.values()), difference=difference,
+            place=place, ours=len(answer.ours), there=sum(there.values()), difference=difference,
             days=tuple((day, *numbers) for day, numbers in days.items()), why_not=why_not,
-            strange=max((unexplained(count, usual) for count in strange_.values()), default=0),
+            strange=max((unexplained(count, usual) for count in answer.strange.values()), default=0),
         )  # fmt: skip
         self._report(found, now)
         return found
@@ -203,19 +287,28 @@ class RemoteComparison:
     def _report(self, found: Found, now: datetime) -> None:
         """Record it; raise the alarms, but at the first comparison, and end those whose cause is gone."""
         lost, otherwise = len(found.difference.missing), len(found.difference.otherwise)
-        name = at(found.place.destination.name, found.place.hospital)
+        name, images = at(found.place.destination.name, found.place.hospital), found.place.channel == Channel.IMAGES
         text = (
             f"compared with {name}: {found.ours} confirmed, {found.there} there, {lost} missing there, "
             f"{otherwise} in another state, {found.strange} unknown here"
         )
+        if images:
+            text = (
+                f"images compared with {name}: of {found.ours} exam(s) confirmed, of {found.there} there, "
+                f"of {lost} missing there, of {otherwise} not found, {found.strange} image(s) of others"
+            )
         fields = fields_of(found.place.destination.name, found.place.hospital)
         self._bus.record(Event(now, Kind.REPORTED, f"{text}; {found.why_not}".removesuffix("; "), fields=fields))
         if found.why_not in (BASELINE, CUT):
             return
         wrong = lost + otherwise
         said = f"{lost} report(s) that {name} confirmed are missing there, {otherwise} are there in another state"
+        if images:
+            said = f"images of {lost} exam(s) that {name} took are missing there, of {otherwise} they are not found"
         kind = Kind.ALARM if wrong else Kind.CLEARED
         self._tell(found.place, kind, Alarm.MISSING_THERE, said if wrong else "nothing is missing there", now)
+        if images:  # what others send of the same studies, and what a destination makes itself, is no trouble
+            return
         said = f"{found.strange} report(s) of a day are at {name} that were never sent from here"
         kind = Kind.ALARM if found.strange else Kind.CLEARED
         self._tell(found.place, kind, Alarm.UNKNOWN_THERE, said if found.strange else "nothing is unknown there", now)

@@ -90,7 +90,8 @@ class Daily:
             f"Approved in the last {_DAYS} days: {summed(accounts)}",
             *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
             f"Waits for a person: {', '.join(named) or 'nothing'}",
-            *(f"Compared with {at(one.destination, one.hospital)}, reports of {one.day}: {one.ours} confirmed, "
+            *(f"Compared with {at(one.destination, one.hospital)}, "
+              f"{one.channel} of {one.day}: {one.ours} confirmed, "
               f"{one.theirs} there, {one.missing} missing there" for one in self._catalogue.comparisons.last()
               if self._config.destination_named(one.destination)),
             f"Studies that no exam names: {unreported.count}, of which {unreported.recent} should get their report",

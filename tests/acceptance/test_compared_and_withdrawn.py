@@ -30,7 +30,8 @@ def queue(site: Site, *words: str) -> tuple[int, Any]:
 
 def compared(site: Site) -> tuple[int, int, int, int]:
     """Exit status; the numbers of ours, of theirs, and of those missing."""
-    status, (found,) = queue(site, "reconcile", "--remote")
+    status, (found, images) = queue(site, "reconcile", "--remote")
+    assert (images["channel"], images["offered"]) == ("images", False)  # the platform answers no C-FIND
     return status, found["ours"], found["there"], len(found["missing"])
 
 
@@ -43,7 +44,7 @@ def test_what_the_platform_forgot_is_found_and_goes_again_and_an_exam_is_withdra
     status, said = queue(site, "reconcile", "--remote", "--resend")
     assert (status, "--yes" in said) == (2, True)
     assert site.is_in(State.DELIVERED, exam.id, REPORT)
-    status, (found,) = queue(site, "reconcile", "--remote", "--resend", "--yes")
+    status, (found, _) = queue(site, "reconcile", "--remote", "--resend", "--yes")
     assert (status, found["resent"], found["missing"][0]["exam"]) == (0, 1, "e1")
     receipts = site.platform_data / "receipts.jsonl"
     site.wait_until(lambda: receipts.stat().st_size > 0, "the platform has it again")

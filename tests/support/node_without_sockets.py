@@ -173,16 +173,16 @@ class PlainReaders(Readers):
 
 
 @functools.cache
-def _config(folder: Path, settings: str, of_destination: str) -> Config:
-    text = CONFIG.replace('name = "cloud"\n', f'name = "cloud"\n{of_destination}\n')
+def _config(folder: Path, settings: str, of_destination: str, text: str) -> Config:
+    text = text.replace('name = "cloud"\n', f'name = "cloud"\n{of_destination}\n')
     return parse(text + settings, base=folder)
 
 
 class Node:
     """A node on a folder. `restart` throws away all that is in memory; the cloud and the clock are not the node's."""
 
-    def __init__(self, folder: Path, settings: str = "", of_destination: str = "") -> None:
-        self.config = _config(folder, settings, of_destination)
+    def __init__(self, folder: Path, settings: str = "", of_destination: str = "", text: str = "") -> None:
+        self.config = _config(folder, settings, of_destination, text or CONFIG)
         self.config.reports.folder.mkdir(exist_ok=True)
         self.clock, self.cloud = FakeClock(START), Cloud()
         self.events: list[Event] = []

@@ -376,6 +376,22 @@ def _returned(engine: Engine) -> None:
     engine.execute(f'ALTER TABLE "document" ADD COLUMN "returned" {engine.whole}')
 
 
+def _compared_images(engine: Engine) -> None:
+    """Comparisons of images beside those of reports, of which all comparisons of before are."""
+    names = ("destination", "hospital", "day", "at", "ours", "theirs", "missing", "strange", "usual", "whole")
+    rows = engine.execute(f"SELECT {', '.join(names)} FROM comparison")  # noqa: S608 our own text
+    engine.execute("DROP TABLE comparison")  # another key cannot be given to a table of SQLite
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("destination", "hospital", "channel", "day"))
+    counts = ", ".join(f'"{name}" INTEGER NOT NULL' for name in ("ours", "theirs", "missing", "strange", "usual"))
+    truth = "BOOLEAN NOT NULL" if engine.database.param == "%s" else "INTEGER NOT NULL"
+    key = 'PRIMARY KEY ("destination", "hospital", "channel", "day")'
+    at = f'"at" {engine.whole} NOT NULL'
+    engine.execute(f'CREATE TABLE "comparison" ({texts}, {at}, {counts}, "whole" {truth}, {key})')
+    marks = ", ".join([engine.database.param] * len(names))
+    for row in rows:
+        engine.execute(f"INSERT INTO comparison ({', '.join(names)}, channel) VALUES ({marks}, 'report')", row)  # noqa: S608 our own text
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
@@ -383,5 +399,5 @@ STEPS: tuple[Step, ...] = (
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
     _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics, _by_time,
-    _compared_with_destinations, _returned,
+    _compared_with_destinations, _returned, _compared_images,
 )  # fmt: skip

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+SENT_AND_REJECTED = "sent; a rejection note refers to it"
+"""The rule of an instance that was sent before a rejection note came: the destination may remove it."""
+
 
 class Fate(StrEnum):
     """State of an instance version at a destination.

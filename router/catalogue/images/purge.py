@@ -29,6 +29,7 @@ from router.catalogue.db.tables.images import (
     StudyIdentity,
 )
 from router.catalogue.db.tables.node import EventRow
+from router.catalogue.db.tables.outcomes import OutcomeRow
 from router.catalogue.db.tables.queue import Delivery
 from router.catalogue.exams.originals import Originals
 from router.catalogue.images.ledger import Fate, fates_of
@@ -175,12 +176,16 @@ class Purge:
     # -- what is older than the audit
 
     def expire(self, before: datetime) -> int:
-        """Drop a batch of rows that are kept for the audit only: events, and what is known of purged studies."""
+        """Drop a batch of rows that are kept for the audit only: events, and what is known of purged studies.
+
+        How an exam counted in the statistics goes with the events that it was counted by; the sums of days stay.
+        """
         with self._engine.write():
             # Their numbers rise with time; by `at` there is no index.
             first = EventRow.select(EventRow.id, EventRow.at).order_by(EventRow.id).limit(BATCH)
             old = [number for number, at in self._engine.rows(first) if at < before]
             self._engine.run(EventRow.delete().where(EventRow.id.in_(old)))
+            self._engine.run(OutcomeRow.delete().where(OutcomeRow.day < before.date().isoformat()))
         return len(old) + self._expire_instances(before)
 
     def _expire_instances(self, before: datetime) -> int:

@@ -20,13 +20,15 @@ _STAYS = (State.DELIVERED, State.WITHDRAWN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A comparison of the reports of a day, by the hospital's calendar. `whole`: the destination's answer was.
+    """A comparison of the reports, or of exams' images, of a day by the hospital's calendar.
 
-    `strange` were never sent from here, as `usual` of them at the first comparison. `hospital` is whose they are.
+    `whole`: the destination's answer was. `missing` are not there, or there in another state. `strange` reports
+    (instances) were never sent from here, as `usual` of them at the first comparison. `hospital` is whose they are.
     """
 
     destination: str
     hospital: str
+    channel: Channel
     day: date
     at: datetime
     ours: int
@@ -38,7 +40,7 @@ class Compared:
 
 
 class Comparisons(RecordedRows):
-    """One comparison is kept for each destination, hospital and day: the last one."""
+    """One comparison is kept for each destination, hospital, channel and day: the last one."""
 
     def ours(self, destination: str, hospital: str, begin: datetime, end: datetime) -> list[Ours]:
         """The last confirmed revision of each report whose confirmation lies in that time, the first confirmed first.
@@ -92,27 +94,31 @@ class Comparisons(RecordedRows):
         with self._engine.write():
             for one in found:
                 row = {each.name: getattr(one, each.name) for each in fields(Compared)} | {"day": one.day.isoformat()}
-                key = [Row.destination, Row.hospital, Row.day]
+                key = [Row.destination, Row.hospital, Row.channel, Row.day]
                 changed = {getattr(Row, name): value for name, value in row.items() if name not in _KEY}
                 self._engine.run(Row.insert(row).on_conflict(conflict_target=key, update=changed))
 
-    def of(self, destination: str, hospital: str) -> list[Compared]:
-        """All of a destination's comparisons of the hospital's reports, the earliest day first."""
-        mine = (Row.destination == destination) & (Row.hospital == hospital)
+    def of(self, destination: str, hospital: str, channel: Channel) -> list[Compared]:
+        """All of a destination's comparisons of the hospital's reports or images, the earliest day first."""
+        mine = (Row.destination == destination) & (Row.hospital == hospital) & (Row.channel == channel)
         return self._read(Row.select().where(mine))
 
     def last(self) -> list[Compared]:
-        """The comparison of the last day for each destination and hospital."""
+        """The comparison of the last day for each destination, hospital and channel."""
         newest = Row.alias()
         mine = (newest.destination == Row.destination) & (newest.hospital == Row.hospital)
+        mine &= newest.channel == Row.channel
         later = newest.select(newest.day).where(mine & (newest.day > Row.day))
         return self._read(Row.select().where(~fn.EXISTS(later)))
 
     def _read(self, query: Any) -> list[Compared]:
         rows: Sequence[dict[str, Any]] = self._engine.run(
-            query.order_by(Row.destination, Row.hospital, Row.day).dicts()
+            query.order_by(Row.destination, Row.hospital, Row.channel.desc(), Row.day).dicts()
         )
-        return [Compared(**{**row, "day": date.fromisoformat(row["day"])}) for row in rows]
+        return [
+            Compared(**{**row, "day": date.fromisoformat(row["day"]), "channel": Row.channel.word(row["channel"], 0)})
+            for row in rows
+        ]
 
 
-_KEY = ("destination", "hospital", "day")
+_KEY = ("destination", "hospital", "channel", "day")

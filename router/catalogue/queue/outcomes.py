@@ -26,8 +26,7 @@ EXAM, STUDY, IN_PACS = "e", "s", "p"
 DaySum = Mapping[str, Any]
 """Exams of a day that agree in all but the counts: a row of OutcomeSum by its columns."""
 _LATE_COMMIT = timedelta(minutes=10)  # an event with a lower number may be seen later, on a server
-_EVENTS, _EXAMS = "statistics-event", "statistics-exam"
-_LOCK = "statistics"
+_EVENTS, _EXAMS, _LOCK = "statistics-event", "statistics-exam", "statistics"
 # of all hospitals: each exam counts under its own
 _OF_EXAMS = Among("SELECT id, hospital, branch, approved_at, created FROM exam WHERE id IN (?)", Exam.id)
 _OF_DELIVERIES = Among(
@@ -256,8 +255,8 @@ class Outcomes(Rows):
         `exams`: all up to this number are counted; `events`: likewise.
         """
         with self._engine.lock_names([_LOCK]), self._engine.write():
-            known = self.counted([*(row.key for row in rows), *drop])
-            changed = [row for row in rows if known.get(row.key) != row]
+            known, closed = self.counted([*(row.key for row in rows), *drop]), self._closed({row.day for row in rows})
+            changed = [row for row in rows if known.get(row.key) != row and row.day not in closed]
             gone = [known[key] for key in drop if key in known]
             former = [known[row.key] for row in changed if row.key in known]
             for some in portions([one.key for one in (*former, *gone)]):
@@ -269,6 +268,12 @@ class Outcomes(Rows):
             for name, number in ((_EXAMS, exams), (_EVENTS, events)):
                 if number is not None:
                     self._set_mark(name, number)
+
+    def _closed(self, days: Collection[str]) -> set[str]:
+        """Those of the days of which the sums alone are kept: by what their exams were counted is gone."""
+        queries = (one.select(one.day).where(one.day.in_(list(days))).distinct() for one in (OutcomeSum, OutcomeRow))
+        sums, rows = (set(self._engine.column(query)) for query in queries)
+        return sums - rows
 
     def rename_hospital(self, old: str, new: str) -> None:
         """Note that what counted under `old` is of `new`."""

@@ -52,12 +52,14 @@ def reconcile(
     """Show what each exam approved on a day should have, and what became of it; status 1 if there are gaps.
 
     With --remote: compare the reports that destinations confirmed (of the day, else of the last 30 days) with the
-    platforms' inventories. Status 1 if something is missing there, is there in another state, or was never sent from
-    here, and while an answer is not whole. --resend sends what is missing again, under the name that it had.
+    platforms' inventories, and the images with what their archives answer (C-FIND). Status 1 if something is missing
+    there, is there in another state, or was never sent from here, and while an answer is not whole. --resend sends
+    what is missing again, under the name that it had.
 
     \b
-    --remote --json: [{destination, hospital, offered, ours, there, missing: [{exam, delivery, revision}],
-      otherwise: [...], unknown, days: [{day, ours, missing}], why_not, resent}]
+    --remote --json: [{destination, hospital, channel, offered, not_offered, ours, there, missing: [{exam, delivery,
+      revision}], otherwise: [...], unknown, days: [{day, ours, missing}], why_not, resent}]; of images in the place
+      of revision: instances, lost, why
     """
     config = node_config(config_file)
     require_hospital(hospital, config)

@@ -14,8 +14,9 @@ from router.cli.speech import echo, say
 from router.cli.tables import show
 from router.config.sections import Config
 from router.errors import InvalidData, RouterError
+from router.model import Channel
 from router.policy.account import at
-from router.policy.comparison import Ours
+from router.policy.comparison import Confirmed, OurImages, Ours
 from router.review.remote import NOT_TO_BE_TRUSTED, Found, Place, RemoteComparison, asking
 from router.storage.pins import Pins
 
@@ -75,17 +76,21 @@ def _sent_again(remote: RemoteComparison, found: Found, resending: Resending) ->
     if missing and much:
         name = at(found.place.destination.name, found.place.hospital)
         what = f"send again {len(missing)} of {found.ours} report(s) to {name}, which says that it has {found.there}"
+        if found.place.channel == Channel.IMAGES:
+            what = f"send again images of {len(missing)} of {found.ours} exam(s) to {name}, which has {found.there}"
         agreed(what, [], yes=resending.yes)
     return remote.send_again(found.place, missing, "the destination has lost it", resending.who)
 
 
 def _tell(place: Place, found: Found | None, trouble: str, sent: int) -> None:
     name = at(place.destination.name, place.hospital)
+    if place.channel == Channel.IMAGES:
+        name = say(f"images at {name}")
     if found is None:
         echo(f"{name}: no comparison: {trouble}")
         return
-    if not found.offered:
-        echo(f"{name}: the platform answers no inventories")
+    if found.not_offered:
+        echo(f"{name}: it answers no such question: {found.not_offered}")
         return
     difference = found.difference
     echo(
@@ -98,25 +103,46 @@ def _tell(place: Place, found: Found | None, trouble: str, sent: int) -> None:
     if rows:
         show("What differs", _COLUMNS, rows[:_SHOWN])
     if sent:
-        echo(f"{sent} report(s) are sent again")
+        echo(f"{sent} deliveries are sent again")
 
 
-def _rows(found: Found, these: Sequence[Ours], what: str) -> list[tuple[str, ...]]:
+def _rows(found: Found, these: Sequence[Confirmed], what: str) -> list[tuple[str, ...]]:
     name = found.place.destination.name
-    return [(f"e{one.exam}", f"d{one.delivery}", str(one.revision), name, say(what)) for one in these]
+    return [(f"e{one.exam}", f"d{one.delivery}", _revision(one), name, _said(one, what)) for one in these]
+
+
+def _revision(one: Confirmed) -> str:
+    return str(one.revision) if isinstance(one, Ours) else "-"
+
+
+def _said(one: Confirmed, what: str) -> str:
+    """What differs, with the number of instances where they are images."""
+    if not isinstance(one, OurImages):
+        return say(what)
+    sent = sum(one.studies.values())
+    return say(f"{len(one.lost)} of {sent} instances: {one.why or what}")
 
 
 def _document(place: Place, found: Found | None, trouble: str, sent: int) -> dict[str, Any]:
-    named = {"destination": place.destination.name, "hospital": place.hospital or None}
+    named = {
+        "destination": place.destination.name, "hospital": place.hospital or None, "channel": str(place.channel),
+    }  # fmt: skip
     if found is None:
         return {**named, "error": trouble}
     return {
-        **named, "offered": found.offered, "ours": found.ours, "there": found.there,
-        "missing": _named(found.difference.missing), "otherwise": _named(found.difference.otherwise),
-        "unknown": found.strange, "why_not": found.why_not or None, "resent": sent,
+        **named, "offered": not found.not_offered, "not_offered": found.not_offered or None, "ours": found.ours,
+        "there": found.there, "missing": _named(found.difference.missing),
+        "otherwise": _named(found.difference.otherwise), "unknown": found.strange, "why_not": found.why_not or None,
+        "resent": sent,
         "days": [{"day": day.isoformat(), "ours": ours, "missing": lost} for day, ours, lost in found.days],
     }  # fmt: skip
 
 
-def _named(these: Sequence[Ours]) -> list[dict[str, Any]]:
-    return [{"exam": f"e{one.exam}", "delivery": f"d{one.delivery}", "revision": one.revision} for one in these]
+def _named(these: Sequence[Confirmed]) -> list[dict[str, Any]]:
+    return [{"exam": f"e{one.exam}", "delivery": f"d{one.delivery}", **_particulars(one)} for one in these]
+
+
+def _particulars(one: Confirmed) -> dict[str, Any]:
+    if isinstance(one, OurImages):
+        return {"instances": sum(one.studies.values()), "lost": len(one.lost), "why": one.why or None}
+    return {"revision": one.revision} if isinstance(one, Ours) else {}

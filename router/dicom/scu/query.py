@@ -22,7 +22,7 @@ from router.dicom.ul import dimse
 from router.dicom.ul.connection import connect
 from router.dicom.ul.contexts import Context
 from router.dicom.ul.dimse import Operation, Response
-from router.dicom.ul.status import PACS, PENDING
+from router.dicom.ul.status import PACS, PENDING, Peer
 from router.dicom.ul.tls import client_context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
@@ -32,12 +32,12 @@ MOST = 100  # studies in one answer: a PACS that names more did not understand t
 MOST_OF_DAY = 10_000  # likewise of a day and a modality
 
 _SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-_INSTANCES, _STUDY_DATE, _MODALITIES = 0x00201208, 0x00080020, 0x00080061
+INSTANCES, _STUDY_DATE, _MODALITIES = 0x00201208, 0x00080020, 0x00080061
 _LARGEST = 2**16  # bytes of an identifier
 _LOOK_SECONDS = 0.2
 _CANCEL_SECONDS = 3.0
-_FIND_SECONDS = 60.0
-_MOST_COUNTED = 2**31 - 1
+FIND_SECONDS = 60.0
+MOST_COUNTED = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,13 @@ class Moved:
 class QueryClient:
     """Queries one PACS, with an association for each query."""
 
-    def __init__(self, peer: DicomDestination, waits: Waits | None = None) -> None:
-        """Raises ConfigurationError when a file of `tls` cannot be used."""
+    def __init__(self, peer: DicomDestination, waits: Waits | None = None, called: Peer = PACS) -> None:
+        """`called` is the peer as people call it. Raises ConfigurationError when a file of `tls` cannot be used."""
         libraries.settle()
         self.calling = peer.calling_ae_title
         self._peer = peer
-        self._waits = waits or Waits(response=_FIND_SECONDS)
+        self._called = called
+        self._waits = waits or Waits(response=FIND_SECONDS)
         self._tls = None if peer.tls is None else client_context(peer.tls)
 
     def echo(self) -> None:
@@ -111,11 +112,11 @@ class QueryClient:
         """Have a study sent to the AE `to` within so many seconds; cancel when `stop()` is true. Raises as `study`."""
         identifier = Dataset()
         identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", uid
-        with self._associated(MOVE) as (association, context):
+        with self.associated(MOVE) as (association, context):
             number = association.next_message()
             command = dimse.composite_rq(Operation.C_MOVE, number, MOVE, destination=to)
-            association.send(association.accepted[context], command, _encoded(identifier, context))
-            for response, _ in _responses(association, Operation.C_MOVE, seconds, stop):
+            association.send(association.accepted[context], command, encoded(identifier, context))
+            for response, _ in responses(association, Operation.C_MOVE, seconds, stop):
                 last = response
         return Moved(last.status, last.completed, last.failed, last.warning)
 
@@ -134,10 +135,10 @@ class QueryClient:
         self, identifier: Dataset, fits: Callable[[Elements], bool], most: int, stop: Callable[[], bool]
     ) -> Found:  # fmt: skip
         studies: dict[str, Held] = {}
-        with self._associated(FIND) as (association, context):
+        with self.associated(FIND) as (association, context):
             command = dimse.composite_rq(Operation.C_FIND, association.next_message(), FIND)
-            association.send(association.accepted[context], command, _encoded(identifier, context))
-            for response, data in _responses(association, Operation.C_FIND, self._waits.response, stop):
+            association.send(association.accepted[context], command, encoded(identifier, context))
+            for response, data in responses(association, Operation.C_FIND, self._waits.response, stop):
                 if response.status in PENDING:
                     held = _held(association, data, context, fits)
                     studies |= {held.study_uid: held} if held else {}
@@ -146,14 +147,15 @@ class QueryClient:
         return Found(response.status, tuple(studies.values()) if response.status == 0 else ())
 
     @contextmanager
-    def _associated(self, sop_class: str) -> Iterator[tuple[Requestor, Context]]:
+    def associated(self, sop_class: str) -> Iterator[tuple[Requestor, Context]]:
+        """An association with a context for FIND or MOVE; DestinationDown when the peer accepts none."""
         contexts = [(sop_class, syntax) for syntax in _SYNTAXES]
         with self._associate(contexts) as association:
             accepted = [context for context in contexts if context in association.accepted]
             if not accepted:
                 operation = "C-FIND" if sop_class == FIND else "C-MOVE"
                 raise DestinationDown(
-                    f"the PACS does not accept {operation} of the study root",
+                    f"{self._called.name} does not accept {operation} of the study root",
                     outage=Outage.SERVICE,
                     hint=f"does it know our AE title {self.calling}, our address and port, and allow us that?",
                     association=association.name,
@@ -162,12 +164,12 @@ class QueryClient:
 
     def _associate(self, contexts: Sequence[Context]) -> Requestor:
         connection = connect(self._peer, self._tls, self._waits.connect)
-        association = Requestor(connection, self._peer, self._waits, peer=PACS)
+        association = Requestor(connection, self._peer, self._waits, peer=self._called)
         association.request(contexts)
         return association
 
 
-def _responses(
+def responses(
     association: Requestor, operation: Operation, seconds: float, stop: Callable[[], bool]
 ) -> Iterator[tuple[Response, bytes]]:
     """Every response to the request just sent, the final one last.
@@ -182,7 +184,8 @@ def _responses(
         if not association.speaks(_LOOK_SECONDS):
             if time.monotonic() > until:
                 association.abort()
-                raise TransientError("the PACS does not answer to the end in time", association=association.name)
+                text = f"{association.peer.name} does not answer to the end in time"
+                raise TransientError(text, association=association.name)
             continue
         message = association.receive(until, _LARGEST)
         response = association.understand(dimse.read_response, message.command)
@@ -200,16 +203,17 @@ def _held(
     try:
         found = read_elements(BytesIO(preamble_and_meta(FIND, "", context[1], "", "") + data))
         fitting, uid = fits(found), valid(found.text(STUDY))
-        count = found.text(_INSTANCES)
+        count = found.text(INSTANCES)
         instances = int(count) if count else None
     except (InvalidData, ValueError) as error:
         raise association.broken("an identifier that cannot be read") from error
     if not fitting:
         return None
-    return Held(uid, instances if instances is None or 0 <= instances <= _MOST_COUNTED else None)
+    return Held(uid, instances if instances is None or 0 <= instances <= MOST_COUNTED else None)
 
 
-def _encoded(identifier: Dataset, context: Context) -> bytes:
-    encoded = BytesIO()
-    dcmwrite(encoded, identifier, implicit_vr=context[1] == IMPLICIT_LITTLE_ENDIAN, little_endian=True)
-    return encoded.getvalue()
+def encoded(identifier: Dataset, context: Context) -> bytes:
+    """The identifier in the context's transfer syntax."""
+    written = BytesIO()
+    dcmwrite(written, identifier, implicit_vr=context[1] == IMPLICIT_LITTLE_ENDIAN, little_endian=True)
+    return written.getvalue()

@@ -80,7 +80,7 @@ class Requestor:
         self.accepted: Mapping[Context, int] = {}
         self._connection = connection
         self._destination = destination
-        self._peer = peer
+        self.peer = peer
         self._waits = waits
         self._paced = paced
         self._longest = _SHORTEST_PDU
@@ -110,7 +110,7 @@ class Requestor:
             raise self._rejected(where, *body[1:4])
         if kind is not PduType.ASSOCIATE_AC:
             self.abort()
-            text, where_to_look = f"{where} does not take the association", f"see the log of {self._peer.name}"
+            text, where_to_look = f"{where} does not take the association", f"see the log of {self.peer.name}"
             raise DestinationDown(text, outage=Outage.ASSOCIATION, hint=where_to_look)
         self._longest, self.accepted = self._understood(body, proposal)
         self.proposed = frozenset(contexts)
@@ -142,7 +142,7 @@ class Requestor:
 
     def verify(self) -> None:
         """C-ECHO; DestinationDown when it is not accepted or not answered with success."""
-        text = f"{self._peer.name} does not accept C-ECHO"
+        text = f"{self.peer.name} does not accept C-ECHO"
         if VERIFY in self.accepted:
             if not (status := self.echo()):
                 return
@@ -190,7 +190,7 @@ class Requestor:
     def broken(self, what: str) -> TransientError:
         """Abort the association, and return the error to raise when the acceptor breaks the protocol."""
         self.abort()
-        return TransientError(f"{self._peer.name} breaks the protocol: {what}", association=self.name)
+        return TransientError(f"{self.peer.name} breaks the protocol: {what}", association=self.name)
 
     def release(self) -> None:
         """A-RELEASE, orderly if the acceptor cooperates. Raises nothing, since everything was answered before."""
@@ -233,7 +233,7 @@ class Requestor:
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
         if is_for_good(result, source, reason):
-            remedy = hint(source, reason, self._peer, self._destination.calling_ae_title)
+            remedy = hint(source, reason, self.peer, self._destination.calling_ae_title)
             return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=remedy)
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
@@ -278,7 +278,7 @@ class Requestor:
                     self._write(pdu.release_response())
                 self._connection.close()
                 how = {PduType.ABORT: "aborted", PduType.RELEASE_RQ: "released"}.get(kind, "left")
-                raise TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
+                raise TransientError(f"the association was {how} by {self.peer.name}", association=self.name)
             end = 0
             while end < len(body):
                 try:
@@ -324,7 +324,7 @@ class Requestor:
     def _lost(self, error: OSError | None) -> TransientError:
         if isinstance(error, TimeoutError):
             self.abort()
-            return TransientError(f"{self._peer.name} does not answer or read in time", association=self.name)
+            return TransientError(f"{self.peer.name} does not answer or read in time", association=self.name)
         self._connection.close()
         return TransientError("the association was lost", association=self.name)
 

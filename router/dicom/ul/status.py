@@ -89,6 +89,11 @@ def failure_reason(reason: int) -> str:
     return f"{reason:04X} {_FAILURE_REASONS.get(reason, 'a reason that the standard does not know')}"
 
 
+def refuses_query(status: int) -> bool:
+    """Whether the final status of a C-FIND says that it is not served at all, whenever it is asked."""
+    return status in {SOP_CLASS_NOT_SUPPORTED, 0x0124} or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF
+
+
 def queried(status: int) -> str:
     """The final status of a C-FIND or C-MOVE in words (PS3.4 C.4.1.1.4, C.4.2.1.5, PS3.7 C)."""
     ranges = (words for first, last, words in _QUERY_RANGES if first <= status <= last)

@@ -95,15 +95,16 @@ def test_a_source_is_stopped_until_a_person_confirms_it(catalogue: Catalogue) ->
 
 
 def test_of_each_day_the_last_comparison_is_kept(catalogue: Catalogue) -> None:
-    def compared(missing: int, days: int = 0) -> Compared:
+    def compared(missing: int, days: int = 0, channel: Channel = Channel.REPORT) -> Compared:
         return Compared(
-            destination=CLOUD, hospital="", day=(NOW + days * DAY).date(), at=NOW, ours=9, theirs=9, missing=missing,
-            strange=0, usual=0, whole=True,
+            destination=CLOUD, hospital="", channel=channel, day=(NOW + days * DAY).date(), at=NOW, ours=9, theirs=9,
+            missing=missing, strange=0, usual=0, whole=True,
         )  # fmt: skip
 
     kept = catalogue.comparisons
     kept.keep([compared(1), compared(2, days=1)])
-    kept.keep([compared(0)])
-    assert kept.of(CLOUD, "") == [compared(0), compared(2, days=1)]
-    assert kept.of("other", "") == []
-    assert kept.last() == [compared(2, days=1)]
+    kept.keep([compared(0), images := compared(3, channel=Channel.IMAGES)])
+    assert kept.of(CLOUD, "", Channel.REPORT) == [compared(0), compared(2, days=1)]
+    assert kept.of(CLOUD, "", Channel.IMAGES) == [images]
+    assert kept.of("other", "", Channel.REPORT) == []
+    assert kept.last() == [compared(2, days=1), images]

@@ -220,6 +220,26 @@ def test_what_is_purged_without_ever_having_had_a_report_stays_counted(hospital:
     assert hospital.states(NOW + 2 * DAY) == {"s1.7": "unreported"}
 
 
+def test_rows_go_with_the_history_they_were_counted_by_and_the_sums_of_their_days_stay(hospital: Hospital) -> None:
+    first, second = hospital.exam("E1", NOW), hospital.exam("E2", NOW)
+    later = hospital.exam("E3", NOW + 2 * DAY)
+    for number in (first, later):
+        hospital.deliver(number, NOW + 2 * DAY)
+    hospital.states(NOW + 3 * DAY)
+    sums = hospital.catalogue.outcomes.sums(FIRST, LAST)
+    hospital.catalogue.purge.expire(NOW + DAY)
+    assert list(hospital.rows()) == [f"e{later}"]
+    assert hospital.catalogue.outcomes.sums(FIRST, LAST) == sums
+    # what happens to them from then on does not change a day of which the sums alone are left
+    hospital.deliver(second, NOW + 3 * DAY)
+    hospital.states(NOW + 4 * DAY)
+    assert list(hospital.rows()) == [f"e{later}"]
+    assert hospital.catalogue.outcomes.sums(FIRST, LAST) == sums
+    hospital.approve(second, NOW + 4 * DAY)
+    hospital.go(second, Channel.REPORT, NOW + 4 * DAY, State.WAITING, State.READY)
+    assert hospital.states(NOW + 4 * DAY)[f"e{second}"] == "on its way"
+
+
 def test_through_generated_days_the_sums_equal_a_full_count_and_the_states_sum_up(hospital: Hospital) -> None:
     chance, now, exams, loose = random.Random(7), NOW, list[int](), 0
     for day in range(7):

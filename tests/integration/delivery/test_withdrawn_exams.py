@@ -147,7 +147,7 @@ def test_what_was_lost_there_goes_again_under_its_name_and_keeps_its_time(node: 
         upload=before[0].id, delivery=one.id, exam=one.exam, revision=1, idem=before[0].idem, confirmed=node.clock.now()
     )
     remote = RemoteComparison(node.config, node.catalogue, node.bus, node.clock, ask=Cloud().ask)
-    (place,) = places(node.config)
+    place = places(node.config)[0]
     node.clock.advance(HOUR)
     assert (remote.send_again(place, [ours, ours], "lost", "wang"), report(node).state) == (1, State.READY)
     node.restart()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from router.alarms import Alarm
+from router.model import Channel
 from router.reports.pdf.reader import Readers
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
@@ -80,7 +81,7 @@ class Compared(Trouble):
         house, day = self.house, timedelta(seconds=DAY)
         remote = RemoteComparison(house.config, house.catalogue, house.bus, house.clock, ask=self.cloud.ask)
         house.wait(HOUR)
-        (place,) = places(house.config)
+        place = next(one for one in places(house.config) if one.channel == Channel.REPORT)
         remote.compare(place, self.now - day, self.now)
 
     def mend(self) -> None:

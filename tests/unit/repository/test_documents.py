@@ -80,7 +80,7 @@ def test_the_conformance_statement_has_every_service_that_is_asked_for_with_its_
         assert f" {uid} |" in said
     assert f"at most {commitment.MOST} instances" in said
     assert f"names more than {query.MOST} studies" in said
-    assert f"{query._FIND_SECONDS:.0f} s for all answers to a C-FIND" in said
+    assert f"{query.FIND_SECONDS:.0f} s for all answers to a C-FIND" in said
     assert f"at most {_LONGEST_PDU // 1024} KiB;" in said
     assert f"the others {_OUR_LONGEST // 1024} KiB" in said
     config = Query(ae_title="PACS")

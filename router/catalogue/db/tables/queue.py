@@ -251,13 +251,14 @@ class WithdrawalStopRow(Model):
 
 
 class ComparisonRow(Model):
-    """The last comparison of a day's reports with what a destination says; `day` in ISO 8601.
+    """The last comparison of a day's reports or images with what a destination says; `day` in ISO 8601.
 
     `usual` is how many it had at the first comparison that were never sent from here.
     """
 
     destination = CleanTextField()
     hospital = CleanTextField()
+    channel = WordField(Channel)
     day = CleanTextField()
     at = InstantField()
     ours = IntegerField()
@@ -269,7 +270,7 @@ class ComparisonRow(Model):
 
     class Meta:
         table_name = "comparison"
-        primary_key = CompositeKey("destination", "hospital", "day")
+        primary_key = CompositeKey("destination", "hospital", "channel", "day")
 
 
 class SlotRow(Model):
