@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from router.config.sections import Hospital
+from router.config.sections import Config, Hospital
 from router.config.types import is_within
 from router.model import Header
 
@@ -50,6 +50,25 @@ class HospitalOf:
             elements = dict(zip(_ELEMENTS, said, strict=True))
             self._known[key] = hospital_of_study(header.sending_ae, header.sending_address, elements, self._hospitals)
         return self._known[key]
+
+
+def hospital_of_sender(calling: str, address: str, config: Config) -> str:
+    """The name of the hospital that a refused sender seems to be of, for people; NONE where nothing tells, or two may.
+
+    It is the one whose sender it is, else the one whose senders have such an address, else the one that has a sender of
+    this AE title. A sender of [receive] may be anybody's. `calling` and `address` are "" where they are unknown.
+    """
+    hospitals = config.hospital if len(config.hospital) > 1 else ()
+    if any(one.ae_title == calling for one in config.receive.senders):
+        return NONE
+    for fits in (
+        lambda one: _sends(one, calling, address),
+        lambda one: address and any(each.address and is_within(address, [each.address]) for each in one.senders),
+        lambda one: any(each.ae_title == calling for each in one.senders),
+    ):
+        if found := [one.name for one in hospitals if fits(one)]:
+            return found[0] if len(found) == 1 else NONE
+    return NONE
 
 
 def may_join(exam_of: str, study_of: frozenset[str]) -> bool:

@@ -49,6 +49,7 @@ def by_accession(
 
     Hospitals have the same numbers for different patients. So of a study that may be another's both name and birth date
     must agree, and of several hospitals' own one of these: the images of a CD bear the numbers of where they were made.
+    There a name agrees not by its pinyin alone, which other names have, too.
     """
     found = []
     for one in (c for c in candidates if exam.accession_number and c.uid not in exam.listed):
@@ -63,4 +64,5 @@ def by_accession(
 def _is_patients(found: Comparison, policy: IdentityPolicy, *, own: bool) -> bool:
     if not own:
         return found.agree >= _PERSON
-    return bool(found.agree & {"patient id", "name"}) and not (policy.several and found.agree.isdisjoint(_PERSON))
+    certain = found.alike or "birth date" in found.agree
+    return bool(found.agree & {"patient id", "name"}) and (certain or not policy.several)
