@@ -61,14 +61,11 @@ def hospital_of_sender(calling: str, address: str, config: Config) -> str:
     hospitals = config.hospital if len(config.hospital) > 1 else ()
     if any(one.ae_title == calling for one in config.receive.senders):
         return NONE
-    for fits in (
-        lambda one: _sends(one, calling, address),
-        lambda one: address and any(each.address and is_within(address, [each.address]) for each in one.senders),
-        lambda one: any(each.ae_title == calling for each in one.senders),
-    ):
-        if found := [one.name for one in hospitals if fits(one)]:
-            return found[0] if len(found) == 1 else NONE
-    return NONE
+    sent = [one.name for one in hospitals if _sends(one, calling, address)]
+    near = [one.name for one in hospitals if _has_address(one, address)]
+    named = [one.name for one in hospitals if any(each.ae_title == calling for each in one.senders)]
+    found = sent or near or named
+    return found[0] if len(found) == 1 else NONE
 
 
 def may_join(exam_of: str, study_of: frozenset[str]) -> bool:
@@ -89,6 +86,10 @@ def _sends(hospital: Hospital, ae_title: str, address: str) -> bool:
         one.ae_title == ae_title and (not one.address or (address != "" and is_within(address, [one.address])))
         for one in hospital.senders
     )
+
+
+def _has_address(hospital: Hospital, address: str) -> bool:
+    return address != "" and any(one.address and is_within(address, [one.address]) for one in hospital.senders)
 
 
 def _fits(patterns: Mapping[str, str], elements: Mapping[str, str]) -> bool:
