@@ -12,7 +12,7 @@ import click
 from router.config.sections import Branch, Config, Hospital, StudyRule
 from router.config.types import A_SIZE
 
-_USUALLY_ALONE = {"hospital"}
+_USUALLY_ALONE = {"hospital", "alarms.webhook", "alarms.mail"}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 

@@ -136,6 +136,8 @@ def test_a_study_whose_images_name_different_patients_is_a_doubt_also_where_the_
         (replace(HERE, name=""), True, True),
         (replace(HERE, birth_date=""), True, False),
         (replace(HERE, name="Zhang^San=张三", birth_date=""), True, True),
+        (replace(HERE, patient_id="", name="Zhang^San=张三", birth_date=""), True, False),
+        (replace(HERE, patient_id=""), True, True),
         (replace(HERE, name="", birth_date=""), True, False),
         (replace(HERE, name="Ouyang^Nana", birth_date=""), True, False),
         (replace(HERE, name=""), False, False),
