@@ -537,5 +537,5 @@ def test_a_receiver_of_one_hospital_is_told_of_its_alarms_alone_and_of_their_end
         life.end()
     assert titles(own) == [("breaker", "standing"), ("breaker", "cleared")]
     assert [(one["count"], one["hospitals"], one["text"]) for one in own.told] == [(1, ["renmin"], "of renmin")] * 2
-    (one,) = every.told
-    assert (one["count"], one["standing"], one["hospitals"]) == (3, 3, ["xiehe", "renmin"])
+    (whole,) = every.told
+    assert (whole["count"], whole["standing"], whole["hospitals"]) == (3, 3, ["xiehe", "renmin"])
