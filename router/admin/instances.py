@@ -74,6 +74,12 @@ def require_apart(site: Site, root: Path = Path("/")) -> None:
             )
 
 
+def free_port(usual: int, root: Path = Path("/")) -> int:
+    """The first port from the usual one on that no node of this machine has."""
+    taken = {port for one in installed(root) if one.config.exists() for port in ports_of(salvage(one.config))}
+    return next(port for port in range(usual, _LAST) if port not in taken)
+
+
 def _folders(config: Config) -> Iterator[tuple[Path, str]]:
     """Folders that belong to one node alone, each with its key."""
     yield config.node.data, "[node] data"

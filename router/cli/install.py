@@ -181,10 +181,15 @@ def _site(given: dict[str, Any]) -> Site:
         if given[option]:
             values[key] = str(given[option])
     if site.instance:
-        values["node.name"] = quoted(f"{socket.gethostname()}-{site.instance}")  # the host's name is the others', too
+        values |= values_of_instance(site.instance)
     if given["senders"]:
         values["receive.senders"] = senders(given["senders"])
     return replace(site, values=values)
+
+
+def values_of_instance(instance: str) -> dict[str, str]:
+    """Values of the configuration that an instance needs: the host's name is the others', too."""
+    return {"node.name": quoted(f"{socket.gethostname()}-{instance}")}
 
 
 def site_of(given: Mapping[str, Any], values: Mapping[str, str]) -> Site:

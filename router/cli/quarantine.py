@@ -1,16 +1,30 @@
 """`quarantine`: files received that cannot be filed, kept until a person decides."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from router.alarms import Alarm
 from router.cli.opened import clock_of, opened
-from router.cli.options import common_options, config_option, configured, person, print_json, require_node
+from router.cli.options import (
+    are_several,
+    common_options,
+    config_option,
+    configured,
+    has_node,
+    hospital_option,
+    person,
+    print_json,
+    require_hospital,
+    require_node,
+)
 from router.cli.speech import echo
+from router.config.hospitals import UNREGISTERED
 from router.config.sections import Config
 from router.errors import InvalidData
 from router.events import Event, Kind
+from router.review.refusal_owners import quarantine_owners
 from router.storage.quarantine import Kept, Quarantine
 
 
@@ -23,17 +37,34 @@ def command() -> None:
 
 
 @command.command("list")
+@hospital_option
 @common_options
-def listed(config_file: Path, as_json: bool) -> None:
-    """Everything in it, the oldest first."""
-    found = _quarantine(configured(config_file)).listed()
+def listed(hospital: str | None, config_file: Path, as_json: bool) -> None:
+    """Everything in it, the oldest first.
+
+    An image is of the hospital whose sender it came from, else of the one that brought the rest of its study; a file of
+    the drop folder of the hospital in whose own folder it was, else of that of its exam.
+
+    \b
+    --json: an array of {name, reason, bytes, hospital}; hospital "" where nothing tells.
+    """
+    config = configured(config_file)
+    require_hospital(hospital, config)
+    of = _owners(config)
+    found = [
+        one for one in _quarantine(config).listed() if hospital in (None, of.get(one.name) or UNREGISTERED)
+    ]  # fmt: skip
     if as_json:
-        print_json([{"name": one.name, "reason": one.reason, "bytes": one.size} for one in found])
+        print_json([
+            {"name": one.name, "reason": one.reason, "bytes": one.size, "hospital": of.get(one.name, "")}
+            for one in found
+        ])  # fmt: skip
         return
     if not found:
         echo("nothing is in quarantine", err=True)
     for one in found:
-        echo(f"{one.name}  {one.size} bytes: {one.reason}")
+        whose = f"  {of.get(one.name) or '-'}" if are_several(config) else ""
+        echo(f"{one.name}{whose}  {one.size} bytes: {one.reason}")
 
 
 @command.command("show")
@@ -71,6 +102,14 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
 
 def _quarantine(config: Config) -> Quarantine:
     return Quarantine(config.node.data / "quarantine")
+
+
+def _owners(config: Config) -> Mapping[str, str]:
+    """The hospitals of what lies there, by name; none where there is one alone."""
+    if not (are_several(config) and has_node(config)):
+        return {}
+    with opened(config) as (catalogue, _):
+        return quarantine_owners(config, catalogue)
 
 
 def _named(quarantine: Quarantine, name: str) -> Kept:

@@ -11,7 +11,7 @@ from router.config.sections import Branch, Config, Hospital, StudyRule
 from router.config.types import A_SIZE
 from router.config.written import written
 
-_USUALLY_ALONE = {"hospital"}
+_USUALLY_ALONE = {"hospital", "alarms.webhook", "alarms.mail"}
 
 
 @click.command("reference")

@@ -13,9 +13,10 @@ import click
 
 from router.admin import deployment, installation
 from router.admin.answers import files_of, tables_of, values_of
-from router.admin.installation import COMMAND, Site
+from router.admin.installation import ADMIN_PORT, COMMAND, RECEIVE_PORT, Site, require_name
+from router.admin.instances import free_port, installed, require_apart
 from router.admin.questions import KEY_FILES, NO, YES, Fault, Question, questions, senders_in
-from router.cli.install import checkout, quoted, require_root, senders, site_of
+from router.cli.install import checkout, quoted, require_root, senders, site_of, values_of_instance
 from router.cli.options import config_option, configured
 from router.cli.speech import confirm, echo, say, speech, tongue
 from router.errors import ConfigurationError, IntegrityError, RouterError
@@ -28,6 +29,8 @@ _WELCOME = N_("Enter takes the answer in brackets, which does no harm. Nothing i
 _NOT_TAKEN = N_("not taken: {why}")
 _REPLACED = N_("the former configuration is kept as {path}")
 _THERE = N_("there is a configuration: {path}")
+_WHICH = N_("Which one is this? One of them, another name, or empty: the one without a name")
+_NAMED = N_("nodes of this machine by name: {names}")
 _TRIAL = N_("test exam: a node of this installation on its own ports, to a reference platform on this machine")
 _STARTED = N_("the node runs as a service")
 _START = N_("start the node: {command}")
@@ -48,30 +51,48 @@ _UNKNOWN = N_("{file} has unknown answers: {keys}")
 )
 @click.option("--example", is_flag=True, help="Print a file of answers with every default.")
 @click.option("--folder", type=_FOLDER, help="Everything below this folder, for your own account, without a service.")
+@click.option("--instance", metavar="NAME", help="One of several nodes of this machine, with places of its own.")
 @click.option("--trial", is_flag=True, help="Only the test exam, with the hospital of the configuration.")
 @click.option("--source", type=_FOLDER, hidden=True, help="The unpacked bundle.")
 @config_option
 def command(
-    file: Path | None, example: bool, folder: Path | None, trial: bool, source: Path | None, config_file: Path
+    file: Path | None, example: bool, folder: Path | None, instance: str | None, trial: bool, source: Path | None,
+    config_file: Path,
 ) -> None:  # fmt: skip
     """The first run: asks what must be known, checks each answer at once, installs, and ends with a test exam.
 
     As root it makes a service; as another account everything goes below a folder. The test exam goes to a reference
     platform on this machine, never to the configured cloud. An existing configuration is replaced only if you say so.
+
+    Where nodes of several names are on the machine, it asks which one is meant, unless --instance says it.
     """
     if trial:
         _try(config_file)
         return
     speech().use(_language())
-    if folder is None and os.geteuid() != 0 and deployment.Record.of(Path(sys.prefix)) is None:
+    is_installed = deployment.Record.of(Path(sys.prefix)) is not None
+    if folder is None and os.geteuid() != 0 and not is_installed:
         folder = Path.home() / COMMAND
-    site = site_of({"folder": folder}, {})
+    if folder is None and instance is None and file is None and not (example or is_installed):
+        instance = _which()
+    site = site_of({"folder": folder, "instance": instance}, {})
     asked = _questions(site)
     if example:
         click.echo(_example(asked))
         return
     require_root(site)
     _run(site, asked, None if file is None else _read(file), source)
+
+
+def _which() -> str:
+    """The instance that a person names, of those that are there or another; "" for the node without a name."""
+    names = [one.name for one in installed() if one.name]
+    if not names or not sys.stdin.isatty():
+        return ""
+    echo(tongue().say(_NAMED, names=", ".join(names)))
+    answer: str = click.prompt(say(_WHICH), default="", show_default=False)
+    require_name(answer.strip())
+    return answer.strip()
 
 
 def _language() -> str:
@@ -81,10 +102,12 @@ def _language() -> str:
 
 
 def _questions(site: Site) -> list[Question]:
-    return questions(
+    asked = questions(
         language=_language(), data=site.data, reports=site.reports,
         with_service=site.folder is None and installation.has_systemd(),
     )  # fmt: skip
+    port = str(free_port(RECEIVE_PORT)) if site.instance else ""
+    return [replace(one, default=port) if port and one.key == "receive.port" else one for one in asked]
 
 
 def _run(site: Site, asked: Sequence[Question], given: dict[str, str] | None, source: Path | None) -> None:
@@ -94,6 +117,8 @@ def _run(site: Site, asked: Sequence[Question], given: dict[str, str] | None, so
     if answers:
         site = _answered(site, answers)
         installation.files(site)  # the faults of the whole, before anything is written
+        if site.folder is None:
+            require_apart(site)
     _install(site, answers, source, is_kept=is_kept)
     if is_kept or answers["destination.own"] == YES:
         _call(site, "doctor", check=False)
@@ -118,6 +143,8 @@ def _answered(site: Site, answers: Mapping[str, str]) -> Site:
     values = values_of(answers, quoted)
     if found := senders_in(answers.get("receive.senders", "")):
         values["receive.senders"] = senders(found)
+    if site.instance:
+        values |= values_of_instance(site.instance) | {"admin.port": str(free_port(ADMIN_PORT))}
     data, reports = (Path(answers[f"places.{name}"]).expanduser() for name in ("data", "reports"))
     return replace(site, data=data, reports=reports, values=values, tables=tables_of(answers, quoted))
 
@@ -273,7 +300,7 @@ def _keep_strangers(folder: Path) -> None:
 
 
 def _called(site: Site) -> str:
-    return COMMAND if site.folder is None else str(site.on_path)
+    return site.on_path.name if site.folder is None else str(site.on_path)
 
 
 def _call(site: Site, *arguments: str, check: bool = True) -> None:

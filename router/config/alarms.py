@@ -1,16 +1,22 @@
 """The section of alarms: which go out, and by which ways."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from router.alarms import Alarm
-from router.config.section import PROXY, HttpPeer, Section
-from router.config.types import Budget, ConfigPath, is_loopback
+from router.config.section import PROXY, HttpPeer, Section, one_or_several
+from router.config.types import Budget, ConfigPath, Name, is_loopback
 
 _MAIL_ADDRESS = r"^[^@\s]+@[^@\s]+$"
+_HOSPITALS = "of several hospitals: only alarms about these; all alarms, and those about the node, when empty"
+
+
+class Webhook(HttpPeer):
+    hospitals: tuple[Name, ...] = Field((), description=_HOSPITALS)
 
 
 class Mail(Section):
@@ -25,6 +31,7 @@ class Mail(Section):
     ca_file: ConfigPath | None = Field(None, description="else the system's authorities")
     starttls: bool = Field(True, description="without it only to loopback, or with allow_plain = true")
     allow_plain: bool = Field(False, description="beyond loopback without starttls")
+    hospitals: tuple[Name, ...] = Field((), description=_HOSPITALS)
 
     @model_validator(mode="after")
     def _plain_only_on_loopback(self) -> Self:
@@ -46,23 +53,35 @@ class Heartbeat(HttpPeer):
     )
 
 
-def _target(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", value.get_secret_value()):
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A chat or other service, by its address for apprise; of several `hospitals` alarms about these alone."""
+
+    url: SecretStr
+    hospitals: tuple[str, ...] = ()
+
+
+def _target(given: Any) -> Target:
+    """An address, or a table of `url` and `hospitals`. The value may be a secret: no fault shows it."""
+    table = given if isinstance(given, dict) else {"url": given}
+    url, hospitals = table.get("url"), table.get("hospitals", [])
+    if not (isinstance(url, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", url)):
         raise ValueError('expected an address that apprise reads, like "wecombot://KEY" (the value is not shown)')
-    return value
-
-
-Target = Annotated[SecretStr, AfterValidator(_target)]
+    names = isinstance(hospitals, list) and all(isinstance(name, str) for name in hospitals)
+    if table.keys() - {"url", "hospitals"} or not names:
+        raise ValueError('expected { url = "wecombot://KEY", hospitals = ["renmin"] } (the value is not shown)')
+    return Target(SecretStr(url), tuple(hospitals))
 
 
 class Alarms(Section):
     only: tuple[Alarm, ...] = Field(
         (), description='these alarms, like ["missed", "breaker"]; [] is all (router/docs/operations.md lists them)'
     )
-    targets: tuple[Target, ...] = Field(
+    targets: tuple[Annotated[Target, BeforeValidator(_target)], ...] = Field(
         (),
         description='chat and other services through apprise: ["wecombot://KEY", "dingtalk://TOKEN", '
-        "\"feishu://TOKEN\"]; needs pip install 'imaging-cloud-router[notify]'",
+        "\"feishu://TOKEN\"]; needs pip install 'imaging-cloud-router[notify]'. One for alarms about some of several "
+        'hospitals alone: { url = "wecombot://KEY", hospitals = ["renmin"] }',
     )
     targets_file: ConfigPath | None = Field(
         None, description="more of them, one a line, so that no secret stands here; 0600"
@@ -73,17 +92,25 @@ class Alarms(Section):
         description='["/usr/local/bin/sms", "--to", "13800000000"]: gets the JSON object below on stdin and has 30 s. '
         "Exit status 0: delivered; 65: never will be; else tried again",
     )
-    webhook: HttpPeer | None = Field(
-        None,
+    webhook: Annotated[tuple[Webhook, ...], BeforeValidator(one_or_several)] = Field(
+        (),
         description='POST of one JSON object: id, node, alarm, state ("standing", "cleared"), subject, text, remedy, '
-        "commands, at, exam, delivery, destination, count, standing, link, title, body; any 2xx will do. allow_plain, "
-        "ca_file, client_certificate_file, client_key_file, proxy, source_address, allowed_networks as in "
-        "[destination.http]",
+        "commands, at, exam, delivery, destination, hospitals, count, standing, link, title, body; any 2xx will do. "
+        "allow_plain, ca_file, client_certificate_file, client_key_file, proxy, source_address, allowed_networks as in "
+        "[destination.http]. Several: [[alarms.webhook]]",
     )
-    mail: Mail | None = Field(None, description="by a mail server")
+    mail: Annotated[tuple[Mail, ...], BeforeValidator(one_or_several)] = Field(
+        (), description="by a mail server. Several: [[alarms.mail]]"
+    )
     heartbeat: Heartbeat | None = Field(
         None, description="a watcher outside raises an alarm of its own when no call comes"
     )
+
+    @property
+    def hospitals(self) -> frozenset[str]:
+        """The hospitals that a webhook, a mail or a target names."""
+        lists = [one.hospitals for some in (self.webhook, self.mail, self.targets) for one in some]
+        return frozenset(name for hospitals in lists for name in hospitals)
 
     @field_validator("program")
     @classmethod

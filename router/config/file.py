@@ -96,8 +96,11 @@ def _checked(raw: dict[str, Any], base: Path, source: str, files: Sequence[Path]
         config = Config.model_validate(raw, context={"base": base})
     except ValidationError as error:
         faults += [_fault(e) for e in error.errors(include_url=False, include_context=False)]
-    if isinstance(raw.get("hospital"), dict):
-        faults = [fault.replace("hospital[0]", "hospital", 1) for fault in faults]
+    alone = [raw, raw["alarms"]] if isinstance(raw.get("alarms"), dict) else [raw]
+    for name in (
+        name for table in alone for name in ("hospital", "webhook", "mail") if isinstance(table.get(name), dict)
+    ):
+        faults = [fault.replace(f"{name}[0]", name, 1) for fault in faults]
     if faults:
         raise ConfigurationError(f"{source} has {len(faults)} fault(s):", faults=tuple(faults))
     return config

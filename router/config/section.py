@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Protocol, Self, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,11 @@ class Section(BaseModel):
     """A table of the file. Unknown keys are errors; the description of each field is the text of its key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
+
+
+def one_or_several(given: Any) -> Any:
+    """Tables of which there may be one, [hospital], or several, [[hospital]]: a sequence in each case."""
+    return given if isinstance(given, list | tuple) else (given,)
 
 
 class Tls(Section):

@@ -9,7 +9,7 @@ from router.config.alarms import Alarms, Heartbeat, Mail
 from router.config.destinations import KEY_FILES, Destination, DicomDestination, HttpDestination
 from router.config.hospital import Branch, Codes, CodeTable, Department, Device, Hospital, StudyRule
 from router.config.node import Admin, Audit, Backup, Daily, Database, Node, Retention, Syslog
-from router.config.section import HttpPeer, Section, Tls
+from router.config.section import HttpPeer, Section, Tls, one_or_several
 from router.config.sharing import EXCLUDE_FIELDS, OF_EXAM, Exclude, Identity, Series, Share, Study, Thin
 from router.config.sources import Hl7Listener, Query, Receive, Reports, Sender
 
@@ -27,17 +27,12 @@ _PARTS = ("reports", "identity", "codes", "share", "series")
 _AnySection = TypeVar("_AnySection", bound=Section)
 
 
-def _one_or_several(given: Any) -> Any:
-    """[hospital] is the only one, [[hospital]] one of several."""
-    return given if isinstance(given, list | tuple) else (given,)
-
-
 class Config(Section):
     """Everything the administrator decides. Built by `load` or `parse`, then never changed."""
 
     # default_factory: the relative paths that are defaults need the base folder.
     node: Node = Field(default_factory=dict, validate_default=True, description="the node as a whole")
-    hospital: Annotated[tuple[Hospital, ...], BeforeValidator(_one_or_several), Field(min_length=1)] = Field(
+    hospital: Annotated[tuple[Hospital, ...], BeforeValidator(one_or_several), Field(min_length=1)] = Field(
         description="constants of every exam JSON (appendix B, global). Several: [[hospital]], one table each with a "
         "name, or a file each, hospitals/NAME.toml beside this one (router/docs/hospitals.md)"
     )
@@ -136,6 +131,8 @@ class Config(Section):
             named = {*destination.hospitals, *(account.hospital for account in destination.account)}
             if unknown := sorted(named - known):
                 raise ValueError(f"destination {destination.name}: no [[hospital]] has the name {unknown[0]!r}")
+        if unknown := sorted(self.alarms.hospitals - known):
+            raise ValueError(f"alarms: hospitals: no [[hospital]] has the name {unknown[0]!r}")
         return self
 
     @model_validator(mode="after")

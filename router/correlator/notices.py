@@ -14,7 +14,7 @@ from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
 from router.correlator.assess import WITHDRAWN, Assessment
 from router.correlator.joining import foreign
-from router.correlator.refused import BEFORE, by_study, with_refusals, worth_a_hint
+from router.correlator.refused import BEFORE, by_study, owner_by_sender, with_refusals, worth_a_hint
 from router.events import Event, EventBus, Kind
 from router.matching.exam.versions import successive
 from router.matching.images.missing import Expected, missing
@@ -122,7 +122,13 @@ class Notices:
         catalogue, exam = self._catalogue, found.case.exam
         own = by_study(catalogue.refusals.of_studies(found.case.links))
         since = catalogue.arrivals.exam(exam).came - BEFORE
-        hints = [] if own else worth_a_hint(catalogue.refusals.without_study(since))
+        hints = (
+            []
+            if own
+            else worth_a_hint(
+                catalogue.refusals.without_study(since), owner_by_sender(self._config), found.case.hospital
+            )
+        )
         said = with_refusals(text, own, hints)
         self.alarm(Alarm.IMAGES_MISSING, exam, said, found.now)
         if said != text:

@@ -1,10 +1,12 @@
 """Refusals as people see them: added up over days, and named beside images that are missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from router.catalogue.node.refusals import OTHERS, RefusalCount
+from router.config.sections import Config
+from router.matching.images.hospital import hospital_of_sender
 from router.refusals import Why, meaning, remedy, sender
 
 BEFORE = timedelta(days=1)  # an exam's images may have been offered so long before its report was known
@@ -13,9 +15,13 @@ _MOST_NAMED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalSum(RefusalCount):
-    """Refusals of a sender for one cause, of several days; `studies` counts the known studies among them."""
+    """Refusals of a sender for one cause, of several days; `studies` counts the known studies among them.
+
+    `hospital` is the one that they concern, "" where nothing tells.
+    """
 
     studies: int
+    hospital: str = ""
 
     @property
     def who(self) -> str:
@@ -33,21 +39,35 @@ class RefusalSum(RefusalCount):
         return f"`scripts/quarantine show {self.place}`" if self.place else remedy(self.why)
 
 
-def by_study(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
+Owner = Callable[[RefusalCount], str]
+"""Gives the hospital of a refusal, "" where nothing tells."""
+
+
+def owner_by_sender(config: Config) -> Owner:
+    """Gives the hospital whose sender was refused."""
+    return lambda one: hospital_of_sender(one.calling, one.address, config)
+
+
+def nobodys(_: RefusalCount) -> str:
+    """The owner of refusals where nobody asks for their hospital."""
+    return ""
+
+
+def by_study(rows: Iterable[RefusalCount], owner: Owner = nobodys) -> list[RefusalSum]:
     """Refusals of all days added up by sender, cause and study, the latest first."""
     found: dict[tuple[str, ...], RefusalSum] = {}
     for row in rows:
         key = row.calling, row.address, row.called, row.why, row.study_uid, row.place
-        one = RefusalSum(**asdict(row), studies=int(bool(row.study_uid)))
+        one = RefusalSum(**asdict(row), studies=int(bool(row.study_uid)), hospital=owner(row))
         found[key] = _together(found[key], one) if key in found else one
     return sorted(found.values(), key=lambda one: one.last, reverse=True)
 
 
-def by_sender(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
-    """Refusals of all days added up by sender and cause, the latest first."""
+def by_sender(rows: Iterable[RefusalCount], owner: Owner = nobodys) -> list[RefusalSum]:
+    """Refusals of all days added up by sender, cause and hospital, the latest first."""
     found: dict[tuple[str, ...], RefusalSum] = {}
-    for one in by_study(rows):
-        key = one.calling, one.address, one.called, one.why, one.place
+    for one in by_study(rows, owner):
+        key = one.calling, one.address, one.called, one.why, one.place, one.hospital
         known = found.get(key)
         sums = replace(_together(known, one), study_uid="", studies=known.studies + one.studies) if known else one
         found[key] = sums
@@ -61,10 +81,16 @@ def _together(one: RefusalSum, other: RefusalSum) -> RefusalSum:
     )
 
 
-def worth_a_hint(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
-    """Refusals of senders with a name whose study is unknown: some images of an exam may be among them."""
+def worth_a_hint(rows: Iterable[RefusalCount], owner: Owner, hospital: str) -> list[RefusalSum]:
+    """Refusals of senders with a name whose study is unknown: some images of an exam of the hospital may be among them.
+
+    Those of another hospital are none of its.
+    """
     named = (row for row in rows if (row.calling and row.calling != OTHERS) or row.why == Why.TLS)
-    return [one for one in by_sender(named) if one.why not in (Why.STOPPING, Why.COMMITMENT)]
+    return [
+        one for one in by_sender(named, owner)
+        if one.why not in (Why.STOPPING, Why.COMMITMENT) and one.hospital in ("", hospital)
+    ]  # fmt: skip
 
 
 def with_refusals(text: str, own: Sequence[RefusalSum], hints: Sequence[RefusalSum]) -> str:

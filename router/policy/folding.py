@@ -19,10 +19,18 @@ _NAMES = 5
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A kind of alarm, at one destination or ("") at none."""
+    """A kind of alarm, at one destination or ("") at none.
+
+    `hospitals`: as those know it who are told of these hospitals' alarms alone; where none is named, of all.
+    """
 
     alarm: Alarm
     destination: str = ""
+    hospitals: tuple[str, ...] = ()
+
+    def is_of(self, hospital: str) -> bool:
+        """Whether an alarm about this hospital, "" for none alone, counts."""
+        return not self.hospitals or hospital in self.hospitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from router.catalogue.queue.comparisons import Compared
 from router.catalogue.queue.survey import SOON, DueSoon, Heartbeat, HospitalCount, Place, Reload
 from router.config.sections import Config
 from router.policy.attention import Attention
-from router.policy.pause import Pause
+from router.policy.pause import ALL, Pause
 from router.policy.states import State
 from router.review.attention import look as attention_of
 from router.review.attention import of_hospitals, places_of, quarantined
@@ -59,6 +59,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime, hospital: str | No
         count, pressing = catalogue.survey.due_soon(now + SOON, _LISTED, hospital)
         tripped = [one for one in catalogue.breakers.tripped() if hospital is None or one.account in ("", hospital)]
         only = () if hospital is None else (hospital,)
+        pauses = [one for one in catalogue.pauses.standing() if not only or one.hospital in (ALL, *only)]
         counts = catalogue.survey.hospitals(now, [one.name for one in config.hospital])
         return DatabaseStatus(
             at=now, places=places, tripped=tripped, pressing=pressing, pressing_count=count,
@@ -66,7 +67,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime, hospital: str | No
             quarantined=len(quarantined(quarantine)), alarms=of_hospitals(catalogue, only), nodes=nodes,
             reloads=catalogue.survey.reloads([one.node for one in nodes]),
             undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now, hospital),
-            files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
+            files=catalogue.exams.files.counts(), pauses=pauses,
             attention=attention_of(catalogue, places_of(config), quarantine, now, only),
             absent=catalogue.nodes.absent(), hospitals=[one for one in counts if hospital in (None, one.hospital)],
             compared=[

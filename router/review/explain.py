@@ -14,12 +14,13 @@ from router.catalogue.exams.retrievals import Asked
 from router.catalogue.node.alarms import Standing
 from router.config.hospitals import HospitalConfigs
 from router.config.sections import Config
-from router.correlator.refused import BEFORE, RefusalSum, by_study, worth_a_hint
+from router.correlator.refused import BEFORE, RefusalSum, by_study, owner_by_sender, worth_a_hint
 from router.events import Event
 from router.matching.images.hospital import may_join
 from router.matching.images.near import Side, near
 from router.matching.patient.identity import IdentityPolicy, stripped
 from router.matching.patient.policy import identity_policy
+from router.review.refusal_owners import owner_of
 from router.review.unreported import Listed, listed_study
 
 _ABOUT = timedelta(days=7)
@@ -88,7 +89,7 @@ class Provenance:
             alarms=tuple(catalogue.alarms.standing(exam, [f"study {uid}" for uid in links])),
             next_look=arrivals.next_look(exam), asked=catalogue.retrievals.of(exam),
             lying=tuple(catalogue.exams.files.of_exam(exam)), refused=self.refused(links),
-            hints=tuple(worth_a_hint(catalogue.refusals.without_study(own.came - BEFORE)))[:_SHOWN],
+            hints=self._hints(own),
         )  # fmt: skip
 
     def stray(self, study_uid: str, now: datetime) -> Stray | None:
@@ -107,7 +108,12 @@ class Provenance:
 
     def refused(self, studies: list[str]) -> tuple[RefusalSum, ...]:
         """Refusals of the studies by this node, and their instances in quarantine."""
-        return tuple(by_study(self._catalogue.refusals.of_studies(studies)))
+        rows = self._catalogue.refusals.of_studies(studies)
+        return tuple(by_study(rows, owner_of(self._config, self._catalogue, rows)))
+
+    def _hints(self, own: Neighbour) -> tuple[RefusalSum, ...]:
+        rows = self._catalogue.refusals.without_study(own.came - BEFORE)
+        return tuple(worth_a_hint(rows, owner_by_sender(self._config), own.hospital))[:_SHOWN]
 
     def refuses(self) -> bool:
         """Whether a sender is being refused."""

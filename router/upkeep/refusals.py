@@ -25,6 +25,7 @@ from router.clock import Clock
 from router.config.sections import Config
 from router.dicom.scp.store import Received, Refused
 from router.events import Event, EventBus, Kind
+from router.matching.images.hospital import hospital_of_sender
 from router.refusals import NO_ROOM, WHYS, Why, meaning, sender
 
 MOST_KEYS, MOST_INSTANCES = 2000, 5000  # in one batch
@@ -246,6 +247,7 @@ class RefusalWatch:
 
     def reconfigure(self, config: Config) -> None:
         """Count the senders of this configuration as known from the next step on."""
+        self._config = config
         self._known = frozenset(one.ae_title for one in config.senders)
 
     def step(self, *, news: bool) -> float:
@@ -275,6 +277,7 @@ class RefusalWatch:
 
     def _bring_in_line(self, alarm: Alarm, found: Judgement, active: Sequence[Standing], now: datetime) -> None:
         wanted = {subject_of(one): _text(one) for one in found.alarming}
+        of = {subject_of(one): hospital_of_sender(one.calling, one.address, self._config) for one in found.alarming}
         if found.others:
             count = sum(one.count for one in found.others)
             wanted[_OTHERS] = f"{len(found.others)} further senders are refused ({count} so far)"
@@ -282,7 +285,8 @@ class RefusalWatch:
         for subject, text in wanted.items():
             if subject not in texts:
                 self._reworded[alarm, subject] = now
-                self._bus.record(Event(now, Kind.ALARM, text, alarm=alarm, subject=subject))
+                fields = {"hospital": of[subject]} if of.get(subject) else {}
+                self._bus.record(Event(now, Kind.ALARM, text, fields=fields, alarm=alarm, subject=subject))
             elif text != texts[subject] and now - self._reworded.get((alarm, subject), now - PATIENCE) >= PATIENCE:
                 self._reworded[alarm, subject] = now
                 self._catalogue.alarms.reword(alarm, subject, text)

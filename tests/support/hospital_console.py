@@ -1,7 +1,7 @@
 """A district's console and metrics, called without a socket, and people who log in there."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
@@ -32,8 +32,11 @@ PLACES = [Place(CLOUD, Channel.IMAGES, timedelta(hours=6))]
 class Town:
     """A district with its console and its metrics, called without a socket."""
 
-    def __init__(self, folder: Path, names: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...] | None = None, *, before: Callable[[District], None] = lambda _: None
+    ) -> None:
         self.district: District = ordinary(folder, NOW)
+        before(self.district)
         if names is not None:
             for path in (folder / "hospitals").iterdir():
                 path.unlink()

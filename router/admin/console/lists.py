@@ -12,15 +12,18 @@ from router.admin.http.server import Answer, Request, html, see_other
 from router.catalogue import Catalogue
 from router.catalogue.exams.files import FileKind
 from router.clock import Clock
+from router.config.hospitals import UNREGISTERED
 from router.config.sections import Config
 from router.correlator import refused
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
+from router.matching.images.hospital import hospital_of_sender
 from router.policy.roles import sees
 from router.review import dismissals, unreported
 from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 from router.review.file_owners import hospitals_of_files
+from router.review.refusal_owners import owner_of
 from router.text.language import N_
 
 _SINCE = timedelta(days=7)
@@ -68,10 +71,14 @@ class Lists:
         return html(render(view, "unreported.html", UnreportedPage(found, Rows(page, found.count), _note(request))))
 
     def _refused(self, view: View, request: Request) -> Answer:
-        sums = refused.by_sender(self._catalogue.refusals.since(self._clock.now() - _SINCE))
+        found = self._catalogue.refusals.since(self._clock.now() - _SINCE)
+        every = refused.by_sender(found, owner_of(self._config, self._catalogue, found))
+        sums = [one for one in every if sees(view.scope, one.hospital or UNREGISTERED)]
         rows = Rows(_page(request.query), len(sums))
         latest = sorted(self._catalogue.refusals.senders(), key=lambda one: one.last, reverse=True)
-        senders = sorted(latest, key=lambda one: one.dismissed is not None)
+        known = [(one, hospital_of_sender(one.calling, one.address, self._config)) for one in latest]
+        senders = [(one, whose) for one, whose in known if sees(view.scope, whose or UNREGISTERED)]
+        senders.sort(key=lambda one: one[0].dismissed is not None)
         shown = RefusedPage(sums[rows.start : rows.end], senders[:ROWS], rows, _note(request))
         return html(render(view, "refused.html", shown))
 

@@ -219,10 +219,10 @@ class UnreportedPage:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPage:
-    """Refusals of the last days, the latest first, and the senders that stand as refused."""
+    """Refusals of the last days, the latest first, and the senders that stand as refused, each with its hospital."""
 
     sums: Sequence[RefusalSum]
-    senders: Sequence[RefusedSender]
+    senders: Sequence[tuple[RefusedSender, str]]
     rows: Rows
     said: str
 

@@ -24,7 +24,7 @@ from router.errors import TransientError
 from router.events import Event, Kind
 from router.policy.attention import Attention
 from router.policy.breaker import Position
-from router.policy.pause import pause_of
+from router.policy.pause import ALL, EVERY, Pause
 from router.policy.states import State
 from router.review.attention import tallied
 
@@ -181,9 +181,7 @@ class Gauges(Collector):
         now, queues, several = self._clock.now(), self._queues(), self._hospitals()
         yield from self._backlog(queues, several, now)
         yield self._breakers(queues, several)
-        pauses, names = self._catalogue.pauses.standing(), sorted({one.destination for one in queues})
-        paused = (((name,), int(pause_of(pauses, name) is not None)) for name in names)
-        yield _gauge("paused", "1: a person has stopped all sending there", ["destination"], paused)
+        yield self._paused(queues, several)
         standing = self._catalogue.alarms.counts()
         alarms = (((alarm,), standing.get(alarm, 0)) for alarm in Alarm)
         yield _gauge("alarms_standing", "Alarms that are not cleared", ["alarm"], alarms)
@@ -191,6 +189,17 @@ class Gauges(Collector):
         duties = (((duty,), int(node == self._owner)) for duty, node in self._catalogue.nodes.duties().items())
         yield _gauge("duty", "1: this node has the duty, 0: another one", ["duty"], duties)
         yield self._unreported()
+
+    def _paused(self, queues: Sequence[Place], several: Sequence[str]) -> GaugeMetricFamily:
+        """Pauses by destination; where there are several hospitals, those of each alone, and by "" those of all."""
+        pauses, names = self._catalogue.pauses.standing(), sorted({one.destination for one in queues})
+        of = (ALL, *several) if several else (ALL,)
+        paused = [
+            ((name, *([hospital] if several else [])), int(_stops(pauses, name, hospital)))
+            for name in names for hospital in of
+        ]  # fmt: skip
+        labels = ["destination", *([_HOSPITAL] if several else [])]
+        return _gauge("paused", "1: a person has stopped all sending there", labels, paused)
 
     def _backlog(self, queues: Sequence[Place], several: Sequence[str], now: datetime) -> Iterable[GaugeMetricFamily]:
         """Open deliveries, of each hospital where there are several."""
@@ -269,6 +278,11 @@ def _slack(
         risky.add_metric(labels, sum(one.deliveries for one in mine if one.age in _AT_RISK))
         missed.add_metric(labels, sum(one.deliveries for one in mine if one.age in _MISSED))
     return least, risky, missed
+
+
+def _stops(pauses: Sequence[Pause], destination: str, hospital: str) -> bool:
+    """Whether a pause of the hospital alone, ALL: of every one, concerns the destination."""
+    return any(one.hospital == hospital and one.destination in (EVERY, destination) for one in pauses)
 
 
 def _gauge(

@@ -10,6 +10,7 @@ from router.admin.notify.heartbeat import call
 from router.admin.notify.notification import Notification, style_of, trial_of
 from router.admin.notify.ways import LIMITS, Way, ways_of
 from router.clock import Clock
+from router.config.hospitals import several_of
 from router.config.sections import Config, Heartbeat
 from router.errors import PermanentError, TransientError
 from router.forward.http import Session
@@ -22,7 +23,10 @@ def ways_found(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """Whether alarms can be sent; ConfigurationError if a file that `[alarms]` names is unusable."""
     ways = ways_of(config.alarms, clock)
     if ways:
-        yield good("alarms out", ", ".join(way.name for way in ways))
+        own = config.alarms.hospitals
+        rest = [name for name in several_of(config) if name not in own] if own else []
+        common = f"; about {', '.join(rest)} by those for all alone" if rest else ""
+        yield good("alarms out", ", ".join(way.name for way in ways) + common)
     else:
         yield CheckResult("alarms out", Verdict.WARN, _NOWHERE, _CONFIGURE)
 

@@ -6,12 +6,12 @@ fold these and to send the messages. Both resume after a restart.
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from router.admin.notify.heartbeat import Heartbeat
-from router.admin.notify.notification import Style, notification_of, report_of, style_of, summary_of
+from router.admin.notify.notification import Notification, Style, notification_of, report_of, style_of, summary_of
 from router.admin.notify.notification_queue import NotificationQueue
 from router.admin.notify.ways import MAIL, Way, ways_of
 from router.alarms import Alarm
@@ -41,6 +41,14 @@ class Fitting:
     only: frozenset[Alarm]
     style: Style
     heartbeat: Heartbeat | None
+
+    @property
+    def audiences(self) -> dict[tuple[str, ...], tuple[Way, ...]]:
+        """The ways by the hospitals whose alarms alone they are for; by () those that are for all."""
+        found: dict[tuple[str, ...], tuple[Way, ...]] = {(): ()}
+        for way in self.ways:
+            found[way.hospitals] = (*found.get(way.hospitals, ()), way)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +114,17 @@ class AlarmNotifier:
         if event.alarm is not None:
             self._folding.wake()
         report = report_of(event, self._fitting.style.node, str(uuid.uuid4()))
-        by_mail = self._served.get(MAIL)
-        if report is not None and by_mail is not None:
-            try:
-                self._catalogue.notifications.add(MAIL, report.to_json(), self._clock.now())
-                by_mail.loop.wake()
-            except RouterError as error:
-                _log.error("the daily report is not mailed: %s", error)
+        if report is not None:
+            for way in self._fitting.ways:
+                if way.name.startswith(MAIL) and not way.hospitals:
+                    self._mail(way, report)
+
+    def _mail(self, way: Way, report: Notification) -> None:
+        try:
+            self._catalogue.notifications.add(way.name, report.to_json(), self._clock.now())
+            self._served[way.name].loop.wake()
+        except RouterError as error:
+            _log.error("the daily report is not mailed: %s", error)
 
     def start(self) -> None:
         """Begin to fold and to send."""
@@ -163,27 +175,41 @@ class AlarmNotifier:
 
     def _fold(self) -> int:
         """Fold news into messages in one transaction, or change nothing; return the number of messages."""
-        now, fitting, ways = self._clock.now(), self._fitting, tuple(self._served)
+        now, fitting = self._clock.now(), self._fitting
         with self._catalogue.engine.write():
             self._membership.fence(ALARMS)
-            news, known = self._catalogue.alarm_news.take(_AT_ONCE), self._catalogue.alarm_news.folds()
+            news = self._catalogue.alarm_news.take(_AT_ONCE)
+            self._catalogue.alarm_news.retain(fitting.audiences)
+            known = self._catalogue.alarm_news.folds()
             fresh = self._catalogue.notifications.fresh({way.mark for way in fitting.ways})
-            standing = self._catalogue.alarm_news.standing() if news or known or fresh else {}
-            messages: list[Folded] = []
-            for cause in dict.fromkeys([*known, *news]):
-                if _is_wanted(cause, fitting):
-                    former = known.get(cause, Fold(cause=cause))
-                    messages += self._refold(former, news.get(cause, ()), standing.get(cause, 0), now)
-            begun = {one.cause for one in messages if one.state == State.STANDING}
-            mine = {cause: n for cause, n in standing.items() if cause not in begun and _is_wanted(cause, fitting)}
-            newcomers = [way.name for way in fitting.ways if way.mark in fresh] if mine else []
-            for name in newcomers:
-                text = summary_of(mine, fitting.style, now, str(uuid.uuid4())).to_json()
-                self._catalogue.notifications.add(name, text, now)
-            for one in messages:
-                text = notification_of(one, fitting.style, str(uuid.uuid4())).to_json()
-                for way in ways:
-                    self._catalogue.notifications.add(way, text, now)
+            if not (news or known or fresh):
+                return 0
+            return sum(self._fold_for(of, ways, news, known, fresh, now) for of, ways in fitting.audiences.items())
+
+    def _fold_for(
+        self, hospitals: tuple[str, ...], ways: Sequence[Way], news: Mapping[Cause, Sequence[AlarmNews]],
+        known: Mapping[Cause, Fold], fresh: Collection[str], now: datetime,
+    ) -> int:  # fmt: skip
+        """Fold what concerns these hospitals into messages for the ways that are for them; how many there are."""
+        fitting = self._fitting
+        standing = self._catalogue.alarm_news.standing(hospitals)
+        mine = {replace(cause, hospitals=hospitals): some for cause, some in news.items()}
+        mine = {cause: own for cause, some in mine.items() if (own := [n for n in some if cause.is_of(n.hospital)])}
+        messages: list[Folded] = []
+        for cause in dict.fromkeys([*(one for one in known if one.hospitals == hospitals), *mine]):
+            if _is_wanted(cause, fitting):
+                former = known.get(cause, Fold(cause=cause))
+                messages += self._refold(former, mine.get(cause, ()), standing.get(cause, 0), now)
+        begun = {one.cause for one in messages if one.state == State.STANDING}
+        rest = {cause: n for cause, n in standing.items() if cause not in begun and _is_wanted(cause, fitting)}
+        newcomers = [way.name for way in ways if way.mark in fresh] if rest else []
+        for name in newcomers:
+            text = summary_of(rest, fitting.style, now, str(uuid.uuid4())).to_json()
+            self._catalogue.notifications.add(name, text, now)
+        for one in messages:
+            text = notification_of(one, fitting.style, str(uuid.uuid4())).to_json()
+            for way in ways:
+                self._catalogue.notifications.add(way.name, text, now)
         return len(messages) + len(newcomers)
 
     def _refold(self, former: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> Sequence[Folded]:

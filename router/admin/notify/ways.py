@@ -13,7 +13,7 @@ import ssl
 import stat
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -41,29 +41,55 @@ Send = Callable[[Notification], None]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way by its name: `webhook`, `mail`, `program`, `target 1 (wecombot)`.
+    """A way by its name: `webhook`, `mail`, `mail of renmin`, `program`, `target 1 (wecombot)`.
 
-    `mark` stays the same for one receiver, wherever it stands in the list of targets.
+    `mark` stays the same for one receiver, wherever it stands in the list of targets. `hospitals`: it is for alarms
+    about these alone; where none is named, for all alarms, and for those about the node.
     """
 
     name: str
     send: Send
     mark: str
+    hospitals: tuple[str, ...] = ()
 
 
 def ways_of(settings: Alarms, clock: Clock) -> tuple[Way, ...]:
-    """Every way of `[alarms]`. ConfigurationError if a file that it names is unusable."""
-    found = []
-    if settings.webhook is not None:
-        found.append(Way(WEBHOOK, to_webhook(settings.webhook, clock), WEBHOOK))
-    if settings.mail is not None:
-        found.append(Way(MAIL, to_mail(settings.mail), MAIL))
+    """Every way of `[alarms]`.
+
+    ConfigurationError if a file that it names is unusable, or where each is for some hospitals alone: alarms about the
+    node would reach nobody.
+    """
+    found = _numbered(WEBHOOK, [(to_webhook(one, clock), one.hospitals) for one in settings.webhook])
+    found += _numbered(MAIL, [(to_mail(one), one.hospitals) for one in settings.mail])
     if settings.program:
         found.append(Way(PROGRAM, to_program(settings.program), PROGRAM))
-    urls = [*(one.get_secret_value() for one in settings.targets), *_listed(settings.targets_file)]
-    chat.require_known(urls)
-    found += [_to_target(number, url, settings.proxy) for number, url in enumerate(urls, 1)]
+    targets = [(one.url.get_secret_value(), one.hospitals) for one in settings.targets]
+    targets += [(url, ()) for url in _listed(settings.targets_file)]
+    chat.require_known([url for url, _ in targets])
+    found += [_to_target(number, url, settings.proxy, of) for number, (url, of) in enumerate(targets, 1)]
+    if found and all(one.hospitals for one in found):
+        raise ConfigurationError(
+            "[alarms]: every way is for some hospitals alone: alarms about the node would reach nobody",
+            hint="name one without `hospitals`, such as [alarms.mail]",
+        )
     return tuple(found)
+
+
+def _numbered(kind: str, several: Iterable[tuple[Send, tuple[str, ...]]]) -> list[Way]:
+    """Ways of a kind, named by their hospitals; further ones for the same have a number."""
+    found: dict[str, Way] = {}
+    for send, hospitals in several:
+        name = usual = f"{kind}{_of(hospitals)}"
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{usual} {number}"
+        found[name] = Way(name, send, name, hospitals)
+    return list(found.values())
+
+
+def _of(hospitals: Sequence[str]) -> str:
+    return f" of {', '.join(hospitals)}" if hospitals else ""
 
 
 def _listed(file: Path | None) -> list[str]:
@@ -77,13 +103,13 @@ def _listed(file: Path | None) -> list[str]:
     return found
 
 
-def _to_target(number: int, url: str, proxy: str) -> Way:
+def _to_target(number: int, url: str, proxy: str, hospitals: tuple[str, ...]) -> Way:
     def send(notification: Notification) -> None:
         chat.send(url, notification.title, notification.body, proxy)
 
     # 16 bits of a digest: enough to tell a hospital's receivers apart, too few to find a key by.
-    mark = f"{chat.service(url)} {hashlib.sha256(url.encode()).hexdigest()[:4]}"
-    return Way(f"target {number} ({chat.service(url)})", send, mark)
+    mark = f"{chat.service(url)} {hashlib.sha256(url.encode()).hexdigest()[:4]}{_of(hospitals)}"
+    return Way(f"target {number} ({chat.service(url)}){_of(hospitals)}", send, mark, hospitals)
 
 
 def to_webhook(peer: HttpPeer, clock: Clock) -> Send:

@@ -392,6 +392,19 @@ def _compared_images(engine: Engine) -> None:
         engine.execute(f"INSERT INTO comparison ({', '.join(names)}, channel) VALUES ({marks}, 'report')", row)  # noqa: S608 our own text
 
 
+def _causes_by_hospital(engine: Engine) -> None:
+    """Causes of alarms as receivers of some hospitals know them; those of before are of all."""
+    names = ("alarm", "destination", "fold")
+    rows = engine.execute(f"SELECT {', '.join(names)} FROM alarm_cause")  # noqa: S608 our own text
+    engine.execute("DROP TABLE alarm_cause")  # another key cannot be given to a table of SQLite
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("alarm", "destination", "hospitals", "fold"))
+    key = 'PRIMARY KEY ("alarm", "destination", "hospitals")'
+    engine.execute(f'CREATE TABLE "alarm_cause" ({texts}, {key})')
+    marks = ", ".join([engine.database.param] * len(names))
+    for row in rows:
+        engine.execute(f"INSERT INTO alarm_cause ({', '.join(names)}, hospitals) VALUES ({marks}, '')", row)  # noqa: S608 our own text
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
@@ -399,5 +412,5 @@ STEPS: tuple[Step, ...] = (
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
     _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics, _by_time,
-    _compared_with_destinations, _returned, _compared_images,
+    _compared_with_destinations, _returned, _compared_images, _causes_by_hospital,
 )  # fmt: skip

@@ -36,6 +36,7 @@ class Corrections(Rows):
 
     def candidates(self, since: datetime) -> list[int]:
         """Exams of which a JSON or an image has come since then, and whose JSONs, or images, are not all alike."""
+        # of all hospitals: each exam is then compared with its own studies
         other = Document.alias()
         differs = (other.exam == Document.exam) & (other.kind == "json") & (other.digest != Document.digest)
         came = (Document.kind == "json") & Document.purged.is_null() & (Document.arrived >= since)

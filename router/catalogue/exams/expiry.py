@@ -121,6 +121,7 @@ def _done(before: datetime, now: datetime) -> Any:
 
 
 def _over(before: datetime, now: datetime) -> Any:
+    # of all hospitals: what is over is over for each
     here = ExamStudy.select(ExamStudy.exam).join(Study, on=Study.uid == ExamStudy.study_uid)
     unpurged = here.where((ExamStudy.exam == Exam.id) & Study.purged.is_null())
     # SQLite would give the last exam's number, under which its files lie, to the next one.

@@ -307,6 +307,7 @@ class FolderFiles(Rows):
 
     def exams_of(self, stem: str, *, nearly: bool = False, within: str | None = None) -> list[int]:
         """Exams with a document of this name, or of nearly this name; of the hospital `within`, or of any."""
+        # of all hospitals: `within` names the one whose way the file came by
         where = Document.near == near_key(stem) if nearly else Document.stem == stem
         query = Document.select(Document.exam).join(Exam).where(where & _within(within)).distinct().limit(MOST)
         return sorted(self._engine.column(query))

@@ -158,7 +158,11 @@ class Instances(Rows):
 
     def hospitals_of(self, study_uid: str) -> frozenset[str]:
         """The hospitals that brought images of the study, as far as that is known."""
-        return hospitals_by_uid(self._engine, [study_uid]).get(study_uid, frozenset())
+        return self.hospitals_by_uid([study_uid]).get(study_uid, frozenset())
+
+    def hospitals_by_uid(self, study_uids: Iterable[str]) -> dict[str, frozenset[str]]:
+        """The same of several studies, by UID; those that none is known of are left out."""
+        return hospitals_by_uid(self._engine, study_uids)
 
     def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
         """Note that files which came again have replaced the damaged ones of these versions."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -47,17 +47,20 @@ class NewsOfAlarms(Rows):
         """Whether there are news."""
         return self._engine.has(AlarmNewsRow.select(AlarmNewsRow.id))
 
-    def standing(self) -> Mapping[Cause, int]:
-        """How many alarms of each cause stand; a cause of which none does is left out."""
+    def standing(self, hospitals: tuple[str, ...] = ()) -> Mapping[Cause, int]:
+        """How many alarms of each cause stand, about these hospitals alone; a cause of which none does is left out."""
         columns = OpenAlarm.alarm, OpenAlarm.destination
         query = OpenAlarm.select(*columns, fn.COUNT(OpenAlarm.subject)).group_by(*columns)
-        return {Cause(Alarm(alarm), destination): int(count) for alarm, destination, count in self._engine.rows(query)}
+        if hospitals:
+            query = query.where(OpenAlarm.hospital.in_(hospitals))
+        rows = self._engine.rows(query)
+        return {Cause(Alarm(alarm), destination, hospitals): int(count) for alarm, destination, count in rows}
 
     def folds(self) -> Mapping[Cause, Fold]:
         """Every cause that is remembered."""
         found: dict[Cause, Fold] = {}
-        for alarm, destination, text in self._engine.rows(AlarmCause.select()):
-            cause, body = Cause(Alarm(alarm), destination), json.loads(text)
+        for alarm, destination, hospitals, text in self._engine.rows(AlarmCause.select()):
+            cause, body = Cause(Alarm(alarm), destination, tuple(hospitals.split())), json.loads(text)
             first, last = body["first"], body["last"]
             found[cause] = Fold(
                 cause=cause, told=body["told"], came=body["came"], untold=body["untold"], names=tuple(body["names"]),
@@ -68,12 +71,18 @@ class NewsOfAlarms(Rows):
             )  # fmt: skip
         return found
 
+    def retain(self, audiences: Collection[tuple[str, ...]]) -> None:
+        """Forget causes as receivers of other hospitals than one of these know them."""
+        known = [" ".join(hospitals) for hospitals in audiences]
+        self._engine.run(AlarmCause.delete().where(AlarmCause.hospitals.not_in(known)))
+
     def keep(self, fold: Fold, now: datetime) -> None:
         """Keep the cause as it is folded; remove one that is over."""
-        mine = (AlarmCause.alarm == fold.cause.alarm) & (AlarmCause.destination == fold.cause.destination)
+        cause, hospitals = fold.cause, " ".join(fold.cause.hospitals)
+        key = {"alarm": cause.alarm, "destination": cause.destination, "hospitals": hospitals}
         with self._engine.write():
-            self._engine.run(AlarmCause.delete().where(mine))
+            self._engine.run(AlarmCause.delete().where(*(getattr(AlarmCause, name) == key[name] for name in key)))
             if not fold.is_over(now):
                 values = asdict(fold)
-                cause = values.pop("cause")
-                self._engine.run(AlarmCause.insert(**cause, fold=json.dumps(values, default=datetime.isoformat)))
+                del values["cause"]
+                self._engine.run(AlarmCause.insert(**key, fold=json.dumps(values, default=datetime.isoformat)))

@@ -227,6 +227,10 @@ class Refusals(Rows):
         """Refusals whose last was then or later, the latest first."""
         return self._counts(RefusalRow.last >= at)
 
+    def in_quarantine(self) -> list[RefusalCount]:
+        """What is set aside, the latest first."""
+        return self._counts(RefusalRow.place != "")
+
     def of_studies(self, studies: Iterable[str]) -> list[RefusalCount]:
         """Refusals of images of these studies, and what is set aside of them, the latest first."""
         return [one for some in portions(list(studies)) for one in self._counts(RefusalRow.study_uid.in_(some))]

@@ -90,12 +90,14 @@ class Backfills(RecordedRows):
 
     def kept_back(self, span: Backfill, after: int = 0, limit: int | None = None) -> list[int]:
         """Exams of the span that are not shared, numbered after `after`, in order."""
+        # of all hospitals: _in_span asks for the one of the span
         kept = Delivery.select(Delivery.id).where((Delivery.exam == Exam.id) & (Delivery.state == State.NOT_SHARED))
         query = Exam.select(Exam.id).where(_in_span(span, after) & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
         return self._engine.column(query)
 
     def still_open(self, span: Backfill, after: int, limit: int) -> list[int]:
         """Exams of the span, numbered after `after`, of which something without a due time is still to go, in order."""
+        # of all hospitals: _in_span asks for the one of the span
         going = _in_span(span, after) & Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
         query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(going).distinct()
         return self._engine.column(query.order_by(Exam.id).limit(limit))
@@ -128,6 +130,7 @@ def _in_span(span: Backfill, after: int) -> Expression:
 
 
 def _gone(which: Expression) -> Select:
+    # of all hospitals: `which` names the links of an exam
     packed = Tombstone.select(Tombstone.id).where(Tombstone.study == Study.id)
     removed = (Instance.study == Study.id) & Instance.newest & Instance.purged.is_null(False)
     lacking = fn.EXISTS(packed) | fn.EXISTS(Instance.select(Instance.id).where(removed))

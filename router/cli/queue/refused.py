@@ -10,16 +10,30 @@ import click
 
 from router.catalogue import Catalogue
 from router.catalogue.exams.provenance import Arrival
+from router.catalogue.node.refusals import RefusedSender
 from router.cli.opened import clock_of, opened
-from router.cli.options import common_options, node_config, print_json, reason_given, since_option, who_option
+from router.cli.options import (
+    are_several,
+    common_options,
+    hospital_option,
+    node_config,
+    print_json,
+    reason_given,
+    require_hospital,
+    since_option,
+    who_option,
+)
 from router.cli.speech import echo, say
-from router.cli.tables import brief, console, local, show
+from router.cli.tables import brief, console, local, show, with_hospital
+from router.config.hospitals import UNREGISTERED
 from router.config.sections import Config
 from router.correlator.refused import RefusalSum, by_sender
 from router.errors import InvalidData
+from router.matching.images.hospital import hospital_of_sender
 from router.refusals import WHYS, remedy, sender
 from router.review.decisions import OperatorReason
 from router.review.dismissals import dismiss as dismiss_senders
+from router.review.refusal_owners import owner_of
 from router.text.decoding import shown
 
 _COLUMNS = ("From", "Address", "Why", "Times", "Studies", "Last")
@@ -30,25 +44,31 @@ _SHOWN = 200
 @since_option("Refused so long ago or later.", "7d")
 @click.option("--dismiss", metavar="AE", help="End the alarms of this sender: its AE title, or its address.")
 @click.option("--why", default="", help="With --dismiss: the reason; it is kept in the events.")
+@hospital_option
 @who_option
 @common_options
-def refused(since: datetime, dismiss: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
+def refused(
+    since: datetime, dismiss: str | None, why: str, hospital: str | None, who: str, config_file: Path, as_json: bool
+) -> None:
     """Associations and images that were refused, and images in quarantine, the latest first.
 
     A sender that is dismissed and goes on to be refused for the same cause is no alarm for seven days. Images that are
     dismissed are no alarm any more; further ones are.
 
+    A refusal is of the hospital whose sender it was, by AE title or address, else of the one that brought the study.
+
     \b
-    --json: an array of {ae_title, address, called, why, meaning, remedy, study, times, first, last, quarantine},
-    one for each study; study and quarantine may be null.
+    --json: an array of {ae_title, address, called, why, meaning, remedy, study, times, first, last, quarantine,
+    hospital}, one for each study; study and quarantine may be null, hospital "" where nothing tells.
     """
     config = node_config(config_file)
+    require_hospital(hospital, config)
     with opened(config) as (catalogue, bus):
         if dismiss is None:
-            _tell(catalogue, since, config, as_json)
+            _tell(catalogue, since, config, hospital, as_json)
             return
         reason = OperatorReason(who, reason_given(why))
-        senders = catalogue.refusals.senders()
+        senders = _senders(catalogue, config, hospital)
         chosen = [one for one in senders if dismiss in (one.calling, shown(one.calling), one.address)]
         if not chosen:
             raise InvalidData("no sender of that AE title or address is refused", hint="see `scripts/queue refused`")
@@ -60,30 +80,42 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
         echo(f"dismissed: {', '.join(names)}")
 
 
-def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) -> None:
+def _tell(catalogue: Catalogue, since: datetime, config: Config, hospital: str | None, as_json: bool) -> None:
     rows = catalogue.refusals.since(since)
+    owner = owner_of(config, catalogue, rows)
+    rows = [one for one in rows if hospital in (None, owner(one) or UNREGISTERED)]
     if as_json:
-        print_json([refusal_json(one) for row in rows for one in by_sender([row])])
+        print_json([refusal_json(one) for row in rows for one in by_sender([row], owner)])
         return
-    zone = config.node.timezone
+    zone, several = config.node.timezone, are_several(config)
     if not rows:
         echo(f"nothing was refused since {local(since, zone)}")
         return
-    sums = by_sender(rows)
+    sums = by_sender(rows, owner)
     cells = [
-        (one.calling or "-", one.address or "-", one.why, str(one.count), str(one.studies), brief(one.last, zone))
-        for one in sums[:_SHOWN]
-    ]
-    show("", _COLUMNS, cells)
+        (
+            one.calling or "-", *([one.hospital or "-"] if several else []), one.address or "-", one.why,
+            str(one.count), str(one.studies), brief(one.last, zone),
+        ) for one in sums[:_SHOWN]
+    ]  # fmt: skip
+    show("", with_hospital(_COLUMNS, several), cells)
     if len(sums) > _SHOWN:
         echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
     click.echo("")
     for means, todo in _causes(sums[:_SHOWN]).items():
         click.echo(say(means) + (f"\n    {say(todo)}" if todo else ""))
-    for each in catalogue.refusals.senders():
+    for each in _senders(catalogue, config, hospital):
         if each.dismissed is not None:
             name = sender(each.calling, each.address)
             echo(f"{name}: dismissed {local(each.dismissed, zone)} by {each.dismissal}")
+
+
+def _senders(catalogue: Catalogue, config: Config, hospital: str | None) -> list[RefusedSender]:
+    """The senders that are being refused, of the hospital or of all."""
+    return [
+        one for one in catalogue.refusals.senders()
+        if hospital in (None, hospital_of_sender(one.calling, one.address, config) or UNREGISTERED)
+    ]  # fmt: skip
 
 
 def _causes(sums: Sequence[RefusalSum]) -> Mapping[str, str]:
@@ -106,7 +138,7 @@ def refusal_json(one: RefusalSum) -> dict[str, Any]:
         "ae_title": one.calling, "address": one.address, "called": one.called, "why": one.why, "meaning": one.means,
         "remedy": one.todo, "study": one.study_uid or None,
         "times": one.count, "first": one.first.isoformat(), "last": one.last.isoformat(),
-        "quarantine": one.place or None,
+        "quarantine": one.place or None, "hospital": one.hospital,
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from router.config.sections import Hospital
+from router.config.sections import Config, Hospital
 from router.config.types import is_within
 from router.model import Header
 
@@ -52,6 +52,22 @@ class HospitalOf:
         return self._known[key]
 
 
+def hospital_of_sender(calling: str, address: str, config: Config) -> str:
+    """The name of the hospital that a refused sender seems to be of, for people; NONE where nothing tells, or two may.
+
+    It is the one whose sender it is, else the one whose senders have such an address, else the one that has a sender of
+    this AE title. A sender of [receive] may be anybody's. `calling` and `address` are "" where they are unknown.
+    """
+    hospitals = config.hospital if len(config.hospital) > 1 else ()
+    if any(one.ae_title == calling for one in config.receive.senders):
+        return NONE
+    sent = [one.name for one in hospitals if _sends(one, calling, address)]
+    near = [one.name for one in hospitals if _has_address(one, address)]
+    named = [one.name for one in hospitals if any(each.ae_title == calling for each in one.senders)]
+    found = sent or near or named
+    return found[0] if len(found) == 1 else NONE
+
+
 def may_join(exam_of: str, study_of: frozenset[str]) -> bool:
     """Whether an exam of one hospital may have a study that came from these: from its own, or from no certain one."""
     return not study_of or exam_of in study_of
@@ -70,6 +86,10 @@ def _sends(hospital: Hospital, ae_title: str, address: str) -> bool:
         one.ae_title == ae_title and (not one.address or (address != "" and is_within(address, [one.address])))
         for one in hospital.senders
     )
+
+
+def _has_address(hospital: Hospital, address: str) -> bool:
+    return address != "" and any(one.address and is_within(address, [one.address]) for one in hospital.senders)
 
 
 def _fits(patterns: Mapping[str, str], elements: Mapping[str, str]) -> bool:

@@ -48,7 +48,8 @@ def by_accession(
     """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near.
 
     Hospitals have the same numbers for different patients. So of a study that may be another's both name and birth date
-    must agree, and of several hospitals' own one of these: the images of a CD bear the numbers of where they were made.
+    must agree, and of several hospitals' own the birth date, or patient id and name: the images of a CD bear the
+    numbers of where they were made. There a name agrees not by its pinyin alone, which other names have, too.
     """
     found = []
     for one in (c for c in candidates if exam.accession_number and c.uid not in exam.listed):
@@ -63,4 +64,5 @@ def by_accession(
 def _is_patients(found: Comparison, policy: IdentityPolicy, *, own: bool) -> bool:
     if not own:
         return found.agree >= _PERSON
-    return bool(found.agree & {"patient id", "name"}) and not (policy.several and found.agree.isdisjoint(_PERSON))
+    certain = "birth date" in found.agree or (found.alike and "patient id" in found.agree)
+    return bool(found.agree & {"patient id", "name"}) and (certain or not policy.several)

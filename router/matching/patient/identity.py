@@ -71,13 +71,14 @@ class Comparison:
     """Fields that agree and fields that contradict each other; a field that cannot be compared is in neither.
 
     `spelling` is how a Latin name relates to the Han name of the other side, None where there are no two such names;
-    `readable` is False where a name has no certain reading.
+    `readable` is False where a name has no certain reading. `alike`: the names agree not only by pinyin.
     """
 
     agree: frozenset[str]
     differ: tuple[str, ...]
     spelling: Spelling | None = None
     readable: bool = True
+    alike: bool = False
 
     @property
     def unlike(self) -> bool:
@@ -114,7 +115,7 @@ def compare(
     }
     agree = frozenset(field for field, same in answers.items() if same is True)
     differ = tuple(field for field, same in answers.items() if same is False)
-    return Comparison(agree, differ, names.spelling, names.readable)
+    return Comparison(agree, differ, names.spelling, names.readable, names.alike)
 
 
 def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPolicy) -> tuple[str, ...]:

@@ -37,12 +37,14 @@ class Likeness:
     """Whether two names agree (True), contradict each other (False) or neither (None).
 
     `spelling` is how the Latin name of one side relates to the Han name of the other, None where there are no such
-    two; `readable` is False where one of the names has no certain reading.
+    two; `readable` is False where one of the names has no certain reading. `alike`: they agree in a script that both
+    have, not only by pinyin, which other names have, too.
     """
 
     same: bool | None
     spelling: Spelling | None = None
     readable: bool = True
+    alike: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +96,9 @@ def _like(one: _Name, other: _Name) -> Likeness:
     if False in scripts or apart or not noted or _twins(one, other):
         return Likeness(False, found)
     foreign = one.other == other.other if one.other and other.other else None
-    if True in scripts or foreign or found == Spelling.AGREES:
-        return Likeness(True, found)
+    alike = True in scripts or bool(foreign)
+    if alike or found == Spelling.AGREES:
+        return Likeness(True, found, alike=alike)
     # Differing letters of another script are as uncertain as a differing spelling.
     return Likeness(None, found if found or foreign is None else Spelling.FAR)
 

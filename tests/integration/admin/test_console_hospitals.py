@@ -1,5 +1,6 @@
 """The console and the metrics where there are several hospitals."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from router.events import Event, Kind
+from router.policy.pause import EVERY
 from support.catalogue_rows import CLOUD
+from support.harness import command_here
 from support.hospital_console import NOW, Town
 
 
@@ -84,6 +87,23 @@ def test_what_is_counted_by_delivery_has_the_hospital_as_a_label(town: Town) -> 
     assert town.samples("missed") == {("images", CLOUD, "xiehe"): 1}
     assert {key[1] for key in town.samples("attention")} >= {"fuxing", "?"}
     assert not any(key[1] == "renmin" for key in town.samples("attention"))
+
+
+def test_a_pause_of_one_hospital_has_its_label_and_is_its_own_in_the_status_and_at_the_console(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    assert town.samples("paused") == {}
+    pauses = town.district.catalogue.pauses
+    assert pauses.begin(EVERY, "wang", "its key is renewed", NOW, "renmin")
+    assert town.samples("paused") == {(CLOUD, "renmin"): 1}
+    for hospital, paused in (("renmin", 1), ("xiehe", 0), (None, 1)):
+        words = ("--hospital", hospital) if hospital else ()
+        answer = command_here("status", "--json", *words, "--config", town.district.file)
+        assert len(json.loads(answer.stdout)["paused"]) == paused
+        page = town.page("/", **({"hospital": hospital} if hospital else {}))
+        assert page.count("its key is renewed") == (2 if hospital == "renmin" else paused)
+    assert pauses.begin(EVERY, "wang", "all of it", NOW)
+    assert town.samples("paused") == {(CLOUD, ""): 1, (CLOUD, "renmin"): 1}
+    town.district.close()
 
 
 def test_a_confirmed_delivery_counts_for_its_hospital_in_time_or_late(town: Town) -> None:

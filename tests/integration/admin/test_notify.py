@@ -48,8 +48,12 @@ link = "https://router.hospital/"
 """
 
 
+ALONE = HOSPITAL[HOSPITAL.index("[hospital]") : HOSPITAL.index("[admin]")]
+
+
 def config(text: str, folder: Path, node: str = "n1", language: str = "en") -> Config:
-    return parse(HOSPITAL.format(node=node, language=language) + text, base=folder)
+    common = HOSPITAL if "[[hospital]]" not in text else HOSPITAL.replace(ALONE, "")
+    return parse(common.format(node=node, language=language) + text, base=folder)
 
 
 def webhook(hook: Hook) -> str:
@@ -505,3 +509,33 @@ def test_no_secret_of_an_address_is_logged_or_kept(
     assert found.way == "target 1 (wecombot)"
     assert "a defect: ZeroDivisionError" in found.error
     assert "s3cret" not in caplog.text + str(found)
+
+
+DISTRICT = "".join(
+    f'[[hospital]]\nname = "{name}"\nUSCI = "U{name}"\nHospitalCode = "H{name}"\nHospitalName = "{name}"\n'
+    'HospitalBranchCode = "01"\n'
+    for name in ("fuxing", "renmin", "xiehe")
+)
+
+
+def test_a_receiver_of_one_hospital_is_told_of_its_alarms_alone_and_of_their_end(sqlite: Database) -> None:
+    def about(hospital: str, kind: Kind = Kind.ALARM) -> Event:
+        fields = {"destination": "beijing"} | ({"hospital": hospital} if hospital else {})
+        return Event(NOW, kind, f"of {hospital}", alarm=Alarm.BREAKER, subject=f"to {hospital}", fields=fields)
+
+    with hooked() as every, hooked() as own:
+        text = (
+            f'[[alarms.webhook]]\nurl = "{every.url}"\n[[alarms.webhook]]\nurl = "{own.url}"\nhospitals = ["renmin"]\n'
+        )
+        life = Life(text + DISTRICT, sqlite)
+        for one in (about("xiehe"), about(""), about("renmin")):
+            life.record(one)
+        life.notifier.start()
+        wait(lambda: every.told and own.told)
+        life.record(about("renmin", Kind.CLEARED))
+        wait(lambda: len(own.told) == 2)
+        life.end()
+    assert titles(own) == [("breaker", "standing"), ("breaker", "cleared")]
+    assert [(one["count"], one["hospitals"], one["text"]) for one in own.told] == [(1, ["renmin"], "of renmin")] * 2
+    (whole,) = every.told
+    assert (whole["count"], whole["standing"], whole["hospitals"]) == (3, 3, ["xiehe", "renmin"])

@@ -367,3 +367,16 @@ def test_the_node_itself_does_not_load_apprise() -> None:
     program = "import sys, router.node.node; print('apprise' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
     assert found.stdout == "False\n"
+
+
+def test_ways_for_some_hospitals_are_named_by_them_and_one_is_for_the_rest(tmp_path: Path) -> None:
+    mail = {"host": "127.0.0.1", "from": "r@h.cn", "to": ["it@h.cn"]}
+    own = {"hospitals": ["a", "b"]}
+    target = {"url": "json://127.0.0.1:1/0", **own}
+    several = {"mail": [mail, mail | own, mail | own], "targets": [target, "json://127.0.0.1:1/1"]}
+    found = ways_of(Alarms.model_validate(several), SystemClock())
+    names = ["mail", "mail of a, b", "mail of a, b 2", "target 1 (json) of a, b", "target 2 (json)"]
+    assert [one.name for one in found] == names
+    assert [one.hospitals for one in found] == [(), ("a", "b"), ("a", "b"), ("a", "b"), ()]
+    with pytest.raises(ConfigurationError, match="would reach nobody"):
+        ways_of(Alarms.model_validate({"mail": mail | own, "targets": [target]}), SystemClock())

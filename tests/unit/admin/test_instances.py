@@ -10,8 +10,8 @@ import pytest
 
 from router.admin import deployment
 from router.admin.installation import Site
-from router.admin.instances import Instance, installed
-from router.cli import status_all
+from router.admin.instances import Instance, free_port, installed, require_apart
+from router.cli import setup, status_all
 from router.cli.install import site_of
 from router.cli.status_all import Asked, ask, tell_all
 from router.config.file import load
@@ -232,3 +232,31 @@ def test_an_instance_s_program_knows_which_it_is(tmp_path: Path, monkeypatch: py
     assert (site.instance, site.service) == ("renmin", "imaging-cloud-router@renmin.service")
     with pytest.raises(ConfigurationError):
         site_of({"instance": "Bad"}, {})
+
+
+def test_setup_writes_to_the_places_of_the_instance_with_ports_that_no_other_has(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "free_port", lambda usual: free_port(usual, machine))
+    site = site_of({"instance": "xiehe"}, {})
+    answers = {one.key: one.default for one in setup._questions(site)}
+    assert answers["receive.port"] == "11114"
+    found = setup._answered(site, answers)
+    assert found.config == Path("/etc/imaging-cloud-router@xiehe/router.toml")
+    assert (found.data, found.reports) == (Path("/var/lib/imaging-cloud-router@xiehe"), Path("/srv/reports@xiehe"))
+    assert found.values["admin.port"] == "8082"
+    assert found.values["node.name"].endswith('-xiehe"')
+    require_apart(found, machine)
+
+
+def test_setup_asks_which_node_is_meant_where_some_have_names(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "installed", lambda: installed(machine))
+    monkeypatch.setattr(setup, "echo", lambda _: None)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: " renmin ")
+    assert setup._which() == "renmin"
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "Ren Min")
+    with pytest.raises(ConfigurationError, match="cannot name an instance"):
+        setup._which()
+    monkeypatch.setattr(setup, "installed", lambda: installed(machine)[:1])
+    assert setup._which() == "", "only the node without a name is here"

@@ -138,6 +138,8 @@ _FAULTS = [
     ('[alarms.webhook]\nurl = "http://10.0.0.1/"', "alarms.webhook: url to '10.0.0.1' is plain http"),
     ('[alarms]\nprogram = ["sms"]', "alarms.program = ['sms']: expected the program's whole path"),
     ('[alarms]\ntargets = ["no address"]', "alarms.targets[0]: expected an address that apprise reads"),
+    ('[alarms]\ntargets = [{ url = "a://b", hospital = "x" }]', "alarms.targets[0]: expected { url ="),
+    ('[alarms]\ntargets = [{ url = "a://b", hospitals = ["x"] }]', "alarms: hospitals: no [[hospital]] has"),
     ("[alarms.heartbeat]\nevery = '1 min'", "alarms.heartbeat.url: missing"),
     ('[node]\nlanguage = "fr"', "node.language = 'fr'"),
     ('[admin]\nlink = "router"', "admin.link = 'router'"),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, OTHERS, RefusalCount, RefusedSender
-from router.correlator.refused import by_sender, by_study, with_refusals, worth_a_hint
+from router.correlator.refused import by_sender, by_study, nobodys, with_refusals, worth_a_hint
 from router.dicom.scp.store import Received, Refused
 from router.model import InstanceUids
 from router.refusals import Why, meaning, remedy, sender
@@ -207,7 +207,7 @@ def test_knocks_without_a_name_are_no_hint_unless_tls_kept_the_name_from_us() ->
         row(study="", calling="", why=Why.PROTOCOL), row(study="", calling=OTHERS, why=Why.CALLED),
         row(study="", calling="", why=Why.TLS, address="10.1.2.9"), row(study="", calling="PACS2", why=Why.SENDER),
     ]  # fmt: skip
-    assert {one.who for one in worth_a_hint(rows)} == {"10.1.2.9", "PACS2 (10.1.2.3)"}
+    assert {one.who for one in worth_a_hint(rows, nobodys, "")} == {"10.1.2.9", "PACS2 (10.1.2.3)"}
 
 
 def test_missing_images_name_what_was_refused_of_them_else_what_was_refused_meanwhile() -> None:

@@ -85,15 +85,16 @@ class AlarmNewsRow(Model):
 
 
 class AlarmCause(Model):
-    """A cause of alarms as people know it: `fold` is a Fold as JSON."""
+    """A cause of alarms as people know it: `fold` is a Fold as JSON, `hospitals` are the Cause's, with spaces."""
 
     alarm = CleanTextField()
     destination = CleanTextField()
+    hospitals = CleanTextField()
     fold = CleanTextField()
 
     class Meta:
         table_name = "alarm_cause"
-        primary_key = CompositeKey("alarm", "destination")
+        primary_key = CompositeKey("alarm", "destination", "hospitals")
 
 
 class NotificationRow(Model):
