@@ -65,7 +65,7 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="dicom-filing", daemon=True)
         self._thread.start()
 
-    def append(self, parts: Sequence[Bytes], checksum: int, clock: Callable[[], int]) -> bool:
+    def append(self, parts: Sequence[Bytes], clock: Callable[[], int]) -> bool:
         """Make an instance durable; False when there is no place for it. `clock` gives each its time of arrival."""
         with self._lock:
             reserved = self._reserve(slots(sum(map(len, parts))))
@@ -77,7 +77,7 @@ class Journal:
                 use.unfiled.discard(place)
                 return False
         try:
-            record = use.segment.write(place, parts, arrived, checksum)
+            record = use.segment.write(place, parts, arrived)
         except OSError as error:
             self._give_up(use, arrived, error)
             return False
@@ -205,7 +205,7 @@ class Journal:
 
 def oldest_unfiled(folder: Path) -> int | None:
     """Arrival (ns since 1970) of the oldest instance in a worker's journal, or None; later ones must wait for it."""
-    with suppress(FileNotFoundError, struct.error):
+    with suppress(FileNotFoundError, NotADirectoryError, struct.error):
         return _ARRIVAL.unpack((folder / _OLDEST).read_bytes())[0] or None
     return None
 
