@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from router.storage.durable import FILE_MODE, opened, sync_folder
+from router.storage.durable import FILE_MODE, opened, side_by_side, sync_folder
 from router.storage.segment import Bytes, Record, Segment, slots
 
 LARGEST = 2**20  # bytes of an instance; what is larger costs more to write twice than its own file costs
@@ -189,8 +189,9 @@ class Journal:
                 return
 
     def _file(self, batch: Sequence[_Waiting]) -> None:
-        for one in batch:
-            file(one.use.segment, one.record, self._folder / self._name(one.record.arrived))
+        side_by_side(
+            lambda one: file(one.use.segment, one.record, self._folder / self._name(one.record.arrived)), batch
+        )
         sync_folder(self._folder)
         with self._lock:
             for one in batch:
@@ -223,9 +224,8 @@ def recover(folder: Path, name: Callable[[int], str]) -> None:
     """File what a former run has acknowledged and not filed. No worker may be running."""
     segments = [Segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
     try:
-        for segment in segments:
-            for record in segment.records():
-                file(segment, record, folder / name(record.arrived))
+        found = [(segment, record) for segment in segments for record in segment.records()]
+        side_by_side(lambda one: file(*one, folder / name(one[1].arrived)), found)
         sync_folder(folder)
         for segment in segments:
             segment.begin(secrets.token_bytes(16))

@@ -133,6 +133,8 @@ def _whole(content: bytes, at: int, key: bytes, form: _Form) -> Record | None:
     _, arrived, size, checksum = form.fields.unpack_from(content, at)
     (check,) = _CHECK.unpack_from(content, check_at)
     begin = check_at + _CHECK.size
-    if check != zlib.crc32(content[at:check_at]) or checksum != form.checksum(memoryview(content)[begin : begin + size]):
+    if check != zlib.crc32(content[at:check_at]) or checksum != form.checksum(
+        memoryview(content)[begin : begin + size]
+    ):
         return None
     return Record(begin, size, arrived)
