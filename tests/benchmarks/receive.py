@@ -79,6 +79,11 @@ def small(run: Run) -> str:
     return _against_all("four associations", run, 5000, SMALL_BYTES, 4, FORK, defaults=False)
 
 
+def single(run: Run) -> str:
+    """3,000 small instances over one association; without defaults, as above."""
+    return _against_all("one association", run, 3000, SMALL_BYTES, 1, STORESCP, defaults=False)
+
+
 def nagle(run: Run) -> str:
     """A sender at DCMTK's default, Nagle's algorithm on: where its last segments wait for an acknowledgement."""
     groups = _groups(run, 100, CT_BYTES, 1)
@@ -193,6 +198,6 @@ def _groups(run: Run, whole: int, size: int, associations: int) -> list[Path]:
 
 _PLAIN_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
 SECTIONS: Mapping[str, Callable[[Run], str]] = {
-    "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "pdu": pdu, "workers": workers,
-    "memory": memory, "many": many,
+    "disk": disk, "one": one, "four": four, "small": small, "single": single, "nagle": nagle, "pdu": pdu,
+    "workers": workers, "memory": memory, "many": many,
 }  # fmt: skip
