@@ -124,7 +124,7 @@ def test_a_segment_that_was_never_used_holds_nothing(segment: Segment) -> None:
 
 def test_a_segment_of_a_former_version_is_read_and_then_used_in_the_present_form(segment: Segment) -> None:
     key, at = secrets.token_bytes(16), SLOT
-    kept = [b"a" * (SLOT - 36), b"b" * (SLOT - 35), b"torn", b"c" * 9000]  # the first fills its slot, by 36 bytes of head
+    kept = [b"a" * (SLOT - 36), b"b" * (SLOT - 35), b"torn", b"c" * 9000]  # behind 36 bytes: the first fills its slot
     with segment.path.open("r+b") as file:
         file.write(struct.pack("<8s16sQ", b"INCOMING", key, SLOT))
         for number, data in enumerate(kept):
