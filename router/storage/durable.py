@@ -14,7 +14,8 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _AT_ONCE = 4
 
-_T, _R = TypeVar("_T"), TypeVar("_R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def make_folder(folder: Path) -> None:

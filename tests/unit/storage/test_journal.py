@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from router.model import InstanceUids
 from router.storage import journal
+from router.storage.durable import side_by_side
 from router.storage.incoming import Incoming, IncomingFolder, sweep
 from router.storage.journal import LARGEST, SEGMENT_BYTES
 from router.storage.segment import RECORD_BYTES, SLOT, Record, Segment, slots
@@ -217,6 +218,24 @@ def test_several_threads_share_the_journal_and_segments_are_used_again(folder: I
     assert set(found) == {b"%c%03d" % (65 + t, n) for t in range(4) for n in range(20)}
     for letter in b"ABCD":
         assert [name for name in found if name[0] == letter] == sorted(name for name in found if name[0] == letter)
+
+
+@pytest.mark.parametrize(("size", "quiet", "together"), [(10, 60.0, False), (2**17, 60.0, True), (10, 0.0, True)])
+def test_small_instances_are_filed_one_by_one_while_others_arrive_else_side_by_side(
+    folder: IncomingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, quiet: float, together: bool
+) -> None:
+    monkeypatch.setattr(journal, "_QUIET", quiet)
+    monkeypatch.setattr(journal, "_LONGEST", 0.0)
+    batches: list[Sequence[Any]] = []
+
+    def seen(work: Callable[[Any], Any], each: Sequence[Any]) -> list[Any]:
+        batches.append(each)
+        return side_by_side(work, each)
+
+    monkeypatch.setattr(journal, "side_by_side", seen)
+    receive(folder, bytes(size))
+    wait_for(lambda: len(Incoming(tmp_path).files(10)) == 1)
+    assert bool(batches) is together
 
 
 def test_a_large_instance_is_a_file_at_once(folder: IncomingFolder, tmp_path: Path) -> None:
