@@ -20,6 +20,7 @@ from router.catalogue.db.backup import DATABASE, Backups
 from router.clock import SystemClock
 from router.config.salvage import salvage
 from router.errors import ConfigurationError, RouterError
+from router.storage.incoming import unfiled_in
 
 _RECORD = "installed.json"  # in the program's folder, written last
 _KEPT = "outside"  # in a former program's folder: its unit and its command
@@ -229,13 +230,16 @@ def _outside(site: Site) -> list[Path]:
 def go_back(site: Site, tell: Tell) -> None:
     """Put the former program back, and the database's copy if the tables have changed since.
 
-    ConfigurationError when there is no former program.
+    ConfigurationError when there is no former program, or images are in a journal, whose form it may not know.
     """
     before, undone = former(site.program), site.program.with_name(f"{site.program.name}.undone")
     if not before.is_dir():
         raise ConfigurationError(f"{before} is not there: no former version is kept", hint="install it by its bundle")
     record = Record.of(site.program)
     with stopped(site):
+        if unfiled_in(_data(site) / "incoming"):
+            hint = "start it, so that they get their files, stop it, and go back then"
+            raise ConfigurationError("the node ended in a crash and its journal holds images", hint=hint)
         shutil.rmtree(undone, ignore_errors=True)
         if site.program.exists():
             site.program.rename(undone)

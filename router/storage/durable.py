@@ -3,15 +3,19 @@
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
+from typing import TypeVar
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _AT_ONCE = 4
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 def make_folder(folder: Path) -> None:
@@ -83,21 +87,27 @@ def try_write(folder: Path, *, durable: bool = False) -> None:
             os.fsync(file.fileno())
 
 
+def side_by_side(work: Callable[[_T], _R], each: Iterable[_T]) -> list[_R]:
+    """Call `work`, which waits for the disk, for each, some at a time: they share the disk's own commits.
+
+    Returns or raises when all have ended.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(work, each))
+
+
 def write_all(files: Mapping[Path, bytes]) -> None:
-    """Many whole files: written side by side they share the disk's own commits. Their names last after `sync_tree`."""
+    """Many whole files, written side by side. Their names last after `sync_tree`."""
     for folder in {path.parent for path in files}:
         deque(make_tree(folder))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        parts = dict(zip(files, pool.map(_write_part, files, files.values()), strict=True))
-        for path, part in parts.items():
-            part.replace(path)
+    for path, part in zip(files, side_by_side(lambda file: _write_part(*file), files.items()), strict=True):
+        part.replace(path)
 
 
 def sync_tree(folders: Iterable[Path], top: Path) -> None:
     """Make the names in these folders durable, and those of the folders themselves up to `top`."""
     every = {at for folder in folders for at in (folder, *folder.parents) if at.is_relative_to(top)}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(sync_folder, sorted(every, reverse=True)))
+    side_by_side(sync_folder, sorted(every, reverse=True))
 
 
 def _write_part(path: Path, data: bytes) -> Path:

@@ -13,7 +13,6 @@ import os
 import shutil
 import threading
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -44,7 +43,7 @@ class IncomingFile:
         self._part = part
         self._handle = -1
         self._held: list[bytes] = []
-        self._size = self._checksum = 0
+        self._size = 0
         self._largest = largest_in_memory
         if not largest_in_memory:
             self._open()
@@ -54,9 +53,7 @@ class IncomingFile:
         if self._handle < 0:
             self._size += sum(map(len, parts))
             if self._size <= self._largest:
-                for part in parts:
-                    self._held.append(bytes(part))
-                    self._checksum = zlib.crc32(part, self._checksum)
+                self._held += map(bytes, parts)
                 return
             self._open()
         self._write(parts)
@@ -68,7 +65,7 @@ class IncomingFile:
     def commit(self, uids: InstanceUids) -> None:
         """Return when bytes and name survive power loss. `uids` are not part of the name: the cataloguer reads them."""
         if self._handle < 0:
-            if self._folder.append(self._held, self._checksum):
+            if self._folder.append(self._held):
                 return
             self._open()
         os.fsync(self._handle)
@@ -124,9 +121,9 @@ class IncomingFolder:
         """A new instance to receive."""
         return IncomingFile(self, f"{next(self._numbers)}.part", LARGEST if self._journal else 0)
 
-    def append(self, parts: Sequence[bytes], checksum: int) -> bool:
+    def append(self, parts: Sequence[bytes]) -> bool:
         """Make a whole instance durable in the journal; False when it must be a file at once."""
-        return self._journal is not None and self._journal.append(parts, checksum, self._arrival)
+        return self._journal is not None and self._journal.append(parts, self._arrival)
 
     def open(self, part: str) -> int:
         """A descriptor to write a new file with."""
@@ -262,6 +259,11 @@ def waiting_in(incoming: Path) -> Callable[[Path], bool]:
 def count_in(incoming: Path) -> int:
     """How many acknowledged files lie below `incoming`, the folder of all nodes."""
     return sum(1 for _ in incoming.glob("*/*/*.dcm"))
+
+
+def unfiled_in(incoming: Path) -> bool:
+    """Whether a journal below `incoming`, the folder of all nodes, holds what has no file: a node ended in a crash."""
+    return any(oldest_unfiled(folder) for folder in incoming.glob("*/*"))
 
 
 def sweep(folder: Path) -> None:

@@ -80,6 +80,11 @@ def small(run: Run) -> Table:
     return _against_all("four associations", run, 5000, SMALL_BYTES, 4, FORK, defaults=False)
 
 
+def single(run: Run) -> Table:
+    """3,000 small instances over one association; without defaults, as above."""
+    return _against_all("one association", run, 3000, SMALL_BYTES, 1, STORESCP, defaults=False)
+
+
 def nagle(run: Run) -> Table:
     """A sender at DCMTK's default, Nagle's algorithm on: where its last segments wait for an acknowledgement."""
     groups = _groups(run, 100, CT_BYTES, 1)
@@ -220,6 +225,6 @@ _FSYNCS = {_FAST: 0.0, "1 ms": 0.001, "10 ms": 0.01}
 _EACH = 1000  # instances of each association
 _PLAIN_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
 SECTIONS: Mapping[str, Callable[[Run], object]] = {
-    "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "pdu": pdu, "workers": workers,
-    "memory": memory, "many": many, "slow": slow,
+    "disk": disk, "one": one, "four": four, "small": small, "single": single, "nagle": nagle, "pdu": pdu,
+    "workers": workers, "memory": memory, "many": many, "slow": slow,
 }  # fmt: skip

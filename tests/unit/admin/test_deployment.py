@@ -109,6 +109,23 @@ def test_the_way_back_has_the_former_program_restore_the_copy_where_the_tables_h
     assert (machine.schema(), machine.version) == (known, "1.0")
 
 
+def test_nothing_goes_back_while_a_journal_holds_images_which_the_former_program_may_not_read(
+    machine: Machine,
+) -> None:
+    machine.install("1.0")
+    machine.begin_database()
+    machine.install("2.0")
+    oldest = machine.site.data / "incoming" / "node" / "1" / "oldest"
+    oldest.parent.mkdir(parents=True)
+    oldest.write_bytes((7).to_bytes(8, "little"))
+    with pytest.raises(ConfigurationError, match="journal holds images"):
+        deployment.go_back(machine.site, machine.told.append)
+    assert machine.version == "2.0"
+    oldest.write_bytes(bytes(8))  # all of it has files
+    deployment.go_back(machine.site, machine.told.append)
+    assert machine.version == "1.0"
+
+
 def test_an_upgrade_that_fails_leaves_the_program_that_was_there(machine: Machine) -> None:
     machine.install("1.0")
     machine.site.on_path.write_text("of 1.0")

@@ -71,7 +71,7 @@ DOORS = {
     "argon2": {"crypto/passwords.py"},
     "watchdog": {"reports/folder"},
     "defusedxml": {"exam/xml_document.py"},
-    "xxhash": {"dicom/dataset/checksum.py"},
+    "xxhash": {"dicom/dataset/checksum.py", "storage/segment.py"},
     "pypdf": {"reports/pdf"},
     "pypinyin": {"matching/patient/pinyin.py"},
     "prometheus_client": {"admin/http/metrics.py"},

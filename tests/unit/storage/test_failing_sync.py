@@ -15,11 +15,12 @@ import pytest
 
 from router.catalogue.db.backup import DATABASE, Backups
 from router.model import InstanceUids
-from router.storage import durable, segment
+from router.storage import durable, journal, segment
 from router.storage.incoming import Incoming, IncomingFolder, sweep
 from router.storage.journal import SEGMENT_BYTES
 from router.storage.studies import Filing, Studies
 from router.storage.trail import Trail
+from support.dicom_peers import wait_until
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 UIDS = InstanceUids("1.2", "1.2.3", "1.2.3.4")
@@ -96,6 +97,22 @@ def test_an_instance_that_the_journal_does_not_take_is_a_file_at_once(
     sweep(tmp_path / "node" / "1")
     found = Incoming(tmp_path / "node").files(10)
     assert sorted({path.read_bytes() for path in found}) == [b"0", b"1", b"2", b"3"]
+
+
+def test_of_what_the_journal_files_side_by_side_one_that_is_not_durable_is_filed_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_RETRY", 0.05)
+    folder = IncomingFolder(tmp_path / "node" / "1", 0, journal=2 * SEGMENT_BYTES)
+    wait_for_segments(folder)
+    incoming = Incoming(tmp_path / "node")
+    with failing(monkeypatch, at=3):
+        for number in range(6):
+            received(folder, b"%d" % number)
+        wait_until(lambda: len(incoming.files(10)) == 6, seconds=20)
+    assert [path.read_bytes() for path in incoming.files(10)] == [b"%d" % number for number in range(6)]
+    folder.close()
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def wait_for_segments(folder: IncomingFolder) -> None:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -19,9 +20,10 @@ from hypothesis import strategies as st
 
 from router.model import InstanceUids
 from router.storage import journal
+from router.storage.durable import side_by_side
 from router.storage.incoming import Incoming, IncomingFolder, sweep
 from router.storage.journal import LARGEST, SEGMENT_BYTES
-from router.storage.segment import SLOT, Record, Segment, slots
+from router.storage.segment import RECORD_BYTES, SLOT, Record, Segment, slots
 
 UIDS = InstanceUids("1.2.1", "1.2.1.1", "1.2.1.1.1")
 
@@ -35,7 +37,7 @@ def segment(tmp_path: Path) -> Iterator[Segment]:
 
 def write(segment: Segment, offset: int, data: bytes, arrived: int = 1) -> int:
     """The offset after it."""
-    segment.write(offset, [data[:3], data[3:]], arrived, zlib.crc32(data))
+    segment.write(offset, [data[:3], data[3:]], arrived)
     return offset + slots(len(data))
 
 
@@ -101,7 +103,7 @@ def test_an_image_that_looks_like_a_record_is_not_read_as_one(segment: Segment) 
     write(segment, start, b"innocent")
     former = segment.path.read_bytes()[start : start + SLOT]
     start = segment.begin(secrets.token_bytes(16))
-    write(segment, start, (former * 3)[56:])
+    write(segment, start, (former * 3)[RECORD_BYTES:])  # each lies at a slot's beginning
     with segment.path.open("r+b") as file:  # its own record is torn, so that its bytes are looked at one by one
         file.seek(start)
         file.write(b"?")
@@ -121,6 +123,22 @@ def test_a_segment_that_was_never_used_holds_nothing(segment: Segment) -> None:
     assert content(segment) == []
 
 
+def test_a_segment_of_a_former_version_is_read_and_then_used_in_the_present_form(segment: Segment) -> None:
+    key, at = secrets.token_bytes(16), SLOT
+    kept = [b"a" * (SLOT - 36), b"b" * (SLOT - 35), b"torn", b"c" * 9000]  # behind 36 bytes: the first fills its slot
+    with segment.path.open("r+b") as file:
+        file.write(struct.pack("<8s16sQ", b"INCOMING", key, SLOT))
+        for number, data in enumerate(kept):
+            file.seek(at)
+            fields = struct.pack("<16sQLL", key, 11 + number, len(data), zlib.crc32(data))
+            file.write(fields + struct.pack("<L", zlib.crc32(fields)) + (b"?" + data[1:] if data == b"torn" else data))
+            at += -(-(36 + len(data)) // SLOT) * SLOT
+    assert content(segment) == [data for data in kept if data != b"torn"]
+    assert [record.arrived for record in segment.records()] == [11, 12, 14]
+    write(segment, segment.begin(secrets.token_bytes(16)), b"new")
+    assert content(segment) == [b"new"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(sizes=st.lists(st.integers(0, 3 * SLOT), min_size=1, max_size=12), spoilt=st.sets(st.integers(0, 11)))
 def test_whatever_is_torn_the_others_are_found(
@@ -132,7 +150,7 @@ def test_whatever_is_torn_the_others_are_found(
         data = secrets.token_bytes(size)
         begin, at = at, write(segment, at, data)
         if number in spoilt:
-            place = begin + secrets.randbelow(size + 36)
+            place = begin + secrets.randbelow(size + RECORD_BYTES)
             with segment.path.open("r+b") as file:
                 byte = os.pread(file.fileno(), 1, place)
                 os.pwrite(file.fileno(), bytes([byte[0] ^ 0x10]), place)
@@ -200,6 +218,24 @@ def test_several_threads_share_the_journal_and_segments_are_used_again(folder: I
     assert set(found) == {b"%c%03d" % (65 + t, n) for t in range(4) for n in range(20)}
     for letter in b"ABCD":
         assert [name for name in found if name[0] == letter] == sorted(name for name in found if name[0] == letter)
+
+
+@pytest.mark.parametrize(("size", "quiet", "together"), [(10, 60.0, False), (2**17, 60.0, True), (10, 0.0, True)])
+def test_small_instances_are_filed_one_by_one_while_others_arrive_else_side_by_side(
+    folder: IncomingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, quiet: float, together: bool
+) -> None:
+    monkeypatch.setattr(journal, "_QUIET", quiet)
+    monkeypatch.setattr(journal, "_LONGEST", 0.0)
+    batches: list[Sequence[Any]] = []
+
+    def seen(work: Callable[[Any], Any], each: Sequence[Any]) -> list[Any]:
+        batches.append(each)
+        return side_by_side(work, each)
+
+    monkeypatch.setattr(journal, "side_by_side", seen)
+    receive(folder, bytes(size))
+    wait_for(lambda: len(Incoming(tmp_path).files(10)) == 1)
+    assert bool(batches) is together
 
 
 def test_a_large_instance_is_a_file_at_once(folder: IncomingFolder, tmp_path: Path) -> None:
