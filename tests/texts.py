@@ -42,7 +42,7 @@ REASONS = (
     "crypto/sm2_certificates.py", "crypto/spki.py",
     "delivery/*.py", "dicom/dataset/cut.py", "dicom/dataset/dataset.py", "dicom/dataset/encapsulated.py",
     "dicom/dataset/facts.py", "dicom/dataset/header.py", "dicom/dataset/part10.py", "dicom/dataset/sameness.py",
-    "dicom/dataset/uid.py", "dicom/scp/acceptor.py", "dicom/scp/admission.py", "dicom/scp/negotiation.py",
+    "dicom/dataset/uid.py", "dicom/preview/*.py", "dicom/scp/acceptor.py", "dicom/scp/admission.py", "dicom/scp/negotiation.py",
     "dicom/scp/store.py", "dicom/scp/whole.py", "dicom/scu/client.py", "dicom/scu/commitment.py",
     "dicom/scu/requestor.py", "dicom/scu/associations.py", "dicom/scu/batch.py", "dicom/scu/session.py",
     "dicom/scu/store.py", "dicom/scu/transcode.py", "dicom/dataset/decoders.py", "dicom/ul/connection.py",

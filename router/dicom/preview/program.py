@@ -1,0 +1,38 @@
+"""The program of few rights that makes pictures, one file after the other. It opens none: each is given to it open."""
+
+import os
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from router.dicom.preview.picture import picture
+from router.errors import InvalidData
+from router.process.limited import OutOfTime, begin, processor_time, say, settle
+
+_OUT_OF_LIMITS = "its image does not open within the limits of time and memory"
+_NICE = 10  # receiving and sending come first
+
+
+def main(memory: int, seconds: float) -> None:
+    """Answer each file with why there is no picture of it, or nothing, then with the picture."""
+    os.nice(_NICE)
+    settle(memory, Path(np.__file__).parents[1])
+    channel = socket.socket(fileno=sys.stdin.fileno())
+    with suppress(ConnectionResetError):  # the main process was killed
+        while handles := socket.recv_fds(channel, 1, 1)[1]:
+            begin(seconds)
+            for answer in _answers(handles[0], seconds):
+                say(answer)
+
+
+def _answers(handle: int, seconds: float) -> tuple[bytes, bytes]:
+    try:
+        with os.fdopen(handle, "rb") as file, processor_time(seconds):
+            return b"", picture(file)
+    except InvalidData as error:
+        return error.message.encode(), b""
+    except (OutOfTime, MemoryError):
+        return _OUT_OF_LIMITS.encode(), b""
