@@ -38,6 +38,10 @@ _TAGS: list[Any] = [
 ]  # fmt: skip
 
 
+class UnreadPixels(InvalidData):
+    """A decoder failed on the pixels."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Image:
     """Elements of an image, and the options by which pydicom decodes what begins at this position of the file."""
@@ -84,7 +88,7 @@ def picture(file: BinaryIO) -> bytes:
             out, "JPEG", quality=85
         )
     except (*UNDECODABLE, ArithmeticError, OSError, Image.DecompressionBombError) as error:
-        raise InvalidData("its pixels do not read") from error
+        raise UnreadPixels("its pixels do not read") from error
     return out.getvalue()
 
 

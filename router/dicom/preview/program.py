@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from router.dicom.preview.picture import picture
+from router.dicom.preview.picture import UnreadPixels, picture
 from router.errors import InvalidData
 from router.process.limited import OutOfTime, begin, processor_time, say, settle
 
@@ -22,17 +22,22 @@ def main(memory: int, seconds: float) -> None:
     settle(memory, Path(np.__file__).parents[1])
     channel = socket.socket(fileno=sys.stdin.fileno())
     with suppress(ConnectionResetError):  # the main process was killed
-        while handles := socket.recv_fds(channel, 1, 1)[1]:
+        going = True
+        while going and (handles := socket.recv_fds(channel, 1, 1)[1]):
             begin(seconds)
-            for answer in _answers(handles[0], seconds):
-                say(answer)
+            reason, made, going = _answer(handles[0], seconds)
+            say(reason.encode())
+            say(made)
 
 
-def _answers(handle: int, seconds: float) -> tuple[bytes, bytes]:
+def _answer(handle: int, seconds: float) -> tuple[str, bytes, bool]:
+    """Why there is no picture, the picture, and whether the program goes on: a decoder that failed may keep memory."""
     try:
         with os.fdopen(handle, "rb") as file, processor_time(seconds):
-            return b"", picture(file)
+            return "", picture(file), True
+    except UnreadPixels as error:
+        return error.message, b"", False
     except InvalidData as error:
-        return error.message.encode(), b""
+        return error.message, b"", True
     except (OutOfTime, MemoryError):
-        return _OUT_OF_LIMITS.encode(), b""
+        return _OUT_OF_LIMITS, b"", False

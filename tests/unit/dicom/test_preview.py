@@ -298,7 +298,7 @@ def test_a_file_that_takes_more_than_its_processor_time_or_memory_is_told_and_th
         "program.picture = lambda file: kept(file) if len(file.peek(999)) > 9 else [0 for _ in iter(int, 1)]\nmain("
     )
     monkeypatch.setattr(pictures, "_PROGRAM", pictures._PROGRAM.replace("main(", slow, 1))
-    made, endless, good = Pictures(seconds=1.0), tmp_path / "endless", tmp_path / "good"
+    made, endless, good = Pictures(seconds=0.3), tmp_path / "endless", tmp_path / "good"
     endless.write_bytes(b"x")
     good.write_bytes(written(image(CT)))
     try:
