@@ -123,7 +123,7 @@ def processor_time(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def say(said: bytes) -> None:
+def respond(said: bytes) -> None:
     """Give the node an answer."""
     try:
         sys.stdout.buffer.write(LENGTH.pack(len(said)) + said)

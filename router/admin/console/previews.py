@@ -27,6 +27,7 @@ _MOST_SERIES, _MOST_PAPERS = 24, 3
 _LONGEST_TEXT = 4000  # characters of a PDF
 _KEPT = {"Cache-Control": "private, max-age=300", "Vary": "Cookie"}
 _NO_EXTRA = N_("no preview: install the extra `preview`")
+_GONE = N_("its images are not here any more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ class Previews:
             raise InvalidData(_NO_EXTRA)
         found = self._context.catalogue.series_members.middles(study, series)
         if not found:
-            raise InvalidData("its images are not here any more")
+            raise InvalidData(_GONE)
         return self._context.pictures.of(self._studies.path(found[0].uids, found[0].version))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from router.dicom.preview.picture import UnreadPixels, picture
 from router.errors import InvalidData
-from router.process.limited import OutOfTime, begin, processor_time, say, settle
+from router.process.limited import OutOfTime, begin, processor_time, respond, settle
 
 _OUT_OF_LIMITS = "its image does not open within the limits of time and memory"
 _NICE = 10  # receiving and sending come first
@@ -26,8 +26,8 @@ def main(memory: int, seconds: float) -> None:
         while going and (handles := socket.recv_fds(channel, 1, 1)[1]):
             begin(seconds)
             reason, made, going = _answer(handles[0], seconds)
-            say(reason.encode())
-            say(made)
+            respond(reason.encode())
+            respond(made)
 
 
 def _answer(handle: int, seconds: float) -> tuple[str, bytes, bool]:

@@ -1,5 +1,6 @@
 """What is lacking for a picture of an image in a transfer syntax, in words."""
 
+import re
 from importlib.util import find_spec
 
 from pydicom.uid import UID
@@ -17,7 +18,5 @@ def lack_of(syntax: str) -> str:
     uid = UID(syntax)
     if not uid.is_transfer_syntax or not uid.is_encapsulated or decodable(syntax):
         return ""
-    name = uid.name
-    for end in (" Image Compression", ",", " ("):
-        name = name.partition(end)[0]
+    name = re.split(r" Image Compression|,| \(", uid.name)[0]
     return f"no preview for {name}"

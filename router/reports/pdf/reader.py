@@ -20,7 +20,7 @@ from typing import Any
 import pypdf
 
 from router.errors import InvalidData
-from router.process.limited import LENGTH, WALL, LimitedProgram, OutOfTime, begin, processor_time, say, settle
+from router.process.limited import LENGTH, WALL, LimitedProgram, OutOfTime, begin, processor_time, respond, settle
 from router.reports.pdf import pdf
 
 _TRIES = 2
@@ -102,7 +102,7 @@ def main(memory: int, seconds: float, opening: float) -> None:
             data = given.read(LENGTH.unpack(head)[0])
             begin(opening + seconds)
             for answer in _answers(data, seconds, opening):
-                say(answer.encode("utf-8", "replace"))
+                respond(answer.encode("utf-8", "replace"))
 
 
 def _answers(data: bytes, seconds: float, opening: float) -> Iterator[str]:
