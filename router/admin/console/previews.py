@@ -34,6 +34,7 @@ _GONE = N_("its images are not here any more")
 class SeriesPreview:
     """A series: its picture's address, or what is lacking for one."""
 
+    study_uid: str
     series_uid: str
     modality: str
     description: str
@@ -78,8 +79,9 @@ class Previews:
         lack = "" if is_installed() else _NO_EXTRA
         return [
             SeriesPreview(
-                series_uid=one.uids.series, modality=one.modality, description=facts[one.facts].series_description,
-                count=one.count, address=self._address(view, case.exam, one), lack=lack or lack_of(one.transfer_syntax),
+                study_uid=one.uids.study, series_uid=one.uids.series, modality=one.modality,
+                description=facts[one.facts].series_description, count=one.count,
+                address=self._address(view, case.exam, one), lack=lack or lack_of(one.transfer_syntax),
             ) for one in found[:_MOST_SERIES]
         ], max(len(found) - _MOST_SERIES, 0)  # fmt: skip
 

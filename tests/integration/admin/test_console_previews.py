@@ -126,3 +126,12 @@ def test_a_syntax_that_is_not_decoded_here_is_named_on_the_page(site: Site, monk
     page = opened(site)
     assert pictures(page) == []
     assert "no preview for JPEG 2000" in page
+
+
+def test_of_several_studies_each_picture_says_whose_it_is(site: Site) -> None:
+    assert f"<br>{STUDY}" not in opened(site)
+    site.clinic.pacs("1.2.4")
+    site.clinic.ris(Study__StudyInstanceUIDs=[STUDY, "1.2.4"], Report__ApproveTime="2026-03-02 15:00:00")
+    page = opened(site)
+    assert len(pictures(page)) == 2
+    assert [uid in page for uid in (f"<br>{STUDY}", "<br>1.2.4")] == [True, True]
