@@ -26,6 +26,7 @@ from support import bulk_rows
 from support.intake_folder import CONFIG
 
 _PAGES = ("/", "/work", "/queue", "/queue?state=held", "/exam?id=5", "/unreported", "/refused", "/files", "/login")
+_A_DAY = 3000  # exams
 _EVERY, _BROWSERS = 5.0, 20  # seconds between two looks, as the page's script has it
 
 
@@ -86,6 +87,7 @@ def _listening(run: Run) -> Iterator[int]:
     """The port of a console over the catalogue of so many exams."""
     bulk_rows.fill(run.folder, run.count(1_000_000, 1000))
     catalogue = open_catalogue("", run.folder, EventBus())
+    _spread(catalogue)
     console = Console(_context(run.folder, catalogue), "a token of this bench")
     server = AdminServer(console.routes(), catalogue.engine.close_thread)
     try:
@@ -93,6 +95,18 @@ def _listening(run: Run) -> Iterator[int]:
     finally:
         server.stop()
         catalogue.engine.close_thread()
+
+
+def _spread(catalogue: Catalogue) -> None:
+    """Have the delivered exams come in the course of the months, so many a day as in a large hospital."""
+    ago = 86_400_000_000 // _A_DAY
+    with catalogue.engine.write():
+        for table, number in (("exam", "id"), ("delivery", "exam_id")):
+            times = "approved_at" if table == "exam" else "changed"
+            catalogue.engine.execute(
+                f"UPDATE {table} SET created = created - {number} * {ago}, {times} = {times} - {number} * {ago}"
+                f" WHERE {number} > {bulk_rows.OPEN}"
+            )
 
 
 def _context(folder: Path, catalogue: Catalogue) -> ConsoleContext:
