@@ -12,6 +12,7 @@ import click
 from router import __version__
 from router.cli.speech import Speech
 from router.cli.tables import plain_output
+from router.cli.wrong_use import show
 from router.errors import ConfigurationError, RouterError, WrongUse
 
 COMMANDS = {
@@ -90,10 +91,7 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
             answer: Any = command.main(arguments, program, COMPLETE_VAR, standalone_mode=False, obj=speech)
             status = answer if isinstance(answer, int) else 0
         except click.ClickException as error:
-            if type(error) is click.UsageError:  # click words its other errors itself
-                click.UsageError(speech.tongue.told(error.message), error.ctx).show()
-            else:
-                error.show()
+            show(error, speech, sys.argv[1:] if arguments is None else arguments)
             status = error.exit_code
         except click.Abort:
             pass

@@ -245,12 +245,12 @@ def quoted(text: str) -> str:
 
 
 def make_constraints() -> int:
-    """Pin what pip would install, by the index's hashes, with PostgreSQL and chat services; return how many."""
+    """Pin what pip would install, by the index's hashes, with the extras that a node may need; return how many."""
     source = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         call = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-input",
-                "--report", str(report), f"{source}[postgres,fast,notify]"]  # fmt: skip
+                "--report", str(report), f"{source}[postgres,fast,notify,preview]"]  # fmt: skip
         if subprocess.run(call, check=False, stdout=sys.stderr).returncode:  # noqa: S603 our own command
             raise ConfigurationError("pip could not resolve what is needed", hint="the lines above say why")
         pinned = constraints_of(json.loads(report.read_text(encoding="utf-8")))

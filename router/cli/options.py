@@ -25,7 +25,7 @@ from router.text.spelling import did_you_mean
 # Characters that JSON allows and a terminal obeys or hides. In JSON they occur only within strings.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
-_VARIABLE = "ROUTER_CONFIG"
+VARIABLE = "ROUTER_CONFIG"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -38,7 +38,7 @@ def noted(_context: click.Context, _parameter: click.Parameter, value: Path | No
 
 config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False),
-    default=lambda: shipped("router.toml"), envvar=_VARIABLE, callback=noted, is_eager=True,
+    default=lambda: shipped("router.toml"), envvar=VARIABLE, callback=noted, is_eager=True,
     help="The configuration file; else the one that ROUTER_CONFIG names, else conf/router.toml.",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
@@ -94,7 +94,7 @@ def configured(config_file: Path) -> Config:
 
 def speak_as_shipped() -> None:
     """Speak the language of the configuration that other commands would find."""
-    speech().note(Path(os.environ.get(_VARIABLE) or shipped("router.toml")))
+    speech().note(Path(os.environ.get(VARIABLE) or shipped("router.toml")))
 
 
 def print_json(document: Any) -> None:

@@ -28,6 +28,11 @@ class Speech:
         self._language = language
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything says which language."""
+        return bool(self._language) or self._file is not None
+
+    @property
     def tongue(self) -> Tongue:
         """The language known so far."""
         if not self._language:

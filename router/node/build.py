@@ -37,6 +37,7 @@ from router.delivery.dispatcher import Dispatcher
 from router.delivery.routes import RouteFactory
 from router.delivery.sharing import Sharing
 from router.delivery.unwritten import Unwritten
+from router.dicom.preview.pictures import Pictures
 from router.errors import ConfigurationError, UnknownWord
 from router.events import Event, EventBus, Kind, log_event
 from router.images.cataloguer import Cataloguer
@@ -129,7 +130,7 @@ class Parts:
         )  # fmt: skip
         self.rules = SeriesRules(config, bus, clock)
         self.selection = Selection(config, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
-        self.readers, self.filing = Readers(), threading.Lock()
+        self.readers, self.pictures, self.filing = Readers(), Pictures(), threading.Lock()
         self.intake = self.make_intake(drop_folders(config)[0])
         self.pickup = Pickup(self.intake, bus, clock, known=catalogue.exams.documents.any())
         self.cataloguer = Cataloguer(

@@ -196,7 +196,7 @@ class Listeners:
         context = ConsoleContext(
             config=config, catalogue=parts.catalogue, bus=parts.bus, clock=parts.clock, rules=parts.rulebook,
             queues=parts.places(), free=parts.free, token_file=file, seal=parts.audit.seal, attention=parts.attention,
-            report=parts.vitals.report, file=parts.life.configuration,
+            report=parts.vitals.report, file=parts.life.configuration, pictures=parts.pictures,
         )  # fmt: skip
         return Console(context, token_in(file))
 

@@ -103,6 +103,7 @@ class Node:
             Service(start=parts.notifier.start, stop=parts.notifier.stop,
                     unfinished=lambda _: parts.notifier.unfinished(_LAST_SECONDS)),
             Service(stop=self._leave),
+            Service(stop=parts.pictures.close),
             Service(start=listeners.start_admin, stop=admin.stop),
             Service(stop=parts.life.end),
             Service(stop=parts.backup.close),

@@ -14,7 +14,19 @@ from types import ModuleType
 from measure import Run
 from processes import have
 
-BENCHES = ("receive", "forward", "pipeline", "drain", "sustained", "series", "intake", "queue", "crypto", "nodes")
+BENCHES = (
+    "receive",
+    "forward",
+    "pipeline",
+    "drain",
+    "sustained",
+    "series",
+    "intake",
+    "queue",
+    "crypto",
+    "nodes",
+    "console",
+)
 MODULES = {"queue": "queue_scale"}  # a module queue here would stand before Python's own
 _TRIAL_SHARE = 0.005
 

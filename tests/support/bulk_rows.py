@@ -11,11 +11,11 @@ EXAMS = 50_000
 OPEN = 2_000
 
 
-def fill(data: Path) -> None:
-    """Of the exams OPEN are ready, half of them late; ten of them held."""
+def fill(data: Path, exams: int = EXAMS) -> None:
+    """Of so many exams OPEN are ready, half of them late; ten of them held."""
     catalogue = open_catalogue("", data, EventBus())
     now = int(SystemClock().now().timestamp() * 1e6)
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EXAMS})"
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {exams})"
     due = f"CASE WHEN i <= {OPEN // 2} THEN {now} - i ELSE {now} + 86400000000 END"
     state = f"CASE WHEN i <= 10 THEN 'held' WHEN i <= {OPEN} THEN 'ready' ELSE 'delivered' END"
     with catalogue.engine.write():

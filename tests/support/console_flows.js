@@ -64,6 +64,24 @@
     }
   }
 
+  function printed(frame) { // what a printer gets: as the style sheet has it for print
+    const page = frame.contentDocument;
+    const rules = [...page.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) => rule.media);
+    const before = rules.map((rule) => rule.media.mediaText);
+    rules.forEach((rule) => { rule.media.mediaText = rule.media.mediaText === "print" ? "all" : "not all"; });
+    const seen = (name) => [...page.querySelectorAll(name)].some((one) => one.getClientRects().length > 0);
+    frame.style.width = "720px"; // A4
+    const found = {
+      forms: seen("form.line") || seen("header nav"), sides: seen("table.sides"), timeline: seen(".timeline"),
+      pictures: seen(".previews img"), paper: seen(".paper"), scrolls: [...page.querySelectorAll(".paper")].some((one) => one.scrollHeight > one.clientHeight + 1),
+      over: page.documentElement.scrollWidth - page.documentElement.clientWidth,
+      back: frame.contentWindow.getComputedStyle(page.body).backgroundColor,
+    };
+    rules.forEach((rule, n) => { rule.media.mediaText = before[n]; });
+    frame.style.width = "1280px";
+    return found;
+  }
+
   const key = (page, name) => {
     const on = page.activeElement || page.body;
     on.dispatchEvent(new frames[0].KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
@@ -160,6 +178,12 @@
       const form = both.querySelector("form[action='/resolve']");
       const found = { differs: both.querySelectorAll(".differs").length, every: both.body.dataset.every || "" };
       if (document.body.dataset.axe === "yes") found.faults = await faults(frame);
+      const picture = both.querySelector(".previews img");
+      picture.scrollIntoView();
+      await until(() => picture.complete);
+      found.picture = picture.naturalWidth;
+      found.paper = both.querySelector(".paper").innerText;
+      found.print = printed(frame);
       form.querySelector("input[name=why]").value = "asked the ward";
       const after = await shown(frame, () => form.querySelector("p.line button, :scope > button").click());
       found.says = after.querySelector(".said").innerText;

@@ -19,6 +19,7 @@ from router.admin.http.server import AdminServer, Answer
 from router.catalogue.node.users import User
 from router.catalogue.queue.backlog import Place
 from router.config.sections import Admin
+from router.dicom.preview.pictures import Pictures
 from router.images.rulebook import rulebook
 from router.model import Channel
 from router.policy.roles import Role
@@ -42,7 +43,10 @@ class Got:
 class Site:
     """A clinic with an exam that is held, and the console over it."""
 
-    def __init__(self, clinic: ExamWorkflow, admin: Admin, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, clinic: ExamWorkflow, admin: Admin, context: ssl.SSLContext | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:  # fmt: skip
         self.clinic = clinic
         config = clinic.config.model_copy(update={"admin": admin})
         places = [
@@ -55,7 +59,7 @@ class Site:
             rules=lambda _: rulebook(config.series), queues=places, free=lambda: 2**33,
             token_file=Path("console-token"), seal=self.seal,
             attention=lambda of: look(clinic.catalogue, places, quarantine, clinic.clock.now(), of),
-            report=lambda: self.report,
+            report=lambda: self.report, pictures=pictures or Pictures(),
         )  # fmt: skip
         self.sealing: Exception | None = None
         self.report: Mapping[str, object] = {"receiving": True, "degraded": []}

@@ -147,6 +147,15 @@
     boxes.forEach((box) => { box.checked = event.target.checked; });
   });
 
+  // -- pictures: one that the node was too busy for is asked for again
+
+  document.addEventListener("error", ({ target }) => {
+    const tries = Number(target.dataset?.tries || 0) + 1;
+    if (target.tagName !== "IMG" || tries > 5) return;
+    target.dataset.tries = tries;
+    setTimeout(() => { target.src = target.src; }, 1000 * tries);
+  }, true);
+
   sortable();
   if (seconds && live().length) setInterval(look, seconds * 1000);
 })();

@@ -1,7 +1,7 @@
 """Parts of the node that the console reads and acts on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from router.admin.console.view import View
@@ -10,6 +10,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue.backlog import Place
 from router.clock import Clock
 from router.config.sections import Config
+from router.dicom.preview.pictures import Pictures
 from router.events import Event, EventBus, Kind
 from router.images.rulebook import BookOf
 from router.policy.attention import Attention
@@ -24,7 +25,7 @@ class ConsoleContext:
 
     `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
     is what waits for a person, of these hospitals or (none named) in all, `report` the body of /health. `file` is the
-    configuration's.
+    configuration's, `pictures` makes those of series.
     """
 
     config: Config
@@ -39,6 +40,7 @@ class ConsoleContext:
     attention: Callable[[tuple[str, ...]], Sequence[Attention]]
     report: Callable[[], Mapping[str, object]] = dict
     file: Path | None = None
+    pictures: Pictures = field(default_factory=Pictures)
 
     def record(self, kind: Kind, text: str, who: str, **about: object) -> None:
         """Record an event of now; `about` are further values of an Event."""

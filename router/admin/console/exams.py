@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from router.admin.console.context import Act, ConsoleContext
 from router.admin.console.marks import story_mark
 from router.admin.console.pages import ExamPage
+from router.admin.console.previews import Previews
 from router.admin.console.view import View, reason_of, render
 from router.admin.http.server import Answer, Request, html, see_other
 from router.errors import InvalidData
@@ -44,12 +45,14 @@ class ExamPages:
         self._review = Review(context.catalogue, context.clock)
         self._decisions = Decisions(context.config.identity, context.catalogue, context.bus, context.clock)
         self._dismissals = Dismissals(context.catalogue, context.bus, context.clock)
+        self._previews = Previews(context)
         self.use(context)
 
     def use(self, context: ConsoleContext) -> None:
         """Show what this configuration says from now on."""
         config, catalogue, reports = context.config, context.catalogue, Reports(context.config.node.data)
         self._context = context
+        self._previews.use(context)
         self._provenance = Provenance(catalogue, config)
         self._answers = Answers(catalogue, config, context.clock)
         self._comparison = IdentityComparison(config, reports.read, catalogue.decisions.classes)
@@ -57,7 +60,7 @@ class ExamPages:
     @property
     def looks(self) -> Mapping[str, Act]:
         """Pages to look at, by path."""
-        return {"/exam": self._exam}
+        return {"/exam": self._exam, **self._previews.looks}
 
     @property
     def acts(self) -> Mapping[str, Act]:
@@ -96,6 +99,7 @@ class ExamPages:
             approved_at=context.catalogue.exams.approved_at(case.exam),
         )  # fmt: skip
         zone, now = context.config.node.timezone, context.clock.now()
+        previews, more = self._previews.series(view, case) if open_ else ((), 0)
         shown = ExamPage(
             story=story, lines=self._answers.of(story.lines, plain=not open_), said=said, differences=differences,
             background=background, moments=timeline(sources, zone, now), entries=entries,
@@ -105,6 +109,7 @@ class ExamPages:
             ],
             evidence=[(one, evidence_of(one, context.config.node.data)) for one in story.uploads],
             sides=self._comparison.of(case) if open_ else [], pacs=context.config.query is not None,
+            previews=previews, more_series=more, papers=self._previews.papers(case) if open_ else (),
         )  # fmt: skip
         return html(render(view, "exam.html", shown))
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from router.admin.console import marks
 from router.admin.console.overview import LISTS, Sending, work_path
+from router.admin.console.previews import ReportText, SeriesPreview
 from router.admin.console.sides import SideRow, side_rows
 from router.admin.console.view import masked_name
 from router.alarms import REMEDY, Alarm
@@ -128,6 +129,8 @@ class LedgerCount(NamedTuple):
 class ExamPage:
     """An exam's story. Patient data is masked while there are no `sides`; `differences` are those unsettled.
 
+    `previews` and `papers`, of its series (`more_series` follow) and report PDFs, are patient data, too.
+
     `evidence` is each upload with its receipt as it was kept; `pacs` whether one can be asked.
     """
 
@@ -142,6 +145,9 @@ class ExamPage:
     sides: Sequence[Side]
     differences: Differences | None
     said: str
+    previews: Sequence[SeriesPreview] = ()
+    more_series: int = 0
+    papers: Sequence[ReportText] = ()
 
     @property
     def rows(self) -> Sequence[SideRow]:

@@ -11,6 +11,7 @@ LOOKS: Mapping[str, Right] = {
     "/work": Right.LOOK,
     "/queue": Right.LOOK,
     "/exam": Right.LOOK,
+    "/preview": Right.PATIENT,
     "/unreported": Right.LOOK,
     "/refused": Right.LOOK,
     "/files": Right.LOOK,

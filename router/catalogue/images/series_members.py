@@ -5,12 +5,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from typing import Any
 
 from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.tables.images import Facts, Instance, Study, StudyHospital
 from router.catalogue.images.hospitals import hospitals_by_uid
-from router.model import SeriesClass, SeriesFacts
+from router.model import InstanceUids, SeriesClass, SeriesFacts
 from router.remembered import remembered
 from router.series.study import Member
 
@@ -37,6 +38,21 @@ class RecentStudy:
     hospitals: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiddleInstance:
+    """The middle one of a series by position, else by arrival, among those whose file is here and sound.
+
+    `count` are all of these.
+    """
+
+    uids: InstanceUids
+    version: int
+    transfer_syntax: str
+    modality: str
+    facts: int
+    count: int
+
+
 class SeriesMembers(Rows):
     """Instances of studies, without what tells their versions apart."""
 
@@ -56,6 +72,18 @@ class SeriesMembers(Rows):
             )
             for uid, sender, station, model, modality in rows
         ]  # fmt: skip
+
+    def middles(self, study_uid: str, series_uid: str = "") -> list[MiddleInstance]:
+        """The middle instance of each series of the study, or of this one."""
+        columns = (Instance.series_uid, Instance.position, Instance.id, Instance.sop_uid, Instance.version,
+                   Instance.transfer_syntax, Instance.modality, Instance.facts)  # fmt: skip
+        here = (Study.uid == study_uid) & Instance.newest & Instance.purged.is_null() & Instance.damaged.is_null()
+        if series_uid:
+            here &= Instance.series_uid == series_uid
+        series: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        for row in self._engine.rows(Instance.select(*columns).join(Study).where(here).order_by(Instance.id)):
+            series[row[0]].append(row)
+        return [_middle(study_uid, rows) for rows in series.values()]
 
     def of_study(self, study_uid: str) -> list[Classified]:
         """The newest versions of the study's instances, in the order in which they came."""
@@ -116,6 +144,16 @@ def _body(facts: SeriesFacts) -> str:
     """Values that differ from their defaults."""
     values = {field.name: getattr(facts, field.name) for field in fields(facts)}
     return json.dumps({n: value for n, value in values.items() if value != getattr(_DEFAULTS, n)}, sort_keys=True)
+
+
+def _middle(study_uid: str, rows: list[tuple[Any, ...]]) -> MiddleInstance:
+    if all(position is not None for _, position, *_ in rows):
+        rows = sorted(rows, key=itemgetter(1, 2))
+    series, _, _, sop, version, syntax, modality, facts = rows[len(rows) // 2]
+    uids = InstanceUids(study_uid, series, sop)
+    return MiddleInstance(
+        uids=uids, version=version, transfer_syntax=syntax, modality=modality, facts=facts, count=len(rows)
+    )
 
 
 @remembered(2**12, 2**12)  # series; characters

@@ -17,6 +17,7 @@ from router.config.file import parse
 from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.events import Event, EventBus
+from router.model import Channel
 from router.policy.backfill import Backfill
 from router.upkeep.upgrade import adopt_former
 from support.catalogue_rows import NOW, document, exam, instance
@@ -68,10 +69,11 @@ def test_what_was_said_of_the_only_hospital_concerns_no_other(catalogue: Catalog
     span = Backfill(since=NOW, first=NOW - timedelta(days=9), last=NOW, at_night=False, per_hour=None, who="wang")
     catalogue.backfills.begin(span, "nine days")
     catalogue.withdrawals.stop(Source(destination="cloud", hospital="", branch="01"), NOW)
-    counts = {"ours": 1, "theirs": 1, "missing": 0, "strange": 0, "usual": 0}
-    catalogue.comparisons.keep(
-        [Compared(destination="cloud", hospital="", day=NOW.date(), at=NOW, whole=True, **counts)]
-    )
+    compared = Compared(
+        destination="cloud", hospital="", channel=Channel.REPORT, day=NOW.date(), at=NOW, ours=1, theirs=1, missing=0,
+        strange=0, usual=0, whole=True,
+    )  # fmt: skip
+    catalogue.comparisons.keep([compared])
     adopt(catalogue, True, False)
     assert [one.hospital for one in catalogue.exams.proposals.all()] == ["a"]
     assert [one.hospital for one in catalogue.backfills.all()] == ["a"]

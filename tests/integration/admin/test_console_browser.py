@@ -3,19 +3,32 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from router.alarms import Alarm
 from router.config.sections import Admin
+from router.dicom.preview.pictures import Pictures
 from router.events import Event, Kind
 from router.reports.pdf.reader import Readers
 from support.console_browser import PAGES, Walk, browser, has_axe
 from support.console_rows import EXCHANGE, late, row
 from support.console_site import Site
 from support.exam_workflow import ExamWorkflow
-from support.intake_folder import E1
+from support.intake_folder import E1, printed
+
+
+class Gradient(Pictures):
+    """A picture of its own: the clinic has rows of images, without their files."""
+
+    def of(self, path: Path) -> bytes:
+        out = BytesIO()
+        Image.linear_gradient("L").save(out, "JPEG")
+        return out.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +51,8 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     exchanges = clinic.config.node.data / "exchanges"
     exchanges.mkdir()
     (exchanges / "cloud.json").write_text(json.dumps({"calls": EXCHANGE}), encoding="utf-8")
-    site = Site(clinic, Admin())
+    clinic.drop(f"{E1}.pdf", printed(f"{E1} findings: ribs"))
+    site = Site(clinic, Admin(), pictures=Gradient())
     site.log_in("wang")
 
     def change() -> None:
@@ -108,3 +122,15 @@ def test_a_doubt_is_settled_and_many_are_held_by_clicks_alone(found: Mapping[str
     assert (doubt["differs"], doubt["every"]) == (2, "")
     told = [event.text for event in walk.site.clinic.events if event.who == "wang" and event.kind == Kind.DECIDED]
     assert [text.startswith("identity settled: asked the ward") for text in told].count(True) == 1
+
+
+def test_the_picture_and_the_report_s_text_are_there_beside_both_sides(found: Mapping[str, Any]) -> None:
+    assert found["doubt"]["picture"] == 256
+    assert "findings: ribs" in found["doubt"]["paper"]
+
+
+def test_an_exam_s_page_is_printed_in_black_on_white_whole_and_without_forms(found: Mapping[str, Any]) -> None:
+    printed_page = dict(found["doubt"]["print"])
+    assert printed_page.pop("back") == "rgb(255, 255, 255)"
+    shown = dict.fromkeys(("sides", "timeline", "pictures", "paper"), True)
+    assert printed_page == {"forms": False, "scrolls": False, "over": 0, **shown}

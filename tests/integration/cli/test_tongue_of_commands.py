@@ -220,6 +220,29 @@ def test_what_was_done_wrong_is_told_in_the_language_of_the_file_also_where_it_h
     )
 
 
+@pytest.mark.parametrize(("words", "said"), [
+    (("keys", "show"), "缺少参数 'FILE'"), (("queue", "hold", "--reson", "x"), "没有这个选项：'--reson'"),
+    (("queue", "hodl"), "没有这个命令"), (("queue", "list", "--limit", "x"), "不是有效的"),
+    (("queue", "list", "--state", "x"), "不在可选值之内"), (("queue", "explain", "e1", "e2"), "多余的参数"),
+    (("queue", "hold", "e1", "--why"), "需要一个值"), (("users", "role", "x"), "可选值"),
+    (("status", "x"), "多余的参数"),
+    (("classify", "nowhere"), "不存在"),
+])  # fmt: skip
+def test_what_click_says_of_wrong_use_is_in_the_language_of_the_file_too(
+    folder: Path, words: Sequence[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROUTER_CONFIG", str(folder / "router.toml"))
+    told = command_here(*words).stderr
+    assert said in told
+    assert [line for line in told.splitlines() if "Usage" in line or "Error" in line or "Try " in line] == []
+    assert english(told.partition("\n\n")[2]) == [], "behind what one may type"
+    elsewhere = folder / "english-too.toml"
+    elsewhere.write_text(CONFIG + CLOUD, "utf-8")
+    assert "Error: No such option" in command_here("status", "--x", f"--config={elsewhere}").stderr
+    monkeypatch.setenv("ROUTER_CONFIG", str(elsewhere))
+    assert "Error: " in command_here(*words).stderr
+
+
 @pytest.mark.parametrize("language", ["zh_CN", "en"])
 def test_the_first_lines_of_status_and_what_waits_fit_80_columns(
     folder: Path, language: str, monkeypatch: pytest.MonkeyPatch

@@ -30,7 +30,7 @@ HOSPITAL = (
 )
 
 
-class Ward:
+class ComparedNode:
     """A node whose destination took the images of `count` exams, four minutes apart, on the day before midnight."""
 
     def __init__(self, folder: Path, count: int = 6, *, resend: bool = False) -> None:
@@ -75,11 +75,11 @@ class Ward:
 
 
 @pytest.fixture
-def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ward]]:
-    made: list[Ward] = []
+def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ComparedNode]]:
+    made: list[ComparedNode] = []
 
-    def make(count: int = 6, *, resend: bool = False) -> Ward:
-        made.append(Ward(tmp_path, count, resend=resend))
+    def make(count: int = 6, *, resend: bool = False) -> ComparedNode:
+        made.append(ComparedNode(tmp_path, count, resend=resend))
         monkeypatch.setattr(comparison, "finding", lambda peer, _: made[-1].archive.open(peer))
         return made[-1]
 
@@ -95,7 +95,7 @@ def lost(found: Found) -> dict[int, tuple[int, str]]:
 
 
 def test_a_study_that_has_as_many_is_asked_for_its_count_alone_and_one_that_has_fewer_names_what_it_lacks(
-    ward: Callable[..., Ward],
+    ward: Callable[..., ComparedNode],
 ) -> None:
     here = ward()
     here.archive.forget(2, 3)
@@ -109,7 +109,9 @@ def test_a_study_that_has_as_many_is_asked_for_its_count_alone_and_one_that_has_
     assert lost(here.compare()) == {}  # on its way again
 
 
-def test_one_that_is_still_not_found_after_it_went_again_does_not_go_a_third_time(ward: Callable[..., Ward]) -> None:
+def test_one_that_is_still_not_found_after_it_went_again_does_not_go_a_third_time(
+    ward: Callable[..., ComparedNode],
+) -> None:
     here = ward()
     here.archive.forget(2, 3)
     here.send_again(here.compare())
@@ -126,7 +128,7 @@ def test_one_that_is_still_not_found_after_it_went_again_does_not_go_a_third_tim
     assert (lost(found), here.send_again(found), here.selected()) == ({2: (2, "")}, 1, 2)
 
 
-def test_an_archive_that_does_not_count_is_asked_for_instances(ward: Callable[..., Ward]) -> None:
+def test_an_archive_that_does_not_count_is_asked_for_instances(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.archive.counts = False
     here.archive.forget(4, 1)
@@ -134,7 +136,7 @@ def test_an_archive_that_does_not_count_is_asked_for_instances(ward: Callable[..
     assert lost(here.compare()) == {4: (1, ""), 6: (INSTANCES, "")}
 
 
-def test_images_of_others_are_no_loss_and_no_alarm_and_do_not_hide_one(ward: Callable[..., Ward]) -> None:
+def test_images_of_others_are_no_loss_and_no_alarm_and_do_not_hide_one(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.compare()
     here.archive.has[study_of(1)] |= {f"{study_of(1)}.1.{n}" for n in (7, 8)}
@@ -147,7 +149,7 @@ def test_images_of_others_are_no_loss_and_no_alarm_and_do_not_hide_one(ward: Cal
 
 @pytest.mark.parametrize("counts", [True, False])
 def test_an_archive_that_bounds_its_answers_misses_nothing_and_hides_nothing(
-    ward: Callable[..., Ward], counts: bool
+    ward: Callable[..., ComparedNode], counts: bool
 ) -> None:
     here = ward()
     here.archive.counts, here.archive.most = counts, 1
@@ -156,7 +158,7 @@ def test_an_archive_that_bounds_its_answers_misses_nothing_and_hides_nothing(
     assert lost(here.compare()) == {3: (1, "")}
 
 
-def test_a_study_or_instances_under_another_uid_are_said_and_do_not_go_again(ward: Callable[..., Ward]) -> None:
+def test_a_study_or_instances_under_another_uid_are_said_and_do_not_go_again(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.archive.forget(1)
     here.archive.has["1.9"], here.archive.accessions["1.9"] = {"1.9.1", "1.9.2", "1.9.3"}, "A1"
@@ -168,7 +170,7 @@ def test_a_study_or_instances_under_another_uid_are_said_and_do_not_go_again(war
     assert [one.exam for one in found.missing] == [2]
 
 
-def test_an_archive_that_names_no_instances_says_that_fewer_are_there(ward: Callable[..., Ward]) -> None:
+def test_an_archive_that_names_no_instances_says_that_fewer_are_there(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.archive.lists = False
     here.archive.forget(3, 1)
@@ -179,7 +181,7 @@ def test_an_archive_that_names_no_instances_says_that_fewer_are_there(ward: Call
     assert (here.compare().why_not, here.compare().well) == (CUT, False)
 
 
-def test_what_is_rejected_withdrawn_or_not_approved_any_more_is_not_expected(ward: Callable[..., Ward]) -> None:
+def test_what_is_rejected_withdrawn_or_not_approved_any_more_is_not_expected(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     key = next(one.key for one in here.catalogue.compared_images.sent(CLOUD, study_of(1)) if one.sop_uid.endswith(".1"))
     here.catalogue.references.remark([key], "sent; a rejection note refers to it")
@@ -195,7 +197,7 @@ def test_what_is_rejected_withdrawn_or_not_approved_any_more_is_not_expected(war
 @pytest.mark.fires("missing-there")
 @pytest.mark.ends("missing-there")
 def test_a_small_loss_goes_again_by_itself_after_the_baseline_and_its_alarm_lasts_until_it_is_there(
-    ward: Callable[..., Ward],
+    ward: Callable[..., ComparedNode],
 ) -> None:
     here = ward(240, resend=True)
     here.archive.forget(9, 1)
@@ -214,7 +216,7 @@ def test_a_small_loss_goes_again_by_itself_after_the_baseline_and_its_alarm_last
     assert here.alarms() == {}
 
 
-def test_an_alarm_lasts_longer_than_the_days_that_are_looked_at(ward: Callable[..., Ward]) -> None:
+def test_an_alarm_lasts_longer_than_the_days_that_are_looked_at(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.night()
     here.archive.forget(2)
@@ -236,7 +238,7 @@ def test_an_alarm_lasts_longer_than_the_days_that_are_looked_at(ward: Callable[.
     ids=["empty", "a day's first hours are missing", "more than one in a hundred"],
 )
 def test_an_answer_that_lacks_much_sends_nothing_by_itself(
-    ward: Callable[..., Ward], spoil: Callable[[ImageArchive], object], why: str
+    ward: Callable[..., ComparedNode], spoil: Callable[[ImageArchive], object], why: str
 ) -> None:
     here = ward(240, resend=True)
     here.night()
@@ -248,7 +250,7 @@ def test_an_answer_that_lacks_much_sends_nothing_by_itself(
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_an_hour_off_sends_nothing_again(ward: Callable[..., Ward], hours: int) -> None:
+def test_a_clock_an_hour_off_sends_nothing_again(ward: Callable[..., ComparedNode], hours: int) -> None:
     here = ward(resend=True)
     here.night()
     driver(here.catalogue).execute_sql(f"UPDATE delivery SET delivered_at = delivered_at + {hours * 3_600_000_000}")
@@ -261,7 +263,7 @@ def test_a_clock_an_hour_off_sends_nothing_again(ward: Callable[..., Ward], hour
     ("trouble", "asks"), [(NotOffered("no C-FIND"), 1), (TransientError("no answer"), 3)], ids=["refuses", "silent"]
 )
 def test_an_archive_that_does_not_answer_is_said_once_and_concludes_nothing(
-    ward: Callable[..., Ward], trouble: Exception, asks: int
+    ward: Callable[..., ComparedNode], trouble: Exception, asks: int
 ) -> None:
     here = ward(resend=True)
     here.archive.trouble = trouble
@@ -273,7 +275,9 @@ def test_an_archive_that_does_not_answer_is_said_once_and_concludes_nothing(
     assert sum("the comparison of images with cloud was not possible" in one.text for one in here.told) == asks
 
 
-def test_an_exam_that_went_again_later_is_of_that_day_and_not_a_shrunken_answer(ward: Callable[..., Ward]) -> None:
+def test_an_exam_that_went_again_later_is_of_that_day_and_not_a_shrunken_answer(
+    ward: Callable[..., ComparedNode],
+) -> None:
     here = ward()
     assert here.compare().why_not == BASELINE
     driver(here.catalogue).execute_sql(
@@ -282,7 +286,7 @@ def test_an_exam_that_went_again_later_is_of_that_day_and_not_a_shrunken_answer(
     assert (here.compare().ours, here.compare().why_not) == (4, "")
 
 
-def test_images_of_a_study_of_two_exams_go_again_once(ward: Callable[..., Ward]) -> None:
+def test_images_of_a_study_of_two_exams_go_again_once(ward: Callable[..., ComparedNode]) -> None:
     here = ward()
     here.catalogue.exams.links.link(1, [study_of(2)], "listed", MIDNIGHT)
     here.archive.forget(2, 1)

@@ -10,7 +10,8 @@ from router.dicom.scp.acceptor import Settings
 from router.dicom.scp.worker_pool import WorkerCommands, WorkerPool
 from router.dicom.ul.socket import Limits
 from router.process.environment import inherited
-from router.reports.pdf.reader import _Program
+from router.process.limited import LimitedProgram
+from router.reports.pdf.reader import _PROGRAM
 
 SECRET = {"ROUTER_PASSPHRASE": "open sesame", "PGPASSWORD": "pg", "CREDENTIALS_DIRECTORY": "/run/c", "AWS_KEY": "k"}
 
@@ -23,7 +24,7 @@ def test_what_a_program_needs_is_inherited_and_nothing_else() -> None:
 def test_the_program_that_reads_pdfs_has_no_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRET.items():
         monkeypatch.setenv(name, value)
-    program = _Program(2**30, (30.0, 10.0))
+    program = LimitedProgram(_PROGRAM, 2**30, 10.0, 30.0)
     program.start()
     try:
         assert program._running is not None

@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 from test_reader import _children, answers
 
-from router.reports.pdf import confinement, reader
+from router.process import confinement
+from router.reports.pdf import reader
 from router.reports.pdf.reader import Readers
 from support.intake_folder import printed
 
 _TRIED = """
 import os, socket, subprocess, sys
 sys.path[:] = sys.argv[1].split(os.pathsep)
-from router.reports.pdf.confinement import confine
+from pathlib import Path
+import pypdf
+from router.process.confinement import confine
 folder, port = sys.argv[2], int(sys.argv[3])
 tries = {
     "read": lambda: open(f"{folder}/here").read(1),
@@ -32,7 +35,7 @@ tries = {
     "grow": lambda: (os.write(handle, b"more"), os.fsync(handle)),
 }
 handle = os.open(f"{folder}/open", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-confine(2**31)
+confine(2**31, Path(pypdf.__file__).parents[1])
 for name, work in tries.items():
     try:
         work()

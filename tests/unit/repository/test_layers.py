@@ -61,6 +61,8 @@ DOORS = {
     "peewee": {"catalogue"},
     "playhouse": {"catalogue"},
     "pynetdicom": {"dicom"},
+    "numpy": {"dicom/preview"},
+    "PIL": {"dicom/preview"},
     "pydicom": {"dicom", "trial/demo"},
     "requests": {"forward/http.py"},
     "urllib3": {"forward/http.py"},

@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-import pypdf
-
 import router
 
 _SET_DUMPABLE, _SET_NO_NEW_PRIVS = 4, 38  # prctl(2)
@@ -25,8 +23,11 @@ _MOST_DESCRIPTORS = 64
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 
 
-def confine(memory: int) -> None:
-    """Take from this process, for good, what reading does not need; it may have `memory` bytes."""
+def confine(memory: int, libraries: Path) -> None:
+    """Take from this process, for good, what reading does not need; it may have `memory` bytes.
+
+    `libraries` is the folder in which the packages are that it reads with.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -35,7 +36,7 @@ def confine(memory: int) -> None:
     system.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
     system.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     # Folders in which Python looks for modules. Of a checkout the package only: its data folder may lie beside it.
-    own, libraries = Path(router.__file__).parent, Path(pypdf.__file__).parents[1]
+    own = Path(router.__file__).parent
     folders = {Path(entry) for entry in sys.path if entry} | {Path(sys.base_prefix, "lib"), libraries}
     _restrict(system, {own, *map(Path, _SYSTEM_LIBRARIES)} | (folders - ({own.parent} - {libraries})))
 
