@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
+from router.config.alarms import Target
 from router.config.changes import Changes
 from router.config.sections import Config
 from router.config.sharing import Exclude
@@ -101,8 +102,11 @@ def _names(tables: Sequence[BaseModel]) -> list[str]:
 def _shown(key: str, value: Any, *, size: bool) -> str:
     if isinstance(value, SecretStr):
         return HIDDEN
-    if isinstance(value, tuple) and any(isinstance(one, SecretStr) for one in value):
-        return f"[{', '.join(HIDDEN for _ in value)}]"
+    if isinstance(value, tuple) and any(isinstance(one, Target) for one in value):
+        shown = [
+            f"{{ url = {HIDDEN}, hospitals = {written(one.hospitals)} }}" if one.hospitals else HIDDEN for one in value
+        ]
+        return f"[{', '.join(shown)}]"
     if key == "url":
         return f'"{_address(value)}"'
     if key == "program":  # an argument may be a token
