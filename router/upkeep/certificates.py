@@ -14,21 +14,30 @@ from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
 from router.forward.certified import endings
 from router.policy.account import fields_of
+from router.text.language import N_
 
+_KEY_ENDS, _KEY_ENDED = N_((
+    "the certificate of the {purpose} ends on {day}",
+    "the certificate of the {purpose} has ended on {day}: nothing can be sent with this key",
+))  # fmt: skip
+_TLS_ENDS, _TLS_ENDED = N_((
+    "the TLS certificate ends on {day}",
+    "the TLS certificate has ended on {day}: peers that check it refuse the connection",
+))  # fmt: skip
 RENEW_WITHIN = timedelta(days=30)
 """How long before the end of a certificate the alarm is raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Watched:
-    """A certificate: the subject of its alarm, its name in the text, and what follows on its end.
+    """A certificate: the subject of its alarm, and the texts before and after its end, with a place for the day.
 
     `ends` is aware, the earliest end of its chain; None where its file does not read.
     """
 
     subject: str
-    name: str
-    then: str
+    ending: str
+    ended: str
     fields: Mapping[str, str]
     ends: datetime | None
 
@@ -57,7 +66,7 @@ class CertificateWatch:
                 kept.add(one.subject)
             if one.ends is not None and one.subject in kept:
                 day = f"{one.ends.astimezone(self._config.node.timezone):%Y-%m-%d}"
-                text = f"{one.name} has ended on {day}: {one.then}" if one.ends < now else f"{one.name} ends on {day}"
+                text = (one.ended if one.ends < now else one.ending).format(day=day)
                 self._record(Kind.ALARM, one.subject, text, one.fields)
         renewed = "the certificate is renewed, or not used any more"
         for active in self._catalogue.alarms.of([Alarm.CERTIFICATE]):
@@ -76,8 +85,8 @@ def _of_keys(config: Config) -> Iterator[_Watched]:
                 of_account = f" by the account of {account}" if account else ""
                 yield _Watched(
                     subject=f"{one.purpose} of {destination.name}{of_account}",
-                    name=f"the certificate of the {one.purpose}",
-                    then="nothing can be sent with this key",
+                    ending=_KEY_ENDS.replace("{purpose}", one.purpose),
+                    ended=_KEY_ENDED.replace("{purpose}", one.purpose),
                     fields=fields_of(destination.name, account),
                     ends=one.ends,
                 )
@@ -91,8 +100,8 @@ def _of_tls(config: Config) -> Iterator[_Watched]:
             ends = None
         yield _Watched(
             subject=f"TLS of {one.place}",
-            name="the TLS certificate",
-            then="peers that check it refuse the connection",
+            ending=_TLS_ENDS,
+            ended=_TLS_ENDED,
             fields=fields_of(one.destination, one.account) if one.destination else {},
             ends=ends,
         )
