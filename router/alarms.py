@@ -110,8 +110,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",
-    Alarm.CERTIFICATE: "renew the certificate and put it into the key file; `scripts/keys request` makes the request "
-    "for our own key",
+    Alarm.CERTIFICATE: "renew the certificate: one of a key goes into the key file (`scripts/keys request` makes the "
+    "request for our own key), one of TLS under the same name, then reload the node",
     Alarm.PROFILE: "correct the file of the profile, try it with `scripts/profile check FILE`; nothing goes to that "
     "destination until then",
     Alarm.UNPROVED: "see `queue explain` for what the answer says, and ask the platform's operator whether it is "

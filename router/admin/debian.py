@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ from router.admin.installation import COMMAND
 from router.errors import ConfigurationError
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_MAINTAINER = "Imaging cloud router <packages@example.org>"
+# As Debian's own tools name who builds a package.
+_NAME, _MAIL = os.environ.get("DEBFULLNAME") or "Imaging cloud router", os.environ.get("DEBEMAIL") or "root@localhost"
+_MAINTAINER = f"{_NAME} <{_MAIL}>"
 _PLACE = f"usr/lib/{COMMAND}"
 _POSTINST = f"""#!/bin/sh
 set -e

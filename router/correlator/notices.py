@@ -117,6 +117,11 @@ class Notices:
         """Raise an alarm about the exam."""
         self._bus.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"e{exam}"))
 
+    def _alarm_as_it_is(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
+        """Raise an alarm about the exam, or reword the one that stands for another reason."""
+        self.alarm(alarm, exam, text, now)
+        self._catalogue.alarms.reword(alarm, f"e{exam}", text)
+
     def tell_missing(self, text: str, found: Assessment) -> None:
         """Raise or reword the alarm that images are missing, with what this node refused of them or meanwhile."""
         catalogue, exam = self._catalogue, found.case.exam
@@ -130,9 +135,7 @@ class Notices:
             )
         )
         said = with_refusals(text, own, hints)
-        self.alarm(Alarm.IMAGES_MISSING, exam, said, found.now)
-        if said != text:
-            catalogue.alarms.reword(Alarm.IMAGES_MISSING, f"e{exam}", said)
+        self._alarm_as_it_is(Alarm.IMAGES_MISSING, exam, said, found.now)
 
     def _tell_cut(self, done: Evaluation) -> None:
         """Keep the alarm about each study in line with what of it is set aside, being cut off."""
@@ -157,7 +160,7 @@ class Notices:
             return
         self._bus.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=exam))
         if done.wanted and doubt and not doubt.startswith(WITHDRAWN):  # which is in order, unless something went
-            self.alarm(Alarm.DOUBT, exam, doubt, now)
+            self._alarm_as_it_is(Alarm.DOUBT, exam, doubt, now)
         by_itself = self._withdrawing() if done.found.taken_back else frozenset()
         deliveries = self._catalogue.queue.of_exam(exam)  # one may have ended since the evaluation began
         told = [one for one in deliveries if one.destination not in by_itself]
@@ -165,7 +168,7 @@ class Notices:
         there = any(tally.sent + tally.stored for name, tally in done.tallies.items() if name not in by_itself)
         if doubt and (given or (hold and there)):
             text = f"something of this exam was already delivered, and now: {doubt}"
-            self.alarm(Alarm.DELIVERED_IN_DOUBT, exam, text, now)
+            self._alarm_as_it_is(Alarm.DELIVERED_IN_DOUBT, exam, text, now)
 
     def _withdrawing(self) -> frozenset[str]:
         """The destinations that are told of a withdrawal by the node itself."""

@@ -40,7 +40,9 @@ from router.reports.hl7.merge import merges
 from router.reports.pdf.reader import PdfText, Readers
 from router.storage import Storage
 from router.storage.reports import Copies, made_at, note
+from router.text.language import N_
 
+_FORMS = N_({"json": "exam JSON", "xml": "exam XML", "hl7": "HL7 message", "pdf": "report PDF"})
 _BEFORE_SECOND_TRY = timedelta(minutes=1)
 
 
@@ -280,7 +282,7 @@ class Intake:
             if not lost.place:
                 text = f"revision {revision}: the report PDF whose copy had been removed"
         elif filing.enters is not None:
-            what = {"json": "exam JSON", "xml": "exam XML", "hl7": "HL7 message", "pdf": "report PDF"}[filing.form]
+            what = _FORMS[filing.form]
             text = (
                 f"revision {revision}: {what}" if exam else f"{what} that no exam is known for: it waits for its JSON"
             )

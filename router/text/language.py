@@ -55,7 +55,10 @@ def N_(texts: _T) -> _T:  # noqa: N802  # gettext's name for it
 
 
 class _Template:
-    """A text with places for values, `{exam}`, and the expression that finds the values in a finished text."""
+    """A text with places for values, `{exam}`, and the expression that finds the values in a finished text.
+
+    A value of `quoted` stands in quotation marks: it is what somebody typed, the same in any language.
+    """
 
     def __init__(self, text: str) -> None:
         parts = [(literal, name) for literal, name, _, _ in Formatter().parse(text)]
@@ -65,6 +68,7 @@ class _Template:
         certain = self.letters >= _CERTAIN or any(": " in literal or "`" in literal for literal, _ in parts)
         value = "(.*?)" if certain else "((?:(?![;:,] ).)+?)"
         self._names = [name for _, name in parts if name]
+        self.quoted = frozenset(name for literal, name in parts if name and literal.endswith('"'))
         self._found = re.compile("".join(re.escape(a) + (value if b else "") for a, b in parts), re.DOTALL)
 
     def values(self, text: str) -> dict[str, str] | None:
@@ -129,7 +133,7 @@ class Tongue:
         elif found := _STATUS.fullmatch(text):
             yield f"{found[1]} {tell(found[2])}"
         made = (
-            self.say(each.text, **{name: tell(value) for name, value in values.items()})
+            self.say(each.text, **{name: one if name in each.quoted else tell(one) for name, one in values.items()})
             for each in self._catalogue.templates
             if (values := each.values(text)) is not None
         )

@@ -1,18 +1,45 @@
-"""Watch over the certificates of the keys: an alarm before they end, until they are renewed."""
+"""Watch over the certificates of keys and of TLS: an alarm before they end, until they are renewed."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config.sections import Config, Destination, HttpDestination
+from router.config.certificates import own_certificates, ways
+from router.config.sections import Config
+from router.crypto.certificates import first_end
+from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
-from router.forward.certified import Ending, endings
+from router.forward.certified import endings
 from router.policy.account import fields_of
+from router.text.language import N_
 
+_KEY_ENDS, _KEY_ENDED = N_((
+    "the certificate of the {purpose} ends on {day}",
+    "the certificate of the {purpose} has ended on {day}: nothing can be sent with this key",
+))  # fmt: skip
+_TLS_ENDS, _TLS_ENDED = N_((
+    "the TLS certificate ends on {day}",
+    "the TLS certificate has ended on {day}: peers that check it refuse the connection",
+))  # fmt: skip
 RENEW_WITHIN = timedelta(days=30)
 """How long before the end of a certificate the alarm is raised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watched:
+    """A certificate: the subject of its alarm, and the texts before and after its end, with a place for the day.
+
+    `ends` is aware, the earliest end of its chain; None where its file does not read.
+    """
+
+    subject: str
+    ending: str
+    ended: str
+    fields: Mapping[str, str]
+    ends: datetime | None
 
 
 class CertificateWatch:
@@ -34,11 +61,13 @@ class CertificateWatch:
         Where files do not read nothing is raised or ended: the former keys stay in use.
         """
         now, kept = self._clock.now(), set[str]()
-        for fields, subject, one in _watched(self._config):
+        for one in (*_of_keys(self._config), *_of_tls(self._config)):
             if one.ends is None or one.ends - now < RENEW_WITHIN:
-                kept.add(subject)
-            if one.ends is not None and subject in kept:
-                self._record(Kind.ALARM, subject, _text(one.purpose, one.ends, self._config, now), fields)
+                kept.add(one.subject)
+            if one.ends is not None and one.subject in kept:
+                day = f"{one.ends.astimezone(self._config.node.timezone):%Y-%m-%d}"
+                text = (one.ended if one.ends < now else one.ending).format(day=day)
+                self._record(Kind.ALARM, one.subject, text, one.fields)
         renewed = "the certificate is renewed, or not used any more"
         for active in self._catalogue.alarms.of([Alarm.CERTIFICATE]):
             if active.subject not in kept:
@@ -49,26 +78,30 @@ class CertificateWatch:
         self._bus.record(event)
 
 
-def _watched(config: Config) -> Iterator[tuple[Mapping[str, str], str, Ending]]:
-    """Fields, subject and end of each purpose with certificates."""
+def _of_keys(config: Config) -> Iterator[_Watched]:
     for destination in config.destination:
-        for account, http in _ways(destination):
+        for account, http in ways(destination):
             for one in endings(http):
                 of_account = f" by the account of {account}" if account else ""
-                yield fields_of(destination.name, account), f"{one.purpose} of {destination.name}{of_account}", one
+                yield _Watched(
+                    subject=f"{one.purpose} of {destination.name}{of_account}",
+                    ending=_KEY_ENDS.replace("{purpose}", one.purpose),
+                    ended=_KEY_ENDED.replace("{purpose}", one.purpose),
+                    fields=fields_of(destination.name, account),
+                    ends=one.ends,
+                )
 
 
-def _ways(destination: Destination) -> Iterator[tuple[str, HttpDestination]]:
-    """The destination's own settings, and those of each hospital's account."""
-    if destination.http is not None:
-        yield "", destination.http
-    for account in destination.account:
-        if (http := destination.http_of(account.hospital)) is not None:
-            yield account.hospital, http
-
-
-def _text(purpose: str, ends: datetime, config: Config, now: datetime) -> str:
-    day = f"{ends.astimezone(config.node.timezone):%Y-%m-%d}"
-    if ends < now:
-        return f"the certificate of the {purpose} has ended on {day}: nothing can be sent with this key"
-    return f"the certificate of the {purpose} ends on {day}"
+def _of_tls(config: Config) -> Iterator[_Watched]:
+    for one in own_certificates(config):
+        try:
+            ends = first_end(one.file)
+        except ConfigurationError:
+            ends = None
+        yield _Watched(
+            subject=f"TLS of {one.place}",
+            ending=_TLS_ENDS,
+            ended=_TLS_ENDED,
+            fields=fields_of(one.destination, one.account) if one.destination else {},
+            ends=ends,
+        )

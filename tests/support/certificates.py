@@ -13,11 +13,12 @@ from router.config.sections import Tls
 
 
 class Authority:
-    """A CA that signs certificates for the test; its files and theirs are in `folder`."""
+    """A CA that signs certificates for the test; its files and theirs are in `folder`. All are valid for `life`."""
 
-    def __init__(self, folder: Path, name: str = "authority") -> None:
+    def __init__(self, folder: Path, name: str = "authority", life: timedelta = timedelta(days=90)) -> None:
         self.folder = folder
         self.name = name
+        self._life = life
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._write(name, self._key, self._built(name, self._key, "", ca=True))
 
@@ -40,7 +41,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
+            .not_valid_after(now + self._life)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
         if host:

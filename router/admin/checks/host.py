@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
-from router.config.folders import DropFolder
+from router.config.certificates import own_certificates
+from router.config.folders import DropFolder, hl7_ports
 from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
@@ -145,9 +146,9 @@ def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iter
     end = first_end(file)
     text = f"{file} ends {end:%Y-%m-%d}"
     if end <= now:
-        yield CheckResult(name, Verdict.FAIL, text, "renew it and restart the node")
+        yield CheckResult(name, Verdict.FAIL, text, "renew it under the same name, then reload the node")
     elif end - now < _RENEW_WITHIN:
-        yield CheckResult(name, Verdict.WARN, text, "renew it soon and restart the node")
+        yield CheckResult(name, Verdict.WARN, text, "renew it soon under the same name, then reload the node")
     else:
         yield good(name, text)
 
@@ -161,18 +162,13 @@ def _of_key(name: str, text: str, ends: datetime, now: datetime) -> CheckResult:
 
 
 def _certificates(config: Config) -> Iterator[tuple[str, Path, Path | None]]:
-    hl7 = config.reports.hl7
-    places = [("[receive] tls", config.receive.tls), ("[reports.hl7] tls", hl7.tls if hl7 else None)]
-    places += [(f"TLS of {d.name}", d.dicom.tls) for d in config.destination if d.dicom]
+    for own in own_certificates(config):
+        yield f"TLS certificate of {own.place}", own.file, own.key
+    places = [("[receive]", config.receive.tls), *((port.section, port.at.tls) for port in hl7_ports(config))]
+    places += [(f"DICOM to {d.name}", d.dicom.tls) for d in config.destination if d.dicom]
     for name, tls in places:
-        if tls is not None and tls.certificate is not None:
-            yield f"{name} certificate", tls.certificate, tls.key or tls.certificate
         if tls is not None and tls.ca is not None:
-            yield f"{name} ca", tls.ca, None
+            yield f"TLS authorities of {name}", tls.ca, None
     for destination in config.destination:
-        http = destination.http
-        if http is not None and http.client_certificate_file is not None:
-            file = http.client_certificate_file
-            yield f"client certificate of {destination.name}", file, http.client_key_file or file
-        if http is not None and http.ca_file is not None:
-            yield f"ca_file of {destination.name}", http.ca_file, None
+        if destination.http is not None and destination.http.ca_file is not None:
+            yield f"ca_file of {destination.name}", destination.http.ca_file, None

@@ -70,4 +70,4 @@ def compare(
 
 def _compared(one: Side) -> tuple[str, ...]:
     fields = (", ".join(map(say, some)) or "-" for some in (one.agree, one.differ, one.incomparable))
-    return one.study_uid, *fields, "\n".join(map(say, one.remarks))
+    return one.study_uid, *fields, "; ".join(map(say, one.remarks))

@@ -149,7 +149,10 @@ class Teller:
         for one in (line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES):
             self._tell_ledger(one)
         tell_uploads(story.uploads, self._node.data, zone)
-        events = [(local(e.at, zone), say(e.kind), str(e.delivery or ""), say(e.text), e.who) for e in story.events]
+        events = [
+            (local(e.at, zone), say(e.kind), f"d{e.delivery}" if e.delivery else "", say(e.text), e.who)
+            for e in story.events
+        ]
         show("Events", ("When", "What", "Delivery", "", "Who"), events)
 
     def _tell_studies(self, case: ExamSnapshot) -> None:

@@ -125,10 +125,10 @@ def test_a_public_key_of_another_private_one_fails(site: Site, config: Config, t
 def test_a_certificate_near_its_end_is_told_of(
     config: Config, tmp_path: Path, ahead: timedelta, verdict: Verdict
 ) -> None:
-    tls = Authority(tmp_path).issue("node")
+    tls = Authority(tmp_path, life=timedelta(hours=1)).issue("node")
     given = config.model_copy(update={"receive": config.receive.model_copy(update={"tls": tls})})
     found = list(host.certificates(given, datetime.now(UTC) + ahead))
-    assert [one.subject for one in found] == ["[receive] tls certificate", "[receive] tls ca"]
+    assert [one.subject for one in found] == ["TLS certificate of [receive]", "TLS authorities of [receive]"]
     assert {one.verdict for one in found} == {verdict}
 
 

@@ -174,3 +174,15 @@ def test_explain_tells_what_is_odd_without_a_value(
     assert "see `queue compare`" in " ".join(text.split())
     assert "CHEUNG" not in text
     assert "P0001" not in text
+
+
+def test_the_alarm_about_a_doubt_says_what_differs_after_a_correction(opened: OpenClinic) -> None:
+    clinic = opened("")
+    assert shown(clinic, patient_id="P9", name="李^四", sex="F")[0] == State.HELD
+    (before,) = clinic.catalogue.alarms.standing()
+    clinic.ris(**LISTS, Patient__PatientId="P9")
+    (after,) = clinic.catalogue.alarms.standing()
+    assert "patient id" in before.text
+    assert "patient id" not in after.text
+    assert "name" in after.text
+    assert after.since == before.since

@@ -90,6 +90,7 @@ def test_a_text_without_translation_stays_english() -> None:
     ("everything is there; the studies in doubt are not named", "所需内容已齐；存疑的影像未列入"),
     ("  everything is there\n", "  所需内容已齐\n"),
     ("held by a person: the scanner's clock was wrong", "由人工挂起：the scanner's clock was wrong"),
+    ('[share] shared_study = "all"', '[share] shared_study = "all"'),
     ("sending, but not as anybody would say it", "sending, but not as anybody would say it"),
     ("something else; the doubt is gone; nobody knows", "something else；存疑已解除；nobody knows"),
 ])  # fmt: skip
