@@ -32,12 +32,11 @@ class Gradient(Pictures):
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+def walk(tmp_path_factory: pytest.TempPathFactory, readers: Readers) -> Iterator[Walk]:
     """A walk through the console of a clinic with two doubts, a study without a report and files that wait."""
     if browser() is None:
         pytest.skip("no Chromium on the PATH: the console is not looked at in a browser")
     folder = tmp_path_factory.mktemp("walk")
-    readers = Readers()
     clinic = ExamWorkflow(folder, readers)
     for number, name in enumerate((E1, f"{E1}0", f"{E1}1")):
         accession = f"C{number}"
