@@ -144,11 +144,11 @@ def test_an_approval_that_cannot_be_read_is_kept_since_when_until_it_is_read(cat
 
 def test_alarms_keep_their_destination_and_end_when_nothing_waits_any_more(catalogue: Catalogue) -> None:
     failed = enter(catalogue, 1, Stand(State.FAILED, "", None, True, False, CLOUD))
-    for event in alarms_of(look(catalogue, PLACES, NOWHERE, NOW), catalogue.alarms.standing(), NOW):
+    for event in alarms_of({"": look(catalogue, PLACES, NOWHERE, NOW)}, catalogue.alarms.standing(), NOW):
         assert catalogue.alarms.is_news(event)
     (standing,) = catalogue.alarms.standing()
     assert (standing.alarm, standing.subject, standing.destination) == ("failed", f"failed at {CLOUD}", CLOUD)
     write(catalogue, replace(failed, state=State.READY))
-    over: list[Event] = alarms_of(look(catalogue, PLACES, NOWHERE, NOW), catalogue.alarms.standing(), NOW)
+    over: list[Event] = alarms_of({"": look(catalogue, PLACES, NOWHERE, NOW)}, catalogue.alarms.standing(), NOW)
     assert [(event.kind, catalogue.alarms.is_news(event)) for event in over] == [(Kind.CLEARED, True)]
     assert not catalogue.alarms.standing()
