@@ -19,9 +19,11 @@ from router.events import Event, Kind
 from router.loop import Loop, Step
 from router.policy.attention import LEDGER_LOST
 from router.policy.states import State
+from router.review.sources import hospital_of_source
 from router.storage import open_storage
 from router.storage.takeover import Takeover
-from support.catalogue_rows import CLOUD
+from router.upkeep.sources import SourceWatch
+from support.catalogue_rows import CLOUD, studies_at
 from support.hospital_rows import District, configure
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -201,3 +203,15 @@ def test_an_exam_that_has_an_alarm_of_its_own_leaves_the_other_hospitals_theirs(
     ward.lookout.step()
     assert f"held at {CLOUD} for renmin" not in ward.stands()
     assert ward.stands()[f"held at {CLOUD} for xiehe"] == "xiehe"
+
+
+def test_a_source_that_is_one_hospitals_is_its_own_in_the_alarm(ward: Ward) -> None:
+    morning = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday, 08:00 by the hospital's clock
+    usual = [morning + timedelta(days=day, minutes=10 * n) for day in range(14) for n in range(54)]
+    today = [morning + timedelta(days=14, minutes=10 * n) for n in range(24)]
+    for sender, times in (("RENMIN", usual), ("PACS", usual), ("CT2", usual + today)):
+        studies_at(ward.catalogue, sender, times)
+    SourceWatch(ward.config, ward.catalogue, ward.bus, FakeClock(morning + timedelta(days=14, hours=4))).step()
+    assert ward.stands(Alarm.SILENT_SOURCE) == {"sender RENMIN": "renmin", "sender PACS": ""}
+    named = {name: hospital_of_source(name, ward.config) for name in ("reports of xiehe", "reports", "reports of ?")}
+    assert named == {"reports of xiehe": "xiehe", "reports": "", "reports of ?": ""}
