@@ -21,11 +21,12 @@ from router.review.punctuality import DueDelivery, findings
 from router.review.reconcile import Account, Reconciliation, summed
 from router.review.unreported import counted as without_report
 from router.storage.dailies import Dailies
+from router.text.language import N_
 
 _DAYS = 7  # days that a node which was down makes up for, and whose gaps are looked for
 _DAY = timedelta(days=1)
 _SENDERS = 20
-_GAPS = "reconciliation"  # the subject of the alarm
+_GAPS = N_("reconciliation")  # the subject of the alarm
 FINDING_COLUMNS = (
     "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
     "reason", "hospital",
