@@ -284,7 +284,7 @@ def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
 
 def _about(one: ActiveAlarm, config: Config) -> str:
     """The exams, subject or destination of an alarm, and the hospital whose it is, where there are several."""
-    about = names(one.exams) or say(one.subject) or one.destination
+    about = names(one.exams) or say(one.subject) or one.destination or ", ".join(one.hospitals)
     if not are_several(config) or len(one.hospitals) != 1 or one.hospitals[0] in about:
         return about
     return f"{one.hospitals[0]}: {about}"

@@ -9,17 +9,20 @@ from router.catalogue import Catalogue
 from router.catalogue.node.alarms import Standing
 from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
+from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.delivery.pausing import remind
 from router.events import Event, EventBus, Kind
 from router.model import Channel
+from router.policy.attention import Attention
 from router.policy.breaker import Position
 from router.policy.deadlines import stage
 from router.policy.forecast import Job, finish
 from router.policy.pause import Pause, pause_of
 from router.policy.states import PENDING, State
 from router.review.accounts import account_of, served_by
-from router.review.attention import AttentionAlarms, look, places_of, quarantined
+from router.review.attention import AttentionAlarms, look, look_by_hospital, places_of, quarantined
+from router.review.refusal_owners import quarantine_owners
 from router.upkeep.gone import MAY_BE_GONE, gone
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
@@ -51,9 +54,7 @@ class DeadlineMonitor:
         self._bus = bus
         self._clock = clock
         self._works = works
-        self._persons = AttentionAlarms(
-            catalogue, bus, clock, lambda now: look(catalogue, self._places, self._quarantine, now)
-        )  # fmt: skip
+        self._persons = AttentionAlarms(catalogue, bus, clock, self._attention)
         self.reconfigure(config)
 
     def reconfigure(self, config: Config) -> None:
@@ -82,6 +83,13 @@ class DeadlineMonitor:
         self._end_of_what_is_gone()
         self._persons.step()
         return max(_PAUSE, (self._clock.monotonic() - began) * _SHARE)
+
+    def _attention(self, now: datetime) -> Mapping[str, Sequence[Attention]]:
+        """What waits for a person, by hospital; where there is one alone, all of it under ""."""
+        known = self._catalogue, self._places, self._quarantine, now
+        if not several_of(self._config):
+            return {"": look(*known)}
+        return look_by_hospital(*known, lambda: quarantine_owners(self._config, self._catalogue))
 
     def _forecast(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, datetime]:
         """Of what may go: nobody knows when a destination takes something again that is down."""

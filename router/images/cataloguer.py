@@ -268,6 +268,7 @@ class Cataloguer:
     def _note_cut(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """Record each instance that is not whole; an alarm stands while a study has one without a whole version."""
         concerned: dict[str, bool] = {}
+        whose: dict[str, str] = {}
         for arrival in arrivals:
             uids, cut = arrival.header.uids, arrival.header.cut
             if cut:
@@ -279,16 +280,18 @@ class Cataloguer:
                 self._record(Kind.IRREGULAR, text, uids.study)
             if cut or uids.sop in known:
                 concerned[uids.study] = concerned.get(uids.study, False) or bool(cut)
+                whose[uids.study] = self._hospital_of(arrival.header)
         for study, came in concerned.items():
             if not self._instances.has_cut(study):
                 self._cut_alarm(Kind.CLEARED, "every instance of the study is here whole", study)
             elif came and not self._cut_off_goes:
-                self._cut_alarm(Kind.ALARM, "images of the study are cut off and set aside", study)
+                self._cut_alarm(Kind.ALARM, "images of the study are cut off and set aside", study, whose[study])
 
-    def _cut_alarm(self, kind: Kind, text: str, study: str) -> None:
-        subject = f"study {study}"
-        event = Event(self._clock.now(), kind, text, study_uid=study, alarm=Alarm.CUT_OFF, subject=subject)
-        self._bus.record(event)
+    def _cut_alarm(self, kind: Kind, text: str, study: str, hospital: str = "") -> None:
+        self._bus.record(Event(
+            self._clock.now(), kind, text, study_uid=study, fields={"hospital": hospital} if hospital else {},
+            alarm=Alarm.CUT_OFF, subject=f"study {study}",
+        ))  # fmt: skip
 
     def _note_strays(self, arrivals: Sequence[_Arrival]) -> None:
         """Record elements of a file's header, once a study and batch: a sender that sends them does so always."""

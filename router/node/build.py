@@ -50,7 +50,8 @@ from router.loop import LONGEST_PAUSE, Loop, Step
 from router.node.life import Life
 from router.policy.attention import Attention
 from router.reports.pdf.reader import Readers
-from router.review.attention import look, places_of, tallied_by_hospital
+from router.review.attention import look, look_by_hospital, places_of, tallied
+from router.review.refusal_owners import quarantine_owners
 from router.series.classify import Rulebook
 from router.storage import Storage, open_storage
 from router.storage.lock import lock
@@ -228,11 +229,16 @@ class Parts:
 
     def attention(self, hospitals: tuple[str, ...] = ()) -> Sequence[Attention]:
         """Everything that waits for a person, of these hospitals; where none is named, in all."""
-        return look(self.catalogue, self.places(), self.config.node.data / "quarantine", self.clock.now(), hospitals)
+        quarantine, now = self.config.node.data / "quarantine", self.clock.now()
+        return look(self.catalogue, self.places(), quarantine, now, hospitals, self._folder_owners)
 
     def _attention_by_hospital(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
-        quarantine = self.config.node.data / "quarantine"
-        return tallied_by_hospital(self.catalogue, self.places(), quarantine, self.clock.now())
+        quarantine, now = self.config.node.data / "quarantine", self.clock.now()
+        found = look_by_hospital(self.catalogue, self.places(), quarantine, now, self._folder_owners)
+        return {name: tallied(entries) for name, entries in found.items()}
+
+    def _folder_owners(self) -> Mapping[str, str]:
+        return quarantine_owners(self.config, self.catalogue)
 
     def record_settings(self, kind: Kind, subject: str, text: str) -> None:
         """Raise or clear the alarm about files of settings; `subject` is CONFIGURATION or CODE_TABLES."""

@@ -14,11 +14,13 @@ from router.catalogue.queue.attention import Unread
 from router.catalogue.queue.backlog import Place
 from router.catalogue.queue.breakers import OpenBreaker
 from router.clock import Clock
+from router.config.hospitals import UNREGISTERED
 from router.config.sections import Config
 from router.errors import PASSING
 from router.events import Event, EventBus, Kind
 from router.matching.exam.approval import Part, shown_word
 from router.model import Channel
+from router.policy.account import at
 from router.policy.attention import ALARM_OF, SAYS, Attention, Cause, Stuck, command_of, judge
 
 _COMMAND = re.compile(r"`((?:scripts/)?[a-z]+(?: [^`]*)?)`")
@@ -60,6 +62,18 @@ class Facts:
     quarantined: Sequence[str]
 
 
+FolderOwners = Callable[[], Mapping[str, str]]
+"""Gives the hospitals of folders in quarantine by their names, without those of which nothing tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Owners:
+    """The hospitals of all that facts are about: of exams by number, of folders in quarantine by name."""
+
+    exams: Mapping[int, str]
+    folders: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class _Group:
     """Counts of one entry; `about` says more where all that is counted agrees."""
@@ -76,17 +90,30 @@ class _Group:
 
 
 def look(
-    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime, hospitals: tuple[str, ...] = ()
-) -> list[Attention]:
-    """The list as it is now, of these hospitals' exams; where none is named, of all that there is.
+    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime, hospitals: tuple[str, ...] = (),
+    owners: FolderOwners = dict,
+) -> list[Attention]:  # fmt: skip
+    """The list as it is now, of these hospitals; where none is named, of all that there is.
 
-    `places` are the configured ones, `quarantine` the node's own folder.
+    `places` are the configured ones, `quarantine` the node's own folder, of which `owners` says whose each part is.
     """
     with catalogue.engine.read():
         facts = _facts(catalogue, places, quarantine)
         if hospitals:
-            facts = _only(facts, _whose(facts, catalogue), hospitals)
+            facts = _only(facts, _whose(facts, catalogue, owners, UNREGISTERED), hospitals)
     return listed(facts, now)
+
+
+def look_by_hospital(
+    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime, owners: FolderOwners = dict
+) -> dict[str, list[Attention]]:
+    """The list of each hospital that has anything in it; of "" what is of none alone."""
+    with catalogue.engine.read():
+        facts = _facts(catalogue, places, quarantine)
+        of = _whose(facts, catalogue, owners)
+    names = dict.fromkeys(["", *of.exams.values(), *of.folders.values(), *(one.hospital for one in facts.alarms)])
+    names |= dict.fromkeys(one.account for one in facts.tripped)
+    return {name: listed(_only(facts, of, (name,)), now) for name in names}
 
 
 def _facts(catalogue: Catalogue, places: Sequence[Place], quarantine: Path) -> Facts:
@@ -100,18 +127,6 @@ def _facts(catalogue: Catalogue, places: Sequence[Place], quarantine: Path) -> F
     )
 
 
-def tallied_by_hospital(
-    catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime
-) -> dict[str, dict[tuple[str, str], int]]:
-    """How many wait, by cause and destination, for each hospital; for "" what is of none alone."""
-    with catalogue.engine.read():
-        facts = _facts(catalogue, places, quarantine)
-        of = _whose(facts, catalogue)
-        names = dict.fromkeys(["", *of.values(), *(one.hospital for one in facts.alarms)])
-        names |= dict.fromkeys(one.account for one in facts.tripped)
-    return {name: tallied(listed(_only(facts, of, (name,)), now)) for name in names}
-
-
 def of_hospitals(catalogue: Catalogue, hospitals: tuple[str, ...]) -> Sequence[Standing]:
     """Alarms that concern one of these hospitals alone; where none is named, all."""
     standing = catalogue.alarms.standing()
@@ -121,20 +136,22 @@ def of_hospitals(catalogue: Catalogue, hospitals: tuple[str, ...]) -> Sequence[S
     return [one for one in standing if _is_of(one, of, hospitals)]
 
 
-def _whose(facts: Facts, catalogue: Catalogue) -> Mapping[int, str]:
-    """The hospitals of all exams that the facts are about."""
+def _whose(facts: Facts, catalogue: Catalogue, owners: FolderOwners, nobody: str = "") -> _Owners:
+    """The hospitals of all that the facts are about; `nobody` names that of folders of which nothing tells."""
     about = {one.exam for one in facts.deliveries} | {one.exam for one in facts.unread}
-    return catalogue.exams.hospitals(about | {one.exam for one in facts.alarms if one.exam is not None})
+    about |= {one.exam for one in facts.alarms if one.exam is not None}
+    known = owners() if facts.quarantined else {}
+    return _Owners(catalogue.exams.hospitals(about), {name: known.get(name, nobody) for name in facts.quarantined})
 
 
-def _only(facts: Facts, of: Mapping[int, str], hospitals: tuple[str, ...]) -> Facts:
-    """The facts that are of one of the hospitals; of "" those that are of none alone. `of` gives that of each exam."""
+def _only(facts: Facts, of: _Owners, hospitals: tuple[str, ...]) -> Facts:
+    """The facts that are of one of the hospitals; of "" those that are of none alone."""
     return replace(
-        facts, deliveries=[one for one in facts.deliveries if of.get(one.exam, "") in hospitals],
-        unread=[one for one in facts.unread if of.get(one.exam, "") in hospitals],
-        alarms=[one for one in facts.alarms if _is_of(one, of, hospitals)],
+        facts, deliveries=[one for one in facts.deliveries if of.exams.get(one.exam, "") in hospitals],
+        unread=[one for one in facts.unread if of.exams.get(one.exam, "") in hospitals],
+        alarms=[one for one in facts.alarms if _is_of(one, of.exams, hospitals)],
         tripped=[one for one in facts.tripped if one.account in hospitals],
-        quarantined=facts.quarantined if "" in hospitals else (),
+        quarantined=[name for name in facts.quarantined if of.folders.get(name, "") in hospitals],
     )  # fmt: skip
 
 
@@ -275,53 +292,69 @@ def is_raised_here(one: Standing) -> bool:
 _CAUSES = frozenset(map(str, Cause))
 
 
-def alarms_of(entries: Iterable[Attention], standing: Collection[Standing], now: datetime) -> list[Event]:
-    """Events that raise the alarms of the list, one for each cause and destination, and end those that are over."""
+def alarms_of(
+    lists: Mapping[str, Iterable[Attention]], standing: Collection[Standing], now: datetime
+) -> list[Event]:  # fmt: skip
+    """Events that raise the alarms of the lists, one for each cause, destination and hospital, then those that end.
+
+    `lists` are those of the hospitals by name; "" is what is of none alone, or all where there is one hospital.
+    """
     told = {(one.alarm, one.exam) for one in standing if one.exam is not None}
     wanted: dict[tuple[Alarm, str], Event] = {}
     due: set[tuple[Alarm, str]] = set()
-    for one in entries:
+    counted: set[tuple[Alarm, str]] = set()  # for whichever hospital
+    for hospital, one in ((hospital, one) for hospital, entries in lists.items() for one in entries):
         alarm = ALARM_OF[Cause(one.what)] if one.what in _CAUSES else None
         if alarm is not None:
-            place = (alarm, _subject(one))
+            place = (alarm, at(_subject(one), hospital))
             due.add(place)
+            counted.add((alarm, _subject(one)))
             if not any((alarm, exam) in told for exam in one.exams):
-                wanted[place] = _raised(one, alarm, now)
+                wanted[place] = _raised(one, alarm, hospital, now)
+    if (Alarm.LEDGER, _LEDGER) in counted:  # what lost it may have raised an alarm, which says more
+        due.add((Alarm.LEDGER, _LEDGER))
     stands = {(one.alarm, one.subject): one for one in standing}
-    over = [one for place, one in stands.items() if is_raised_here(one) and place not in due]
-    return [event for place, event in wanted.items() if place not in stands] + [_over(one, now) for one in over]
+    over = [(place, one) for place, one in stands.items() if is_raised_here(one) and place not in due]
+    ends = [_over(one, now, by_hospital=place in counted) for place, one in over]
+    return [event for place, event in wanted.items() if place not in stands] + ends
 
 
 def _subject(one: Attention) -> str:
+    """The subject of an alarm of all hospitals."""
     if one.what == Cause.LEDGER:
         return _LEDGER
     return f"{one.what} at {one.destination or one.about or 'node'}"
 
 
-def _raised(one: Attention, alarm: Alarm, now: datetime) -> Event:
-    text = f"{one.says} ({one.about})" if one.about else one.says
-    fields = {"destination": one.destination} if one.destination else {}
-    return Event(now, Kind.ALARM, text, alarm=alarm, subject=_subject(one), fields=fields)
+def _raised(one: Attention, alarm: Alarm, hospital: str, now: datetime) -> Event:
+    text, subject = f"{one.says} ({one.about})" if one.about else one.says, at(_subject(one), hospital)
+    return Event(now, Kind.ALARM, text, alarm=alarm, subject=subject, fields=_fields(one.destination, hospital))
 
 
-def _over(one: Standing, now: datetime) -> Event:
-    fields = {"destination": one.destination} if one.destination else {}
+def _over(one: Standing, now: datetime, *, by_hospital: bool) -> Event:
+    fields = _fields(one.destination, one.hospital)
     text = "nothing waits for a person any more for this cause"
+    if by_hospital:
+        text = "what waits for a person is counted by hospital"
     return Event(now, Kind.CLEARED, text, exam=one.exam, alarm=one.alarm, subject=one.subject, fields=fields)
+
+
+def _fields(destination: str, hospital: str) -> dict[str, str]:
+    return {name: value for name, value in (("destination", destination), ("hospital", hospital)) if value}
 
 
 @dataclass(slots=True)
 class AttentionAlarms:
-    """Keeps the alarms in line with the list; `step` is called by the one node that has the duty."""
+    """Keeps the alarms in line with the lists; `step` is called by the one node that has the duty."""
 
     catalogue: Catalogue
     bus: EventBus
     clock: Clock
-    look: Callable[[datetime], Sequence[Attention]]
+    look: Callable[[datetime], Mapping[str, Sequence[Attention]]]
 
     def step(self) -> None:
         """Raise what is new, and end what is over."""
         now = self.clock.now()
-        entries = self.look(now)
-        for event in alarms_of(entries, self.catalogue.alarms.standing(), now):
+        lists = self.look(now)
+        for event in alarms_of(lists, self.catalogue.alarms.standing(), now):
             self.bus.record(event)

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
+from router.config.hospitals import several_of
 from router.config.sections import Config
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
+from router.matching.images.hospital import hospital_of_sender
 from router.policy.sources import HISTORY, Habit, SilentSource, Source, missed, silent
 from router.policy.workdays import Workdays
 from router.review.decisions import OperatorReason
@@ -50,8 +52,18 @@ def sources_of(catalogue: Catalogue, now: datetime, hospitals: Sequence[str] = (
     reports = catalogue.sources.reports(now - _WINDOW, hospitals)
     return Sources(
         senders=[replace(one, name=subject_of(one.name)) for one in senders],
-        reports=[replace(one, name=f"reports of {one.name}" if one.name else _REPORTS) for one in reports],
+        reports=[replace(one, name=_reports_of(one.name)) for one in reports],
     )  # fmt: skip
+
+
+def hospital_of_source(name: str, config: Config) -> str:
+    """The hospital that a source is of for certain: whose reports, or whose own sender; "" where there is one alone."""
+    named = {_reports_of(one): one for one in several_of(config)}
+    return named.get(name) or hospital_of_sender(name.removeprefix(subject_of("")), "", config)
+
+
+def _reports_of(name: str) -> str:
+    return f"reports of {name}" if name else _REPORTS
 
 
 def silent_of(

@@ -187,6 +187,11 @@ def subject_of(sender: str) -> str:
     return f"sender {sender}"
 
 
+def of_hospital(subject: str, hospital: str) -> str:
+    """The subject of an alarm about what is missing of one of several hospitals; "" for the subject itself."""
+    return f"{subject} of {hospital}" if hospital else subject
+
+
 def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, reason: OperatorReason) -> int:
     """Enter that the sender's studies need no report; how many are here. InvalidData when there is none.
 
@@ -200,6 +205,8 @@ def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, reas
         catalogue.unreported.dismiss(sender, reason.why, reason.who, now)
         text = f"studies of {sender} need no report: {reason.why}"
         bus.record(Event(now, Kind.DECIDED, text, who=reason.who, subject=subject_of(sender)))
-        over = f"dismissed by {reason.who}"
-        bus.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
+        for one in catalogue.alarms.of([Alarm.UNREPORTED]):
+            if one.subject == of_hospital(subject_of(sender), one.hospital):
+                over = f"dismissed by {reason.who}"
+                bus.record(Event(now, Kind.CLEARED, over, alarm=one.alarm, subject=one.subject))
     return here

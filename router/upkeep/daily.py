@@ -21,10 +21,12 @@ from router.review.punctuality import DueDelivery, findings
 from router.review.reconcile import Account, Reconciliation, summed
 from router.review.unreported import counted as without_report
 from router.storage.dailies import Dailies
+from router.text.language import N_
 
 _DAYS = 7  # days that a node which was down makes up for, and whose gaps are looked for
 _DAY = timedelta(days=1)
 _SENDERS = 20
+_GAPS = N_("reconciliation")  # the subject of the alarm
 FINDING_COLUMNS = (
     "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
     "reason", "hospital",
@@ -75,7 +77,7 @@ class Daily:
         text = self._text(day, found, accounts, now)
         self._dailies.write(day, tables, text + "".join(f"{head}\n" for head in heads))
         self._dailies.prune(day - self._config.retention.audit)
-        self._record(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
+        self._record(now, {one.exam: one.hospital for one in gaps}, f"report of {day}: {counted(found)}", heads)
 
     def _text(self, day: date, found: Sequence[DueDelivery], accounts: Sequence[Account], now: datetime) -> str:
         unreported = without_report(self._config, self._catalogue, now)
@@ -112,13 +114,20 @@ class Daily:
         names = dict.fromkeys([*due, *sorted(gaps), *several])
         return [f"- {name}: {counted(due.get(name, ()))}; exams with gaps: {len(gaps.get(name, ()))}" for name in names]
 
-    def _record(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
-        """`gaps` is how many exams have some."""
-        text = f"{text}; {gaps} exam(s) with gaps"
-        self._bus.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
-        said = f"{gaps} exam(s) of the last days have gaps" if gaps else "no exam of the last days has gaps"
-        kind = Kind.ALARM if gaps else Kind.CLEARED
-        self._bus.record(Event(now, kind, said, alarm=Alarm.GAPS, subject="reconciliation"))
+    def _record(self, now: datetime, lacking: Mapping[int, str], text: str, heads: Sequence[str]) -> None:
+        """`lacking` are the exams with gaps, by number, and their hospitals: an alarm stands for each of several."""
+        gaps = len(lacking)
+        self._bus.record(Event(now, Kind.REPORTED, f"{text}; {gaps} exam(s) with gaps", fields={"heads": heads}))
+        several = bool(several_of(self._config))
+        counts = Counter(hospital if several else "" for hospital in lacking.values())
+        for hospital, gaps in counts.items():
+            said, fields = f"{gaps} exam(s) of the last days have gaps", {"hospital": hospital} if hospital else {}
+            subject = at(_GAPS, hospital)
+            self._bus.record(Event(now, Kind.ALARM, said, fields=fields, alarm=Alarm.GAPS, subject=subject))
+        for one in self._catalogue.alarms.of([Alarm.GAPS]):
+            if one.subject not in {at(_GAPS, hospital) for hospital in counts}:
+                said = "no exam of the last days has gaps"
+                self._bus.record(Event(now, Kind.CLEARED, said, alarm=one.alarm, subject=one.subject))
 
 
 def outstanding(now: datetime, at: time, done: Sequence[date]) -> list[date]:

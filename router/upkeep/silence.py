@@ -1,6 +1,7 @@
 """Alarms about images without a report: unusually many, a sender none of whose studies gets one, a silent RIS."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -11,11 +12,19 @@ from router.correlator.holidays import Holidays
 from router.events import Event, EventBus, Kind
 from router.matching.images.unreported import HISTORY_DAYS, Silence, Waiting, overdue, silence, too_many
 from router.policy.workdays import WorkClock
-from router.review.unreported import Scopes, scopes_of, subject_of, work_clock
+from router.review.unreported import Scopes, of_hospital, scopes_of, subject_of, work_clock
 
 _EVERY, _SHARE = 600.0, 100.0
 _REPORTS_OF = timedelta(days=35)
 _STUDIES, _FOLDER, _FILE = "studies", "reports folder", "holidays"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An alarm that is due."""
+
+    text: str
+    hospital: str = ""
 
 
 class SilenceWatch:
@@ -48,7 +57,7 @@ class SilenceWatch:
             latest[one.sender] = max(one.at, latest.get(one.sender, one.at))
         self._end_dismissals(latest, now)
         clock, scope = work_clock(self._config, reading.days, now), scopes_of(self._config, self._catalogue)
-        wanted: dict[str, str] = {}
+        wanted: dict[str, _Wanted] = {}
         for hospital in sorted({one.hospital for one in waiting}):  # another's reports are no sign of its RIS
             mine = [one for one in waiting if one.hospital == hospital]
             theirs = [one for one in reported if one.hospital == hospital]
@@ -64,8 +73,8 @@ class SilenceWatch:
                 text = f"studies of {one.sender} count again: a report of it came"
                 self._bus.record(Event(now, Kind.DECIDED, text, subject=subject_of(one.sender)))
 
-    def _too_many(self, waiting: list[Waiting], scope: Scopes, clock: WorkClock) -> dict[str, str]:
-        """Keep the number of the day and compare it with those of four weeks; the alarm's text by its subject."""
+    def _too_many(self, waiting: list[Waiting], scope: Scopes, clock: WorkClock) -> dict[str, _Wanted]:
+        """Keep the number of the day and compare it with those of four weeks; the alarm by its subject."""
         today = clock.local(clock.now).date()
         names = {one.hospital for one in waiting}
         number = sum(overdue([w for w in waiting if w.hospital == name], scope(name), clock) for name in names)
@@ -73,14 +82,17 @@ class SilenceWatch:
         first = today - timedelta(days=HISTORY_DAYS)
         why = too_many(number, self._catalogue.unreported.numbers(first.isoformat(), today.isoformat()))
         days = self._config.study.unreported_after / timedelta(days=1)
-        return {_STUDIES: f"{number} studies lack their report after {days:g} working days, {why}"} if why else {}
+        text = f"{number} studies lack their report after {days:g} working days, {why}"
+        return {_STUDIES: _Wanted(text)} if why else {}
 
-    def _bring_in_line(self, wanted: Mapping[str, str], now: datetime) -> None:
-        for subject, text in wanted.items():
-            self._record(Kind.ALARM, Alarm.UNREPORTED, subject, text, now)
-        for one in self._catalogue.alarms.of([Alarm.UNREPORTED]):
-            if one.subject not in wanted:
-                self._record(Kind.CLEARED, one.alarm, one.subject, "reports came, or the studies are gone", now)
+    def _bring_in_line(self, wanted: Mapping[str, _Wanted], now: datetime) -> None:
+        for subject, one in wanted.items():
+            self._record(Kind.ALARM, Alarm.UNREPORTED, subject, one.text, now, one.hospital)
+        for standing in self._catalogue.alarms.of([Alarm.UNREPORTED]):
+            if standing.subject not in wanted:
+                self._record(
+                    Kind.CLEARED, standing.alarm, standing.subject, "reports came, or the studies are gone", now
+                )
 
     def _record_faults(self, faults: tuple[int, ...], now: datetime) -> None:
         if faults:
@@ -90,19 +102,18 @@ class SilenceWatch:
         else:
             self._record(Kind.CLEARED, Alarm.SETTINGS, _FILE, "[study] holidays can be read", now)
 
-    def _record(self, kind: Kind, alarm: Alarm, subject: str, text: str, now: datetime) -> None:
-        self._bus.record(Event(now, kind, text, alarm=alarm, subject=subject))
+    def _record(self, kind: Kind, alarm: Alarm, subject: str, text: str, now: datetime, hospital: str = "") -> None:
+        fields = {"hospital": hospital} if hospital else {}
+        self._bus.record(Event(now, kind, text, fields=fields, alarm=alarm, subject=subject))
 
 
-def _silent(found: Silence, hospital: str) -> dict[str, str]:
-    """The alarms' texts by their subjects; `hospital` is "" where there is one alone, or none is certain."""
-    of = f" of {hospital}" if hospital else ""
-    wanted = {
-        f"{subject_of(sender)}{of}": f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its"
+def _silent(found: Silence, hospital: str) -> dict[str, _Wanted]:
+    """The alarms by their subjects; `hospital` is "" where there is one alone, or none is certain."""
+    texts = {
+        subject_of(sender): f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its"
         " report; others' reports came"
         for sender, one in found.senders.items()
     }
     if (ris := found.ris) is not None:
-        text = f"no study of {ris.day} has its report: the RIS exports none, or none that can be joined"
-        wanted[f"{_FOLDER}{of}"] = text
-    return wanted
+        texts[_FOLDER] = f"no study of {ris.day} has its report: the RIS exports none, or none that can be joined"
+    return {of_hospital(subject, hospital): _Wanted(text, hospital) for subject, text in texts.items()}

@@ -12,7 +12,7 @@ from router.config.sections import Config
 from router.correlator.holidays import Holidays
 from router.events import Event, EventBus, Kind
 from router.policy.sources import HISTORY, SilentSource
-from router.review.sources import Sources, silent_of, sources_of
+from router.review.sources import Sources, hospital_of_source, silent_of, sources_of
 
 _EVERY, _SHARE = 600.0, 100.0
 _MOMENT = timedelta(minutes=30)
@@ -77,4 +77,6 @@ class SourceWatch:
         return left
 
     def _record(self, kind: Kind, subject: str, text: str, now: datetime) -> None:
-        self._bus.record(Event(now, kind, text, alarm=Alarm.SILENT_SOURCE, subject=subject))
+        hospital = hospital_of_source(subject, self._config)
+        fields = {"hospital": hospital} if hospital else {}
+        self._bus.record(Event(now, kind, text, fields=fields, alarm=Alarm.SILENT_SOURCE, subject=subject))

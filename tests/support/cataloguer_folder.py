@@ -1,6 +1,7 @@
 """A data folder with a cataloguer, and CT instances to receive in it, whole or cut off."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom import dcmwrite
@@ -9,7 +10,7 @@ from pydicom.dataset import Dataset
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
-from router.config.sections import Series
+from router.config.sections import Hospital, Series
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.events import Event, EventBus, Kind
 from router.images.cataloguer import Cataloguer
@@ -44,7 +45,7 @@ def file(sop: str, data: bytes, sop_class: str = CT) -> bytes:
 class CataloguerFolder:
     """A data folder with a cataloguer."""
 
-    def __init__(self, folder: Path, *, cut_off_goes: bool = False) -> None:
+    def __init__(self, folder: Path, *, hospitals: Sequence[Hospital] = (), cut_off_goes: bool = False) -> None:
         self.events: list[Event] = []
         self.pdfs: list[bytes] = []
         self.storage: Storage = open_storage(folder, "n")
@@ -54,7 +55,7 @@ class CataloguerFolder:
         book = rulebook(Series())
         self._cataloguer = Cataloguer(
             self.storage, self.catalogue.instances, lambda _: book, lambda _: None, self.journal, SystemClock(),
-            lambda study, data, at: self.pdfs.append(data), cut_off_goes=cut_off_goes,
+            lambda study, data, at: self.pdfs.append(data), hospitals=hospitals, cut_off_goes=cut_off_goes,
         )  # fmt: skip
 
     def receive(self, *files: bytes) -> None:

@@ -20,7 +20,8 @@ from router.config.hospitals import several_of
 from router.images.rulebook import rulebook
 from router.model import Channel
 from router.policy.roles import Role
-from router.review.attention import look, tallied_by_hospital
+from router.review.attention import look, look_by_hospital, tallied
+from router.review.refusal_owners import quarantine_owners
 from support.catalogue_rows import CLOUD
 from support.console_site import PASSWORD, SECRET
 from support.hospital_rows import District, configure, ordinary
@@ -43,15 +44,23 @@ class Town:
             configure(folder, names)
         catalogue, config, clock = self.district.catalogue, self.district.config, FakeClock(NOW)
         quarantine = config.node.data / "quarantine"
+
+        def owners() -> Mapping[str, str]:
+            return quarantine_owners(config, catalogue)
+
         self.cookies: dict[str, str] = {}
         self.routes = Console(ConsoleContext(
             config=config, catalogue=catalogue, bus=self.district.bus, clock=clock,
             rules=lambda _: rulebook(config.series), queues=PLACES, free=lambda: 2**33, token_file=Path("token"),
-            seal=lambda: None, attention=lambda of: look(catalogue, PLACES, quarantine, NOW, of),
+            seal=lambda: None, attention=lambda of: look(catalogue, PLACES, quarantine, NOW, of, owners),
         ), "a-token-for-the-test").routes()  # fmt: skip
         gauges = Gauges(
             catalogue, lambda: PLACES, "node", lambda: 2**33, clock, lambda: look(catalogue, PLACES, quarantine, NOW),
-            lambda: several_of(config), lambda: tallied_by_hospital(catalogue, PLACES, quarantine, NOW),
+            lambda: several_of(config),
+            lambda: {
+                name: tallied(found)
+                for name, found in look_by_hospital(catalogue, PLACES, quarantine, NOW, owners).items()
+            },
         )  # fmt: skip
         self.metrics = Metrics(gauges, lambda: PLACES)
         self.counts = HospitalCounts(lambda: config, catalogue, clock)

@@ -3,7 +3,7 @@
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -91,6 +91,8 @@ def node_status(asked: Asked, now: datetime, hospital: str | None = None) -> Nod
     database = _noted(
         notes, lambda: within(_DATABASE_SECONDS, "the database", lambda: _database(config, now, hospital))
     )
+    if hospital is not None and folder is not None and database is not None:
+        folder = replace(folder, quarantined=database.quarantined)  # those of the hospital
     given = node.health.get("min_free_bytes")
     return NodeStatus(
         at=now, node=node, listeners=_listeners(config, node), folder=folder, database=database, notes=notes,

@@ -55,6 +55,7 @@ from router.review.answers import Answers, Explained
 from router.review.attention import look, places_of
 from router.review.deliveries import ENDED_BY_HAND, Line, Review
 from router.review.lookup import ExamId
+from router.review.refusal_owners import quarantine_owners
 from router.text.language import N_
 
 _SHOWN, _ASKED = 200, 20
@@ -159,7 +160,8 @@ class _Chosen:
 def _waiting(catalogue: Catalogue, config: Config, hospital: str | None) -> list[Attention]:
     now = clock_of(catalogue).now()
     only = () if hospital is None else (hospital,)
-    return look(catalogue, places_of(config), config.node.data / "quarantine", now, only)
+    quarantine = config.node.data / "quarantine"
+    return look(catalogue, places_of(config), quarantine, now, only, lambda: quarantine_owners(config, catalogue))
 
 
 def _tell_attention(

@@ -16,7 +16,7 @@ from router.matching.exam.approval import Part, UnreadApproval
 from router.model import Channel
 from router.policy.attention import Cause, Onward, Stuck, judge
 from router.policy.states import CLOSED, HeldBy, Needs, State
-from router.review.attention import alarms_of, look
+from router.review.attention import alarms_of, look, look_by_hospital
 from support.catalogue_rows import CLOUD, MINUTE, NOW, driver, exam
 
 WITHIN = timedelta(hours=1)
@@ -144,11 +144,34 @@ def test_an_approval_that_cannot_be_read_is_kept_since_when_until_it_is_read(cat
 
 def test_alarms_keep_their_destination_and_end_when_nothing_waits_any_more(catalogue: Catalogue) -> None:
     failed = enter(catalogue, 1, Stand(State.FAILED, "", None, True, False, CLOUD))
-    for event in alarms_of(look(catalogue, PLACES, NOWHERE, NOW), catalogue.alarms.standing(), NOW):
+    for event in alarms_of({"": look(catalogue, PLACES, NOWHERE, NOW)}, catalogue.alarms.standing(), NOW):
         assert catalogue.alarms.is_news(event)
     (standing,) = catalogue.alarms.standing()
     assert (standing.alarm, standing.subject, standing.destination) == ("failed", f"failed at {CLOUD}", CLOUD)
     write(catalogue, replace(failed, state=State.READY))
-    over: list[Event] = alarms_of(look(catalogue, PLACES, NOWHERE, NOW), catalogue.alarms.standing(), NOW)
+    over: list[Event] = alarms_of({"": look(catalogue, PLACES, NOWHERE, NOW)}, catalogue.alarms.standing(), NOW)
     assert [(event.kind, catalogue.alarms.is_news(event)) for event in over] == [(Kind.CLEARED, True)]
     assert not catalogue.alarms.standing()
+
+
+def test_of_several_hospitals_each_has_its_list_and_its_alarm_which_ends_alone(catalogue: Catalogue) -> None:
+    failed = {name: enter(catalogue, n, Stand(State.FAILED, "", None, True, False, CLOUD))
+              for n, name in enumerate(("renmin", "xiehe", "renmin2"))}  # fmt: skip
+    with driver(catalogue).bind_ctx([Exam]):
+        for name, one in failed.items():
+            Exam.update(hospital=name).where(Exam.id == one.exam).execute()
+
+    def news() -> set[tuple[Kind, str, str]]:
+        lists = look_by_hospital(catalogue, PLACES, NOWHERE, NOW)
+        events = alarms_of(lists, catalogue.alarms.standing(), NOW)
+        assert all(map(catalogue.alarms.is_news, events))
+        return {(one.kind, one.subject, str(one.fields["hospital"])) for one in events}
+
+    found = {
+        name: [one.exams for one in some] for name, some in look_by_hospital(catalogue, PLACES, NOWHERE, NOW).items()
+    }
+    assert found == {"": [], **{name: [(one.exam,)] for name, one in failed.items()}}
+    assert news() == {(Kind.ALARM, f"failed at {CLOUD} for {name}", name) for name in failed}
+    assert news() == set()
+    write(catalogue, replace(failed["renmin"], state=State.READY))
+    assert news() == {(Kind.CLEARED, f"failed at {CLOUD} for renmin", "renmin")}

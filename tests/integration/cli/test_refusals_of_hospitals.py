@@ -13,6 +13,7 @@ from router.alarms import Alarm
 from router.catalogue.node.refusals import ASSOCIATIONS, Batch, RefusalCount, RefusedSender
 from router.clock import FakeClock, SystemClock
 from router.events import Event, Kind
+from router.policy.attention import Cause
 from router.policy.roles import Role
 from router.refusals import Why
 from router.review.explain import Provenance
@@ -101,6 +102,16 @@ def test_quarantine_is_listed_by_hospital_and_names_it(district: District) -> No
     assert sorted(line.split()[1] for line in lines) == ["-", "renmin", "xiehe"]
     answer = command_here("quarantine", "list", "--hospital", "nowhere", "--config", district.file)
     assert (answer.returncode, "no hospital is called nowhere" in answer.stderr) == (2, True)
+
+
+def test_the_status_of_a_hospital_counts_what_is_listed_of_it_in_quarantine(district: District) -> None:
+    for name, count in (("renmin", 1), ("xiehe", 1), ("?", 1), ("fuxing", 0), ("", 3)):
+        words = ("--hospital", name) if name else ()
+        found = json.loads(command_here("status", "--json", *words, "--config", district.file).stdout)
+        waits = sum(one["count"] for one in found["attention"] if one["what"] == Cause.QUARANTINE)
+        assert (found["quarantine"], found["for_a_person"]["quarantine"], waits) == (count, count, count), name
+    (listed,) = [one for one in of_json(district, "queue", "list", "--attention") if one["what"] == Cause.QUARANTINE]
+    assert listed["count"] == 3
 
 
 def test_a_sender_of_another_hospital_is_not_dismissed_with_one_of_this(district: District) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from router.alarms import Alarm
+from router.config.file import load
 from router.dicom.scp.whole import WholeOnly
 from router.errors import CutOff
 from router.events import Kind
@@ -12,6 +14,7 @@ from router.model import InstanceUids
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import LARGEST, SEGMENT_BYTES
 from support.cataloguer_folder import PDF, CataloguerFolder, data_set, file
+from support.hospital_rows import configure
 
 
 @pytest.fixture
@@ -30,6 +33,19 @@ def test_the_study_is_in_alarm_until_a_whole_version_came_though_no_exam_names_i
     ]
     ward.receive(file("1.9", data_set("1.9")))
     assert not ward.alarmed
+
+
+def test_the_alarm_is_that_of_the_hospital_whose_sender_cut_it_off(tmp_path: Path) -> None:
+    configured = configure(tmp_path, ("renmin", "xiehe"))
+    with (tmp_path / "hospitals" / "renmin.toml").open("a", encoding="utf-8") as own:
+        own.write('senders = [{ ae_title = "CT01" }]\n')
+    made = CataloguerFolder(tmp_path / "data", hospitals=load(configured).hospital)
+    made.receive(file("1.9", data_set("1.9", 16)))
+    (alarm,) = made.catalogue.alarms.of([Alarm.CUT_OFF])
+    assert (alarm.subject, alarm.hospital) == ("study 1.2.3", "renmin")
+    made.receive(file("1.9", data_set("1.9")))
+    assert not made.alarmed
+    made.catalogue.engine.close_thread()
 
 
 def test_a_cut_version_of_what_is_here_whole_is_told_and_no_alarm(ward: CataloguerFolder) -> None:

@@ -55,10 +55,10 @@ class UnreportedWatch(ExamWorkflow):
         header = replace(new.header, sending_ae=ae, sending_address="10.1.2.3", study_date=day)
         self.catalogue.instances.add([replace(new, header=header)])
 
-    def is_named(self, *uids: str) -> None:
+    def is_named(self, *uids: str, hospital: str = "") -> None:
         """Exams list these studies."""
         for uid in uids:
-            number = self.catalogue.exams.number_of("", "01", f"X{uid}", self.clock.now())
+            number = self.catalogue.exams.number_of(hospital, "01", f"X{uid}", self.clock.now())
             self.catalogue.exams.links.link(number, [uid], "listed", self.clock.now())
 
     def till(self, text: str) -> None:
@@ -89,13 +89,16 @@ def ward(wards: Callable[..., UnreportedWatch]) -> UnreportedWatch:
     return wards()
 
 
-def unmapped(ward: UnreportedWatch) -> None:
-    """A day on which CT2's reports do not come and CT1's do."""
+def unmapped(ward: UnreportedWatch, hospital: str = "") -> None:
+    """A day on which CT2's reports do not come and CT1's do; of several hospitals all are this one's."""
     for n in range(3):
         ward.comes(f"1.1.{n}", "CT1")
         ward.comes(f"1.2.{n}", "CT2")
+    if hospital:
+        brought = {f"1.{sender}.{n}": [hospital] for sender in (1, 2) for n in range(3)}
+        ward.catalogue.instances.note_hospitals(brought, ward.clock.now())
     ward.later(hours=2)
-    ward.is_named("1.1.0", "1.1.1", "1.1.2")
+    ward.is_named("1.1.0", "1.1.1", "1.1.2", hospital=hospital)
 
 
 @pytest.mark.ends("unreported")
@@ -112,6 +115,17 @@ def test_a_sender_none_of_whose_studies_has_its_report_is_an_alarm_until_one_has
     ward.restart()
     ward.is_named("1.2.1")
     ward.till("2026-03-03 02:20")
+    assert ward.standing() == set()
+
+
+def test_of_several_hospitals_the_alarm_is_that_of_the_senders_and_ends_when_it_is_dismissed(
+    ward: UnreportedWatch,
+) -> None:
+    unmapped(ward, "renmin")
+    ward.till("2026-03-03 02:00")
+    standing = [one for one in ward.catalogue.alarms.standing() if one.alarm == Alarm.UNREPORTED]
+    assert [(one.subject, one.hospital) for one in standing] == [("sender CT2 of renmin", "renmin")]
+    dismiss(ward.catalogue, ward.bus, ward.clock, "CT2", WANG)
     assert ward.standing() == set()
 
 

@@ -202,15 +202,15 @@ def test_a_platform_that_refuses_our_account_waits_for_a_person(
 
 def test_the_list_raises_an_alarm_where_no_exams_own_tells_it_and_ends_it_with_its_cause() -> None:
     entries = listed(facts(deliveries=[held(HeldBy.PDF), held(HeldBy.LATE, exam=18)]), NOW)
-    raised = alarms_of(entries, [], NOW)
+    raised = alarms_of({"": entries}, [], NOW)
     assert [(one.kind, one.alarm, one.subject, one.fields) for one in raised] == [
         (Kind.ALARM, Alarm.DOUBT, "pdf at cloud", {"destination": "cloud"}),
         (Kind.ALARM, Alarm.HELD, "late-images at cloud", {"destination": "cloud"}),
     ]  # fmt: skip
-    assert not alarms_of(entries, _standing(raised), NOW)
+    assert not alarms_of({"": entries}, _standing(raised), NOW)
     own = [standing(Alarm.DOUBT, "e17", exam=17)]
-    assert [one.subject for one in alarms_of(entries, own, NOW)] == ["late-images at cloud"]
-    over = alarms_of([], [*_standing(raised), *own], NOW)
+    assert [one.subject for one in alarms_of({"": entries}, own, NOW)] == ["late-images at cloud"]
+    over = alarms_of({}, [*_standing(raised), *own], NOW)
     assert [(one.kind, one.alarm, one.subject) for one in over] == [
         (Kind.CLEARED, Alarm.DOUBT, "pdf at cloud"), (Kind.CLEARED, Alarm.HELD, "late-images at cloud"),
     ]  # fmt: skip
@@ -218,13 +218,13 @@ def test_the_list_raises_an_alarm_where_no_exams_own_tells_it_and_ends_it_with_i
 
 def test_an_alarm_that_the_list_raised_is_no_entry_of_it() -> None:
     entries = listed(facts(deliveries=[held(HeldBy.PDF)]), NOW)
-    again = facts(deliveries=[held(HeldBy.PDF)], alarms=_standing(alarms_of(entries, [], NOW)))
+    again = facts(deliveries=[held(HeldBy.PDF)], alarms=_standing(alarms_of({"": entries}, [], NOW)))
     assert listed(again, NOW) == entries
 
 
 def test_an_alarm_of_the_list_counts_and_names_what_the_list_does() -> None:
     entries = listed(facts(deliveries=[held(HeldBy.LATE, exam=n) for n in range(1, 34)], quarantined=["a", "b"]), NOW)
-    folded = {one.alarm: one for one in active(_standing(alarms_of(entries, [], NOW)), entries)}
+    folded = {one.alarm: one for one in active(_standing(alarms_of({"": entries}, [], NOW)), entries)}
     assert (folded[Alarm.HELD].count, names(folded[Alarm.HELD].exams)) == (33, "e1, e2, e3 and 30 more")
     assert (folded[Alarm.QUARANTINE].count, folded[Alarm.QUARANTINE].exams) == (2, ())
 
@@ -233,8 +233,8 @@ def test_a_lost_ledger_is_over_when_nothing_is_held_for_it() -> None:
     lost = [standing(Alarm.LEDGER, "ledger")]
     entries = listed(facts(deliveries=[held(HeldBy.PERSON, error=LOST)], alarms=lost), NOW)
     assert [(one.what, one.count) for one in entries] == [("ledger", 1)]
-    assert not alarms_of(entries, lost, NOW)
-    (over,) = alarms_of([], lost, NOW)
+    assert not alarms_of({"": entries}, lost, NOW)
+    (over,) = alarms_of({}, lost, NOW)
     assert (over.kind, over.alarm, over.subject) == (Kind.CLEARED, Alarm.LEDGER, "ledger")
 
 
