@@ -326,7 +326,7 @@ def items(here: ComparedNode) -> int:
 def test_a_destination_without_c_find_is_asked_which_images_it_commits_to(ward: Callable[..., ComparedNode]) -> None:
     with cloud(same=True) as there:
         here = ward(dicom=committing(there.port))
-        here.archive.trouble = NotOffered("no C-FIND")
+        here.remote = RemoteComparison(here.config, here.catalogue, here.bus, here.clock, ask=Cloud().ask)
         there.reasons = dict.fromkeys([f"{study_of(2)}.1.3", *sops_of(5)], 0x0112)
         there.reasons |= {f"{study_of(4)}.1.1": 0x0110, f"{study_of(5)}.1.1": 0x0110}
         found = here.compare()
