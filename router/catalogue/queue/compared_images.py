@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from peewee import Case, Expression, fn
+from peewee import Case, Expression, Select, fn
 
 from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import CommitmentItem, Delivery
@@ -70,12 +71,7 @@ class ComparedImages(Rows):
 
     def sent(self, destination: str, study_uid: str) -> list[SentInstance]:
         """Those instances of a study, by the version that went last."""
-        query: Any = LedgerRow.select(
-            LedgerRow.id, Instance.series_uid, Instance.sop_uid, LedgerRow.rule, Instance.sop_class
-        )
-        query = query.join(Instance).join(Study, on=Instance.study == Study.id)
-        query = query.where((Study.uid == study_uid) & _sent(destination)).order_by(Instance.version)
-        last = {row[2]: row for row in self._engine.rows(query)}
+        last = {row[2]: row for row in self._engine.rows(_SENT_OF_STUDY(study_uid, destination))}
         return [
             SentInstance(key=key, series_uid=series, sop_uid=sop, again=rule.endswith(_LOST), sop_class=sop_class)
             for key, series, sop, rule, sop_class in last.values()
@@ -122,3 +118,12 @@ def _sent(destination: str) -> Expression:
     return (
         (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SENT) & (LedgerRow.rule != SENT_AND_REJECTED)
     )
+
+
+def _sent_of_study(study_uid: Any, destination: Any) -> Select:
+    columns = (LedgerRow.id, Instance.series_uid, Instance.sop_uid, LedgerRow.rule, Instance.sop_class)
+    query = LedgerRow.select(*columns).join(Instance).join(Study, on=Instance.study == Study.id)
+    return query.where((Study.uid == study_uid) & _sent(destination)).order_by(Instance.version)
+
+
+_SENT_OF_STUDY = Prepared(_sent_of_study)
