@@ -35,6 +35,7 @@ class CommittedThere:
         self._stop = stop
         self._late = late
         self._asked: list[str] = []
+        self._prompt = True
 
     def look(self, studies: Mapping[str, int]) -> dict[str, StudyThere]:
         """Those of the studies, each with the number of instances sent, that it does not simply commit to.
@@ -51,7 +52,10 @@ class CommittedThere:
                         found |= self._judged(group, requests)
                     else:
                         late.append((group, requests))
-            self._await([one for _, requests in late for one in requests])
+                awaited = [one for _, requests in late for one in requests]
+                if asking is not None:
+                    asking.await_reports(self._wait, lambda: self._stop() or self._reported(awaited))
+            self._await(awaited)
             for group, requests in late:
                 found |= self._judged(group, requests)
         finally:
@@ -75,9 +79,14 @@ class CommittedThere:
         status = asking.request(transaction, [Reference(one.sop_class, one.sop_uid) for one in some])
         if classify(status) is not Verdict.STORED:
             raise TransientError(f"the destination refuses to be asked for storage commitment, status {status:04X}")
-        seconds = self._peer.commitment_wait.total_seconds()
-        asking.await_reports(seconds, lambda: self._stop() or commitments.reported(transaction))
+        if self._prompt:  # one that takes its time, or reports elsewhere, would cost the wait for each request
+            asking.await_reports(self._wait, lambda: self._stop() or commitments.reported(transaction))
+            self._prompt = commitments.reported(transaction)
         return transaction
+
+    @property
+    def _wait(self) -> float:
+        return self._peer.commitment_wait.total_seconds()
 
     def _take(self, report: Report) -> int:
         """Take a report on our own association; it may be on a delivery's request, which is then asked again."""

@@ -185,9 +185,10 @@ class Commitments(Rows):
 
     def forget(self, transactions: Iterable[str]) -> None:
         """Forget what these requests asked for; a report that comes later is answered, and changes nothing."""
-        for some in portions(list(transactions)):
-            mine = Commitment.select(Commitment.id).where(Commitment.uid.in_(some))
-            self._engine.run(CommitmentItem.delete().where(CommitmentItem.commitment.in_(mine)))
+        with self._engine.write():
+            for some in portions(list(transactions)):
+                mine = Commitment.select(Commitment.id).where(Commitment.uid.in_(some))
+                self._engine.run(CommitmentItem.delete().where(CommitmentItem.commitment.in_(mine)))
 
     # -- for people
 

@@ -353,11 +353,14 @@ def test_reports_on_associations_of_its_own_count_and_one_that_leaves_out_an_ins
 
         def report(_: float) -> None:
             """What the node's listener does, while the comparison waits."""
-            last = there.asked[-1]
-            failed = (f"{study_of(3)}.1.2", 0x0112)
-            uids = tuple(uid for _, uid in last.items if uid not in (failed[0], *left))
-            assert reports.take(Report(last.transaction, uids, (failed,))) == 0
+            lost_there = f"{study_of(3)}.1.2"
+            for one in there.asked[-2:]:
+                uids = [uid for _, uid in one.items]
+                failed = [(uid, 0x0112) for uid in uids if uid == lost_there]
+                kept = [uid for uid in uids if uid not in (lost_there, *left)]
+                assert reports.take(Report(one.transaction, tuple(kept), tuple(failed))) == 0
 
+        monkeypatch.setattr(committed_there, "MOST", 10)
         # The comparison's own pauses alone: the peer sleeps, too.
         monkeypatch.setattr(committed_there, "time", SimpleNamespace(monotonic=time.monotonic, sleep=report))
         found = here.compare()
@@ -367,6 +370,7 @@ def test_reports_on_associations_of_its_own_count_and_one_that_leaves_out_an_ins
         found = here.compare()
         assert (lost(found), found.why_not, items(here)) == ({}, CUT, 0)
         left = [""]
+        assert [len(one.items) for one in there.asked[:2]] == [10, 8]
         assert lost(here.compare()) == {3: (1, AGAIN)}  # what says nothing of it has not found it
 
 
