@@ -62,7 +62,7 @@ class CommitmentReports:
                 return dimse.INVALID_ARGUMENT_VALUE
             now = self.clock.now()
             settled = settled_by(report, asked, now, self.jitter())
-            exams = self.catalogue.commitments.settle(report.transaction, settled, now)
+            exams = self.catalogue.commitments.settle(report.transaction, settled, now, report.reasons)
             concerned = self._concerned(exams, self.catalogue.commitments.destination(report.transaction))
             for one in concerned:
                 self.bus.record(_event(Kind.CLEARED, Alarm.COMMITMENT_SILENCE, one, "the destination reports", now))

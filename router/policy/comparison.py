@@ -24,6 +24,7 @@ CLOCK = N_("the destination's clock differs from ours")
 SHRUNK = N_("the answer holds less than 95 % of what the one before held")
 ELSEWHERE = N_("there under another UID, it seems")
 FEWER = N_("fewer are there, and it does not say which")
+UNCOMMITTED = N_("it does not commit to keeping them, and does not say that they are not there")
 AGAIN = N_("sent again before, and still not found")
 MANY = N_("on one day 50 or more are missing, or 1 % or more")
 
@@ -83,6 +84,7 @@ class SentInstance:
     series_uid: str
     sop_uid: str
     again: bool = False
+    sop_class: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from router.policy.comparison import (
     Difference,
     OurImages,
     Ours,
+    StudyThere,
     by_day,
     compare,
     hindrance,
@@ -37,6 +38,7 @@ from router.policy.comparison import (
     windows,
 )
 from router.policy.states import State
+from router.review.committed_there import CommittedThere
 from router.review.images_there import ImagesThere, Opened
 from router.storage.pins import Pins, strange
 
@@ -139,13 +141,15 @@ def never() -> bool:
 class RemoteComparison:
     """Compares, keeps the result and its alarms, and has what was lost sent again.
 
-    `ask` asks a destination for its inventory, `open_archive` opens the archive of one.
+    `ask` asks a destination for its inventory, `open_archive` opens the archive of one. Requests for storage commitment
+    end once `stop` says true.
     """
 
     def __init__(
         self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, *,
         ask: Callable[[Place, datetime, datetime], Inventory],
         open_archive: Callable[[DicomDestination], Opened] = lambda peer: finding(peer, never),
+        stop: Callable[[], bool] = never,
     ) -> None:  # fmt: skip
         self._zone = config.node.timezone
         self._catalogue = catalogue
@@ -153,6 +157,7 @@ class RemoteComparison:
         self._clock = clock
         self._ask = ask
         self._open = open_archive
+        self._stop = stop
 
     def compare(self, place: Place, begin: datetime, end: datetime) -> Found:
         """Compare what was confirmed from the day of `begin` on and before `end`; keep it by day, and its alarms.
@@ -194,11 +199,11 @@ class RemoteComparison:
         if not ours or dicom is None:
             return None
         studies = {uid: count for one in ours for uid, count in one.studies.items()}
-        with self._open(dicom) as archive:
-            differing = ImagesThere(archive, rows, name).look(studies)
+        differing = self._differing(place.destination, dicom, studies)
         difference = judge_images(ours, differing)
         again = {uid for one in ours for uid in one.again}
-        rows.found(name, {uid for uid in again if uid not in differing or not differing[uid].lost})
+        there = {uid for uid in again if uid not in differing or (differing[uid].whole and not differing[uid].lost)}
+        rows.found(name, there)
         window = (start.astimezone(self._zone).date() for start, _ in windows(begin, end, self._zone))
         days = dict.fromkeys(window, (0, 0)) | by_day(ours, difference.missing, self._zone)
         beside = Counter[date]()
@@ -209,6 +214,18 @@ class RemoteComparison:
             ours=ours, difference=difference, there={day: all_ - lost for day, (all_, lost) in days.items()},
             strange=beside, whole=all(one.whole for one in differing.values()),
         )  # fmt: skip
+
+    def _differing(
+        self, to: Destination, dicom: DicomDestination, studies: Mapping[str, int]
+    ) -> dict[str, StudyThere]:  # fmt: skip
+        """By C-FIND; by storage commitment where the destination answers none and is asked for that."""
+        try:
+            with self._open(dicom) as archive:
+                return ImagesThere(archive, self._catalogue.compared_images, to.name).look(studies)
+        except NotOffered:
+            if not dicom.commitment:
+                raise
+            return CommittedThere(dicom, self._catalogue, to.name, self._clock, self._stop).look(studies)
 
     def send_again(self, place: Place, missing: Sequence[Confirmed], why: str, who: str = "node") -> int:
         """Have these sent again under the names that they had; how many. Those that moved on meanwhile are left out."""

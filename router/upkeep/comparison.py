@@ -74,7 +74,7 @@ class ComparisonWatch:
         end = datetime.combine(now.astimezone(self._config.node.timezone).date(), time(), self._config.node.timezone)
         remote = RemoteComparison(
             self._config, self._catalogue, self._bus, self._clock, ask=asking(self._pins, self._clock),
-            open_archive=lambda peer: finding(peer, self._stop),
+            open_archive=lambda peer: finding(peer, self._stop), stop=self._stop,
         )  # fmt: skip
         try:
             found = remote.compare(place, self._begin(place, end), end)

@@ -405,6 +405,11 @@ def _causes_by_hospital(engine: Engine) -> None:
         engine.execute(f"INSERT INTO alarm_cause ({', '.join(names)}, hospitals) VALUES ({marks}, '')", row)  # noqa: S608 our own text
 
 
+def _reasons(engine: Engine) -> None:
+    """What a destination says of the instances that a comparison asks for."""
+    engine.execute('ALTER TABLE "commitment_item" ADD COLUMN "reason" INTEGER')
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` describes the last version, not the one that a step leads to.
 STEPS: tuple[Step, ...] = (
@@ -413,4 +418,5 @@ STEPS: tuple[Step, ...] = (
     _short_names, _absent_nodes, _shared_among_nodes, _hospitals, _accounts, _hospitals_apart,
     _hospitals_of_alarms, _users, _pauses_of_hospitals, _statistics, _by_time,
     _compared_with_destinations, _returned, _compared_images, _causes_by_hospital,
+    _reasons,
 )  # fmt: skip

@@ -5,7 +5,7 @@ row before it is sent, and its Transaction UID is known for ever: a report is ho
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,13 +119,19 @@ class Commitments(Rows):
         )
         return _uncommitted(self._engine.rows(query))
 
-    def settle(self, transaction: str, settled: Sequence[Settled], now: datetime) -> list[int]:
-        """Write down a report in one transaction; the exams that it concerns, which are evaluated."""
+    def settle(
+        self, transaction: str, settled: Sequence[Settled], now: datetime, said: Mapping[str, int] | None = None
+    ) -> list[int]:  # fmt: skip
+        """Write down a report in one transaction; the exams that it concerns, which are evaluated.
+
+        `said` are the reasons by SOP instance UID, 0 for committed; kept of those that counted as sent before.
+        """
         alike: dict[tuple[Fate, int, datetime | None], list[int]] = defaultdict(list)
         for one in settled:
             alike[one.fate, one.status, one.ask_at].append(one.key)
         with self._engine.write():
             mine = (Commitment.uid == transaction) & Commitment.reported.is_null()
+            self._keep_reasons(mine, said or {})
             self._engine.run(Commitment.update(reported=now).where(mine))
             for (fate, status, ask_at), keys in alike.items():
                 changes = {"state": fate, "status": status, "ask_at": ask_at, "at": now}
@@ -136,6 +142,17 @@ class Commitments(Rows):
                     if fate != Fate.STORED:
                         self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(some)))
             return self._evaluate([one.key for one in settled], now)
+
+    def _keep_reasons(self, mine: Any, said: Mapping[str, int]) -> None:
+        query: Any = CommitmentItem.select(CommitmentItem.id, Instance.sop_uid).join(Commitment)
+        query = query.join(LedgerRow, on=CommitmentItem.ledger == LedgerRow.id).join(Instance)
+        alike: dict[int, list[int]] = defaultdict(list)
+        for key, sop in self._engine.rows(query.where(mine & (LedgerRow.state == Fate.SENT))):
+            if sop in said:
+                alike[said[sop]].append(key)
+        for reason, keys in alike.items():
+            for some in portions(keys):
+                self._engine.run(CommitmentItem.update(reason=reason).where(CommitmentItem.id.in_(some)))
 
     def _evaluate(self, keys: Sequence[int], now: datetime) -> list[int]:
         query = ExamStudy.select(ExamStudy.exam).distinct().join(Study, on=Study.uid == ExamStudy.study_uid)
@@ -154,6 +171,24 @@ class Commitments(Rows):
         """Whether the destination has reported on it."""
         mine = (Commitment.uid == transaction) & Commitment.reported.is_null(False)
         return self._engine.has(Commitment.select(Commitment.id).where(mine))
+
+    # -- comparison
+
+    def reasons(self, transactions: Sequence[str]) -> dict[int, int]:
+        """What the reports on these requests said of instances that counted as sent: reasons by ledger row."""
+        found = dict[int, int]()
+        for some in portions(transactions):
+            query = CommitmentItem.select(CommitmentItem.ledger, CommitmentItem.reason).join(Commitment)
+            query = query.where(Commitment.uid.in_(some) & CommitmentItem.reason.is_null(False))
+            found |= dict(self._engine.rows(query))
+        return found
+
+    def forget(self, transactions: Iterable[str]) -> None:
+        """Forget what these requests asked for; a report that comes later is answered, and changes nothing."""
+        with self._engine.write():
+            for some in portions(list(transactions)):
+                mine = Commitment.select(Commitment.id).where(Commitment.uid.in_(some))
+                self._engine.run(CommitmentItem.delete().where(CommitmentItem.commitment.in_(mine)))
 
     # -- for people
 

@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from peewee import Case, Expression, fn
+from peewee import Case, Expression, Select, fn
 
 from router.catalogue.db.engine import Rows, portions
+from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
-from router.catalogue.db.tables.queue import Delivery
+from router.catalogue.db.tables.queue import CommitmentItem, Delivery
 from router.catalogue.images.fate import SENT_AND_REJECTED, Fate
 from router.model import Channel
 from router.policy.comparison import OurImages, SentInstance
@@ -70,13 +71,10 @@ class ComparedImages(Rows):
 
     def sent(self, destination: str, study_uid: str) -> list[SentInstance]:
         """Those instances of a study, by the version that went last."""
-        query: Any = LedgerRow.select(LedgerRow.id, Instance.series_uid, Instance.sop_uid, LedgerRow.rule)
-        query = query.join(Instance).join(Study, on=Instance.study == Study.id)
-        query = query.where((Study.uid == study_uid) & _sent(destination)).order_by(Instance.version)
-        last = {sop: (key, series, rule) for key, series, sop, rule in self._engine.rows(query)}
+        last = {row[2]: row for row in self._engine.rows(_SENT_OF_STUDY(study_uid, destination))}
         return [
-            SentInstance(key=key, series_uid=series, sop_uid=sop, again=rule.endswith(_LOST))
-            for sop, (key, series, rule) in last.items()
+            SentInstance(key=key, series_uid=series, sop_uid=sop, again=rule.endswith(_LOST), sop_class=sop_class)
+            for key, series, sop, rule, sop_class in last.values()
         ]
 
     def accession(self, study_uid: str) -> str:
@@ -92,6 +90,9 @@ class ComparedImages(Rows):
         for some in portions(keys):
             mine = LedgerRow.id.in_(some) & (LedgerRow.state == Fate.SENT)
             changes = {"state": Fate.SELECTED, "tries": 0, "rule": LedgerRow.rule.concat(_LOST), "at": now}
+            # What a comparison that was cut off has asked is no request for what goes now.
+            asked = CommitmentItem.ledger.in_(LedgerRow.select(LedgerRow.id).where(mine))
+            self._engine.run(CommitmentItem.delete().where(asked))
             self._engine.run(LedgerRow.update(changes).where(mine))
 
     def found(self, destination: str, study_uids: Iterable[str]) -> None:
@@ -117,3 +118,12 @@ def _sent(destination: str) -> Expression:
     return (
         (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SENT) & (LedgerRow.rule != SENT_AND_REJECTED)
     )
+
+
+def _sent_of_study(study_uid: Any, destination: Any) -> Select:
+    columns = (LedgerRow.id, Instance.series_uid, Instance.sop_uid, LedgerRow.rule, Instance.sop_class)
+    query = LedgerRow.select(*columns).join(Instance).join(Study, on=Instance.study == Study.id)
+    return query.where((Study.uid == study_uid) & _sent(destination)).order_by(Instance.version)
+
+
+_SENT_OF_STUDY = Prepared(_sent_of_study)

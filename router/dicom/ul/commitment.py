@@ -46,6 +46,11 @@ class Report:
     committed: tuple[str, ...]
     failed: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def reasons(self) -> dict[str, int]:
+        """By instance why it failed, 0 where it is committed."""
+        return dict.fromkeys(self.committed, dimse.SUCCESS) | dict(self.failed)
+
 
 # Makes a report durable; returns the status to answer with, which is Success only once it is durable.
 TakeReport = Callable[[Report], int]

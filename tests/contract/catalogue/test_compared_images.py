@@ -7,6 +7,8 @@ from router.catalogue.images.ledger import Fate, Outcome
 from router.policy.states import State
 from support.catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
 
+CT = "1.2.840.10008.5.1.4.1.1.2"
+
 
 def took(catalogue: Catalogue, name: str, study: str) -> tuple[int, int]:
     """An exam of two instances, of which one went in two versions; its number and its delivery's."""
@@ -47,3 +49,27 @@ def test_an_instance_of_two_versions_counts_once_and_goes_again_as_the_later_one
     rows.found(CLOUD, ["1.5"])
     assert rows.ours(CLOUD, "", NOW, NOW + MINUTE)[0].again == frozenset()
     assert (rows.accession("1.5"), rows.accession("1.9"), rows.here(["1.5", "1.9"])) == ("A1", "", {"1.5"})
+
+
+def test_what_a_report_says_of_sent_instances_is_kept_for_the_comparison_and_changes_no_delivery(
+    catalogue: Catalogue,
+) -> None:
+    took(catalogue, "E1", "1.5")
+    first, second = catalogue.compared_images.sent(CLOUD, "1.5")
+    assert (first.sop_class, second.sop_class) == (CT, CT)
+    commitments, lost = catalogue.commitments, {first.sop_uid: 0, second.sop_uid: 0x0112}
+    for transaction in ("2.25.1", "2.25.2"):
+        commitments.ask(transaction, CLOUD, [first.key, second.key], NOW)
+    assert commitments.reasons(["2.25.1", "2.25.2"]) == {}
+    assert commitments.settle("2.25.1", [], NOW, lost) == []
+    assert commitments.reasons(["2.25.1", "2.25.2"]) == {first.key: 0, second.key: 0x0112}
+    assert commitments.reasons(["2.25.2"]) == {}
+    assert (commitments.reported("2.25.1"), commitments.reported("2.25.2"), commitments.waiting()) == (True, False, 0)
+    commitments.settle("2.25.1", [], NOW, {second.sop_uid: 0})  # a second report on the same
+    assert commitments.reasons(["2.25.1"])[second.key] == 0x0112
+    with catalogue.engine.write():
+        catalogue.compared_images.select_again([second.key], NOW)
+    assert commitments.reasons(["2.25.1"]) == {first.key: 0}
+    commitments.forget(["2.25.1", "2.25.2"])
+    assert commitments.reasons(["2.25.1"]) == {}
+    assert commitments.asked_under("2.25.2") == []  # a report that comes now is known, and finds nothing

@@ -1,8 +1,10 @@
 """Comparison of images with what a destination's archive answers, study by study; doubtful answers send nothing."""
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,17 +13,34 @@ from router.catalogue import open_catalogue
 from router.catalogue.images.ledger import Fate
 from router.clock import FakeClock
 from router.config.file import parse
+from router.delivery.commitment import CommitmentReports
+from router.dicom.ul.commitment import Report
 from router.errors import NotOffered, TransientError
 from router.events import Event, EventBus
 from router.model import Channel
-from router.policy.comparison import AGAIN, BASELINE, CUT, ELSEWHERE, FEWER, MANY, SHRUNK, OurImages
+from router.policy.comparison import (
+    AGAIN,
+    BASELINE,
+    CUT,
+    ELSEWHERE,
+    FEWER,
+    MANY,
+    SHRUNK,
+    UNCOMMITTED,
+    OurImages,
+    StudyThere,
+)
 from router.policy.states import State
+from router.review import committed_there
+from router.review.committed_there import CommittedThere
 from router.review.remote import Found, RemoteComparison, places
 from router.upkeep import comparison
 from router.upkeep.comparison import ComparisonWatch
 from support.catalogue_rows import CLOUD, driver, lay_tables
-from support.confirmed_images import INSTANCES, ImageArchive, deliver, study_of, took
+from support.committing_destination import cloud
+from support.confirmed_images import INSTANCES, ImageArchive, deliver, sops_of, study_of, took
 from support.confirmed_reports import Cloud
+from support.dicom_peers import CT_CLASS
 
 MIDNIGHT = datetime(2026, 3, 9, 16, tzinfo=UTC)  # in Beijing, of the tenth
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -33,9 +52,9 @@ HOSPITAL = (
 class ComparedNode:
     """A node whose destination took the images of `count` exams, four minutes apart, on the day before midnight."""
 
-    def __init__(self, folder: Path, count: int = 6, *, resend: bool = False) -> None:
+    def __init__(self, folder: Path, count: int = 6, *, resend: bool = False, dicom: str = "port = 1") -> None:
         text = f'{HOSPITAL}[node]\nlanguage = "en"\ndata = "data"\n[[destination]]\nname = "{CLOUD}"\n'
-        self.config = parse(f"{text}resend = {str(resend).lower()}\n[destination.dicom]\nport = 1\n", base=folder)
+        self.config = parse(f"{text}resend = {str(resend).lower()}\n[destination.dicom]\n{dicom}\n", base=folder)
         self.told: list[Event] = []
         self.bus, self.clock, self.archive = EventBus(self.told.append), FakeClock(MIDNIGHT + 4 * HOUR), ImageArchive()
         (folder / "data").mkdir()
@@ -78,8 +97,8 @@ class ComparedNode:
 def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ComparedNode]]:
     made: list[ComparedNode] = []
 
-    def make(count: int = 6, *, resend: bool = False) -> ComparedNode:
-        made.append(ComparedNode(tmp_path, count, resend=resend))
+    def make(count: int = 6, *, resend: bool = False, dicom: str = "port = 1") -> ComparedNode:
+        made.append(ComparedNode(tmp_path, count, resend=resend, dicom=dicom))
         monkeypatch.setattr(comparison, "finding", lambda peer, _: made[-1].archive.open(peer))
         return made[-1]
 
@@ -292,3 +311,89 @@ def test_images_of_a_study_of_two_exams_go_again_once(ward: Callable[..., Compar
     here.archive.forget(2, 1)
     found = here.compare()
     assert (lost(found), here.send_again(found), here.selected()) == ({1: (1, ""), 2: (1, "")}, 2, 1)
+
+
+def committing(port: int, wait: str = "5 s") -> str:
+    """The destination's section: it answers no C-FIND, and commits."""
+    return f'port = {port}\ncommitment = true\ncommitment_wait = "{wait}"'
+
+
+def items(here: ComparedNode) -> int:
+    """How many instances some request still asks for."""
+    return int(driver(here.catalogue).execute_sql("SELECT COUNT(*) FROM commitment_item").fetchone()[0])
+
+
+def test_a_destination_without_c_find_is_asked_which_images_it_commits_to(ward: Callable[..., ComparedNode]) -> None:
+    with cloud(same=True) as there:
+        here = ward(dicom=committing(there.port))
+        here.remote = RemoteComparison(here.config, here.catalogue, here.bus, here.clock, ask=Cloud().ask)
+        there.reasons = dict.fromkeys([f"{study_of(2)}.1.3", *sops_of(5)], 0x0112)
+        there.reasons |= {f"{study_of(4)}.1.1": 0x0110, f"{study_of(5)}.1.1": 0x0110}
+        found = here.compare()
+        assert lost(found) == {2: (1, ""), 4: (1, UNCOMMITTED), 5: (2, "")}
+        assert (found.ours, found.there, found.strange) == (6, 4, 0)
+        assert [len(one.items) for one in there.asked] == [6 * INSTANCES]
+        assert {sop_class for sop_class, _ in there.asked[0].items} == {CT_CLASS}
+        assert (here.send_again(found), here.ready(), here.selected()) == (2, [2, 5], 3)
+        deliver(here.catalogue, 2, MIDNIGHT - HOUR)
+        assert lost(here.compare()) == {2: (1, AGAIN), 4: (1, UNCOMMITTED), 5: (1, UNCOMMITTED)}
+        there.reasons = {}
+        deliver(here.catalogue, 5, MIDNIGHT - HOUR)
+        assert (lost(here.compare()), here.alarms(), items(here)) == ({}, {}, 0)
+        assert there.statuses == [0, 0, 0]
+
+
+def test_reports_on_associations_of_its_own_count_and_one_that_leaves_out_an_instance_concludes_nothing(
+    ward: Callable[..., ComparedNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud() as there:
+        here = ward(dicom=committing(there.port, "0 s"))
+        here.archive.trouble = NotOffered("no C-FIND")
+        reports, left = CommitmentReports(here.catalogue, here.bus, here.clock, lambda: 0.0), [""]
+
+        def report(_: float) -> None:
+            """What the node's listener does, while the comparison waits."""
+            lost_there = f"{study_of(3)}.1.2"
+            for one in there.asked[-2:]:
+                uids = [uid for _, uid in one.items]
+                failed = [(uid, 0x0112) for uid in uids if uid == lost_there]
+                kept = [uid for uid in uids if uid not in (lost_there, *left)]
+                assert reports.take(Report(one.transaction, tuple(kept), tuple(failed))) == 0
+
+        monkeypatch.setattr(committed_there, "MOST", 10)
+        # The comparison's own pauses alone: the peer sleeps, too.
+        monkeypatch.setattr(committed_there, "time", SimpleNamespace(monotonic=time.monotonic, sleep=report))
+        found = here.compare()
+        assert (lost(found), found.why_not, here.send_again(found)) == ({3: (1, "")}, BASELINE, 1)
+        deliver(here.catalogue, 3, MIDNIGHT - HOUR)
+        left = [f"{study_of(3)}.1.1"]
+        found = here.compare()
+        assert (lost(found), found.why_not, items(here)) == ({}, CUT, 0)
+        left = [""]
+        assert [len(one.items) for one in there.asked[:2]] == [10, 8]
+        assert lost(here.compare()) == {3: (1, AGAIN)}  # what says nothing of it has not found it
+
+
+def test_a_destination_that_reports_on_nothing_or_refuses_to_be_asked_concludes_nothing(
+    ward: Callable[..., ComparedNode],
+) -> None:
+    with cloud() as there:
+        here = ward(dicom=committing(there.port, "0 s"))
+        dicom = here.config.destination[0].dicom
+        assert dicom is not None
+
+        def look(*, stop: bool = False) -> dict[str, StudyThere]:
+            one = CommittedThere(dicom, here.catalogue, CLOUD, here.clock, lambda: stop, late=0)
+            return one.look(dict.fromkeys([study_of(1), study_of(2)], INSTANCES))
+
+        with pytest.raises(NotOffered, match="does not report"):
+            look()
+        late = Report(there.asked[0].transaction, (), tuple((uid, 0x0112) for _, uid in there.asked[0].items))
+        assert CommitmentReports(here.catalogue, here.bus, here.clock, lambda: 0.0).take(late) == 0
+        assert (here.selected(), here.alarms()) == (0, {})
+        there.answer = 0x0213
+        with pytest.raises(TransientError, match="0213"):
+            look()
+        with pytest.raises(TransientError, match="the node stops"):
+            look(stop=True)
+        assert (len(there.asked), items(here)) == (2, 0)

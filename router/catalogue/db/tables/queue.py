@@ -171,11 +171,15 @@ class Commitment(Model):
 
 
 class CommitmentItem(Model):
-    """An instance whose commitment was asked for and is not settled yet; several requests may hold it."""
+    """An instance whose commitment was asked for and is not settled yet; several requests may hold it.
+
+    `reason`: what the report said of one that counts as sent, which a comparison asks for: 0 committed, else why not.
+    """
 
     id = BigAutoField()
     commitment = ForeignKeyField(Commitment)
     ledger = ForeignKeyField(LedgerRow, index=False)
+    reason = IntegerField(null=True)
 
     class Meta:
         table_name = "commitment_item"
