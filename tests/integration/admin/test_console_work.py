@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from router.alarms import Alarm
 from router.config.sections import Admin
-from router.errors import TransientError
+from router.errors import Outage, TransientError
 from router.events import Event, Kind
+from router.model import Channel
+from router.policy.breaker import Position
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.console_site import Site
@@ -77,6 +80,17 @@ def test_every_cause_has_its_page_and_one_that_is_gone_says_so(site: Site) -> No
         assert got.status == 200
         assert "aria-current" in got.text
     assert "That does not wait any more" in site.ask("/work?what=cut-off&destination=cloud").text
+
+
+def test_a_destination_that_takes_nothing_says_what_to_correct_and_shows_what_waits_for_it(site: Site) -> None:
+    now = site.clinic.clock.now()
+    site.clinic.catalogue.breakers.change("cloud", Channel.REPORT, now, lambda one: replace(
+        one, position=Position.OPEN, failures=1, since=now, probe_at=now, why="401", outage=Outage.KEYS
+    ))  # fmt: skip
+    page = site.ask("/work?what=account&destination=cloud").text
+    assert "The node asks again every minute" in page
+    assert 'href="/queue?destination=cloud"' in page
+    assert ('action="/bulk"' in page, "Nothing here." in page) == (False, False)
 
 
 def test_nothing_that_waits_is_said_in_green(tmp_path: Path, readers: Readers) -> None:
