@@ -64,6 +64,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     made.run(folder)
     yield made
     site.server.stop()
+    readers.close()
     clinic.catalogue.engine.close_thread()
 
 
