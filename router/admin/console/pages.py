@@ -42,6 +42,7 @@ _TODO = N_({
     "RIS or the PACS correct the data.",
     Cause.PDF: "On the exam's page, look at the report PDF: confirm it there, or have the RIS put the right one into "
     "the drop folder.",
+    Cause.FAILED: "Have the reason of the refusal corrected, then choose the deliveries here and retry them.",
     Cause.ACCOUNT: "Correct the key, certificate or address, here or at the destination. The node asks again every "
     "minute, and then sends what waits by itself.",
 })  # fmt: skip
@@ -85,6 +86,8 @@ class QueuePage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkPage:
     """Waiting things by cause, and the deliveries of the chosen cause, of which `rest` more are not shown.
+
+    `acts` are those that any of the deliveries can take.
 
     `decided` is the last decision about each exam; `counts` how many an act on many has changed, and how many not.
     """

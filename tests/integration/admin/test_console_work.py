@@ -123,6 +123,8 @@ def test_what_has_moved_since_the_preview_is_left_and_counted(site: Site) -> Non
 
 
 def test_only_what_the_state_allows_is_offered_and_done(site: Site) -> None:
+    offered = site.ask("/work?what=identity&destination=cloud").text
+    assert re.findall(r'<option value="(\w+)"', offered) == ["hold", "release", "wait"]
     page = preview(site, "retry")
     assert page.count("nothing: its state does not allow it") == 3
     assert "/bulk/do" in page
