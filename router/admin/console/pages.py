@@ -36,7 +36,8 @@ from router.text.language import N_
 
 DELIVERIES = 50  # on a page of the queue
 ROWS = 200  # on a page of a list
-ACTS = N_({"hold": "Hold", "release": "Release", "retry": "Retry", "wait": "Note: it waits for the RIS"})
+# The first one that a state allows is the usual one.
+ACTS = N_({"retry": "Retry", "hold": "Hold", "release": "Release", "wait": "Note: it waits for the RIS"})
 _TODO = N_({
     Cause.IDENTITY: "On the exam's page, compare both sides: settle it there if they are of one patient, else have the "
     "RIS or the PACS correct the data.",

@@ -133,6 +133,15 @@ def test_only_what_the_state_allows_is_offered_and_done(site: Site) -> None:
     assert states(site)[1:] == [State.HELD] * 2
 
 
+def test_what_failed_is_offered_a_retry_first(site: Site) -> None:
+    now, queue = site.clinic.clock.now(), site.clinic.catalogue.queue
+    for to in (State.WAITING, State.READY, State.SENDING, State.FAILED):
+        assert queue.move(site.clinic.delivery(EXAMS[0]), to, now, "refused")
+    page = site.ask("/work?what=failed&destination=cloud").text
+    assert re.findall(r'<option value="(\w+)"', page) == ["retry", "hold", "wait"]
+    assert "retry them" in page
+
+
 def test_a_release_of_many_confirms_no_report_pdf_unseen(site: Site) -> None:
     one = site.clinic.delivery(EXAMS[0])
     site.clinic.catalogue.queue.update(one, held_by="pdf", error="pdf: it names somebody else")
