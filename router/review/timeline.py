@@ -134,12 +134,13 @@ def _uploads(story: Story) -> Iterator[Moment]:
 
 
 def _told(events: Iterable[Event]) -> Iterator[Moment]:
-    """Holds, failures and withdrawals, and what people decided."""
+    """Holds, failures and withdrawals, and what people decided: also a release or a retry."""
     for one in events:
         about = "" if one.delivery is None else f"d{one.delivery}"
-        if one.kind == Kind.DECIDED:
-            yield Moment(at=one.at, says=N_("decided by {who}"), values={"who": one.who}, why=one.text, about=about)
         move, _, why = one.text.partition(": ")
         to = move.rpartition(" -> ")[2]
-        if one.kind == Kind.MOVED and to in _MOVES:
+        if one.kind == Kind.DECIDED or (one.kind == Kind.MOVED and one.who != "node"):
+            text = one.text if one.kind == Kind.DECIDED else why
+            yield Moment(at=one.at, says=N_("decided by {who}"), values={"who": one.who}, why=text, about=about)
+        elif one.kind == Kind.MOVED and to in _MOVES:
             yield Moment(at=one.at, says=_MOVES[to], why=why, about=about, style="warn")

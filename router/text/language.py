@@ -32,6 +32,7 @@ _JOINTS = {"; ": "；", ": ": "：", ", ": "、", " or ": "或", " and ": "和"}
 _WEIGHTS = list(_JOINTS)
 _OF_LISTS = (", ", " or ", " and ")
 _JOINT = re.compile("|".join(_JOINTS))
+_SENTENCE = re.compile(r"(?<=\.) ")
 _BRACKET = re.compile(r" \(")
 _TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]")
 _ENGLISH = re.compile("[A-Za-z]")
@@ -138,6 +139,9 @@ class Tongue:
             if (values := each.values(text)) is not None
         )
         yield from itertools.islice(made, _MOST_TEMPLATES)
+        sentences = [self._known(one) for one in _SENTENCE.split(text)]
+        if len(sentences) > 1 and None not in sentences:
+            yield "".join(filter(None, sentences))
         yield from self._joined(text, tell)
         for cut in itertools.islice(_BRACKET.finditer(text), _MOST_BRACKETS) if text.endswith(")") else ():
             yield f"{tell(text[: cut.start()])}（{tell(text[cut.end() : -1])}）"

@@ -4,6 +4,7 @@ On loopback anyone may look, with patient data masked; acting and seeing patient
 beyond loopback. What a person does is an event with that person's name.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ _LINKED = (
     "/", "/queue", "/work", "/login", "/unreported", "/refused", "/files", "/users", "/password", "/senders",
     "/exchange", "/statistics", "/configuration",
 )  # fmt: skip
+_EXAM = re.compile(r"/exam\?id=[0-9]{1,9}")
 _RATES_SECONDS = 60.0  # that plots of the last days are shown by all browsers
 _FILES = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
 _POLICY = {
@@ -189,15 +191,15 @@ class Console:
     def _log_in(self, view: View, request: Request) -> Answer:
         where = str(self._context.token_file) if self._local else self._context.token_file.name
         if request.method != "POST":
-            return html(render(view, "login.html", LoginPage(where, wrong=False)))
-        name, form = request.form.get("who", ""), request.form
+            return html(render(view, "login.html", LoginPage(where, _place(request.query.get("to", "")), wrong=False)))
+        name, form, to = request.form.get("who", ""), request.form, _place(request.form.get("to", ""))
         if token := form.get("token", "").strip():
             session = self._logins.by_token(token, request.address)
         else:
             session = self._logins.by_password(name, form.get("password", ""), request.address)
         if session is None:
-            return replace(html(render(view, "login.html", LoginPage(where, wrong=True))), status=403)
-        return see_other("/", self._cookie(session.key))
+            return replace(html(render(view, "login.html", LoginPage(where, to, wrong=True))), status=403)
+        return see_other(to, self._cookie(session.key))
 
     def _log_out(self, view: View, _: Request) -> Answer:
         if view.session is not None:
@@ -240,3 +242,9 @@ class Console:
             act(place, view.who, why, self._context.clock.now(), view.hospital or ALL)
             self._context.seal()
         return see_other(view.here("/"))
+
+
+def _place(path: str) -> str:
+    """The page of this console that a login leads to: `path` if it is one, else the first screen."""
+    is_page = path in _LINKED or _EXAM.fullmatch(path) is not None
+    return path if is_page and path != "/login" else "/"

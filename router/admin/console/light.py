@@ -19,8 +19,9 @@ class Colour(StrEnum):
 class Known:
     """Facts that the light is made of. `troubles` are parts of the node that do not work, in words, the worst first.
 
-    `receiving`: images can be taken; `down` are destinations whose breaker is open, `paused` those that a person has
-    stopped, all of them where that is so; `underway` deliveries have a due time and are not delivered.
+    `receiving`: images can be taken; `down` are destinations that do not answer, `refusing` those that take nothing
+    until a person has corrected something, `paused` those that a person has stopped, all of them where that is so;
+    `underway` deliveries have a due time and are not delivered.
     """
 
     receiving: bool
@@ -31,6 +32,7 @@ class Known:
     waiting: int
     alarms: int
     down: Sequence[str]
+    refusing: Sequence[str]
     paused: Sequence[str]
 
 
@@ -63,6 +65,9 @@ def _worries(known: Known) -> Iterator[tuple[Colour, str, Mapping[str, object]]]
         yield Colour.RED, N_("No images can be taken: {what}"), {"what": what}
     if known.missed:
         yield Colour.RED, N_("Too late: {count} deliveries are over their time."), {"count": known.missed}
+    if known.refusing:
+        text = N_("{places} takes nothing until a key, certificate or address is corrected: deliveries wait here.")
+        yield Colour.RED, text, {"places": ", ".join(known.refusing)}
     if known.down:
         yield Colour.RED, N_("No answer from {places}: deliveries wait here."), {"places": ", ".join(known.down)}
     if known.receiving and what:

@@ -1,7 +1,7 @@
 """The first screen: whether all is well, who takes and sends what, and what waits for a person."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any, Generic, TypeVar
@@ -21,6 +21,7 @@ from router.catalogue.queue.outlook import Outlook
 from router.catalogue.queue.survey import HospitalCount
 from router.clock import Clock
 from router.config.sections import Config
+from router.errors import PASSING
 from router.policy.attention import Attention
 from router.policy.breaker import Breaker, Position
 from router.policy.pause import ALL, Pause, pause_of
@@ -38,6 +39,7 @@ _LATE = (Age.MISSED, Age.MISSED_A_DAY)
 _PLOTS = N_(["Studies received", "Exams approved", "Deliveries confirmed"])
 _POSITIONS = N_({Position.CLOSED: "up", Position.OPEN: "no answer", Position.HALF_OPEN: "tried again"})
 _PAUSED = N_("paused")
+_REFUSES = N_("takes nothing")
 _Of = TypeVar("_Of", bound=Hashable)
 _Read = TypeVar("_Read")
 
@@ -65,11 +67,6 @@ class Sending:
     pauses: Sequence[Pause]
     destinations: Sequence[str]
 
-    @property
-    def places(self) -> Sequence[str]:
-        """Destinations that can be paused or resumed, also those that the configuration no longer has."""
-        return list(dict.fromkeys([*self.destinations, *(one.destination for one in self.pauses if one.destination)]))
-
 
 def sending_of(catalogue: Catalogue, config: Config, hospitals: tuple[str, ...]) -> Sending:
     """The destinations, and the pauses that concern one of these hospitals; where none is named, all that stand."""
@@ -90,16 +87,28 @@ class PlaceCard:
     breaker: Breaker | None
 
     @property
+    def is_down(self) -> bool:
+        """Whether nothing goes there for now, a pause aside."""
+        return self.breaker is not None and self.breaker.position == Position.OPEN
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it answers, and takes nothing until a person has corrected something."""
+        return self.breaker is not None and self.is_down and self.breaker.outage not in PASSING
+
+    @property
     def state(self) -> str:
         """Whether anything goes there, in a word."""
         if self.pause is not None:
             return _PAUSED
+        if self.refuses:
+            return _REFUSES
         return _POSITIONS[self.breaker.position if self.breaker else Position.CLOSED]
 
     @property
     def mood(self) -> str:
         """The colour of that word."""
-        if self.breaker and self.breaker.position == Position.OPEN:
+        if self.is_down:
             return "bad"
         return "warn" if self.pause or self.breaker else "good"
 
@@ -231,7 +240,8 @@ def overview(
         **_health(sources.report()), missed=_count(backlog, _LATE), at_risk=_count(backlog, (Age.LAST_FIFTH,)),
         underway=sum(one.deliveries for one in backlog if one.age != Age.UNDUE),
         waiting=sum(one.count for one in entries), alarms=len(alarms),
-        down=list(dict.fromkeys(card.outlook.place.destination for card in cards if _is_down(card))),
+        down=_names(card for card in cards if card.is_down and not card.refuses),
+        refusing=_names(card for card in cards if card.refuses),
         paused=[one.place for one in sending.pauses],
     )  # fmt: skip
     return OverviewPage(
@@ -272,8 +282,8 @@ def _count(backlog: Sequence[BacklogCount], ages: Sequence[Age], place: Place | 
     )  # fmt: skip
 
 
-def _is_down(card: PlaceCard) -> bool:
-    return card.breaker is not None and card.breaker.position == Position.OPEN
+def _names(cards: Iterable[PlaceCard]) -> Sequence[str]:
+    return list(dict.fromkeys(card.outlook.place.destination for card in cards))
 
 
 def _cards(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from router.admin.console import marks
 from router.admin.console.overview import LISTS, Sending, work_path
@@ -35,15 +36,27 @@ from router.text.language import N_
 
 DELIVERIES = 50  # on a page of the queue
 ROWS = 200  # on a page of a list
-ACTS = N_({"hold": "Hold", "release": "Release", "retry": "Retry", "wait": "Note: it waits for the RIS"})
+# The first one that a state allows is the usual one.
+ACTS = N_({"retry": "Retry", "hold": "Hold", "release": "Release", "wait": "Note: it waits for the RIS"})
+_TODO = N_({
+    Cause.IDENTITY: "On the exam's page, compare both sides: settle it there if they are of one patient, else have the "
+    "RIS or the PACS correct the data.",
+    Cause.PDF: "On the exam's page, look at the report PDF: confirm it there, or have the RIS put the right one into "
+    "the drop folder.",
+    Cause.FAILED: "Have the reason of the refusal corrected, then choose the deliveries here and retry them.",
+    Cause.ACCOUNT: "Correct the key, certificate or address, here or at the destination. The node asks again every "
+    "minute, and then sends what waits by itself.",
+})  # fmt: skip
+"""What a person does at the console, where the remedy names commands alone."""
 _KINDS = N_({ASSOCIATIONS: "associations", IMAGES: "images"})
 
 
 @dataclass(frozen=True, slots=True)
 class LoginPage:
-    """The form to log in by; `wrong` after an attempt that failed."""
+    """The form to log in by, which leads on `to` a page; `wrong` after an attempt that failed."""
 
     token_file: str
+    to: str
     wrong: bool
 
 
@@ -75,6 +88,8 @@ class QueuePage:
 class WorkPage:
     """Waiting things by cause, and the deliveries of the chosen cause, of which `rest` more are not shown.
 
+    `acts` are those that any of the deliveries can take.
+
     `decided` is the last decision about each exam; `counts` how many an act on many has changed, and how many not.
     """
 
@@ -89,13 +104,17 @@ class WorkPage:
     where = staticmethod(work_path)
 
     def list_of(self, one: Attention) -> str:
-        """The page that lists it where it has no delivery; "" for none."""
+        """The page that lists it where it has no delivery of its own; "" for none."""
+        if one.what == Cause.ACCOUNT:
+            return "/queue?" + urlencode({"destination": one.destination})
         return LISTS.get(one.what, "")
 
     @property
     def todo(self) -> str:
         """The remedy of the chosen cause."""
         what = self.chosen.what if self.chosen else ""
+        if what in _TODO:
+            return _TODO[Cause(what)]
         alarm = ALARM_OF[Cause(what)] if what in set(Cause) else Alarm(what)
         return REMEDY[alarm] if alarm is not None else ""
 

@@ -54,7 +54,8 @@ class WorkPages:
         lines = self._lines(chosen) if chosen else []
         exams = [line.delivery.exam for line in lines]
         shown = WorkPage(
-            entries=entries, chosen=chosen, lines=self._answers.of(lines, plain=True), acts=ACTS,
+            entries=entries, chosen=chosen, lines=self._answers.of(lines, plain=True),
+            acts={what: name for what, name in ACTS.items() if any(_can(what, one) for one in lines)},
             decided=self._context.catalogue.history.decided(exams), counts=_counts(query),
             rest=max(len(chosen.deliveries or chosen.exams) - _SHOWN, 0) if chosen else 0,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from router.config.sections import Admin
+from router.errors import Outage
 from router.model import Channel
 from router.policy.breaker import Position
 from router.policy.states import State
@@ -71,9 +72,32 @@ def test_a_card_of_a_destination_tells_a_pause_a_breaker_and_what_is_open(site: 
     ))  # fmt: skip
     assert re.match("cloud images no answer .* no route to host; Since", card(site, "cloud im"))
     assert light_of(site) == ("red", "No answer from cloud: deliveries wait here.")
+    breakers.change("cloud", Channel.IMAGES, now, lambda one: replace(one, outage=Outage.CREDENTIALS))
+    assert card(site, "cloud im").startswith("cloud images takes nothing ")
+    assert light_of(site) == (
+        "red", "cloud takes nothing until a key, certificate or address is corrected: deliveries wait here."
+    )  # fmt: skip
     site.log_in()
     site.ask("/pause", {"csrf": site.csrf, "destination": "cloud", "what": "pause", "why": "their disk"})
     assert "paused by wang: their disk" in card(site, "cloud report")
+
+
+def test_each_pause_is_ended_by_the_button_beside_it_also_of_a_destination_that_is_gone(site: Site) -> None:
+    site.log_in()
+    pauses = site.clinic.catalogue.pauses
+    for place in ("cloud", "gone"):
+        pauses.begin(place, "wang", "their disk", site.clinic.clock.now())
+    for path in ("/queue", "/"):
+        form = site.ask(path).text.partition('action="/pause"')[2].partition("</form>")[0]
+        fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+        assert site.ask("/pause", fields | {"why": "repaired"}).status == 303
+    assert pauses.standing() == []
+
+
+def test_an_exam_is_searched_for_from_the_first_screen_after_a_login(site: Site) -> None:
+    assert "Log in to search" in site.ask("/").text
+    site.log_in()
+    assert "data-search" in site.ask("/").text.partition('action="/queue"')[2].partition("</form>")[0]
 
 
 def test_a_card_tells_when_all_will_be_there(site: Site) -> None:

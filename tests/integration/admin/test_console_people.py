@@ -251,6 +251,20 @@ def test_the_token_is_for_scripts_whatever_name_comes_with_it(site: Site) -> Non
     ]
 
 
+def test_a_login_leads_back_to_the_page_it_was_asked_for_on_and_nowhere_else(site: Site) -> None:
+    site.log_in()
+    exam = f"/exam?id={site.exam}"
+    site.cookies.clear()
+    link = re.search(r'href="(/login\?[^"]+)"', site.ask(exam).text)
+    assert link is not None
+    shown = re.search(r'name="to" value="([^"]+)"', site.ask(link[1]).text)
+    assert shown is not None
+    known = {"who": "wang", "password": PASSWORD}
+    assert site.ask("/login", known | {"to": shown[1]}).headers["Location"] == exam
+    for elsewhere in ("", "/login", "//b.example", "https://b.example/", "/exam?id=1&x=2", "/bulk"):
+        assert site.ask("/login", known | {"to": elsewhere}).headers["Location"] == "/", elsewhere
+
+
 def test_a_page_that_asks_by_itself_keeps_nobody_logged_in(site: Site) -> None:
     site.log_in()
     assert "http-equiv" not in site.ask("/").text, "a browser without scripts asks by itself for nothing"

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from router.alarms import Alarm
 from router.config.sections import Admin
-from router.errors import TransientError
+from router.errors import Outage, TransientError
 from router.events import Event, Kind
+from router.model import Channel
+from router.policy.breaker import Position
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from support.console_site import Site
@@ -79,6 +82,17 @@ def test_every_cause_has_its_page_and_one_that_is_gone_says_so(site: Site) -> No
     assert "That does not wait any more" in site.ask("/work?what=cut-off&destination=cloud").text
 
 
+def test_a_destination_that_takes_nothing_says_what_to_correct_and_shows_what_waits_for_it(site: Site) -> None:
+    now = site.clinic.clock.now()
+    site.clinic.catalogue.breakers.change("cloud", Channel.REPORT, now, lambda one: replace(
+        one, position=Position.OPEN, failures=1, since=now, probe_at=now, why="401", outage=Outage.KEYS
+    ))  # fmt: skip
+    page = site.ask("/work?what=account&destination=cloud").text
+    assert "The node asks again every minute" in page
+    assert 'href="/queue?destination=cloud"' in page
+    assert ('action="/bulk"' in page, "Nothing here." in page) == (False, False)
+
+
 def test_nothing_that_waits_is_said_in_green(tmp_path: Path, readers: Readers) -> None:
     clinic = ExamWorkflow(tmp_path, readers)
     site = Site(clinic, Admin())
@@ -109,12 +123,23 @@ def test_what_has_moved_since_the_preview_is_left_and_counted(site: Site) -> Non
 
 
 def test_only_what_the_state_allows_is_offered_and_done(site: Site) -> None:
+    offered = site.ask("/work?what=identity&destination=cloud").text
+    assert re.findall(r'<option value="(\w+)"', offered) == ["hold", "release", "wait"]
     page = preview(site, "retry")
     assert page.count("nothing: its state does not allow it") == 3
     assert "/bulk/do" in page
     assert "Do it for" not in page
     assert confirm(site, preview(site, "release", EXAMS[0])) == "done=1&left=0"
     assert states(site)[1:] == [State.HELD] * 2
+
+
+def test_what_failed_is_offered_a_retry_first(site: Site) -> None:
+    now, queue = site.clinic.clock.now(), site.clinic.catalogue.queue
+    for to in (State.WAITING, State.READY, State.SENDING, State.FAILED):
+        assert queue.move(site.clinic.delivery(EXAMS[0]), to, now, "refused")
+    page = site.ask("/work?what=failed&destination=cloud").text
+    assert re.findall(r'<option value="(\w+)"', page) == ["retry", "hold", "wait"]
+    assert "retry them" in page
 
 
 def test_a_release_of_many_confirms_no_report_pdf_unseen(site: Site) -> None:

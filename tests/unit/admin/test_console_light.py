@@ -10,9 +10,9 @@ from router.admin.console.light import Colour, Known, light
 from router.admin.console.plots import HEIGHT, WIDTH, plot
 
 WELL = Known(
-    receiving=True, troubles=(), missed=0, at_risk=0, underway=0, waiting=0, alarms=0, down=(), paused=()
+    receiving=True, troubles=(), missed=0, at_risk=0, underway=0, waiting=0, alarms=0, down=(), refusing=(), paused=()
 )  # fmt: skip
-RED: dict[str, Any] = {"receiving": False, "missed": 2, "down": ("cloud",)}
+RED: dict[str, Any] = {"receiving": False, "missed": 2, "refusing": ("cloud",), "down": ("cloud",)}
 AMBER: dict[str, Any] = {"troubles": ("x",), "at_risk": 1, "waiting": 3, "paused": ("cloud",), "alarms": 1}
 
 

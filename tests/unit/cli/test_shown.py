@@ -65,7 +65,7 @@ def test_a_page_shows_what_a_browser_would_obey() -> None:
     view = View(
         node="<n>", tongue=tongue_of("en"), zone=ZoneInfo("UTC"), session=None, path='/"<', now=datetime.now(UTC)
     )
-    page = render(view, "login.html", LoginPage("a\u202eb\x1b<", wrong=False)).decode()
+    page = render(view, "login.html", LoginPage("a\u202eb\x1b<", "/", wrong=False)).decode()
     assert "a\\u202eb\\x1b&lt;" in page
     assert "&lt;n&gt;" in page
     assert 'href="/&#34;&lt;?lang' in page

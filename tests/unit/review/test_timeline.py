@@ -103,10 +103,11 @@ def test_holds_withdrawals_and_decisions_are_told_and_ordinary_moves_are_left_to
         Event(NOW, Kind.MOVED, "waiting -> ready: everything is there", exam=17, delivery=85),
         Event(NOW + HOUR / 60, Kind.MOVED, "ready -> held: identity: differs", exam=17, delivery=85),
         Event(NOW + HOUR / 30, Kind.DECIDED, "identity settled: asked", who="wang", exam=17),
+        Event(NOW + HOUR / 25, Kind.MOVED, "held -> waiting: released: seen", who="li", exam=17, delivery=85),
         Event(NOW + HOUR / 20, Kind.MOVED, "delivered -> withdrawn: the platform confirmed it", exam=17, delivery=85),
     ]
     found = timeline(sources(delivery(due=None), *events), SHANGHAI, NOW + HOUR)
-    assert told(found)[1:] == ["held", "decided by wang", "withdrawn"]
+    assert told(found)[1:] == ["held", "decided by wang", "decided by li", "withdrawn"]
     assert [one.why for one in found[1:]] == [
-        "identity: differs", "identity settled: asked", "the platform confirmed it",
+        "identity: differs", "identity settled: asked", "released: seen", "the platform confirmed it",
     ]  # fmt: skip

@@ -89,6 +89,10 @@ def test_a_text_without_translation_stays_english() -> None:
     ),
     ("everything is there; the studies in doubt are not named", "所需内容已齐；存疑的影像未列入"),
     ("  everything is there\n", "  所需内容已齐\n"),
+    (
+        "A password has 10 to 128 characters. It has at least five different characters.",
+        "口令长度为 10 至 128 个字符。至少有五个不同的字符。",
+    ),
     ("held by a person: the scanner's clock was wrong", "由人工挂起：the scanner's clock was wrong"),
     ('[share] shared_study = "all"', '[share] shared_study = "all"'),
     ("sending, but not as anybody would say it", "sending, but not as anybody would say it"),
