@@ -16,7 +16,6 @@ from router.config.file import parse, shipped
 from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 
-RECEIVE_PORT, ADMIN_PORT = 11112, 8080  # of the shipped configuration
 COMMAND = "imaging-cloud-router"
 UNIT, TEMPLATE = f"{COMMAND}.service", f"{COMMAND}@.service"
 ON_PATH = Path("/usr/local/bin", COMMAND)

@@ -13,7 +13,7 @@ import click
 
 from router.admin import deployment, installation
 from router.admin.answers import files_of, tables_of, values_of
-from router.admin.installation import ADMIN_PORT, COMMAND, RECEIVE_PORT, Site, require_name
+from router.admin.installation import COMMAND, Site, require_name
 from router.admin.instances import free_port, installed, require_apart
 from router.admin.questions import KEY_FILES, NO, YES, Fault, Question, questions, senders_in
 from router.cli.install import checkout, quoted, require_root, senders, site_of, values_of_instance
@@ -22,6 +22,7 @@ from router.cli.speech import confirm, echo, say, speech, tongue
 from router.errors import ConfigurationError, IntegrityError, RouterError
 from router.text.language import DEFAULT, N_, SOURCE
 
+_RECEIVE_PORT, _ADMIN_PORT = 11112, 8080  # of the shipped configuration
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _KEPT_SILENT = "keep_silent"  # of a file of answers: peers that do not answer yet are kept
 _REPLACE = "replace"  # of a file of answers: an existing configuration is replaced, and kept beside
@@ -106,7 +107,7 @@ def _questions(site: Site) -> list[Question]:
         language=_language(), data=site.data, reports=site.reports,
         with_service=site.folder is None and installation.has_systemd(),
     )  # fmt: skip
-    port = str(free_port(RECEIVE_PORT)) if site.instance else ""
+    port = str(free_port(_RECEIVE_PORT)) if site.instance else ""
     return [replace(one, default=port) if port and one.key == "receive.port" else one for one in asked]
 
 
@@ -144,7 +145,7 @@ def _answered(site: Site, answers: Mapping[str, str]) -> Site:
     if found := senders_in(answers.get("receive.senders", "")):
         values["receive.senders"] = senders(found)
     if site.instance:
-        values |= values_of_instance(site.instance) | {"admin.port": str(free_port(ADMIN_PORT))}
+        values |= values_of_instance(site.instance) | {"admin.port": str(free_port(_ADMIN_PORT))}
     data, reports = (Path(answers[f"places.{name}"]).expanduser() for name in ("data", "reports"))
     return replace(site, data=data, reports=reports, values=values, tables=tables_of(answers, quoted))
 

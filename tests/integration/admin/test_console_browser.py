@@ -63,7 +63,6 @@ def walk(tmp_path_factory: pytest.TempPathFactory, readers: Readers) -> Iterator
     made.run(folder)
     yield made
     site.server.stop()
-    readers.close()
     clinic.catalogue.engine.close_thread()
 
 
