@@ -192,8 +192,10 @@ def _checked(look: Callable[[], _Found]) -> _Found:
 def _missing(what: str, needed: Sequence[str], given: Mapping[str, object]) -> list[str]:
     """Names that are needed and not given, beside those that are given and not needed: one may be misspelt."""
     others = ", ".join(sorted(given.keys() - set(needed)))
-    more = f"; there is {others}" if others else ""
-    return [f"{what}.{one}: missing{more}" for one in needed if one not in given]
+    missing = [one for one in needed if one not in given]
+    if others:
+        return [f"{what}.{one}: missing; there is {others}" for one in missing]
+    return [f"{what}.{one}: missing" for one in missing]
 
 
 def _faulty(source: Source, faults: Sequence[str], hint: str = "") -> ConfigurationError:
