@@ -274,13 +274,14 @@ def _shown(request: Request, notes: list[Note]) -> dict[str, Any]:
 def _plainly(said: Said) -> dict[str, Any]:
     answer = {"status": said.answer.status, "headers": dict(said.answer.headers), "body": _body(said.answer.body)}
     return {
-        "call": said.call, **_shown(_read(said.request), list(said.notes)), "answer": answer,
+        "call": said.call, **_shown(_whole(said), list(said.notes)), "answer": answer,
         "verdict": _verdict(said.verdict),
     }  # fmt: skip
 
 
-def _read(request: Request) -> Request:
-    """A request whose spooled documents may be gone: shown by their size."""
+def _whole(said: Said) -> Request:
+    """The request by its whole path; its spooled documents may be gone, and are shown by their size."""
+    request = replace(said.request, path=said.message.base + said.request.path)
     body = request.body
     if isinstance(body, Form):
         parts = tuple(replace(one, content=_sized(one.content)) for one in body.parts)

@@ -84,7 +84,7 @@ def masked(said: Said) -> Masked:
         "piece": said.message.piece.number if said.message.piece else None,
         "request": {
             "method": request.method,
-            "path": re.sub(r"\?.*", "?...", request.path),
+            "path": re.sub(r"\?.*", "?...", said.message.base + request.path),
             "headers": _headers(request.headers),
             "body": _body(request.body),
         },

@@ -13,7 +13,7 @@ from router.forward.blocks.message import Keys, Message
 from router.forward.blocks.request import Form, FormPart, Request
 from router.forward.blocks.trace import Note, listening
 from router.forward.blocks.values import Document, Secret
-from router.forward.blocks.verdict import VERDICTS, Untrue, Verdict
+from router.forward.blocks.verdict import VERDICTS, Granted, Untrue, Verdict
 from router.forward.outline import Outline
 from router.policy.comparison import Theirs
 
@@ -42,7 +42,16 @@ class SpokenTurn:
             return Untrue(why="the answer does not decrypt, or is not in the form that it should have")
         if self.notes is not None:
             self.notes.extend(without_secrets(notes, self.message.keys))
+        if isinstance(verdict, Granted) and verdict.token == "":
+            return Untrue(why="the answer holds no token")
         return checked_verdict(verdict)
+
+
+class _Settings(dict[str, str]):
+    """The settings of a destination, which say what they lack."""
+
+    def __missing__(self, name: str) -> str:
+        raise KeyError(f"settings lacks {name}")
 
 
 class Spoken:
@@ -51,7 +60,7 @@ class Spoken:
     def __init__(self, declared: Declaration, keys: Keys, settings: Mapping[str, str] | None = None) -> None:
         self.declared = declared
         self.keys = keys
-        self.settings = settings or {}
+        self.settings = _Settings(settings or {})
         self.outline = Outline.of(declared)
 
     @property
@@ -103,12 +112,22 @@ def checked_request(found: object) -> Request:
     faults = [
         *([] if isinstance(found.path, str) and found.path.startswith("/") else ['path does not begin with "/"']),
         *([] if found.method in _METHODS else [f"method is none of {', '.join(_METHODS)}"]),
-        *([] if _is_text_map(found.headers) else ["headers are not text under names"]),
+        *_header_faults(found.headers),
         *_body_faults(found.body),
     ]
     if faults:
         raise InvalidData(f"request: {'; '.join(faults)}")
     return found
+
+
+def _header_faults(headers: object) -> list[str]:
+    if not isinstance(headers, Mapping):
+        return [f"headers are {type(headers).__name__}, not text under names"]
+    return [
+        f"header {name} is {type(value).__name__}, not text of one line"
+        for name, value in headers.items()
+        if not _is_text_map({name: value})
+    ]
 
 
 def _body_faults(body: object) -> list[str]:

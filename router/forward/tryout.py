@@ -3,6 +3,7 @@
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from router.forward.blocks.request import Request
 from router.forward.blocks.trace import Note
 from router.forward.blocks.values import Document, Piece
 from router.forward.guard.outside import Outside
-from router.forward.guard.rehearsal import NOTICE, sample_page
+from router.forward.guard.rehearsal import NOTICE, sample_page, without
+from router.forward.http import Session
 from router.forward.outline import Step
 
 _IN_PLACE = "TOKEN"
@@ -34,7 +36,7 @@ def throw_away(profile: Outside, folder: Path) -> HttpDestination:
         file.touch(0o600)
         file.write_text(secrets.token_hex(16), encoding="ascii")
     return HttpDestination(
-        url="http://127.0.0.1:1", api_key_file=keys / "api.key", profile=f"file:{profile.files[0]}",
+        url="http://127.0.0.1:1/base", api_key_file=keys / "api.key", profile=f"file:{profile.files[0]}",
         secrets={name: keys / f"secret-{name}" for name in profile.needs.secrets},
         settings=dict.fromkeys(profile.needs.settings, "1"), gateway=True,
         **{setting: keys / file for setting, file in _FILES.items()},
@@ -44,16 +46,18 @@ def throw_away(profile: Outside, folder: Path) -> HttpDestination:
 def rehearsed_calls(
     profile: Outside, there: HttpDestination, exam: Path, pdf: Path
 ) -> Iterator[tuple[str, Request, list[Note]]]:  # fmt: skip
-    """Each call with its request and what the blocks did for it; of many pieces the first and the last."""
+    """Each call with its request, by its whole path, and what the blocks did; of many pieces the first and the last."""
     outline = profile.outline
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:
+        idem = secrets.token_hex(16)
         for step in outline.steps():
-            token = "" if step is outline.token else _IN_PLACE
             for facts in _facts(step, Document.whole(pdf)):
-                given = {**facts, "token": token}
-                message = _message(there, Path(folder), Document.whole(exam), Document.whole(pdf), given)
+                own = secrets.token_hex(16) if step in outline.withdraw else idem
+                given = {"idem": own, "token": _IN_PLACE, "notice": {**NOTICE, "Idem": idem}, **facts}
+                whole = _message(there, Path(folder), Document.whole(exam), Document.whole(pdf), given)
+                message = replace(whole, **without(step.name, outline))
                 turn = profile.turn(step.name, message, noting=True, rehearsing=True)
-                yield step.name, turn.request, turn.notes
+                yield step.name, replace(turn.request, path=message.base + turn.request.path), turn.notes
 
 
 def _facts(step: Step, report: Document) -> Iterator[Mapping[str, Any]]:
@@ -72,8 +76,8 @@ def _message(
 ) -> Message:  # fmt: skip
     now = SystemClock().now()
     return Message(
-        app=there.app, org="121100004000000001", idem=secrets.token_hex(16), revision=1,
+        app=there.app, org="121100004000000001", revision=1, base=Session(there, SystemClock()).path("/")[:-1],
         ts=int(now.timestamp() * 1000), nonce=new_nonce(secrets.token_bytes(16)), page=sample_page(now),
-        seed=secrets.token_bytes(32), base="", spool=folder, vouched=there.vouched, exam=exam, report=report,
-        notice=NOTICE, **facts,
+        seed=secrets.token_bytes(32), spool=folder, vouched=there.vouched, exam=exam, report=report,
+        **facts,
     )  # fmt: skip

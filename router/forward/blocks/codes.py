@@ -42,6 +42,10 @@ class Codes:
     fault_path: str = "path"
     fault_text: str = "message"
 
+    def all(self) -> tuple[str, ...]:
+        """The codes of every kind."""
+        return tuple(sorted(code for kind in _KINDS for code in getattr(self, kind)))
+
     def judge(
         self, answer: Answer, now: datetime, accepted: Callable[[dict[str, Any]], Verdict]
     ) -> Verdict:  # fmt: skip

@@ -85,7 +85,10 @@ class Message:
 
     def secret(self, name: str) -> Secret:
         """The secret of this name in [destination.http.secrets]; KeyError without one."""
-        return self._keys.secrets[name]
+        try:
+            return self._keys.secrets[name]
+        except KeyError:
+            raise KeyError(f"secrets lacks {name}") from None
 
     def random(self, purpose: str, size: int) -> bytes:
         """Random bytes for one purpose: of this message the same ones each time, of another one others."""
@@ -157,5 +160,5 @@ class Message:
     @staticmethod
     def _ring(purpose: str, ring: Ring[_Key] | None) -> Ring[_Key]:
         if ring is None:
-            raise ConfigurationError(f"{purpose}_key_file: not configured, and the profile uses it")
+            raise ConfigurationError(f"keys lacks {purpose}_key_file")
         return ring

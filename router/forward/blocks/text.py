@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from router.errors import InvalidData
 from router.forward.answer import Answer
+from router.forward.blocks.trace import asked
 
 Bytes = bytes | str
 _LONG = 64 * 1024
@@ -86,6 +87,7 @@ def read_json(data: Bytes | Answer) -> dict[str, Any]:
 
 def field(document: object, path: str) -> Any:
     """The value under "data.token", "" when a name on the way is missing, or the value is null."""
+    asked(path=path)
     for name in path.split("."):
         document = document.get(name) if isinstance(document, dict) else None
     return "" if document is None else document
@@ -133,6 +135,7 @@ _CHINA = timezone(timedelta(hours=8))
 
 def read_china_time(text: object, form: str = "%Y%m%d%H%M%S") -> datetime | None:
     """The time that a text in this form of strptime means at the hospital (UTC+8); None when it is none."""
+    asked(form=form)
     try:
         return datetime.strptime(str(text), form).replace(tzinfo=_CHINA)
     except ValueError:

@@ -15,8 +15,34 @@ class Note:
     text: bytes
 
 
+_ASKED: ContextVar["Asked | None"] = ContextVar("asked", default=None)
 _NOTES: ContextVar[list[Note] | None] = ContextVar("notes", default=None)
 _LONGEST = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a judge has asked of an answer: paths of fields, and forms of times, in order."""
+
+    paths: dict[str, None]
+    forms: dict[str, None]
+
+
+def asked(*, path: str = "", form: str = "") -> None:
+    """Keep what is asked where somebody attends."""
+    if (found := _ASKED.get()) is not None:
+        found.paths.update({path: None} if path else {})
+        found.forms.update({form: None} if form else {})
+
+
+@contextmanager
+def attending(found: Asked) -> Iterator[None]:
+    """Add to `found` what is asked inside."""
+    token = _ASKED.set(found)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
 
 
 def note(done: str, by: str, text: bytes | str) -> None:

@@ -20,13 +20,15 @@ from router.config.sections import HttpDestination
 from router.errors import ConfigurationError, DestinationDown, RouterError
 from router.forward.account_keys import load_keys
 from router.forward.blocks.declaration import Declaration
+from router.forward.blocks.trace import Note
 from router.forward.guard import wire
-from router.forward.guard.rehearsal import AnyKept, declared_faults, rehearse
+from router.forward.guard.rehearsal import AnyKept, Rehearsal, declared_faults
 from router.forward.outline import Outline
-from router.forward.spoken import Spoken, SpokenTurn
+from router.forward.spoken import Spoken, SpokenTurn, without_secrets
 
 _MEMORY = 3 * 2**30
 _TURNS = 16
+_LONGEST = 200
 
 
 class Host:
@@ -34,6 +36,7 @@ class Host:
 
     def __init__(self) -> None:
         self._name = ""
+        self._text = ""
         self._limit = 0.0
         self._declared: Declaration | None = None
         self._spoken: Spoken | None = None
@@ -56,7 +59,7 @@ class Host:
             return {"fault": self._told(error)}
 
     def _load(self, name: str, text: str, limit: float) -> Mapping[str, object]:
-        self._name, self._limit = name, limit
+        self._name, self._text, self._limit = name, text, limit
         module = ModuleType("profile")
         sys.modules["profile"] = module  # dataclasses look their module up
         with self._limited():
@@ -76,17 +79,23 @@ class Host:
         http = HttpDestination(**destination)
         keys = load_keys(http, self._declared.keys, self._declared.secrets)
         self._spoken = Spoken(self._declared, keys, http.settings)
-        faults: list[str] = []
+        faults: tuple[str, ...] = ()
         if sample is not None:
             with self._limited():
-                faults = rehearse(self._spoken, sample, self._told)
-        return {"pinned": self._spoken.pinned, "files": self._spoken.files, "rehearsed": tuple(faults)}
+                rehearsal = Rehearsal(self._spoken, self._worded, vars(sys.modules["profile"]), self._text)
+                faults = rehearsal.run(sample)
+        return {"pinned": self._spoken.pinned, "files": self._spoken.files, "rehearsed": faults}
 
     def _turn(self, call: str, message: Any, noting: bool, rehearsing: bool) -> Mapping[str, object]:
         assert self._spoken is not None
         message = replace(message, kept=AnyKept()) if rehearsing else message
-        with self._limited():
-            turn = self._spoken.turn(call, message, noting=noting)
+        try:
+            with self._limited():
+                turn = self._spoken.turn(call, message, noting=noting)
+        except (Exception, SystemExit) as error:
+            if not rehearsing or isinstance(error, RouterError):
+                raise
+            return {"fault": self._worded(error)}
         self._next += 1
         self._turns[self._next] = turn
         while len(self._turns) > _TURNS:
@@ -111,10 +120,20 @@ class Host:
     def _told(self, error: BaseException) -> str:
         """The error by its kind and the line of the profile: its own words may hold patient data."""
         lines = [one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == self._name]
-        if isinstance(error, RouterError) and not lines:
-            return error.message
+        if isinstance(error, RouterError):  # in our own words
+            return f"line {lines[-1]}: {error.message}" if lines else error.message
         name = type(error).__name__
         return f"raises {name} at line {lines[-1]}" if lines else f"raises {name}"
+
+    def _worded(self, error: BaseException) -> str:
+        """Likewise with its own words, of an exam that is made up or a person's own: secrets are named in them."""
+        told = self._told(error)
+        if isinstance(error, RouterError) or self._spoken is None:
+            return told
+        text = str(error.args[0] if len(error.args) == 1 else error).encode()
+        said = without_secrets([Note(done="", by="", text=text)], self._spoken.keys)[0].text.decode(errors="replace")
+        said = " ".join(said.split())[:_LONGEST]
+        return f"{told}: {said}" if said else told
 
 
 def main() -> None:

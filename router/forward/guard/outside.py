@@ -86,8 +86,8 @@ class Outside:
         """Give it its keys and rehearse every call. ConfigurationError names every fault."""
         faults = [
             *[f"{one}: missing in [destination.http]" for one in self.needs.keys if getattr(destination, one) is None],
-            *[f"secrets.{one}: missing" for one in self.needs.secrets if one not in destination.secrets],
-            *[f"settings.{one}: missing" for one in self.needs.settings if one not in destination.settings],
+            *_missing("secrets", self.needs.secrets, destination.secrets),
+            *_missing("settings", self.needs.settings, destination.settings),
         ]
         if faults:
             raise _faulty(self._source, faults)
@@ -187,6 +187,15 @@ def _checked(look: Callable[[], _Found]) -> _Found:
         return look()
     except (InvalidData, KeyError) as error:
         raise profile_fault(f"gives what is no request or verdict: {error}") from error
+
+
+def _missing(what: str, needed: Sequence[str], given: Mapping[str, object]) -> list[str]:
+    """Names that are needed and not given, beside those that are given and not needed: one may be misspelt."""
+    others = ", ".join(sorted(given.keys() - set(needed)))
+    missing = [one for one in needed if one not in given]
+    if others:
+        return [f"{what}.{one}: missing; there is {others}" for one in missing]
+    return [f"{what}.{one}: missing" for one in missing]
 
 
 def _faulty(source: Source, faults: Sequence[str], hint: str = "") -> ConfigurationError:

@@ -1,25 +1,35 @@
-"""Rehearsal of a declared profile: every call once with a sample exam, every judge with answers of all kinds."""
+"""Rehearsal of a declared profile: each call with a sample exam, each judge with answers of all kinds.
+
+A judge is given foreign and broken answers, then those of the platform itself, whose proof is taken as verified.
+"""
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from router.config.file import shipped
 from router.crypto.envelope import new_nonce
+from router.errors import InvalidData
 from router.forward.account_keys import KEY_SETTINGS
 from router.forward.answer import Answer
+from router.forward.blocks.codes import Codes
 from router.forward.blocks.declaration import Call, Declaration, Parts, Rate
 from router.forward.blocks.message import Message
 from router.forward.blocks.values import Document, Page, Piece
+from router.forward.blocks.verdict import Accepted, Granted, Verdict
+from router.forward.guard.exploration import Exploration, Outcome, believed
+from router.forward.guard.words import words_of
+from router.forward.outline import Outline
 from router.forward.spoken import Spoken, SpokenTurn
 
 NOTICE = {
     "ExamId": "E1", "HospitalBranchCode": "01", "Revision": "1", "WithdrawnTime": "2026-11-20 08:00:00", "Reason": "-",
     "Idem": "0" * 32, "Receipt": "R-1",
 }  # fmt: skip
+_LONGEST = 200
 _PDF = b"%PDF-1.4\n%%EOF\n"
 _ANSWERS = [
     Answer(status, {}, body)
@@ -51,6 +61,8 @@ def declared_faults(found: object) -> list[str]:
     """Faults of a declaration itself."""
     if not isinstance(found, Declaration):
         return [f"PROFILE is {type(found).__name__}, not a Declaration"]
+    if faults := _tuple_faults(found):
+        return faults
     calls = [*found.upload, *found.withdraw, *(one for one in (found.token, found.inventory) if one is not None)]
     if not calls or not all(isinstance(one, Call) for one in calls):
         return ["token, upload, withdraw and inventory are Calls, and upload has at least one"]
@@ -74,6 +86,16 @@ def declared_faults(found: object) -> list[str]:
     ]
 
 
+def _tuple_faults(found: Declaration) -> list[str]:
+    """Faults of one thing where several are due: ("x") is a text, ("x",) a tuple."""
+    fields = ("upload", "withdraw", "keys", "secrets", "settings")
+    return [
+        f"{name} is {type(given).__name__}, not a tuple; with one thing in it, it ends with a comma: {name}=(...,)"
+        for name in fields
+        if not isinstance(given := getattr(found, name), tuple | list)
+    ]
+
+
 def _is_parts_elsewhere(call: Call, found: Declaration) -> bool:
     return isinstance(call, Parts) and not any(call is one for one in found.upload)
 
@@ -87,33 +109,94 @@ def _call_faults(call: Call) -> Iterator[str]:
         yield "rate is Rate(times=1 or more, seconds=more than 0)"
 
 
-def rehearse(spoken: Spoken, sample: Message, told: Callable[[BaseException], str]) -> list[str]:
-    """The faults of every call: what it raises by `told`, and what is no request or verdict."""
-    (sample.spool / "exam.json").write_bytes(shipped("exam.json").read_bytes())
-    (sample.spool / "report.pdf").write_bytes(_PDF)
-    exam, report = (Document.whole(sample.spool / name) for name in ("exam.json", "report.pdf"))
-    message = replace(
-        sample, exam=exam, report=report, kept=AnyKept(), token=new_nonce(bytes(16)), notice=NOTICE,
-        piece=Piece(number=1, count=1, offset=0, data=report), page=sample_page(sample.at),
-    )  # fmt: skip
-    faults = []
-    for call in spoken.declared.calls():
+def without(name: str, outline: Declaration | Outline) -> dict[str, Any]:
+    """The facts that the call of this name is not given: exam and report are of an upload, a notice of a withdrawal."""
+    token, inventory = ([one for one in (call,) if one] for call in (outline.token, outline.inventory))
+    uploads, withdraws, tokens, pages = (
+        name in [one.name for one in calls] for calls in (outline.upload, outline.withdraw, token, inventory)
+    )
+    return {
+        **({"org": "", "token": ""} if tokens else {}),
+        **({"idem": "", "revision": 0} if tokens or pages else {}),
+        **({} if uploads else {"exam": None, "report": None, "piece": None}),
+        **({} if withdraws else {"notice": {}}),
+        **({} if pages else {"page": None}),
+    }
+
+
+class Rehearsal:
+    """Every call of a profile with a sample exam, and every judge with answers of all kinds."""
+
+    def __init__(
+        self, spoken: Spoken, told: Callable[[BaseException], str], functions: dict[str, Any], text: str
+    ) -> None:  # fmt: skip
+        """`told` words what a function raises; `functions` and `text` are the profile's module and file."""
+        self._spoken = spoken
+        self._told = told
+        self._functions = functions
+        self._words = words_of(text)
+        listed = [code for one in functions.values() if isinstance(one, Codes) for code in one.all()]
+        self._codes = tuple(dict.fromkeys((*listed, *self._words.codes)))
+        self._faults: dict[str, str] = {}
+
+    def run(self, sample: Message) -> tuple[str, ...]:
+        """The faults: what functions raise, and what is no request or verdict."""
+        (sample.spool / "exam.json").write_bytes(shipped("exam.json").read_bytes())
+        (sample.spool / "report.pdf").write_bytes(_PDF)
+        exam, report = (Document.whole(sample.spool / name) for name in ("exam.json", "report.pdf"))
+        whole = replace(
+            sample, exam=exam, report=report, token=new_nonce(bytes(16)), notice=NOTICE,
+            piece=Piece(number=1, count=1, offset=0, data=report), page=sample_page(sample.at),
+        )  # fmt: skip
+        declared = self._spoken.declared
+        for calls in ((declared.token,), declared.upload, declared.withdraw, (declared.inventory,)):
+            kept: Mapping[str, str] = {}
+            for call in calls:
+                if call is not None:
+                    message = replace(whole, **{**without(call.name, declared), "kept": kept})
+                    kept = self._call(call.name, message)
+        return tuple(self._faults.values())
+
+    def _call(self, name: str, message: Message) -> Mapping[str, str]:
+        """Rehearse one call; what has been kept after it."""
         try:
-            turn = spoken.turn(call.name, message)
+            turn = self._spoken.turn(name, message)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a profile raises is its fault
-            faults.append(f"request of {call.name} {told(error)}")
-            continue
-        faults += _judged(turn, call.name, told)
-    return faults
+            fault = f"request of {name} {self._told(error).removeprefix('request ')}"
+            self._faults[fault] = fault
+            return AnyKept()
+        for answer in _ANSWERS:
+            self._verdict(turn, answer)
+        kept: dict[str, str] = {}
+        accepted: list[Accepted] = []
 
+        def judge(answer: Answer) -> Outcome:
+            verdict = self._verdict(trusting, answer)
+            if isinstance(verdict, Accepted):
+                accepted.append(verdict)
+                kept.update(verdict.keep)
+            return (str(verdict),) if isinstance(verdict, str) else (type(verdict).__name__, verdict.rule)
 
-def _judged(turn: SpokenTurn, name: str, told: Callable[[BaseException], str]) -> Iterator[str]:
-    seen = set()
-    for answer in _ANSWERS:
+        trusting = replace(turn, message=believed(turn.message))
+        Exploration(judge, turn.message, self._codes).run(self._functions)
+        if not accepted or isinstance(message.kept, AnyKept):
+            return AnyKept()  # what a success keeps is not known
+        return {**dict.fromkeys(self._words.names, "kept"), **message.kept, **kept}
+
+    def _fitting(self, verdict: Verdict, name: str) -> Verdict:
+        token = self._spoken.declared.token
+        other = Accepted if token is not None and token.name == name else Granted
+        if isinstance(verdict, other):
+            raise InvalidData(f"gives {type(verdict).__name__}: of a token call that is Granted, of others Accepted")
+        return verdict
+
+    def _verdict(self, turn: SpokenTurn, answer: Answer) -> Verdict | str:
+        """The verdict, or the fault."""
         try:
-            turn.judge(answer)
+            return self._fitting(turn.judge(answer), turn.call)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # likewise
-            text = f"judge of {name} {told(error)}"
-            if text not in seen:
-                seen.add(text)
-                yield f"{text}, for an answer {answer.status} {json.dumps(answer.body.decode('latin-1'))}"
+            fault = f"judge of {turn.call} {self._told(error).removeprefix('judge ')}"
+            shown = answer.body.decode("latin-1")[:_LONGEST]
+            place = re.sub(r"( at line [0-9]+): .*", r"\1", fault)  # one for each line: the words may hold the answer
+            self._faults.setdefault(place, f"{fault}, for an answer {answer.status} {json.dumps(shown)}")
+            return fault

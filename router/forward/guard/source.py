@@ -10,6 +10,7 @@ from pathlib import Path
 
 from router.errors import ConfigurationError
 from router.forward import blocks
+from router.forward.guard.words import undefined
 
 _LONGEST = 256 * 1024
 _BLOCKS = blocks.__name__
@@ -67,12 +68,17 @@ def faults_of(source: Source) -> list[str]:
     """What its text shows without running it: syntax, imports, names that have no place in a profile."""
     try:
         tree = ast.parse(source.text, str(source.file.name))
+        missing = sorted(set(undefined(tree)))
     except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None) or 0
         return [f"line {line}: {getattr(error, 'msg', 'is no Python')}"]
     found = sorted({fault for node in ast.walk(tree) for fault in _faults(node)})
     declares = any(isinstance(one, ast.Assign | ast.AnnAssign) and "PROFILE" in _targets(one) for one in tree.body)
-    return [text for _, text in found] + ([] if declares else ["it has no PROFILE = Declaration(...)"])
+    return [
+        *[text for _, text in found],
+        *[f"line {line}: nothing defines {name}" for line, name in missing],
+        *([] if declares else ["it has no PROFILE = Declaration(...)"]),
+    ]
 
 
 def weak_in(source: Source) -> list[str]:

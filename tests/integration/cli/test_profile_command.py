@@ -61,9 +61,15 @@ def test_show_prints_what_would_be_signed_and_sends_nothing(home: tuple[Path, Fr
     [key] = calls["report"]["keys"]
     assert (key["done"], key["by"]) == ("HMAC-SHA256", "secret sign_key")
     assert key["over"].startswith("POST\n/api/report/save\n")
+    assert calls["report"]["request"] == "POST /api/report/save"
+    info = calls["report"]["body"][0]["content"]
+    assert info["requestNo"] == calls["exam"]["headers"]["X-Request-No"]
+    assert calls["mark-deleted"]["body"]["requestNo"] == info["requestNo"]
     assert calls["report"]["body"][1]["content"] == "<9 bytes>"
     assert ["X-Ticket" in calls[name]["headers"] for name in ("login", "exam")] == [False, True]
     assert len(receiver.calls) == before
+    plain = command_here("profile", "show", folder / "profiles/own.py", "--json", *given)
+    assert json.loads(plain.stdout)[0]["request"] == "POST /base/api/login"
 
 
 def test_try_sends_a_marked_exam_and_its_session_is_judged_again(home: tuple[Path, FrontEndReceiver]) -> None:

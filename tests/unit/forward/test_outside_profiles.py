@@ -143,11 +143,110 @@ def test_every_call_is_rehearsed_and_what_it_lacks_is_told_at_once(keys: Path, s
     (keys / "s").chmod(0o600)
     with pytest.raises(ConfigurationError) as caught:
         started[0].open(there(keys).model_copy(update={"secrets": {"s": keys / "s"}, "settings": {"t": "1"}}))
-    assert caught.value.faults == ("request of exam raises AttributeError at line 5",)
+    assert caught.value.faults == (
+        "request of exam raises AttributeError at line 5: 'Message' object has no attribute 'nothing'",
+    )
     started.append(Outside(source(text(judge="answer.body.decode()"))))
     with pytest.raises(ConfigurationError) as caught:
         started[1].open(there(keys))
-    assert caught.value.faults[0].startswith("judge of exam raises UnicodeDecodeError at line 9, for an answer 200")
+    assert caught.value.faults[0].startswith("judge of exam raises UnicodeDecodeError at line 9: ")
+
+
+MISTAKES = [
+    ('    reason = "x"', '    reason = undefined_name', "nothing defines undefined_name"),
+    ("after=int(wait) if wait.isdigit() else None", "after=wait", "judge of start gives a Later with a wrong after"),
+    ('Untrue(why="no token")', 'Untrue("no token")', "judge of token raises TypeError"),
+    ('str(field(said, "data.no"))', 'said["data"]["no"]', "judge of start raises KeyError"),
+    ('Granted(token=given, seconds=60)', 'Accepted(keep={"token": given})', "judge of token gives Accepted"),
+    ('m.kept["no"]', 'm.kept["number"]', "request of end raises KeyError at line"),
+    ('m.notice["Idem"]', 'm.report.sm3().hex()', "request of revoke raises AttributeError"),
+    ('form="rs"', 'form="rubbish"', "form 'rubbish' is none of der, rs"),
+    ('m.secret("s")', 'm.secret("t")', "secrets lacks t"),
+    ('m.settings["org"]', 'm.settings["orga"]', "settings lacks orga"),
+    ('keys=("platform_signing_key_file",)', 'keys="platform_signing_key_file"', "keys is str, not a tuple"),
+    ('settings=("org",)', 'settings=("org")', "settings is str, not a tuple"),
+    ('withdraw=(Call(name="revoke", request=revoke, judge=ended),)',
+     'withdraw=Call(name="revoke", request=revoke, judge=ended)', "withdraw is Call, not a tuple"),
+]  # fmt: skip
+PROVING = """
+    from router.forward.blocks import (
+        Accepted, Call, Codes, Declaration, Granted, Later, Request, Untrue, field, hmac_sm3, read_json, unhexed,
+    )
+
+    CODES = Codes(field="rc", success=frozenset({"0000"}))
+
+    def send(m, path):
+        sign = hmac_sm3(m.secret("s"), path + m.settings["org"]).hex()
+        return Request(path=path, headers={"X-Sign": sign})
+
+    def ask(m):
+        return send(m, "/token")
+
+    def start(m):
+        return send(m, "/start")
+
+    def end(m):
+        return send(m, "/end/" + m.kept["no"])
+
+    def revoke(m):
+        return send(m, "/revoke/" + m.notice["Idem"])
+
+    def judged(m, answer, accepted):
+        m.proof(answer.body, unhexed(answer.headers.get("X-Sign", "")), form="rs")
+        if field(read_json(answer), "rc") == "2001":
+            wait = str(field(read_json(answer), "data.wait"))
+            return Later(why="busy", after=int(wait) if wait.isdigit() else None)
+        if field(read_json(answer), "rc") == "3003":
+            reason = "x"
+            return Later(why=reason)
+        return CODES.judge(answer, m.at, accepted)
+
+    def granted(m, answer):
+        def accepted(said):
+            given = str(field(said, "data.token"))
+            if not given:
+                return Untrue(why="no token")
+            return Granted(token=given, seconds=60)
+        return judged(m, answer, accepted)
+
+    def started(m, answer):
+        def accepted(said):
+            number = str(field(said, "data.no"))
+            return Accepted(keep={"no": number}) if number else Untrue(why="no number")
+        return judged(m, answer, accepted)
+
+    def ended(m, answer):
+        return judged(m, answer, lambda said: Accepted())
+
+    PROFILE = Declaration(
+        name="proving/1", token=Call(name="token", request=ask, judge=granted),
+        upload=(Call(name="start", request=start, judge=started), Call(name="end", request=end, judge=ended)),
+        withdraw=(Call(name="revoke", request=revoke, judge=ended),),
+        keys=("platform_signing_key_file",), secrets=("s",), settings=("org",),
+    )
+"""
+
+
+def faults_in(content: str, folder: Path) -> tuple[str, ...]:
+    profile = None
+    try:
+        profile = Outside(source(content))
+        profile.open(throw_away(profile, folder))
+    except ConfigurationError as error:
+        return error.faults
+    finally:
+        if profile is not None:
+            profile.close()
+    return ()
+
+
+def test_a_mistake_behind_a_proof_is_found_and_named(tmp_path: Path) -> None:
+    whole = textwrap.dedent(PROVING)
+    assert faults_in(whole, tmp_path / "whole") == ()
+    for number, (right, wrong, said) in enumerate(MISTAKES):
+        assert right in whole
+        found = faults_in(whole.replace(right, wrong), tmp_path / str(number))
+        assert [one for one in found if said in one], (wrong, found)
 
 
 def test_weak_blocks_need_a_reason(started: list[Outside]) -> None:
@@ -165,7 +264,7 @@ FAILURES = [
     ("return 'POST'", "gives str, not a Request"),
     ("return Request(path='x', headers={'a': 'b\\r\\nc'}, body=3)", "path does not begin"),
     ("return Request(path='/x', body=[b'1'])", "not bytes or a document"),
-    ("return Request(path='/x', headers={'a': m.at})", "headers are not text"),
+    ("return Request(path='/x', headers={'a': m.at})", "header a is datetime, not text"),
     ("[bytes(2**28) for _ in range(100)]", "raises MemoryError"),
     ("while True: pass", "does not end in time"),
 ]
