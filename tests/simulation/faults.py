@@ -227,7 +227,7 @@ def _done_by_creation(before: datetime, now: datetime) -> Any:
 FAULTS = (
     Fault("a lease is not renewed", _replaced((Queue, "renew", _nothing)), 1),
     Fault("the event of a move is written after its commit", _moving(told=False), 41),
-    Fault("a move does not ask whose claim it is", _moving(fenced=False), 7),
+    Fault("a move does not ask whose claim it is", _moving(fenced=False), 1),
     Fault("`<` for `<=` at the time of the next try", _replaced((Queue, "promote", _promote)), 4),
     Fault("leases are taken back before they end", _replaced((Queue, "_lost", _lost)), 5),
     Fault("a lease that has run out is not taken back", _replaced((Queue, "take_back", _take_back)), 1),
