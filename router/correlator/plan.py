@@ -1,6 +1,6 @@
 """Plans of deliveries: pure decisions on the content, the readiness and the due time of one delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,7 +11,6 @@ from router.config.sections import Destination, HospitalConfig
 from router.correlator.assess import Assessment, without
 from router.correlator.document import fill_for, json_faults, keep_apart, listed
 from router.exam.codes import Tables
-from router.exam.fill import Filled
 from router.exam.labels import is_critical
 from router.exam.write import dump
 from router.matching.exam.readiness import Readiness, images_readiness, looking_again, report_readiness
@@ -21,9 +20,6 @@ from router.matching.images.requests import Companion, goes_without, held_for, l
 from router.policy.deadlines import Deadline
 from router.policy.states import HeldBy, State
 from router.policy.withdrawal import Withdrawal
-
-# A report in one of these states stays there, or is held, whatever faults its JSON has, unless there is something new.
-_WHATEVER_ITS_FAULTS = (State.SENDING, State.DELIVERED, State.WITHDRAWN, State.FAILED, State.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +73,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
-    """A report as it would go now: its filled JSON, and what names its sources."""
+    """A report as it would go now: its filled JSON, what is wrong with it, and what names its sources."""
 
-    filled: Filled
+    document: Mapping[str, object]
+    faults: Sequence[str]
     sources: str
     wanted: str
 
@@ -140,26 +137,23 @@ def _plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, conf
     cause = max(c for c in causes if c is not None) if delivery.delivered else None
     due = found.due(facts.destination.report_within, cause)
     content = _content(found, facts, config)
+    readiness = _report_readiness(found, due, config, json_ok=not content.faults)
     # Late images change what is listed once they are quiet: one revision, not one for each of them.
     quiet = not found.images.needs(config.study.stable_after, found.now)
-    ending = None
     if delivery.state == State.DELIVERED and count_alone(content.wanted, delivery.delivered):
         ending = _ending(found, facts)
         sent = ((upload.wanted, upload.frozen) for upload in facts.uploads)
         over = config.share.count_revisions and ending.over(found.now, quiet=quiet)
         news = over and not corrected(sent, ending.cause)  # it goes again for its ImageCount alone
+        readiness = looking_again(readiness, ending.due, found.now)
     else:
         settled = quiet or not delivery.delivered.startswith(content.sources)
         later = delivery.state != State.WITHDRAWN or _is_later(found, facts.withdrawn)
         news = settled and later and _differs(delivery, content, facts)
-    news = news and found.approved_at is not None
-    faults = _faults(found, facts, config, content) if news or delivery.state not in _WHATEVER_ITS_FAULTS else ()
-    readiness = _report_readiness(found, due, config, json_ok=not faults)
-    readiness = looking_again(readiness, ending.due if ending else None, found.now)
     hold = ("" if facts.apart else found.hold) or found.pdf_doubt or found.damage_of(pdf) or found.overdue_pdf(due)
     return Plan(
-        readiness=readiness, deadline=due, wanted=content.wanted, news=news,
-        hold=hold, error="exam JSON: " + "; ".join(faults) if faults else "",
+        readiness=readiness, deadline=due, wanted=content.wanted, news=news and found.approved_at is not None,
+        hold=hold, error="exam JSON: " + "; ".join(content.faults) if content.faults else "",
     )  # fmt: skip
 
 
@@ -177,23 +171,19 @@ def _content(found: Assessment, facts: ReportFacts, config: HospitalConfig) -> _
     goes = tally.selected - tally.refused - tally.damaged
     count = goes if found.images.present and facts.destination.dicom is not None else None
     filled = fill_for(config, facts.tables, keep_apart(found.case, facts.apart), found.document, count)
+    # An approval that had come when its JSON did has come, though the clock was put back since.
+    come = max(found.now, found.version.arrived)
+    faults = json_faults(facts.destination, config, facts.tables, filled, found.approved_at, come)
     sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
     wanted = f"{sources}{'-' if count is None else count} studies={listed(filled)}"
     wanted += f" without={','.join(sorted(facts.apart))}" if facts.apart else ""
-    return _Content(filled=filled, sources=sources, wanted=wanted)
-
-
-def _faults(found: Assessment, facts: ReportFacts, config: HospitalConfig, content: _Content) -> Sequence[str]:
-    """Faults that keep the report from being sent, in words."""
-    # An approval that had come when its JSON did has come, though the clock was put back since.
-    come = max(found.now, found.version.arrived)
-    return json_faults(facts.destination, config, facts.tables, content.filled, found.approved_at, come)
+    return _Content(document=filled.document, faults=faults, sources=sources, wanted=wanted)
 
 
 def _differs(delivery: Delivery, content: _Content, facts: ReportFacts) -> bool:
     """Whether the report differs from what was delivered or is wanted, or by other tables from what was refused."""
     last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
-    return content.wanted != last or (facts.refused is not None and facts.refused != dump(content.filled.document))
+    return content.wanted != last or (facts.refused is not None and facts.refused != dump(content.document))
 
 
 def _is_later(found: Assessment, withdrawn: Withdrawal | None) -> bool:

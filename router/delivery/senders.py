@@ -18,7 +18,7 @@ from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
 from router.config.sections import Config, Hospital, HospitalConfig
-from router.correlator.assess import damaged_hold, without
+from router.correlator.assess import damaged_hold, images_of, without
 from router.correlator.document import fill_for, json_warnings, keep_apart, listed
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3, sm3_of
@@ -47,6 +47,7 @@ from router.storage import Storage
 
 # As many are judged at a time: what comes meanwhile, or is decided, stops the next ones.
 _READ_AT_ONCE = 250
+_UNREGISTERED = "its hospital is not registered any more"
 _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE)
 
 
@@ -96,7 +97,7 @@ class ReportSender:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
         own = self.config.for_hospital(delivery.hospital)
         if own is None:
-            return _objected(delivery, "its hospital is not registered any more")
+            return _objected(delivery, _UNREGISTERED)
         if why := self.objection(delivery):
             return _objected(delivery, why)
         self.unwritten.write_down(self.catalogue.late, self.bus, self.clock)
@@ -127,13 +128,13 @@ class ReportSender:
     def _frozen(self, delivery: Delivery, own: HospitalConfig) -> Frozen:
         """The upload of what is wanted: the one begun, else one filled anew: the configuration may have been fixed."""
         known = self.catalogue.uploads.of(delivery.id)
-        if not known or known[-1].wanted != delivery.wanted or known[-1].refused:
-            self._freeze(delivery, known, own)
-            known = self.catalogue.uploads.of(delivery.id)
-        return known[-1]
+        if known and known[-1].wanted == delivery.wanted and not known[-1].refused:
+            return known[-1]
+        self._freeze(delivery, len(known) + 1, own)
+        return self.catalogue.uploads.of(delivery.id)[-1]
 
-    def _freeze(self, delivery: Delivery, known: Sequence[Frozen], own: HospitalConfig) -> None:
-        wanted, n = _sources(delivery), len(known) + 1
+    def _freeze(self, delivery: Delivery, n: int, own: HospitalConfig) -> None:
+        wanted = _sources(delivery)
         case = keep_apart(self._case(delivery), without(delivery.wanted))
         count = None if wanted["images"] == "-" else int(wanted["images"])
         given = self.references.of(case.hospital).read(self._stored(case, int(wanted["json"]), "exam"))
@@ -141,24 +142,22 @@ class ReportSender:
         filled = fill_for(own, self.references.of(case.hospital).tables, case, given, count)
         if listed(filled) != wanted["studies"]:
             raise TransientError("the exam's studies have changed since it was evaluated")
+        self._warn(delivery, filled, own)
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         place = self.storage.reports.write(place, exam, delivery.lease)
         content = (self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
-        name, warning, now = self._name(content, known), self._warning(delivery, filled, own), self.clock.now()
-        sums = {"exam_checksum": hashlib.sha256(exam).hexdigest(), "pdf_checksum": hashlib.sha256(pdf).hexdigest()}
-        with self.catalogue.uploads.transaction():  # one wait for the disk
-            if warning is not None:
-                self.bus.record(warning)
-            self.catalogue.uploads.freeze(
-                delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=now, **sums
-            )
+        name = self._name(delivery, content, n)
+        self.catalogue.uploads.freeze(
+            delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now(),
+            exam_checksum=hashlib.sha256(exam).hexdigest(), pdf_checksum=hashlib.sha256(pdf).hexdigest(),
+        )  # fmt: skip
 
-    def _name(self, content: tuple[bytes, str, str, bytes, bytes], known: Sequence[Frozen]) -> str:
+    def _name(self, delivery: Delivery, content: tuple[bytes, str, str, bytes, bytes], n: int) -> str:
         """The content's own idem; another one where it went before, and another content, or its withdrawal, since."""
-        own = idem(*content)
+        own, known = idem(*content), self.catalogue.uploads.of(delivery.id)
         again = own in {one.idem for one in known} and (own != known[-1].idem or known[-1].withdrawn)
-        return idem(*content, again=len(known) + 1) if again else own
+        return idem(*content, again=n) if again else own
 
     def _case(self, delivery: Delivery) -> ExamSnapshot:
         """The exam, which is of the hospital by whose account it goes."""
@@ -177,12 +176,12 @@ class ReportSender:
             raise Damaged(f"the stored {part} file is not what came", part=part, place=case.places[document])
         return data
 
-    def _warning(self, delivery: Delivery, filled: Filled, own: HospitalConfig) -> Event | None:
+    def _warn(self, delivery: Delivery, filled: Filled, own: HospitalConfig) -> None:
         """Warnings do not stop a report; the exam's story keeps them, by field and without values."""
         warned = json_warnings(own, self.references.tables, filled)
-        text = f"the exam JSON goes with warnings: {'; '.join(warned)}"
-        event = Event(self.clock.now(), Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id)
-        return event if warned else None
+        if warned:
+            text, now = f"the exam JSON goes with warnings: {'; '.join(warned)}", self.clock.now()
+            self.bus.record(Event(now, Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id))
 
     def _upload(self, delivery: Delivery, upload: Frozen, hospital: Hospital) -> dict[str, str]:
         """Send it and keep the receipt; by which app and keys it went."""
@@ -281,8 +280,8 @@ class ImagesSender:
             return SendResult(State.READY, "given back")
         if later:
             raise TransientError(f"{len(later)} instance(s) to be tried again: {next(iter(later.values()))}")
-        tally = self._tally(delivery)
-        return replace(self._ending(delivery, tally), units=max(to_go - tally.unsent, 0))
+        ending = self._ending(delivery)
+        return replace(ending, units=max(to_go - self._tally(delivery).unsent, 0))
 
     def _take_up(self, delivery: Delivery) -> None:
         """Send again what the destination has lost; without commitment, wait for none any more."""
@@ -365,10 +364,10 @@ class ImagesSender:
             return False
         return True
 
-    def _ending(self, delivery: Delivery, tally: Tally) -> SendResult:
-        tally = self.catalogue.instances.returns.counted(tally, delivery.exam, delivery.destination)
-        images = self.catalogue.exams.links.images(delivery.exam, self.storage.incoming.oldest())
-        if images.needs(self.config.study.stable_after, self.clock.now()):
+    def _ending(self, delivery: Delivery) -> SendResult:
+        tally = self.catalogue.instances.returns.counted(self._tally(delivery), delivery.exam, delivery.destination)
+        behind, case = self.storage.incoming.oldest(), self.catalogue.exams.case(delivery.exam)
+        if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return SendResult(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
             why = f"{tally.stored} of {tally.selected} stored, not committed"
@@ -387,8 +386,9 @@ class ImagesSender:
     def _absent(self, delivery: Delivery) -> str:
         """The classes that the destination wants and the study does not have (DB11 6.2), in words."""
         destination = self.config.destination_named(delivery.destination)
+        asked = [one for one in _ASKED_FOR if destination is not None and one in destination.classes]
         there = self.catalogue.ledger.classes(delivery.exam, delivery.destination)
-        absent = [one for one in _ASKED_FOR if destination and one in destination.classes and one not in there]
+        absent = [one for one in asked if one not in there]
         return f"; wanted and not there: {', '.join(absent)}" if absent else ""
 
     def _tally(self, delivery: Delivery) -> Tally:

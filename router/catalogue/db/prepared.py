@@ -28,7 +28,7 @@ class Prepared:
         return Filled(self, values)
 
     def execute(self, database: Any, values: Sequence[object], *, tuples: bool) -> Any:
-        """Its rows."""
+        """The cursor of its rows."""
         shape = tuple(len(value) if isinstance(value, (list, tuple)) else _ONE for value in values)
         if None in values or not all(_ONE <= size <= _MOST_LISTED and size for size in shape):
             query = self._build(*values)  # None and an empty list have SQL of their own
@@ -39,7 +39,7 @@ class Prepared:
             self._known[type(database), tuples, shape] = known
         flat = [each for value in values for each in (value if isinstance(value, (list, tuple)) else (value,))]
         given = [one.of(flat) if isinstance(one, _Given) else one for one in known.values]
-        return known.rows(database.execute_sql(known.sql, given))
+        return known.query._get_cursor_wrapper(database.execute_sql(known.sql, given))
 
     def _written(self, database: Any, shape: _Shape, *, tuples: bool) -> "_Written":
         places = map(_Place, range(sum(map(abs, shape))))
@@ -62,36 +62,17 @@ class Filled:
         return Filled(self.prepared, self.values, as_tuples=True)
 
     def execute(self, database: Any) -> Any:
-        """Its rows."""
+        """The cursor of its rows."""
         return self.prepared.execute(database, self.values, tuples=self.as_tuples)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Written:
-    """The SQL, its values with what is given among them, and the query, which knows how to read the rows.
-
-    `read` makes a row of the cursor's; it is found out with the first cursor, since peewee looks at the columns.
-    """
+    """The SQL, its values with what is given among them, and the query, which knows how to read the rows."""
 
     sql: str
     values: tuple[object, ...]
     query: Any
-    read: Callable[[Sequence[Any]], Any] | None = None
-
-    def rows(self, cursor: Any) -> list[Any]:
-        """The rows of the cursor, all fetched."""
-        read = self.read
-        if read is None:
-            self.read = read = _reader(self.query._get_cursor_wrapper(cursor))
-        return [read(row) for row in cursor.fetchall()]
-
-
-def _reader(wrapper: Any) -> Callable[[Sequence[Any]], Any]:
-    """What a cursor of peewee does to each row. Threads may share it: it keeps nothing of a row."""
-    wrapper.initialize()
-    wrapper.cursor = None
-    as_they_are = isinstance(wrapper, peewee.ModelTupleCursorWrapper) and not wrapper.convert
-    return tuple if as_they_are else wrapper.process_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from peewee import JOIN, fn
-
 from router.catalogue.db.engine import Engine, Rows, portions
 from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Exam, ExamStudy, ForeignStudy, SeparatedStudy
@@ -13,7 +11,6 @@ from router.catalogue.db.tables.images import Study, StudyAccession
 from router.catalogue.exams.exam_rows import ExamRows
 from router.catalogue.images.hospitals import hospitals_by_uid, joinable
 from router.catalogue.images.studies import StudyHere, studies_here
-from router.matching.exam.readiness import Images
 from router.matching.images.hospital import may_join
 
 _OF_EXAM = Prepared(
@@ -28,18 +25,6 @@ _OTHERS = Prepared(
 )  # fmt: skip
 _APART = Prepared(lambda exam: SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam))
 _FOREIGN = Prepared(lambda exam: ForeignStudy.select(ForeignStudy.study_uid).where(ForeignStudy.exam == exam))
-# Studies of an exam: those that it has, those of other hospitals, those that are here; when the last image came.
-_IMAGES = Prepared(
-    lambda exam: (
-        ExamStudy.select(
-            fn.COUNT(ExamStudy.study_uid),
-            ForeignStudy.select(fn.COUNT(ForeignStudy.study_uid)).where(ForeignStudy.exam == exam),
-            fn.COUNT(Study.id), fn.MAX(Study.last_received),
-        )
-        .join(Study, JOIN.LEFT_OUTER, on=Study.uid == ExamStudy.study_uid)
-        .where(ExamStudy.exam == exam)
-    )
-)  # fmt: skip
 _NAMED = Prepared(
     lambda number, hospital: (
         Study.select(Study.uid)
@@ -146,11 +131,6 @@ class Links(Rows):
         uids = self._engine.column(_NAMED(accession_number, hospital))
         found = {**self.studies(uid for uid in uids if uid not in known), **known}
         return [found[uid] for uid in uids]
-
-    def images(self, exam: int, behind: datetime | None) -> Images:
-        """The state of the exam's images; `behind` as in Images."""
-        ((linked, foreign, here, last),) = self._engine.rows(_IMAGES(exam))
-        return Images(linked - here + foreign, here, last, behind)
 
     def overlapping(self, exam: int, uids: Iterable[str]) -> tuple[OverlappingExam, ...]:
         """The other exams of these studies, of all hospitals, once for each study."""

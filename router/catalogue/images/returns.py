@@ -7,7 +7,6 @@ from datetime import datetime
 from peewee import Expression, Function, Select, fn
 
 from router.catalogue.db.engine import Rows, portions
-from router.catalogue.db.prepared import Prepared
 from router.catalogue.db.tables.exams import Exam, ExamStudy
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study
 from router.catalogue.db.tables.queue import Delivery
@@ -17,19 +16,6 @@ from router.catalogue.images.ledger import Tally
 from router.catalogue.images.tombstones import revive
 from router.model import Channel
 from router.policy.states import State
-
-_STUDIES = Prepared(
-    lambda exam: Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid).where(
-        ExamStudy.exam == exam
-    )
-)  # fmt: skip
-# Removed instances about which nothing was decided at a destination.
-_UNDECIDED = Prepared(
-    lambda studies, destination: Instance.select(fn.COUNT(Instance.id)).where(
-        Instance.study.in_(studies) & Instance.newest & Instance.purged.is_null(False)
-        & ~fn.EXISTS(_entries().where(LedgerRow.destination == destination))
-    )
-)  # fmt: skip
 
 
 class Returns(Rows):
@@ -66,9 +52,12 @@ class Returns(Rows):
 
     def counted(self, tally: Tally, exam: int, destination: str) -> Tally:
         """The exam's tally with the instances that were removed before anything was decided about them there."""
-        studies = self._engine.column(_STUDIES(exam))
+        named = Study.uid.in_(ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam))
+        studies = self._engine.column(Study.select(Study.id).where(named))
         revive(self._engine, studies)
-        missed = int(self._engine.value(_UNDECIDED(studies, destination)))
+        decided = _entries().where(LedgerRow.destination == destination)
+        gone = Instance.study.in_(studies) & Instance.newest & Instance.purged.is_null(False) & ~fn.EXISTS(decided)
+        missed = int(self._engine.value(Instance.select(fn.COUNT(Instance.id)).where(gone)))
         return replace(tally, selected=tally.selected + missed, gone=tally.gone + missed)
 
 

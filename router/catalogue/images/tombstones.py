@@ -20,7 +20,7 @@ from peewee import Model
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.fields import instant
 from router.catalogue.db.prepared import Prepared
-from router.catalogue.db.statement import Among, InsertMany, Statement
+from router.catalogue.db.statement import Among, InsertMany
 from router.catalogue.db.tables.images import Instance, LedgerRow, Study, Tombstone, TombstoneKey
 from router.catalogue.db.tables.queue import CommitmentItem
 from router.catalogue.images.fate import Fate
@@ -40,8 +40,6 @@ _SUMMARIES = Prepared(
 )
 # Studies that may have tombstones of these instances.
 _STUDIES = Among("SELECT DISTINCT study FROM tombstone_key WHERE sop IN (?)", TombstoneKey.sop)
-# Something packed of a study.
-_PACKED = Statement("SELECT id FROM tombstone WHERE study_id = ? LIMIT 1", Tombstone.study)
 
 Row = dict[str, Any]
 Columns = Mapping[str, Sequence[Any]]
@@ -123,7 +121,7 @@ def revive(engine: Engine, studies: Iterable[int]) -> None:
 
 def has_tombstone(engine: Engine, study: int) -> bool:
     """Whether something of the study is packed."""
-    return bool(_PACKED.run(engine, study))
+    return engine.has(Tombstone.select(Tombstone.id).where(Tombstone.study == study))
 
 
 def forget(engine: Engine, study: int) -> int:
