@@ -82,6 +82,7 @@ def follow(there: Terminal, ports: dict[str, str]) -> None:
                 " &", f" --dicom-port {ports['11113']} --http-port {ports['8443']} >platform.log 2>&1 &"
             )
         elif line.endswith("&"):
+            (there.folder / "ready.log").touch()  # the shell makes it after it has answered
             typed = typed.replace(" &", " >ready.log &")
         output = there.ok(typed)
         if "conf/router.toml" in line:

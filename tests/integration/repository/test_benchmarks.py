@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
     [
         (["--readme", "--only", "^(ours|the node)|^storescp|^storescu, 128|^limit"], 12),
         (["receive", "disk", "pdu", "workers", "many", "slow", "--only", "^threads|^fsync|^10 ms"], 11),
-        (["forward", "large", "line", "--only", "^ours|at most 16"], 5),
+        (["forward", "large", "line", "--only", "^ours, (1 association$|at most 16)"], 9),
         (["drain", "backlog", "--only", "of 20"], 1),
         (["sustained", "profile"], 0),
         (["series"], 0),
