@@ -96,7 +96,8 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
         except click.Abort:
             pass
         except RouterError as error:
-            text = "\n".join(map(speech.tongue.told, str(error).splitlines()))
+            first, *faults = str(error).splitlines() or [""]
+            text = "\n".join([speech.tongue.told(first), *map(speech.tongue.told_of_key, faults)])
             click.echo(speech.tongue.say("error: {text}", text=text), err=True)
             status = 2 if isinstance(error, ConfigurationError | WrongUse) else 1
     sys.exit(status)

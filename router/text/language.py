@@ -109,6 +109,18 @@ class Tongue:
         parts = text.split("; ")
         return _JOINTS["; "].join(map(self.told, parts)) if len(parts) > 1 and self.language != SOURCE else text
 
+    def told_of_key(self, text: str) -> str:
+        """The translation of a fault about a key, `node.data: it is no folder`: the key stays as it is written."""
+        key, joint, fault = text.partition(": ")
+        if not joint or " " in key.strip() or self.language == SOURCE:
+            return self.told(text)
+        whole = [
+            self.say(each.text, **values)
+            for each in self._catalogue.templates
+            if each.letters >= _CERTAIN and (values := each.values(text)) is not None
+        ]
+        return self._known(text) or next(iter(whole), f"{key}{joint}{self.told(fault)}")
+
     def alarm(self, alarm: Alarm) -> tuple[str, str]:
         """An alarm's name and what to do about it."""
         return self._catalogue.pgettext("alarm", alarm.value), self.say(REMEDY[alarm])

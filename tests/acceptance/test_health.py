@@ -536,7 +536,7 @@ def test_watching_goes_on_through_a_restart_of_the_node(small: Site) -> None:
         small.wait_until(lambda: "runs and receives" in log.read_text("utf-8")[seen:], "it is seen again")
         assert watching.poll() is None
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(10) == 0
+        assert watching.wait(30) == 0
         assert "Traceback" not in log.read_text("utf-8")
     finally:
         watching.kill()

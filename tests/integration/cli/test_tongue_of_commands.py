@@ -72,7 +72,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, readers: Readers) -> Path:
     (home / "receipt.json").write_text("{}")
     (home / "faulty.py").write_text(FAULTY)
     (home / "undeclared.py").write_text(UNDECLARED)
-    (home / "judges.py").write_text((PROFILES / "front_end.py").read_text("utf-8").replace("CODES.judge(", "len("))
+    (home / "judges.py").write_text(
+        (PROFILES / "front_end.py").read_text("utf-8").replace("CODES.judge(", "{}['坏'] or (")
+    )
     (home / "none").mkdir()
     (home / "unknown").mkdir()
     status = exam(Order__Status="已审")

@@ -107,7 +107,7 @@ def test_dcmqrscp_that_counts_no_instances_names_them(tmp_path: Path) -> None:
     first, second, third = STUDIES
     with pacs(tmp_path, free_port()) as port:
         files = [*instances(tmp_path, first), *instances(tmp_path, second)[:-1]]
-        send(port, [stored(path, key) for key, path in enumerate(files)], ae_title="PACS")
+        send(port, [stored(path, key) for key, path in enumerate(files)], ae_title="PACS", associations=1)
         with found_at(port) as archive:
             assert archive.study(first) == Counted(None)
             whole = tuple(range(SERIES * EACH))
