@@ -13,7 +13,12 @@ from router.process.environment import inherited
 from router.process.limited import LimitedProgram
 from router.reports.pdf.reader import _PROGRAM
 
-SECRET = {"ROUTER_PASSPHRASE": "open sesame", "PGPASSWORD": "pg secret", "CREDENTIALS_DIRECTORY": "/run/c", "AWS_KEY": "aws secret"}
+SECRET = {
+    "ROUTER_PASSPHRASE": "open sesame",
+    "PGPASSWORD": "pg secret",
+    "CREDENTIALS_DIRECTORY": "/run/c",
+    "AWS_KEY": "aws secret",
+}
 
 
 def test_what_a_program_needs_is_inherited_and_nothing_else() -> None:
