@@ -4,7 +4,7 @@ The database that they are applied to is in `schema`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from router.catalogue.db.engine import Engine
 
@@ -252,18 +252,23 @@ def _accounts(engine: Engine) -> None:
     _by_account(engine, "pace", units=number, seconds=number, counted=whole)
 
 
-def _by_account(engine: Engine, table: str, **columns: str) -> None:
-    """Make the table again with the account in its key, for the step above; its rows are of the common account."""
-    names = ("destination", "channel", *columns)
+def _made_again(engine: Engine, table: str, names: Sequence[str], columns: str, **added: str) -> None:
+    """Make a table again, of these columns: another key cannot be given to a table of SQLite. Rows keep the values of
+    `names`, and get those `added`."""
     rows = engine.execute(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608 our own text
     engine.execute(f"DROP TABLE {table}")
+    engine.execute(f'CREATE TABLE "{table}" ({columns})')
+    marks = ", ".join([engine.database.param] * (len(names) + len(added)))
+    for row in rows:
+        engine.execute(f"INSERT INTO {table} ({', '.join([*names, *added])}) VALUES ({marks})", [*row, *added.values()])  # noqa: S608 our own text
+
+
+def _by_account(engine: Engine, table: str, **columns: str) -> None:
+    """Make the table again with the account in its key, for the step above; its rows are of the common account."""
     place = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("destination", "channel", "account"))
     kinds = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
     key = 'PRIMARY KEY ("destination", "channel", "account")'
-    engine.execute(f'CREATE TABLE "{table}" ({place}, {kinds}, {key})')
-    marks = ", ".join([engine.database.param] * len(names))
-    for row in rows:
-        engine.execute(f"INSERT INTO {table} ({', '.join(names)}, account) VALUES ({marks}, '')", row)  # noqa: S608 our own text
+    _made_again(engine, table, ("destination", "channel", *columns), f"{place}, {kinds}, {key}", account="")
 
 
 def _hospitals_apart(engine: Engine) -> None:
@@ -303,14 +308,10 @@ def _users(engine: Engine) -> None:
 def _pauses_of_hospitals(engine: Engine) -> None:
     """Pauses of one hospital's exams; those of before concern all."""
     names = ("destination", "who", "why", "ended_by", "since", "until")
-    rows = engine.execute(f"SELECT {', '.join(names)} FROM pause")  # noqa: S608 our own text
-    engine.execute("DROP TABLE pause")  # another key cannot be given to a table of SQLite
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("destination", "hospital", "who", "why", "ended_by"))
     instants = f'"since" {engine.whole} NOT NULL, "until" {engine.whole}'
-    engine.execute(f'CREATE TABLE "pause" ({texts}, {instants}, PRIMARY KEY ("destination", "hospital", "since"))')
-    marks = ", ".join([engine.database.param] * len(names))
-    for row in rows:
-        engine.execute(f"INSERT INTO pause ({', '.join(names)}, hospital) VALUES ({marks}, '')", row)  # noqa: S608 our own text
+    key = 'PRIMARY KEY ("destination", "hospital", "since")'
+    _made_again(engine, "pause", names, f"{texts}, {instants}, {key}", hospital="")
 
 
 def _statistics(engine: Engine) -> None:
@@ -379,34 +380,23 @@ def _returned(engine: Engine) -> None:
 def _compared_images(engine: Engine) -> None:
     """Comparisons of images beside those of reports, of which all comparisons of before are."""
     names = ("destination", "hospital", "day", "at", "ours", "theirs", "missing", "strange", "usual", "whole")
-    rows = engine.execute(f"SELECT {', '.join(names)} FROM comparison")  # noqa: S608 our own text
-    engine.execute("DROP TABLE comparison")  # another key cannot be given to a table of SQLite
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("destination", "hospital", "channel", "day"))
     counts = ", ".join(f'"{name}" INTEGER NOT NULL' for name in ("ours", "theirs", "missing", "strange", "usual"))
     truth = "BOOLEAN NOT NULL" if engine.database.param == "%s" else "INTEGER NOT NULL"
     key = 'PRIMARY KEY ("destination", "hospital", "channel", "day")'
-    at = f'"at" {engine.whole} NOT NULL'
-    engine.execute(f'CREATE TABLE "comparison" ({texts}, {at}, {counts}, "whole" {truth}, {key})')
-    marks = ", ".join([engine.database.param] * len(names))
-    for row in rows:
-        engine.execute(f"INSERT INTO comparison ({', '.join(names)}, channel) VALUES ({marks}, 'report')", row)  # noqa: S608 our own text
+    columns = ", ".join([texts, f'"at" {engine.whole} NOT NULL', counts, f'"whole" {truth}', key])
+    _made_again(engine, "comparison", names, columns, channel="report")
 
 
 def _causes_by_hospital(engine: Engine) -> None:
     """Causes of alarms as receivers of some hospitals know them; those of before are of all."""
-    names = ("alarm", "destination", "fold")
-    rows = engine.execute(f"SELECT {', '.join(names)} FROM alarm_cause")  # noqa: S608 our own text
-    engine.execute("DROP TABLE alarm_cause")  # another key cannot be given to a table of SQLite
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("alarm", "destination", "hospitals", "fold"))
     key = 'PRIMARY KEY ("alarm", "destination", "hospitals")'
-    engine.execute(f'CREATE TABLE "alarm_cause" ({texts}, {key})')
-    marks = ", ".join([engine.database.param] * len(names))
-    for row in rows:
-        engine.execute(f"INSERT INTO alarm_cause ({', '.join(names)}, hospitals) VALUES ({marks}, '')", row)  # noqa: S608 our own text
+    _made_again(engine, "alarm_cause", ("alarm", "destination", "fold"), f"{texts}, {key}", hospitals="")
 
 
 def _reasons(engine: Engine) -> None:
-    """What a destination says of the instances that a comparison asks for."""
+    """Reasons that a destination gives for the instances that a comparison asks for."""
     engine.execute('ALTER TABLE "commitment_item" ADD COLUMN "reason" INTEGER')
 
 
