@@ -1,4 +1,4 @@
-"""What click says of wrong use, in the language of the command: the texts are click's own, as it fills them in."""
+"""Click's sentences about wrong use, in the language of the command: the texts are click's own, as it fills them in."""
 
 import io
 import os

@@ -89,7 +89,7 @@ def _rows(table: str, section: BaseModel) -> Iterator[tuple[tuple[str, str], _Va
 
 
 def _names(tables: Sequence[BaseModel]) -> list[str]:
-    """What tells tables of a kind apart: the name of each, its number where it has none or another has the same."""
+    """Names that tell tables of a kind apart: each its own, its number where it has none or another has the same."""
     keys = ("name", "hospital", "ae_title", "station_name", "code")
     found = [
         next((name for key in keys if isinstance(name := getattr(one, key, ""), str) and name), "") for one in tables

@@ -85,7 +85,7 @@ class DeadlineMonitor:
         return max(_PAUSE, (self._clock.monotonic() - began) * _SHARE)
 
     def _attention(self, now: datetime) -> Mapping[str, Sequence[Attention]]:
-        """What waits for a person, by hospital; where there is one alone, all of it under ""."""
+        """The list of what waits for a person, by hospital; where there is one alone, all of it under ""."""
         known = self._catalogue, self._places, self._quarantine, now
         if not several_of(self._config):
             return {"": look(*known)}

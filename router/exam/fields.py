@@ -166,7 +166,7 @@ SOURCES: Mapping[Source, str] = {
     "computed": "other fields",
     "count": "the instances selected for the destination",
 }
-"""What fills gaps, in the order in which they are asked."""
+"""Sources that fill gaps, in the order in which they are asked."""
 
 SECTION_NAMES: Mapping[str, str] = {
     "Order": "检查单信息",

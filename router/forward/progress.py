@@ -11,7 +11,7 @@ from router.storage.durable import write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What the platform has confirmed of one upload: `done` calls, `pieces` of the one under way, what they kept."""
+    """The confirmed part of one upload: `done` calls, `pieces` of the one under way, what they kept."""
 
     of: str
     done: tuple[str, ...] = ()

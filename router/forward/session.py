@@ -102,7 +102,7 @@ def _bytes(content: bytes | Document) -> bytes:
 
 
 def _differences(then: Request, again: Request) -> list[str]:
-    """What differs; a signature of SM2 differs each time, and whatever it is in."""
+    """The differences; a signature of SM2 differs each time, and whatever it is in."""
     found = [name for name in ("method", "path") if getattr(then, name) != getattr(again, name)]
     names = sorted({*then.headers, *again.headers})
     found += [f"header {name}" for name in names if then.headers.get(name) != again.headers.get(name)]

@@ -21,7 +21,7 @@ from router.series.study import Marks, Member, Verdict, Verdicts, judge, outcome
 STUDIES = 60
 MOST_INSTANCES = 8_000  # then no further study is read
 Question = tuple[tuple[ThinLimit, ...], SeriesFacts]
-"""What a rule is asked about: the limits for thin slices, and the facts with those of the whole series."""
+"""Facts that a rule is asked about: the limits for thin slices, and the facts with those of the whole series."""
 Fitting = Mapping[Question, Rule]
 """The rule that is tried out, for the questions that it fits; it comes before all rules in use."""
 

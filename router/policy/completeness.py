@@ -224,7 +224,7 @@ def _of_history(live: Sequence[Course], *, uploaded: bool) -> Outcome:
 def _state(
     images_came: bool, live: Sequence[Course], done: Sequence[datetime | None], approved_at: datetime, now: datetime
 ) -> tuple[Completeness, str]:
-    """What was delivered once is not late again by what follows: late images, a count that has changed."""
+    """A delivery that was made is not late again by what follows: late images, a count that has changed."""
     undone = [course for course, at in zip(live, done, strict=True) if at is None]
     if not undone:
         met = all(at <= _legal(c, approved_at) for c, at in zip(live, done, strict=True) if at is not None)
@@ -299,7 +299,7 @@ def _miss_of(course: Course, approved_at: datetime, now: datetime) -> Miss:
 
 
 def _trouble(moves: Sequence[Moved]) -> Miss:
-    """What kept it last."""
+    """The last reason that kept it."""
     for move in reversed(moves):
         if move.to == State.DEFERRED:
             return Miss(reason=DESTINATION, whose=Whose.OTHERS)

@@ -43,7 +43,7 @@ class Pause:
 
 
 def place_of(destination: str, hospital: str) -> str:
-    """What a pause concerns, in words."""
+    """The scope of a pause, in words."""
     return at(destination or EVERYWHERE, hospital)
 
 

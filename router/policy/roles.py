@@ -10,7 +10,7 @@ from router.text.language import N_
 
 
 class Role(StrEnum):
-    """What a person is here for."""
+    """The work that a person is here for."""
 
     ADMINISTRATOR = N_("administrator")
     OPERATOR = N_("operator")
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 
 class Right(StrEnum):
-    """What a page shows, or an act does; each has one."""
+    """The right that a page or an act needs; each has one."""
 
     OWN = "own session and password"
     LOOK = "pages with patient data masked"

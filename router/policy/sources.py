@@ -54,7 +54,7 @@ class SilentSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Habit:
-    """What a source usually sends, by the four weeks before `until`."""
+    """The usual numbers of a source, by the four weeks before `until`."""
 
     source: Source
     days: Workdays

@@ -16,7 +16,7 @@ def account() -> str:
 
 
 def _login(here: int) -> int:
-    """Who has logged in; the account itself where the kernel knows nobody."""
+    """The account that has logged in; the present one where the kernel knows nobody."""
     try:
         number = int(_LOGIN.read_text(encoding="ascii"))
     except (OSError, ValueError):

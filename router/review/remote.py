@@ -89,7 +89,7 @@ class Found:
 
     @property
     def missing(self) -> tuple[Confirmed, ...]:
-        """What the destination confirmed and does not have, and what is not on its way there already."""
+        """Exams that the destination confirmed and has not, and that are not on their way there already."""
         return tuple(one for one in self.difference.missing if not one.goes_again)
 
     @property

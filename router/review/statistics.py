@@ -18,7 +18,7 @@ PERCENTILES = (50, 90, 95, 99)
 
 
 class By(StrEnum):
-    """What exams are grouped by."""
+    """A way to group exams."""
 
     DAY = "day"
     WEEK = "week"

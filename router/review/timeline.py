@@ -48,7 +48,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What a timeline is made of; `entries` are ledger entries by destination."""
+    """Records that a timeline is made of; `entries` are ledger entries by destination."""
 
     story: Story
     files: Sequence[File]

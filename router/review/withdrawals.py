@@ -39,7 +39,7 @@ class WithdrawalsByHand:
         self._clock = clock
 
     def given(self, name: str) -> list[Given]:
-        """What destinations have of the exam, or of the delivery, of this name. InvalidData where none has anything."""
+        """Deliveries of the exam, or the one, of this name that destinations have. InvalidData where none has any."""
         found = [
             Given(delivery=one, revision=revision)
             for one in Lookup(self._catalogue, self._hospital).deliveries([name])

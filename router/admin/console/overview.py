@@ -208,7 +208,7 @@ def scope_of(view: View) -> Scope:
 
 
 class Shared(Generic[_Of, _Read]):
-    """What was read last of each scope, for pages that refresh themselves: many browsers cost as much as one."""
+    """The last reading of each scope, for pages that refresh themselves: many browsers cost as much as one."""
 
     def __init__(self, clock: Clock, seconds: float = 3.0) -> None:
         self._clock = clock

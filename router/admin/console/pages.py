@@ -47,7 +47,7 @@ _TODO = N_({
     Cause.ACCOUNT: "Correct the key, certificate or address, here or at the destination. The node asks again every "
     "minute, and then sends what waits by itself.",
 })  # fmt: skip
-"""What a person does at the console, where the remedy names commands alone."""
+"""Remedies as a person finds them at the console, where the remedy names commands alone."""
 _KINDS = N_({ASSOCIATIONS: "associations", IMAGES: "images"})
 
 

@@ -54,7 +54,7 @@ class ReportText:
 
 
 class Previews:
-    """What an exam's page shows of its files."""
+    """Pictures and text of an exam's files, for its page."""
 
     def __init__(self, context: ConsoleContext) -> None:
         self._secret = secrets.token_bytes(32)

@@ -228,7 +228,7 @@ class Refusals(Rows):
         return self._counts(RefusalRow.last >= at)
 
     def in_quarantine(self) -> list[RefusalCount]:
-        """What is set aside, the latest first."""
+        """Refusals that are set aside, the latest first."""
         return self._counts(RefusalRow.place != "")
 
     def of_studies(self, studies: Iterable[str]) -> list[RefusalCount]:

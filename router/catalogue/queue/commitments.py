@@ -175,7 +175,7 @@ class Commitments(Rows):
     # -- comparison
 
     def reasons(self, transactions: Sequence[str]) -> dict[int, int]:
-        """What the reports on these requests said of instances that counted as sent: reasons by ledger row."""
+        """Reasons that the reports on these requests gave for instances that counted as sent, by ledger row."""
         found = dict[int, int]()
         for some in portions(transactions):
             query = CommitmentItem.select(CommitmentItem.ledger, CommitmentItem.reason).join(Commitment)

@@ -116,7 +116,7 @@ def _revision(one: Confirmed) -> str:
 
 
 def _said(one: Confirmed, what: str) -> str:
-    """What differs, with the number of instances where they are images."""
+    """The differences, with the number of instances where they are images."""
     if not isinstance(one, OurImages):
         return say(what)
     sent = sum(one.studies.values())

@@ -1,4 +1,4 @@
-"""What is lacking for a picture of an image in a transfer syntax, in words."""
+"""Reasons, in words, why an image of a transfer syntax has no picture."""
 
 import re
 from importlib.util import find_spec

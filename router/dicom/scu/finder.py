@@ -1,4 +1,4 @@
-"""What a destination has of a study, by C-FIND over one association (PS3.4 C.4.1): its count, and its instances."""
+"""C-FIND at a destination over one association (PS3.4 C.4.1): the count of a study's instances, and their UIDs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

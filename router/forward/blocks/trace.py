@@ -22,7 +22,7 @@ _LONGEST = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a judge has asked of an answer: paths of fields, and forms of times, in order."""
+    """Questions of a judge to an answer: paths of fields, and forms of times, in order."""
 
     paths: dict[str, None]
     forms: dict[str, None]

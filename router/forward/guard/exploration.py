@@ -92,7 +92,7 @@ class Exploration:
             self._outcome({**{path: value(path) for path in paths}, **lead})
 
     def _values(self) -> Iterator[Callable[[str], object]]:
-        """What may stand at a path where a judge looks for more than a code; the last repeat what was asked."""
+        """Values that may stand at a path where a judge looks for more than a code; the last repeat what was asked."""
         m, soon = self._message, self._message.at + timedelta(hours=1)
         plain = [_HEX, "30", 5, [{}], ["-"], {}, *(china_time(soon, form) for form in self._asked.forms)]
         yield from (partial(_always, value) for value in plain)

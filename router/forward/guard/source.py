@@ -65,7 +65,7 @@ def _rights(path: Path, found: os.stat_result) -> Iterator[str]:
 
 
 def faults_of(source: Source) -> list[str]:
-    """What its text shows without running it: syntax, imports, names that have no place in a profile."""
+    """Faults that its text shows without running it: syntax, imports, names that have no place in a profile."""
     try:
         tree = ast.parse(source.text, str(source.file.name))
         missing = sorted(set(undefined(tree)))

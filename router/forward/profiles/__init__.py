@@ -48,7 +48,7 @@ class Turn(Protocol):
 
     @property
     def notes(self) -> Sequence[Note] | None:
-        """What the blocks signed, encrypted and decrypted for it; none unless it was asked for."""
+        """Values that the blocks signed, encrypted and decrypted for it; none unless it was asked for."""
 
     def judge(self, answer: Answer) -> Verdict:
         """The meaning of the answer. DestinationDown when the profile does not say."""
